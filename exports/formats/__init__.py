@@ -1,0 +1,8 @@
+"""The formats of bulk files, by the name a supplier gives."""
+
+from __future__ import annotations
+
+from exports.formats.base import FileFormat
+from exports.formats.csv import CSV
+
+FORMATS: dict[str, FileFormat] = {file_format.name: file_format for file_format in [CSV]}

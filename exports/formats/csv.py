@@ -1,0 +1,27 @@
+"""CSV: a header line, the contract's ten columns, no quoting, ``\\n`` line ends."""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+
+from exports.formats.base import FileFormat
+from readings import frame
+
+
+def _rows(readings: pl.DataFrame) -> bytes:
+    lines = io.BytesIO()
+    frame.with_instants_as_text(readings).select(frame.COLUMNS).write_csv(
+        lines, include_header=False, quote_style="never"
+    )
+    return lines.getvalue()
+
+
+CSV = FileFormat(
+    name="csv",
+    media_type="application/gzip",
+    extension="gz",
+    head=(",".join(frame.COLUMNS) + "\n").encode(),
+    rows=_rows,
+)

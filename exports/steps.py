@@ -1,0 +1,198 @@
+"""One step of any export: whatever is next in line is claimed, done and finished.
+
+The database says what there is to do. A step left behind by a worker that died is free
+again when its lease has run out, and its next attempt makes the same bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from exports import pipeline, transitions
+from exports.leases import Heartbeat, LeaseLostError
+from exports.models import FINAL, ExportPart, FileRequest, PartState, Status
+from exports.transitions import ATTEMPTS, Lease, Pk
+from readings.repositories import repository
+
+log = logging.getLogger(__name__)
+
+_CANDIDATES = 8
+"""How many rows in line are tried before this worker gives way to those that were first."""
+
+
+def take_one_step() -> int | None:
+    """Do the next step in line: publish, plan or write a part. None when there is none.
+
+    Says how many steps it opened that could be taken at once: a plan's parts. A step that fails is logged, kept as the row's reason and tried again, :data:`ATTEMPTS` times in
+    all; then its request fails.
+    """
+    for take, candidates in (
+        (_publish, _in_line(_publishable())),
+        (_plan, _in_line(_plannable())),
+        (_write_part, _in_line(_writable())),
+    ):
+        for pk in candidates:
+            opened = take(pk)
+            if opened is not None:
+                return opened
+    return None
+
+
+def something_is_left() -> bool:
+    """Whether a step could be taken now."""
+    return _publishable().exists() or _plannable().exists() or _writable().exists()
+
+
+def remove_leftovers() -> None:
+    """Remove what attempts at final requests left, once nobody can be writing it any more."""
+    for pk in pipeline.requests_with_unfinished_bytes():
+        request = FileRequest.objects.filter(
+            pk=pk, status__in=FINAL, finished_at__lt=timezone.now() - transitions.LEASE
+        ).first()
+        if request is not None:
+            pipeline.remove_leftovers(request)
+
+
+def expire_files() -> int:
+    """Withdraw the files whose time has passed, then remove them; says how many."""
+    due = FileRequest.objects.filter(
+        status=Status.COMPLETED, expired_at__isnull=True, expires_at__lt=timezone.now()
+    )
+    expired = 0
+    for request in due.iterator():
+        if transitions.expire(request.pk):
+            request.refresh_from_db()
+            pipeline.remove_leftovers(request)
+            expired += 1
+    return expired
+
+
+def _free(rows: QuerySet[FileRequest]) -> QuerySet[FileRequest]:
+    free = Q(leased_until__isnull=True) | Q(leased_until__lt=timezone.now())
+    return rows.filter(free).order_by("queued_at")
+
+
+def _in_line(rows: QuerySet[Any]) -> list[Any]:
+    return list(rows.values_list("pk", flat=True)[:_CANDIDATES])
+
+
+def _plannable() -> QuerySet[FileRequest]:
+    return _free(FileRequest.objects.filter(status=Status.QUEUED))
+
+
+def _publishable() -> QuerySet[FileRequest]:
+    pending = ExportPart.objects.filter(request=OuterRef("pk"), state=PartState.PENDING)
+    planned = FileRequest.objects.filter(status__in=[Status.SUBMITTED, Status.RUNNING])
+    return _free(planned.filter(~Exists(pending)))
+
+
+def _writable() -> QuerySet[ExportPart]:
+    free = Q(leased_until__isnull=True) | Q(leased_until__lt=timezone.now())
+    return ExportPart.objects.filter(
+        free, state=PartState.PENDING, request__status__in=[Status.SUBMITTED, Status.RUNNING]
+    ).order_by("request__queued_at", "number")
+
+
+def _plan(pk: uuid.UUID) -> int | None:
+    lease = transitions.claim_request(pk, [Status.QUEUED])
+    if lease is None:
+        return None
+
+    parts: list[ExportPart] = []
+
+    def work(heartbeat: Heartbeat) -> None:
+        nonlocal parts
+        snapshot = repository().snapshot()
+        parts = pipeline.plan(FileRequest.objects.get(pk=pk), snapshot)
+        heartbeat.check()
+        if transitions.submit(lease, snapshot=snapshot.name, parts=parts):
+            log.info("planned", extra={"request": str(pk), "parts": len(parts)})
+
+    _attempt(pk, lease, lambda: transitions.renew_request(lease), transitions.release_request, work)
+    return len(parts)
+
+
+def _write_part(pk: int) -> int | None:
+    lease = transitions.claim_part(pk)
+    if lease is None:
+        return None
+    part = ExportPart.objects.select_related("request").get(pk=pk)
+    transitions.run(part.request_id)
+    done = 0
+
+    def work(heartbeat: Heartbeat) -> None:
+        def progress(records: int) -> None:
+            nonlocal done
+            done = records
+            heartbeat.check()
+
+        written = pipeline.write_part(
+            part, repository(), attempt=str(lease.token), progress=progress
+        )
+        transitions.finish_part(lease, written)
+
+    _attempt(
+        part.request_id,
+        lease,
+        lambda: transitions.renew_part(lease, records_done=done),
+        transitions.release_part,
+        work,
+    )
+    return 0
+
+
+def _publish(pk: uuid.UUID) -> int | None:
+    lease = transitions.claim_request(pk, [Status.SUBMITTED, Status.RUNNING])
+    if lease is None:
+        return None
+    transitions.run(pk)
+
+    def work(heartbeat: Heartbeat) -> None:
+        request = FileRequest.objects.get(pk=pk)
+        if transitions.is_to_be_skipped(request):
+            transitions.skip(lease)
+            return
+        file = pipeline.publish(
+            request, attempt=str(lease.token), progress=lambda _: heartbeat.check()
+        )
+        if transitions.complete(lease, file):
+            log.info("completed", extra={"request": str(pk), "bytes": file.size})
+        _tidy_if_final(pk)
+
+    _attempt(pk, lease, lambda: transitions.renew_request(lease), transitions.release_request, work)
+    return 0
+
+
+def _attempt(
+    request_pk: uuid.UUID,
+    lease: Lease[Pk],
+    renew: Callable[[], bool],
+    release: Callable[..., None],
+    work: Callable[[Heartbeat], None],
+) -> None:
+    """Run ``work`` under a heartbeat; a failure costs one attempt, the last one the request."""
+    where = {"request": str(request_pk), "attempt": lease.attempt}
+    try:
+        with Heartbeat(renew) as heartbeat:
+            work(heartbeat)
+    except LeaseLostError:
+        log.info("the work was cancelled or given to another worker", extra=where)
+        _tidy_if_final(request_pk)
+    except Exception as error:
+        log.exception("a step failed", extra=where)
+        reason = f"{type(error).__name__}: {error}"
+        release(lease, error=reason)
+        if lease.attempt >= ATTEMPTS:
+            transitions.fail(request_pk, reason=reason)
+
+
+def _tidy_if_final(pk: uuid.UUID) -> None:
+    request = FileRequest.objects.filter(pk=pk, status__in=FINAL).first()
+    if request is not None:
+        pipeline.remove_leftovers(request)

@@ -1,0 +1,53 @@
+"""The Celery tasks around the steps. A message says only that there is work; the database says which."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from exports import steps
+
+log = logging.getLogger(__name__)
+
+MOST_WAKES = 16
+"""How many workers one announcement wakes; each goes on until nothing is left."""
+
+
+def announce(wakes: int = 1) -> None:
+    """Wake workers once the transaction is through. A broker that is down is waited for by :func:`recover`."""
+    transaction.on_commit(lambda: _send(min(wakes, MOST_WAKES)))
+
+
+def _send(wakes: int) -> None:
+    try:
+        for _ in range(wakes):
+            work.delay()
+    except (OperationalError, OSError):
+        log.warning("the broker cannot be reached; the work waits for the next recovery")
+
+
+@shared_task
+def work() -> None:
+    """Take one step and, while something is left, pass the wake on."""
+    opened = steps.take_one_step()
+    if opened is not None and (opened or steps.something_is_left()):
+        announce(max(1, opened))
+
+
+@shared_task
+def recover() -> None:
+    """Wake a worker where work was left behind: a lost message, a dead worker, a failed attempt."""
+    steps.remove_leftovers()
+    if steps.something_is_left():
+        announce()
+
+
+@shared_task
+def expire() -> None:
+    """Withdraw the files whose time has passed."""
+    expired = steps.expire_files()
+    if expired:
+        log.info("files expired", extra={"files": expired})

@@ -1,0 +1,53 @@
+"""The request body: JSON, whatever the Content-Type says, as the reference's clients send none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any
+
+from django.conf import settings
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import BaseParser
+
+
+class BodyTooLarge(APIException):
+    """The body passes ``API_BODY_LIMIT``."""
+
+    status_code = 413
+    default_detail = f"The body is larger than {settings.API_BODY_LIMIT // 1024} KiB."
+
+
+class GuideJSONParser(BaseParser):
+    """Reads one JSON object of at most ``API_BODY_LIMIT`` bytes."""
+
+    media_type = "*/*"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The object. Raises :class:`BodyTooLarge` and ``ParseError`` with what is wrong."""
+        body = stream.read(settings.API_BODY_LIMIT + 1)
+        if len(body) > settings.API_BODY_LIMIT:
+            raise BodyTooLarge
+        try:
+            value = json.loads(body.decode("utf-8"), object_pairs_hook=_object)
+        except UnicodeDecodeError:
+            raise ParseError("The body is not UTF-8.") from None
+        except (ValueError, RecursionError):
+            raise ParseError("The body is not JSON.") from None
+        if not isinstance(value, dict):
+            raise ParseError('The body is JSON, but not an object like {"start_date": …}.')
+        return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for key, item in pairs:
+        if key in value:
+            raise ParseError(f"{key[:40]!r} is given more than once.")
+        value[key] = item
+    return value

@@ -1,0 +1,250 @@
+"""Django's settings, read from the environment; README.md has the table of them."""
+
+from __future__ import annotations
+
+import secrets as random_secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
+
+from headend import environment as env
+from headend.secrets import FileSecrets
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- where state lives ------------------------------------------------------------------
+HEADEND_HOME = env.folder(
+    "HEADEND_HOME", Path(env.text("HEADEND_HOME", str(BASE_DIR / "var"))).absolute()
+)
+SECRETS_URL = env.url("SECRETS_URL", f"file://{HEADEND_HOME / 'secrets'}", ["file"])
+SECRETS = FileSecrets(env.folder("SECRETS_URL", env.url_path("SECRETS_URL", SECRETS_URL)))
+
+# --- addresses --------------------------------------------------------------------------
+HEADEND_HOST = env.text("HEADEND_HOST", "127.0.0.1")
+HEADEND_PORT = env.whole("HEADEND_PORT", 8000, least=1, most=65535)
+SFTP_PORT = env.whole("SFTP_PORT", 2222, least=1, most=65535)
+HEADEND_PUBLIC_URL = env.url(
+    "HEADEND_PUBLIC_URL", f"http://localhost:{HEADEND_PORT}", ["http", "https"]
+).rstrip("/")
+SFTP_PUBLIC_HOST = env.text("SFTP_PUBLIC_HOST", "localhost")
+SECRETS_PREFIX = env.text("HEADEND_STACK_NAME", "headend")
+
+_public = urlsplit(HEADEND_PUBLIC_URL)
+ALLOWED_HOSTS = env.words(
+    "HEADEND_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _public.hostname or "localhost"]
+)
+
+# --- security ---------------------------------------------------------------------------
+DEBUG = False
+SECRET_KEY = env.text("HEADEND_SECRET_KEY", "") or SECRETS.get_or_make(
+    "django/secret_key", lambda: random_secrets.token_urlsafe(64)
+)
+_https = _public.scheme == "https"
+SECURE_SSL_REDIRECT = _https
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
+SECURE_HSTS_PRELOAD = _https
+SESSION_COOKIE_SECURE = _https
+CSRF_COOKIE_SECURE = _https
+CSRF_TRUSTED_ORIGINS = [HEADEND_PUBLIC_URL]
+X_FRAME_OPTIONS = "DENY"
+if not _https and _public.hostname in {"localhost", "127.0.0.1", "::1"}:
+    # On the loopback interface there is no TLS to ask for; any other plain-HTTP address is warned about.
+    SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+
+# --- the application --------------------------------------------------------------------
+INSTALLED_APPS = [
+    "headend",
+    "readings",
+    "exports",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_htmx",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "headend.urls"
+WSGI_APPLICATION = "headend.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "requests"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = HEADEND_HOME / "static"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- the database -----------------------------------------------------------------------
+DATABASE_URL = env.url(
+    "DATABASE_URL",
+    f"sqlite:///{HEADEND_HOME / 'headend.sqlite3'}",
+    ["sqlite", "postgres", "postgresql"],
+)
+DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60)}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # Several processes write: take the write lock when a transaction starts, and wait for it.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+
+# --- readings ---------------------------------------------------------------------------
+READINGS_URL = env.url("READINGS_URL", f"delta://{HEADEND_HOME / 'readings'}", ["delta"])
+READINGS_RETENTION_DAYS = env.whole("READINGS_RETENTION_DAYS", 0, least=0, most=36_500)
+
+SIMULATION = env.switch("SIMULATION", default=True)
+SIMULATION_SEED = env.whole("SIMULATION_SEED", 0, least=0, most=2**63 - 1)
+SIMULATION_INTERVAL = env.whole("SIMULATION_INTERVAL", 5, least=1, most=1440)
+SIMULATION_DEVICES = env.whole("SIMULATION_DEVICES", 50_000, least=1, most=100_000_000)
+SIMULATION_DEVICES_PER_BATCH = env.whole(
+    "SIMULATION_DEVICES_PER_BATCH", 10_000, least=1, most=100_000_000
+)
+SIMULATION_VOLTAGE = env.number("SIMULATION_VOLTAGE", 220, least=1, most=1_000_000)
+SIMULATION_MINIMUM_LOAD = env.number("SIMULATION_MINIMUM_LOAD", 5, least=0, most=1_000_000)
+SIMULATION_MAXIMUM_LOAD = env.number("SIMULATION_MAXIMUM_LOAD", 20, least=0, most=1_000_000)
+SIMULATION_LATE_ARRIVALS = env.switch("SIMULATION_LATE_ARRIVALS", default=False)
+SIMULATION_LATE_PERCENT = env.number("SIMULATION_LATE_PERCENT", 10, least=0, most=100)
+SIMULATION_LATE_MINUTES = env.whole("SIMULATION_LATE_MINUTES", 1440, least=1, most=525_600)
+
+# --- exports ----------------------------------------------------------------------------
+EXPORTS_URL = env.url("EXPORTS_URL", f"file://{HEADEND_HOME / 'exports'}", ["file"])
+EXPORTS_EMPTY_STATUS = env.choice("EXPORTS_EMPTY_STATUS", "completed", ["completed", "skipped"])
+EXPORTS_RETENTION_DAYS = env.whole("EXPORTS_RETENTION_DAYS", 30, least=0, most=36_500)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "exports": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {
+            "location": env.folder("EXPORTS_URL", env.url_path("EXPORTS_URL", EXPORTS_URL))
+        },
+    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+HEADEND_ANONYMOUS_SUPPLIER = env.text("HEADEND_ANONYMOUS_SUPPLIER", "")
+DEFAULT_SUPPLIER = "sftp-user"
+
+# --- the API ----------------------------------------------------------------------------
+API_BODY_LIMIT = 64 * 1024
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["exports.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["headend.parsers.GuideJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "headend.negotiation.OneMediaType",
+    "URL_FORMAT_OVERRIDE": None,
+    "EXCEPTION_HANDLER": "headend.errors.answer",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "headend",
+    "DESCRIPTION": "Smart-meter readings by page and by file.",
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# --- Celery -----------------------------------------------------------------------------
+CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", "filesystem://", ["filesystem"])
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "exports"
+CELERY_TASK_ROUTES = {"readings.tasks.*": {"queue": "readings"}}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_PUBLISH_RETRY = False
+if CELERY_BROKER_URL.startswith("filesystem:"):
+    _broker = env.folder("HEADEND_HOME", HEADEND_HOME / "broker")
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(env.folder("HEADEND_HOME", _broker / "messages")),
+        "data_folder_out": str(_broker / "messages"),
+        "control_folder": str(env.folder("HEADEND_HOME", _broker / "control")),
+        "polling_interval": 0.1,
+    }
+CELERY_BEAT_SCHEDULE = {
+    "recover what was left behind": {"task": "exports.tasks.recover", "schedule": 10.0},
+    "expire old files": {"task": "exports.tasks.expire", "schedule": crontab(minute="7")},
+    "look after the store": {"task": "readings.tasks.upkeep", "schedule": crontab(minute="23")},
+}
+if SIMULATION:
+    CELERY_BEAT_SCHEDULE["the interval that is due"] = {
+        "task": "readings.tasks.arrive",
+        "schedule": crontab(),
+    }
+
+# --- logs -------------------------------------------------------------------------------
+LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+            "rename_fields": {"asctime": "at", "levelname": "level", "name": "logger"},
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+    "loggers": {
+        **{
+            name: {"level": LOG_LEVEL, "handlers": ["stderr"], "propagate": False}
+            for name in ("headend", "readings", "exports")
+        },
+        # A caller's mistake is answered, not logged.
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
+}
+
+if SIMULATION_MINIMUM_LOAD > SIMULATION_MAXIMUM_LOAD:
+    raise ImproperlyConfigured("SIMULATION_MINIMUM_LOAD is greater than SIMULATION_MAXIMUM_LOAD.")
+if 1440 % SIMULATION_INTERVAL:
+    raise ImproperlyConfigured(
+        f"SIMULATION_INTERVAL is {SIMULATION_INTERVAL}; it takes minutes that divide a day (1440)."
+    )

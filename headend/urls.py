@@ -1,0 +1,34 @@
+"""The URLs of the deployment; the apps bring their own pages."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from exports.api import FileRequestViewSet
+from readings.api import ReadingsViewSet
+
+# The contract answers with and without a closing slash, and never redirects.
+api = [
+    re_path(r"^readings/?$", ReadingsViewSet.as_view({"get": "list"}), name="readings"),
+    re_path(
+        r"^readings/file/?$",
+        FileRequestViewSet.as_view({"post": "create", "get": "retrieve", "delete": "destroy"}),
+        name="file",
+    ),
+    re_path(r"^readings/files/?$", FileRequestViewSet.as_view({"get": "list"}), name="files"),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    *api,
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("admin/", admin.site.urls),
+    path("", include("exports.urls")),
+]
+
+handler400 = "headend.errors.bad_request"
+handler403 = "headend.errors.permission_denied"
+handler404 = "headend.errors.not_found"
+handler500 = "headend.errors.server_error"

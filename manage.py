@@ -1,0 +1,23 @@
+#!/usr/bin/env python
+"""The command line of the project: ``python manage.py help``."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+
+def main() -> None:
+    """Run one management command; a wrong setting ends it in one line."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"headend: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The fleet that this deployment simulates, as the settings have it."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from readings.simulation.fleet import Fleet
+
+
+def deployment_fleet() -> Fleet:
+    """The fleet of the ``SIMULATION_…`` settings."""
+    return Fleet(
+        interval_minutes=settings.SIMULATION_INTERVAL,
+        devices=settings.SIMULATION_DEVICES,
+        devices_per_batch=settings.SIMULATION_DEVICES_PER_BATCH,
+        voltage=settings.SIMULATION_VOLTAGE,
+        minimum_load=settings.SIMULATION_MINIMUM_LOAD,
+        maximum_load=settings.SIMULATION_MAXIMUM_LOAD,
+        late_arrivals=settings.SIMULATION_LATE_ARRIVALS,
+        late_percent=settings.SIMULATION_LATE_PERCENT,
+        late_minutes=settings.SIMULATION_LATE_MINUTES,
+        seed=settings.SIMULATION_SEED,
+    )

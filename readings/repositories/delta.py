@@ -1,0 +1,170 @@
+"""Readings in a Delta Lake table: many processes write and read it at once, on a laptop's disk.
+
+Every write is one commit that carries the same application transaction, so that of two
+writers that looked at the same version only one commits; the other looks again.
+That is what keeps (``device_id``, ``time``) unique without a lock.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+import polars as pl
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    Field,
+    Schema,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.schema import PrimitiveType
+
+from readings import frame
+from readings.repositories.base import ReadingsRepository, RepositoryUnavailableError
+from readings.repositories.delta_files import DataFiles, MinuteCounts
+from readings.repositories.delta_snapshot import DeltaSnapshot
+
+log = logging.getLogger(__name__)
+
+_WRITER = "readings-writer"
+_ATTEMPTS = 20
+_PROPERTIES = WriterProperties(compression="ZSTD", max_row_group_size=100_000)
+_TYPES = {
+    frame.INSTANT: PrimitiveType("timestamp"),
+    pl.String(): PrimitiveType("string"),
+    pl.Int64(): PrimitiveType("long"),
+    pl.Float64(): PrimitiveType("double"),
+}
+_DAY = "day"
+"""The table's partition column: the date of ``time``. Upkeep and other engines go by it."""
+
+_TABLE = Schema(
+    [Field(name, _TYPES[kind], nullable=False) for name, kind in frame.SCHEMA.items()]
+    + [Field(_DAY, PrimitiveType("date"), nullable=False)]
+)
+
+COMPACT_FROM = 24
+"""From how many files of one day upkeep makes one of them."""
+KEEP_VERSIONS_HOURS = 7 * 24
+"""How long an export may go on reading the version it began with."""
+
+
+class DeltaRepository(ReadingsRepository):
+    """The repository behind ``delta:///folder``."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._counts = MinuteCounts()
+        self._lock = Lock()
+        self._table: DeltaTable | None = None
+        self._newest: DeltaSnapshot | None = None
+
+    def snapshot(self, name: str | None = None) -> DeltaSnapshot:
+        """See :meth:`ReadingsRepository.snapshot`."""
+        with self._lock:
+            newest = self._brought_up_to_date()
+        if name is None or name == newest.name:
+            return newest
+        try:
+            return self._snapshot_of(DeltaTable(self._path, version=int(name)))
+        except DeltaError as error:
+            raise RepositoryUnavailableError(f"Version {name} is gone: {error}") from error
+
+    def write(self, readings: pl.DataFrame) -> int:
+        """See :meth:`ReadingsRepository.write`."""
+        readings = frame.in_order(
+            readings.select(frame.COLUMNS).unique(frame.ORDER, keep="first", maintain_order=True)
+        )
+        for _ in range(_ATTEMPTS):
+            table = self._open()
+            new = _not_kept(table, readings)
+            if new.is_empty():
+                return 0
+            try:
+                self._append(table, new)
+            except CommitFailedError as error:
+                log.info("another writer was first, looking again", extra={"error": str(error)})
+                continue
+            return len(new)
+        raise RepositoryUnavailableError("Other writers kept coming first.")
+
+    def delete_before(self, instant: datetime) -> None:
+        """See :meth:`ReadingsRepository.delete_before`."""
+        day = instant.astimezone(UTC).date().isoformat()
+        self._open().delete(f"{_DAY} < '{day}'")
+
+    def upkeep(self) -> dict[str, int]:
+        """Makes one file of a day's many, and removes files that no version of the last week has."""
+        table = self._open()
+        days = pl.DataFrame(table.get_add_actions(flatten=True)).group_by(f"partition.{_DAY}").len()
+        compacted = 0
+        for day, files in days.sort(f"partition.{_DAY}").iter_rows():
+            if files >= COMPACT_FROM:
+                table.optimize.compact(
+                    partition_filters=[(_DAY, "=", day.isoformat())], writer_properties=_PROPERTIES
+                )
+                compacted += 1
+        removed = table.vacuum(retention_hours=KEEP_VERSIONS_HOURS, dry_run=False, full=True)
+        return {"days compacted": compacted, "files removed": len(removed)}
+
+    def _append(self, table: DeltaTable, readings: pl.DataFrame) -> None:
+        write_deltalake(
+            table,
+            readings.with_columns(pl.col("time").dt.date().alias(_DAY)),
+            mode="append",
+            writer_properties=_PROPERTIES,
+            commit_properties=CommitProperties(
+                app_transactions=[Transaction(_WRITER, table.version() + 1)]
+            ),
+        )
+
+    def _open(self) -> DeltaTable:
+        try:
+            return DeltaTable(self._path)
+        except TableNotFoundError:
+            return self._made()
+        except DeltaError as error:
+            raise RepositoryUnavailableError(f"The table cannot be opened: {error}") from error
+
+    def _made(self) -> DeltaTable:
+        try:
+            Path(self._path).mkdir(exist_ok=True)
+            return DeltaTable.create(self._path, _TABLE, mode="ignore", partition_by=[_DAY])
+        except (OSError, DeltaError) as error:
+            raise RepositoryUnavailableError(f"The table cannot be made: {error}") from error
+
+    def _brought_up_to_date(self) -> DeltaSnapshot:
+        if self._table is None:
+            self._table = self._open()
+        try:
+            self._table.update_incremental()
+        except DeltaError as error:
+            self._table = None
+            raise RepositoryUnavailableError(f"The table cannot be read: {error}") from error
+        if self._newest is None or self._newest.name != str(self._table.version()):
+            self._newest = self._snapshot_of(self._table)
+        return self._newest
+
+    def _snapshot_of(self, table: DeltaTable) -> DeltaSnapshot:
+        return DeltaSnapshot(table.version(), DataFiles(table), self._counts)
+
+
+def _not_kept(table: DeltaTable, readings: pl.DataFrame) -> pl.DataFrame:
+    if readings.is_empty():
+        return readings
+    first, last = readings["time"][0], readings["time"][-1]
+    files = DataFiles(table).spanning(first, last)
+    if not files:
+        return readings
+    kept = (
+        pl.scan_parquet(list(files))
+        .filter(pl.col("time").is_between(first, last))
+        .select(frame.ORDER)
+    )
+    return readings.join(kept.collect(), on=frame.ORDER, how="anti", maintain_order="left")

@@ -1,0 +1,103 @@
+"""The data files of a Delta table's version, and how many readings each holds by minute.
+
+A data file never changes once it is written, so what is counted in it is counted once.
+Readings are counted by whole minute: a meter that sends at intervals sends on whole
+minutes, and one that does not still makes no more than 1,440 counts a day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from threading import Lock
+
+import polars as pl
+from deltalake import DeltaTable
+
+from readings import frame
+
+# Delta keeps a file's least and greatest instants cut to milliseconds.
+_STATISTICS_GRAIN = timedelta(milliseconds=1)
+
+COUNTS_SCHEMA = {
+    "file": pl.String(),
+    "minute": frame.INSTANT,
+    "readings": pl.Int64(),
+    "first": frame.INSTANT,
+    "last": frame.INSTANT,
+    "first_arrival": frame.INSTANT,
+    "last_arrival": frame.INSTANT,
+}
+
+
+def minute_of(column: str = "time") -> pl.Expr:
+    """The whole minute an instant lies in."""
+    return pl.col(column).dt.truncate("1m")
+
+
+class DataFiles:
+    """The files of one version of a table, with the span of ``time`` each may hold."""
+
+    def __init__(self, table: DeltaTable) -> None:
+        root = table.table_uri.removeprefix("file://").rstrip("/")
+        actions = pl.DataFrame(table.get_add_actions(flatten=True))
+        if actions.is_empty():
+            self._files = pl.DataFrame(
+                schema={"path": pl.String, "first": frame.INSTANT, "last": frame.INSTANT}
+            )
+            return
+        self._files = actions.select(
+            pl.format(f"{root}/{{}}", "path").alias("path"),
+            pl.col("min.time").cast(frame.INSTANT).alias("first"),
+            (pl.col("max.time").cast(frame.INSTANT) + _STATISTICS_GRAIN).alias("last"),
+        ).sort("first", "path")
+
+    @property
+    def paths(self) -> list[str]:
+        """Every file of the version."""
+        return self._files["path"].to_list()
+
+    def spanning(self, start: datetime, end: datetime | None) -> tuple[str, ...]:
+        """The files that may hold readings with ``start <= time <= end``."""
+        wanted = pl.col("last") >= start
+        if end is not None:
+            wanted &= pl.col("first") <= end
+        return tuple(self._files.filter(wanted)["path"])
+
+
+class MinuteCounts:
+    """Counts of the files that were asked for so far, shared by every version of the table."""
+
+    def __init__(self) -> None:
+        self._by_file: dict[str, pl.DataFrame] = {}
+        self._lock = Lock()
+
+    def of(self, files: Sequence[str]) -> pl.DataFrame:
+        """A row for each file and minute, columns of :data:`COUNTS_SCHEMA`."""
+        with self._lock:
+            for counted in _counted(name for name in files if name not in self._by_file):
+                self._by_file[counted["file"][0]] = counted
+            return pl.concat(
+                [pl.DataFrame(schema=COUNTS_SCHEMA), *(self._by_file[name] for name in files)]
+            )
+
+
+def _counted(files: Iterable[str]) -> list[pl.DataFrame]:
+    names = list(files)
+    if not names:
+        return []
+    return (
+        pl.scan_parquet(names, include_file_paths="file")
+        .select("file", "time", "arrival_time")
+        .group_by("file", minute_of().alias("minute"))
+        .agg(
+            pl.len().cast(pl.Int64).alias("readings"),
+            pl.col("time").min().alias("first"),
+            pl.col("time").max().alias("last"),
+            pl.col("arrival_time").min().alias("first_arrival"),
+            pl.col("arrival_time").max().alias("last_arrival"),
+        )
+        .collect(engine="streaming")
+        .select(*COUNTS_SCHEMA)
+        .partition_by("file")
+    )
