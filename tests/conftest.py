@@ -1,10 +1,17 @@
-"""What every test shares: a home folder of its own, made before Django reads its settings."""
+"""What every test shares."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
-# pytest-django loads the settings right after this file, so the environment is set at import.
-os.environ["HEADEND_HOME"] = str(Path(tempfile.mkdtemp(prefix="headend-test-")))
+import pytest
+from pytest_django.fixtures import Settings
+
+from readings.repositories import ReadingsRepository, open_repository
+
+
+@pytest.fixture
+def store(settings: Settings, tmp_path: Path) -> ReadingsRepository:
+    """An empty readings repository, the deployment's own for this test."""
+    settings.READINGS_URL = f"delta://{tmp_path / 'readings'}"
+    return open_repository(settings.READINGS_URL)

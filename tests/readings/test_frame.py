@@ -1,0 +1,94 @@
+"""The text forms of a readings frame: dates in, dates out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from readings import frame
+
+FOUR_O_CLOCK = datetime(2023, 2, 27, 16, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2023-02-27 16:00:00.000000",
+        "2023-02-27 16:00:00",
+        "2023-02-27 16:00:00.",
+        "2023-02-27 16:00:00.0",
+        "2023-02-27 16:00:00.000000999",
+        "2023-02-27 16:00",
+        "2023-02-27T16:00:00Z",
+        "2023-02-27T18:00:00+02:00",
+        "2023-02-27T11:30-0430",
+    ],
+)
+def test_every_form_of_the_contract_names_the_same_instant(text: str) -> None:
+    assert frame.parse_instant(text) == FOUR_O_CLOCK
+
+
+def test_a_date_alone_is_its_midnight() -> None:
+    assert frame.parse_instant("2023-02-27") == datetime(2023, 2, 27, tzinfo=UTC)
+
+
+def test_more_than_six_decimals_are_cut_not_rounded() -> None:
+    assert frame.parse_instant("2023-02-27 16:00:00.123456999").microsecond == 123456
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2023-02-30",
+        "2023-02-27 24:00",
+        "2023-02-27 16:00:60",
+        "2023-02-27 16",
+        "2023-02-27 16:00.5",
+        "2023-02-27 16:00:00.0000000000",
+        "2023-02-27 16:00:00+25:00",
+        "0000-01-01",
+        "10000-01-01",
+        "0001-01-01T00:00:00+10:00",
+        "9999-12-31T23:59:59-01:00",
+        "2023-02-27\x00",
+        "٢٠٢٣-02-27",
+        "2023-02-27 16:00:00\n",
+    ],
+)
+def test_what_is_no_date_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a date"):
+        frame.parse_instant(text)
+
+
+def test_the_canonical_form_has_six_decimals_and_no_zone() -> None:
+    assert frame.format_instant(FOUR_O_CLOCK) == "2023-02-27 16:00:00.000000"
+
+
+@pytest.mark.parametrize("distinct", [1, 100], ids=["one interval", "every reading its own time"])
+def test_a_frame_writes_its_instants_as_one_instant_would_be(distinct: int) -> None:
+    instants = [datetime(1, 1, 1, 0, 0, i % distinct, 7, tzinfo=UTC) for i in range(60)]
+    column = pl.Series(instants, dtype=frame.INSTANT)
+    readings = pl.DataFrame({"time": column, "arrival_time": column})
+
+    written = frame.with_instants_as_text(readings)
+
+    expected = [frame.format_instant(instant) for instant in instants]
+    assert written["time"].to_list() == written["arrival_time"].to_list() == expected
+
+
+@pytest.mark.parametrize("intervals", [2, 150], ids=["few intervals", "many"])
+def test_readings_are_ordered_by_time_then_meter(intervals: int) -> None:
+    shuffled = pl.DataFrame(
+        {
+            "time": [
+                datetime(2023, 1, 1, i % intervals // 60, i % intervals % 60, tzinfo=UTC)
+                for i in range(300)
+            ],
+            "device_id": [str(i * 7919 % 300) for i in range(300)],
+        }
+    )
+    assert frame.in_order(shuffled).equals(shuffled.sort("time", "device_id"))
