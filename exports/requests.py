@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from exports.models import FileRequest, Status, Supplier
 from exports.tasks import announce
@@ -70,11 +71,18 @@ def run_again(request: FileRequest) -> FileRequest:
     return accept(request.supplier, Order(request.start, request.end, request.format))
 
 
+def with_progress(requests: QuerySet[FileRequest]) -> QuerySet[FileRequest]:
+    """The requests with ``records_done``, how many readings their parts have written, in one query."""
+    return requests.annotate(records_done=Coalesce(Sum("parts__records_done"), 0))
+
+
 def progress(request: FileRequest) -> float:
-    """How much of the request's readings are written, 0 to 1."""
+    """How much of the request's readings are written, 0 to 1; a query unless :func:`with_progress` asked."""
     if request.status == Status.COMPLETED:
         return 1.0
     if not request.record_count:
         return 0.0
-    done = request.parts.aggregate(done=Sum("records_done"))["done"] or 0
+    done: int | None = getattr(request, "records_done", None)
+    if done is None:
+        done = request.parts.aggregate(done=Coalesce(Sum("records_done"), 0))["done"]
     return min(1.0, done / request.record_count)

@@ -82,6 +82,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "headend.urls"
 WSGI_APPLICATION = "headend.wsgi.application"
@@ -199,6 +200,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False
 if CELERY_BROKER_URL.startswith("filesystem:"):
+    CELERY_BROKER_URL = "filesystem://localhost"  # kombu warns about a URL without a host
     _broker = env.folder("HEADEND_HOME", HEADEND_HOME / "broker")
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(env.folder("HEADEND_HOME", _broker / "messages")),
@@ -239,6 +241,8 @@ LOGGING = {
         # A caller's mistake is answered, not logged.
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # Port scanners and broken-off handshakes are no errors of ours; the sessions are logged.
+        "paramiko": {"level": "CRITICAL"},
     },
 }
 

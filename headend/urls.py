@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from exports.api import FileRequestViewSet
+from headend import health
 from readings.api import ReadingsViewSet
 
 # The contract answers with and without a closing slash, and never redirects.
@@ -22,6 +23,7 @@ api = [
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *api,
+    path("health/live", health.live, name="live"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),

@@ -1,0 +1,1 @@
+"""The SFTP server: each supplier's home, read-only, by public key."""

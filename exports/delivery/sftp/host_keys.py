@@ -1,0 +1,42 @@
+"""The server's own keys, made at its first start and kept, so that clients know it again."""
+
+from __future__ import annotations
+
+import io
+
+import paramiko
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from django.conf import settings
+
+
+def host_keys() -> list[paramiko.PKey]:
+    """An Ed25519 key, and an RSA key for the clients that know no other."""
+    ed25519_text = settings.SECRETS.get_or_make("sftp/host_key_ed25519", _new_ed25519)
+    rsa_text = settings.SECRETS.get_or_make("sftp/host_key_rsa", _new_rsa)
+    return [
+        paramiko.Ed25519Key.from_private_key(io.StringIO(ed25519_text)),
+        paramiko.RSAKey.from_private_key(io.StringIO(rsa_text)),
+    ]
+
+
+def known_hosts_lines(host: str, port: int) -> str:
+    """What a client's known_hosts file says of this server."""
+    name = host if port == 22 else f"[{host}]:{port}"
+    return "".join(f"{name} {key.get_name()} {key.get_base64()}\n" for key in host_keys())
+
+
+def _new_ed25519() -> str:
+    return _openssh(ed25519.Ed25519PrivateKey.generate())
+
+
+def _new_rsa() -> str:
+    return _openssh(rsa.generate_private_key(public_exponent=65537, key_size=3072))
+
+
+def _openssh(key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    ).decode()

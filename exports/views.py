@@ -1,0 +1,66 @@
+"""The operators' page of file requests, and the downloads."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin.views.decorators import staff_member_required
+from django.core.paginator import Paginator
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from django_htmx.middleware import HtmxDetails
+
+from exports.delivery.files import FileGoneError, open_file
+from exports.delivery.links import is_signed
+from exports.formats import FORMATS
+from exports.models import FileRequest
+from exports.requests import with_progress
+
+PAGE = 50
+
+
+class HtmxRequest(HttpRequest):
+    """A request that went through django-htmx's middleware."""
+
+    htmx: HtmxDetails
+
+
+@require_safe
+@staff_member_required
+def requests_page(request: HtmxRequest) -> HttpResponse:
+    """Every supplier's file requests, newest first; htmx asks for the table alone."""
+    requests = with_progress(FileRequest.objects.select_related("supplier"))
+    page = Paginator(requests, PAGE).get_page(request.GET.get("page"))
+    template = "exports/_requests_table.html" if request.htmx else "exports/requests.html"
+    context: dict[str, Any] = {"page": page, "public_url": settings.HEADEND_PUBLIC_URL}
+    return render(request, template, context)
+
+
+@require_safe
+def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResponseBase:
+    """A completed request's file, for whoever holds a signed link, and for staff."""
+    location = f"{request_id}/{name}"
+    if not (_is_staff(request) or is_signed(location, request.GET.get("signature", ""))):
+        return JsonResponse({"error": "signature is missing, wrong or too old."}, status=403)
+    file_request = FileRequest.objects.filter(pk=request_id, location=location).first()
+    try:
+        if file_request is None:
+            raise FileGoneError
+        file = open_file(file_request)
+    except FileGoneError:
+        return JsonResponse({"error": "There is no such file, or no longer."}, status=404)
+    return FileResponse(
+        file,
+        as_attachment=True,
+        filename=name,
+        content_type=FORMATS[file_request.format].media_type,
+        headers={"Content-Length": str(file_request.size)},
+    )
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    return request.user.is_authenticated and request.user.is_staff

@@ -1,0 +1,135 @@
+"""``manage.py run``: the whole deployment in the foreground, set up on the way where it is not yet."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connections
+from django.utils import timezone
+from honcho.environ import parse_procfile
+from honcho.manager import Manager
+
+from headend import deployment, outputs
+from readings.fleet_setting import deployment_fleet
+from readings.frame import format_instant
+from readings.repositories import repository
+from readings.window import Window
+
+FIRST_READINGS = timedelta(hours=1)
+READY_WITHIN_SECONDS = 120
+_ENDED_BY_SIGNAL = {130, 143}
+
+
+class Command(BaseCommand):
+    """Set-up, then portal, API, worker, beat and SFTP server until Ctrl-C."""
+
+    help = (
+        "Run portal, API, worker, beat and SFTP server in the foreground; one Ctrl-C ends them. "
+        "The first run makes everything they need in HEADEND_HOME; later ones find it there. "
+        "Example: HEADEND_PORT=8100 SFTP_PORT=2300 HEADEND_HOME=./second python manage.py run"
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Set up, start, announce, and wait for the end."""
+        deployment.check_port("HEADEND_PORT", settings.HEADEND_PORT)
+        deployment.check_port("SFTP_PORT", settings.SFTP_PORT)
+        with deployment.sole_use_of(settings.HEADEND_HOME):
+            self._set_up()
+            connections.close_all()
+            self._run_processes()
+
+    def _set_up(self) -> None:
+        self._step("state folder", str(settings.HEADEND_HOME))
+        call_command("migrate", verbosity=0)
+        self._step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
+        call_command("collectstatic", verbosity=0, interactive=False)
+        supplier = deployment.ensure_default_supplier()
+        self._step("supplier", supplier.name)
+        deployment.ensure_operator()
+        self._step("operator", deployment.OPERATOR)
+        if settings.SIMULATION:
+            self._simulate()
+        if settings.HEADEND_ANONYMOUS_SUPPLIER:
+            self.stderr.write(
+                self.style.WARNING(
+                    "  ! HEADEND_ANONYMOUS_SUPPLIER is on: whoever reaches the API without a key acts "
+                    f"as {settings.HEADEND_ANONYMOUS_SUPPLIER}."
+                )
+            )
+
+    def _simulate(self) -> None:
+        fleet = deployment_fleet()
+        if not _holds_readings():
+            start = fleet.newest_interval(timezone.now()) - FIRST_READINGS + fleet.interval
+            call_command("backfill", start=format_instant(start))
+        self._step("fleet", f"{fleet.devices:,} meters, every {fleet.interval_minutes} minutes")
+        days = settings.READINGS_RETENTION_DAYS
+        kept = (
+            f"kept for {days} days" if days else "kept for good; READINGS_RETENTION_DAYS bounds it"
+        )
+        self._step("readings", f"about {deployment.gigabytes_a_day():.2g} GB a day, {kept}")
+
+    def _step(self, name: str, value: str) -> None:
+        self.stdout.write(f"{self.style.SUCCESS('  ✓')} {name:<13} {value}")
+        self.stdout.flush()
+
+    def _run_processes(self) -> None:
+        manager = Manager()
+        environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            "PYTHONUNBUFFERED": "1",
+        }
+        procfile = parse_procfile((settings.BASE_DIR / "Procfile").read_text())
+        for name, command in procfile.processes.items():
+            manager.add_process(name, command, env=environment, cwd=str(settings.BASE_DIR))
+        threading.Thread(target=self._announce, daemon=True).start()
+        manager.loop()
+        # A process that ended by itself takes the others with it: a deployment that limps looks well.
+        if manager.returncode not in _ENDED_BY_SIGNAL:
+            sys.exit(manager.returncode or 1)
+
+    def _announce(self) -> None:
+        deadline = time.monotonic() + READY_WITHIN_SECONDS
+        while time.monotonic() < deadline:
+            if _web_answers() and _sftp_answers():
+                self.stdout.write(outputs.collect().as_text())
+                self.stdout.flush()
+                return
+            time.sleep(0.2)
+
+
+def _holds_readings() -> bool:
+    everything = Window(datetime.min.replace(tzinfo=UTC))
+    return len(repository().snapshot().page(everything, offset=0, size=1).readings) > 0
+
+
+def _web_answers() -> bool:
+    try:
+        with urlopen(f"http://{_reachable()}:{settings.HEADEND_PORT}/health/live", timeout=5):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def _sftp_answers() -> bool:
+    try:
+        with socket.create_connection((_reachable(), settings.SFTP_PORT), timeout=5) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def _reachable() -> str:
+    return "127.0.0.1" if settings.HEADEND_HOST in {"0.0.0.0", "::"} else settings.HEADEND_HOST  # noqa: S104 (compared, not bound)
