@@ -6,6 +6,7 @@ Statuses are only ever written by :mod:`exports.transitions`.
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
@@ -185,6 +186,11 @@ class FileRequest(models.Model):
     def is_final(self) -> bool:
         """Whether the request can change no more."""
         return self.status in FINAL
+
+    @property
+    def took(self) -> timedelta | None:
+        """From asked for to final."""
+        return self.finished_at - self.queued_at if self.finished_at else None
 
     @property
     def has_file(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.conf import settings
 from django.contrib.admin.views.decorators import staff_member_required
@@ -15,10 +14,10 @@ from django.views.decorators.http import require_safe
 from django_htmx.middleware import HtmxDetails
 
 from exports.delivery.files import FileGoneError, open_file
-from exports.delivery.links import is_signed
+from exports.delivery.links import download_path, is_signed
 from exports.formats import FORMATS
 from exports.models import FileRequest
-from exports.requests import with_progress
+from exports.requests import progress, with_progress
 
 PAGE = 50
 
@@ -35,8 +34,16 @@ def requests_page(request: HtmxRequest) -> HttpResponse:
     """Every supplier's file requests, newest first; htmx asks for the table alone."""
     requests = with_progress(FileRequest.objects.select_related("supplier"))
     page = Paginator(requests, PAGE).get_page(request.GET.get("page"))
+    rows = [
+        {
+            "request": row,
+            "progress": progress(row),
+            "download": download_path(row) if row.has_file else None,
+        }
+        for row in page.object_list
+    ]
     template = "exports/_requests_table.html" if request.htmx else "exports/requests.html"
-    context: dict[str, Any] = {"page": page, "public_url": settings.HEADEND_PUBLIC_URL}
+    context = {"page": page, "rows": rows, "public_url": settings.HEADEND_PUBLIC_URL}
     return render(request, template, context)
 
 

@@ -15,12 +15,16 @@ GOOD_FOR = timedelta(hours=24)
 _signer = TimestampSigner(salt="exports.download")
 
 
+def download_path(request: FileRequest) -> str:
+    """The path of a completed request's file, for those who are logged in."""
+    _, _, name = request.location.partition("/")
+    return reverse("download", kwargs={"request_id": request.pk, "name": name})
+
+
 def download_url(request: FileRequest) -> str:
     """An absolute link to a completed request's file; whoever holds it may fetch that file for a day."""
-    _, _, name = request.location.partition("/")
-    path = reverse("download", kwargs={"request_id": request.pk, "name": name})
     signature = _signer.sign(request.location).removeprefix(request.location + _signer.sep)
-    return f"{settings.HEADEND_PUBLIC_URL}{path}?signature={signature}"
+    return f"{settings.HEADEND_PUBLIC_URL}{download_path(request)}?signature={signature}"
 
 
 def is_signed(location: str, signature: str) -> bool:

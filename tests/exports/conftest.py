@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +26,7 @@ FLEET = Fleet(devices=200)
 
 
 @pytest.fixture(autouse=True)
-def exports_folder(settings: Settings, tmp_path: Path) -> Iterator[Path]:
+def exports_folder(settings: Settings, tmp_path: Path) -> Path:
     """The exports of this test alone."""
     folder = tmp_path / "exports"
     folder.mkdir()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from exports import pipeline, steps, transitions
@@ -18,6 +19,7 @@ from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
 from exports.requests import Order, accept, run_again
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
+from readings.window import Window
 from tests.exports.conftest import END, FLEET, START, content_of, csv_of, path_of
 
 INTERVAL = len(FLEET.meters)
@@ -173,8 +175,7 @@ def test_an_attempt_left_behind_is_done_again_with_the_same_bytes(
     request.refresh_from_db()
     assert request.status == Status.RUNNING
 
-    monkeypatch.setattr(steps.timezone, "now", lambda: START + timedelta(days=40_000))
-    monkeypatch.setattr(transitions.timezone, "now", lambda: START + timedelta(days=40_000))
+    monkeypatch.setattr(timezone, "now", lambda: START + timedelta(days=40_000))
     work_off()
     request.refresh_from_db()
     assert request.status == Status.COMPLETED
@@ -272,5 +273,5 @@ def test_a_request_run_again_is_a_new_one(alice: Supplier, work_off: Callable[[]
     assert content_of(first) == content_of(second)
 
 
-def _everything() -> pipeline.Window:
-    return pipeline.Window(START)
+def _everything() -> Window:
+    return Window(START)
