@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import flatten_fieldsets
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
@@ -27,6 +28,10 @@ admin.site.index_title = "Suppliers and their files"
 
 class ReadOnly(admin.options.BaseModelAdmin[Any]):
     """What happened is looked at, not edited."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Everything shown."""
+        return [str(name) for name in flatten_fieldsets(self.get_fieldsets(request, obj))]
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Nobody adds history."""
@@ -150,7 +155,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     """What suppliers asked to have as a file, and what became of it."""
 
     list_display = [
-        "__str__", "badge", "supplier", "start", "end", "record_count",
+        "__str__", "badge", "supplier", "window", "record_count",
         "progress", "megabytes", "queued_at", "took", "reason", "file",
     ]  # fmt: skip
     list_filter = ["status", "supplier", "format", "queued_at"]
@@ -183,6 +188,12 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     def badge(self, obj: FileRequest) -> SafeString:
         """The status, coloured."""
         return format_html('<span class="badge {}">{}</span>', obj.status, obj.status)
+
+    @admin.display(description="window (UTC)", ordering="start")
+    def window(self, obj: FileRequest) -> SafeString:
+        """Both bounds."""
+        bounds = [f"{instant:%Y-%m-%d %H:%M:%S}" for instant in (obj.start, obj.end)]
+        return format_html('<span class="nowrap">{}<br>{}</span>', *bounds)
 
     @admin.display(description="progress")
     def progress(self, obj: FileRequest) -> str:

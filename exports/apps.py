@@ -8,3 +8,7 @@ class ExportsConfig(AppConfig):
 
     name = "exports"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Tell the schema how suppliers log in."""
+        import exports.schema  # noqa: F401 (registers itself)

@@ -73,7 +73,9 @@ def run_again(request: FileRequest) -> FileRequest:
 
 def with_progress(requests: QuerySet[FileRequest]) -> QuerySet[FileRequest]:
     """The requests with ``records_done``, how many readings their parts have written, in one query."""
-    return requests.annotate(records_done=Coalesce(Sum("parts__records_done"), 0))
+    done = Coalesce(Sum("parts__records_done"), 0)
+    # A grouped query forgets the model's own order.
+    return requests.annotate(records_done=done).order_by("-queued_at")
 
 
 def progress(request: FileRequest) -> float:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from exports.api import FileRequestViewSet
 from headend import health
 from readings.api import ReadingsViewSet
 
-# The contract answers with and without a closing slash, and never redirects.
-api = [
-    re_path(r"^readings/?$", ReadingsViewSet.as_view({"get": "list"}), name="readings"),
-    re_path(
-        r"^readings/file/?$",
-        FileRequestViewSet.as_view({"post": "create", "get": "retrieve", "delete": "destroy"}),
-        name="file",
+_views = {
+    "readings": ReadingsViewSet.as_view({"get": "list"}),
+    "readings/file": FileRequestViewSet.as_view(
+        {"post": "create", "get": "retrieve", "delete": "destroy"}
     ),
-    re_path(r"^readings/files/?$", FileRequestViewSet.as_view({"get": "list"}), name="files"),
-]
+    "readings/files": FileRequestViewSet.as_view({"get": "list"}),
+}
+# The contract answers with and without a closing slash, and never redirects.
+api = [path(name + slash, view) for name, view in _views.items() for slash in ("", "/")]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     *api,

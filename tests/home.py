@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 
-os.environ["HEADEND_HOME"] = tempfile.mkdtemp(prefix="headend-test-")
+home = Path(tempfile.mkdtemp(prefix="headend-test-"))
+(home / "static").mkdir()
+os.environ["HEADEND_HOME"] = str(home)
 os.environ["HEADEND_ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"

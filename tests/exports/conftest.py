@@ -9,7 +9,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from django.contrib.auth.models import User
 from django.core.files.storage import FileSystemStorage, storages
+from django.test import Client
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
@@ -83,6 +85,22 @@ def work_off() -> Callable[[], None]:
             pass
 
     return until_nothing_is_left
+
+
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Settings) -> None:
+    """Static files by their own names: no test collects them."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
+@pytest.fixture
+def operator(client: Client, admin_user: User) -> Client:
+    """A browser in which an operator is logged in."""
+    client.force_login(admin_user)
+    return client
 
 
 def path_of(location: str) -> Path:
