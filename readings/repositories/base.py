@@ -61,6 +61,10 @@ class Snapshot(ABC):
         ``intervals`` (distinct times), ``meters`` (distinct device ids).
         """
 
+    @abstractmethod
+    def meters(self) -> int:
+        """How many meters have readings, in all."""
+
 
 class ReadingsRepository(ABC):
     """Where readings are kept."""

@@ -114,8 +114,15 @@ class DeltaSnapshot(Snapshot):
             "meters": pl.col("device_id").n_unique().cast(pl.Int64),
         }
         named = [expression.alias(name) for name, expression in summary.items()]
-        source = pl.scan_parquet(self._files.paths) if self._files.paths else frame.empty().lazy()
-        return source.group_by(day).agg(named).sort("day").collect(engine="streaming")
+        return self._everything().group_by(day).agg(named).sort("day").collect(engine="streaming")
+
+    def meters(self) -> int:
+        """See :meth:`Snapshot.meters`."""
+        meters = self._everything().select(pl.col("device_id").n_unique())
+        return int(meters.collect(engine="streaming").item())
+
+    def _everything(self) -> pl.LazyFrame:
+        return pl.scan_parquet(self._files.paths) if self._files.paths else frame.empty().lazy()
 
     @cached_property
     def _minutes(self) -> pl.DataFrame:

@@ -72,6 +72,7 @@ def test_an_empty_repository_answers_with_nothing(store: ReadingsRepository) -> 
     assert snapshot.counts(Window(START)).is_empty()
     assert list(snapshot.frames(Window(START))) == []
     assert snapshot.days().is_empty()
+    assert snapshot.meters() == 0
 
 
 WINDOWS = {
@@ -257,6 +258,10 @@ def test_days_tell_what_is_kept(filled: ReadingsRepository) -> None:
         (START.date(), START, midnight - FLEET.interval, 24 * 300, 24, 300),
         (midnight.date(), midnight, END, 12 * 300, 12, 300),
     ]
+
+
+def test_meters_are_counted_once_however_many_days_they_sent(filled: ReadingsRepository) -> None:
+    assert filled.snapshot().meters() == 300
 
 
 def test_readings_at_odd_seconds_are_found_like_any_other(store: ReadingsRepository) -> None:
