@@ -24,6 +24,7 @@ from exports.delivery.links import download_url
 from exports.formats import FORMATS
 from exports.models import FileRequest, Status, Supplier
 from headend.errors import ERRORS, Conflict
+from headend.negotiation import OneMediaType
 from readings.parameters import InstantField, StrictSerializer, parameters_of
 
 KEY_LENGTH = 200
@@ -136,6 +137,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
 
     serializer_class = FileRequestStatus
     pagination_class = NewestFirst
+    content_negotiation_class = OneMediaType
     queryset = FileRequest.objects.none()
 
     @extend_schema(

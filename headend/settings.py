@@ -137,6 +137,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 
 # --- readings ---------------------------------------------------------------------------
 READINGS_URL = env.url("READINGS_URL", f"delta://{HEADEND_HOME / 'readings'}", ["delta"])
+env.folder("READINGS_URL", env.url_path("READINGS_URL", READINGS_URL))
 READINGS_RETENTION_DAYS = env.whole("READINGS_RETENTION_DAYS", 0, least=0, most=36_500)
 
 SIMULATION = env.switch("SIMULATION", default=True)
@@ -178,8 +179,6 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["headend.parsers.GuideJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "headend.negotiation.OneMediaType",
-    "URL_FORMAT_OVERRIDE": None,
     "EXCEPTION_HANDLER": "headend.errors.answer",
     "UNAUTHENTICATED_USER": None,
 }

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from headend.errors import ERRORS
+from headend.negotiation import OneMediaType
 from readings import frame
 from readings.parameters import (
     InstantField,
@@ -138,6 +139,7 @@ class ReadingsViewSet(ViewSet):
     """The readings of a window, in order of time and device id."""
 
     renderer_classes = [ReadingsRenderer]
+    content_negotiation_class = OneMediaType
 
     @extend_schema(
         operation_id="readings",

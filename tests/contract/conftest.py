@@ -1,0 +1,137 @@
+"""A deployment to talk to: one that is named by options, or one that is started for these tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import paramiko
+import pytest
+import requests
+
+from tests.deployment import Deployment
+
+HTTP_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Supplier:
+    """A supplier as a client sees itself."""
+
+    url: str
+    key: str
+    sftp_host: str
+    sftp_port: int
+    user: str
+    private_key: Path
+
+    def call(self, method: str, path: str, **request: Any) -> requests.Response:
+        """Call the API with this supplier's key."""
+        headers = {"Authorization": f"Token {self.key}", **request.pop("headers", {})}
+        return requests.request(
+            method, self.url + path, headers=headers, timeout=HTTP_SECONDS, **request
+        )
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The JSON of a GET that must succeed."""
+        answer = self.call("GET", path, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def order(self, **body: str) -> str:
+        """Ask for a file; the request's id."""
+        answer = self.call("POST", "/readings/file", json=body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["request_id"])
+
+    def transport(self) -> paramiko.Transport:
+        """An SSH connection that is logged in."""
+        transport = paramiko.Transport((self.sftp_host, self.sftp_port))
+        transport.connect(
+            username=self.user, pkey=paramiko.RSAKey.from_private_key_file(str(self.private_key))
+        )
+        return transport
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where to find a deployment that runs already."""
+    group = parser.getgroup("headend", "the deployment that tests/contract talks to")
+    group.addoption("--headend-url", help="apiGatewayInvokeURL of a running deployment")
+    group.addoption("--headend-key", help="API key of a supplier")
+    group.addoption("--headend-sftp", help="HOST:PORT of its SFTP server")
+    group.addoption("--headend-user", default="sftp-user", help="the supplier's name")
+    group.addoption("--headend-private-key", help="file with the supplier's private key")
+    group.addoption("--headend-other-key", help="API key of another supplier")
+
+
+@pytest.fixture(scope="session")
+def deployment(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment | None]:
+    """The deployment started here, or None where --headend-url names another."""
+    if request.config.getoption("--headend-url"):
+        yield None
+        return
+    started = Deployment(tmp_path_factory.mktemp("contract") / "home").start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def supplier(request: pytest.FixtureRequest, deployment: Deployment | None) -> Supplier:
+    """The default supplier."""
+    if deployment is not None:
+        out = deployment.outputs()
+        return Supplier(
+            url=out["apiGatewayInvokeURL"],
+            key=out["ApiKey"],
+            sftp_host=out["SftpServerAddress"],
+            sftp_port=out["SftpPort"],
+            user=out["SftpUserName"],
+            private_key=Path(out["PrivateKeyFile"]),
+        )
+    option = request.config.getoption
+    host, _, port = option("--headend-sftp").rpartition(":")
+    return Supplier(
+        url=option("--headend-url").rstrip("/"),
+        key=option("--headend-key"),
+        sftp_host=host,
+        sftp_port=int(port),
+        user=option("--headend-user"),
+        private_key=Path(option("--headend-private-key")),
+    )
+
+
+_MAKE_OTHER = """
+from exports.credentials import *; from exports.models import *
+import json
+key = new_api_key()
+supplier, _ = Supplier.objects.get_or_create(name="other")
+ApiKey.objects.create(supplier=supplier, prefix=key[:PREFIX_LENGTH], digest=digest(key))
+print(json.dumps(key))
+"""
+
+
+@pytest.fixture(scope="session")
+def other_key(request: pytest.FixtureRequest, deployment: Deployment | None) -> str:
+    """An API key of another supplier."""
+    if deployment is not None:
+        made = deployment.manage("shell", "--verbosity", "0", "--command", _MAKE_OTHER)
+        return str(json.loads(made.stdout))
+    key = request.config.getoption("--headend-other-key")
+    if not key:
+        pytest.fail("--headend-other-key: these tests need an API key of another supplier, too.")
+    return str(key)
+
+
+@pytest.fixture(scope="session")
+def newest(supplier: Supplier) -> list[str]:
+    """The times of the two oldest intervals of the last hour, as canonical texts: they change no more."""
+    since = datetime.now(UTC) - timedelta(minutes=55)
+    first = supplier.get("/readings", start_date=f"{since:%Y-%m-%d %H:%M:%S}", page_size=1)
+    time = datetime.strptime(first["records"][0]["time"], "%Y-%m-%d %H:%M:%S.%f")
+    return [f"{time + n * timedelta(minutes=5):%Y-%m-%d %H:%M:%S.%f}" for n in range(2)]

@@ -1,0 +1,185 @@
+"""GET /readings, as the guide shows it and as the contract adds to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from tests.contract.conftest import Supplier
+
+KEYS = ["offset", "time", "arrival_time", "device_id", "measure_name", "load", "crrnt", "pf", "kva", "kw", "vltg"]  # fmt: skip
+LAST_OF_FLEET = 50_000
+
+
+def test_the_guides_first_page(supplier: Supplier, newest: list[str]) -> None:
+    page = supplier.get("/readings", start_date=newest[0], page_size=100)
+
+    assert list(page) == ["filter_params", "results", "next", "records"]
+    assert page["filter_params"] == {"start_date": newest[0], "offset": 0}
+    assert page["results"] == {"records_total": 100, "last_offset": 100, "last_date": newest[0]}
+    assert [record["offset"] for record in page["records"]] == list(range(1, 101))
+    first = page["records"][0]
+    assert list(first) == KEYS
+    assert (first["time"], first["arrival_time"]) == (newest[0], newest[0])
+    assert first["device_id"] == "0001b33e-0898-33a6-ac1d-82b59b904034"
+    assert (first["load"], first["measure_name"]) == (18, "readings")
+
+
+def test_the_guides_second_page(supplier: Supplier, newest: list[str]) -> None:
+    page = supplier.get("/readings", start_date=newest[0], page_size=100, offset=100)
+    shown = [(r["offset"], r["device_id"], r["load"]) for r in page["records"]]
+    assert shown[0] == (101, "00a0f4b9-c962-3c30-ae64-1a7e9313da75", 15)
+    assert shown[-1] == (200, "011e2268-8ec6-3e78-b84e-96425c1b5d50", 16)
+    assert page["results"]["last_offset"] == 200
+
+
+def test_a_page_has_ten_records_by_default(supplier: Supplier, newest: list[str]) -> None:
+    assert len(supplier.get("/readings", start_date=newest[0])["records"]) == 10
+
+
+@pytest.mark.parametrize("path", ["/readings", "/readings/"])
+def test_both_paths_answer_without_a_redirect(
+    supplier: Supplier, newest: list[str], path: str
+) -> None:
+    answer = supplier.call("GET", path, params={"start_date": newest[0]}, allow_redirects=False)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+def test_values_are_numbers_of_three_decimals_that_fit_together(
+    supplier: Supplier, newest: list[str]
+) -> None:
+    for record in supplier.get("/readings", start_date=newest[0], page_size=500)["records"]:
+        for name in ("crrnt", "pf", "kva", "kw", "vltg"):
+            assert isinstance(record[name], float)
+            assert round(record[name], 3) == record[name]
+        assert 0.8 <= record["pf"] <= 0.99
+        assert abs(record["kw"] / record["pf"] - record["kva"]) < 0.02
+
+
+def test_offsets_and_next_links_give_the_same_readings_across_intervals(
+    supplier: Supplier, newest: list[str]
+) -> None:
+    window = {"start_date": newest[0], "end_date": newest[1]}
+    page = supplier.get("/readings", **window, offset=49_000, page_size=700)
+    by_links = page["records"]
+    while page["next"]:
+        page = requests.get(page["next"], headers={"X-API-Key": supplier.key}, timeout=60).json()
+        by_links += page["records"]
+    by_offset: list[Any] = []
+    offset = 49_000
+    while records := supplier.get("/readings", **window, offset=offset, page_size=900)["records"]:
+        by_offset += records
+        offset += len(records)
+    assert len(by_offset) == 2 * LAST_OF_FLEET - 49_000
+    assert by_offset == by_links
+    keys = [(r["time"], r["device_id"]) for r in by_offset]
+    assert keys == sorted(set(keys))
+
+
+def test_behind_the_end_there_is_an_empty_page(supplier: Supplier, newest: list[str]) -> None:
+    page = supplier.get("/readings", start_date=newest[0], end_date=newest[0], offset=123_456)
+    assert page["records"] == []
+    assert page["results"] == {"records_total": 0, "last_offset": 123_456, "last_date": None}
+    assert page["next"] is None
+
+
+def test_a_page_may_hold_a_whole_interval(supplier: Supplier, newest: list[str]) -> None:
+    page = supplier.get("/readings", start_date=newest[0], page_size=50_000)
+    assert {record["time"] for record in page["records"]} == {newest[0]}
+    assert page["records"][-1]["offset"] == LAST_OF_FLEET
+
+
+def test_end_date_is_inclusive(supplier: Supplier, newest: list[str]) -> None:
+    page = supplier.get(
+        "/readings", start_date=newest[0], end_date=newest[1], offset=99_999, page_size=9
+    )
+    assert [record["time"] for record in page["records"]] == [newest[1]]
+    assert page["filter_params"]["end_date"] == newest[1]
+
+
+def test_only_the_meters_that_were_named(supplier: Supplier, newest: list[str]) -> None:
+    meters = ["011e2268-8ec6-3e78-b84e-96425c1b5d50", "0001B33E-0898-33A6-AC1D-82B59B904034"]
+    page = supplier.get("/readings", start_date=newest[0], end_date=newest[1], device_id=meters)
+    shown = [(record["time"], record["device_id"]) for record in page["records"]]
+    first, second = sorted(meter.lower() for meter in meters)
+    assert shown == [(time, meter) for time in newest for meter in (first, second)]
+
+
+def test_arrived_after_and_as_of_bound_the_arrival(supplier: Supplier, newest: list[str]) -> None:
+    page = supplier.get("/readings", start_date=newest[0], arrived_after=newest[0], page_size=1)
+    assert page["records"][0]["time"] == newest[1]
+    page = supplier.get("/readings", start_date=newest[0], as_of=newest[0], offset=49_999)
+    assert page["results"]["records_total"] == 1
+
+
+@pytest.mark.parametrize(
+    "start",
+    ["{day}T{clock}Z", "{day}T{clock}.000000000Z", "{day} {minute}", "{day}T{clock}+00:00"],
+)
+def test_every_form_of_a_date_is_echoed_in_canonical_form(
+    supplier: Supplier, newest: list[str], start: str
+) -> None:
+    day, _, clock = newest[0].removesuffix(".000000").partition(" ")
+    text = start.format(day=day, clock=clock, minute=clock[:5])
+    assert supplier.get("/readings", start_date=text)["filter_params"]["start_date"] == newest[0]
+
+
+@pytest.mark.parametrize("date", ["0001-01-01", "9999-12-31 23:59:59.999999999", "1970-01-01"])
+def test_dates_far_away_are_dates_like_any_other(supplier: Supplier, date: str) -> None:
+    assert supplier.call("GET", "/readings", params={"start_date": date}).status_code == 200
+
+
+WRONG = {
+    "missing": ("", "start_date"),
+    "empty": ("start_date=", "start_date"),
+    "doubled": ("start_date=2023-02-27&start_date=2023-02-28", "start_date"),
+    "unreadable": ("start_date=soon", "start_date"),
+    "a day that is none": ("start_date=2023-02-30", "start_date"),
+    "year 0": ("start_date=0000-12-31", "start_date"),
+    "year 10000": ("start_date=10000-01-01", "start_date"),
+    "before year 1 by its offset": ("start_date=0001-01-01T00:00:00%2B01:00", "start_date"),
+    "a NUL in a date": ("start_date=2023-02-27%00", "start_date"),
+    "a NUL in a name": ("start_date=2023-02-27&%00=1", "Unknown parameter"),
+    "no UTF-8": ("start_date=%ff%fe", "start_date"),
+    "unreadable end": ("start_date=2023-02-27&end_date=never", "end_date"),
+    "empty end": ("start_date=2023-02-27&end_date=", "end_date"),
+    "unreadable as_of": ("start_date=2023-02-27&as_of=now", "as_of"),
+    "page_size 0": ("start_date=2023-02-27&page_size=0", "page_size"),
+    "page_size -1": ("start_date=2023-02-27&page_size=-1", "page_size"),
+    "page_size 50001": ("start_date=2023-02-27&page_size=50001", "page_size"),
+    "page_size 1e9": ("start_date=2023-02-27&page_size=1e9", "page_size"),
+    "page_size ten": ("start_date=2023-02-27&page_size=ten", "page_size"),
+    "page_size empty": ("start_date=2023-02-27&page_size=", "page_size"),
+    "page_size endless": ("start_date=2023-02-27&page_size=" + "9" * 5000, "page_size"),
+    "offset -1": ("start_date=2023-02-27&offset=-1", "offset"),
+    "offset enormous": ("start_date=2023-02-27&offset=" + "9" * 30, "offset"),
+    "offset a half": ("start_date=2023-02-27&offset=0.5", "offset"),
+    "no meter": ("start_date=2023-02-27&device_id=meter-1", "device_id"),
+    "SQL for a meter": ("start_date=2023-02-27&device_id='%20OR%201=1--", "device_id"),
+    "unknown": ("start_date=2023-02-27&colour=red", "colour"),
+    "DRF's own": ("start_date=2023-02-27&format=api", "format"),
+    "a broken link": ("start_date=2023-02-27&after=there", "after"),
+}
+
+
+@pytest.mark.parametrize(("query", "named"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_parameters_are_refused_by_name(supplier: Supplier, query: str, named: str) -> None:
+    answer = supplier.call("GET", f"/readings?{query}")
+    assert answer.status_code == 400
+    assert named in answer.json()["error"]
+    assert "Traceback" not in answer.text
+
+
+def test_where_several_are_wrong_each_is_told(supplier: Supplier) -> None:
+    answer = supplier.call("GET", "/readings?page_size=0&offset=-1")
+    assert answer.status_code == 400
+    assert set(answer.json()["fields"]) == {"start_date", "page_size", "offset"}
+
+
+def test_an_offset_as_large_as_can_be_is_an_empty_page(
+    supplier: Supplier, newest: list[str]
+) -> None:
+    assert supplier.get("/readings", start_date=newest[0], offset=2**62)["records"] == []
