@@ -153,6 +153,7 @@ class FileRequest(models.Model):
     class Meta:
         ordering = ["-queued_at"]
         indexes = [
+            models.Index(fields=["-queued_at"]),
             models.Index(fields=["supplier", "-queued_at"]),
             models.Index(fields=["status", "leased_until"]),
         ]

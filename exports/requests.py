@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet, Sum
+from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from exports.models import FileRequest, Status, Supplier
+from exports.models import ExportPart, FileRequest, Status, Supplier
 from exports.tasks import announce
 from readings.frame import format_instant
 
@@ -73,9 +73,15 @@ def run_again(request: FileRequest) -> FileRequest:
 
 def with_progress(requests: QuerySet[FileRequest]) -> QuerySet[FileRequest]:
     """The requests with ``records_done``, how many readings their parts have written, in one query."""
-    done = Coalesce(Sum("parts__records_done"), 0)
-    # A grouped query forgets the model's own order.
-    return requests.annotate(records_done=done).order_by("-queued_at")
+    # A subquery, so that the database adds up the parts of the rows shown and of no others.
+    done = (
+        ExportPart.objects.filter(request=OuterRef("pk"))
+        .order_by()
+        .values("request")
+        .annotate(done=Sum("records_done"))
+        .values("done")
+    )
+    return requests.annotate(records_done=Coalesce(Subquery(done), 0))
 
 
 def progress(request: FileRequest) -> float:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
-from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
 from exports.delivery.files import FileGoneError, open_file
@@ -20,6 +23,7 @@ from exports.models import FileRequest
 from exports.requests import progress, with_progress
 
 PAGE = 50
+SAFE_METHODS = ("GET", "HEAD")
 
 
 class HtmxRequest(HttpRequest):
@@ -28,10 +32,16 @@ class HtmxRequest(HttpRequest):
     htmx: HtmxDetails
 
 
+# The page and its table share one address: a kept table must never be shown for the page.
+@never_cache
 @require_safe
-@staff_member_required
 def requests_page(request: HtmxRequest) -> HttpResponse:
     """Every supplier's file requests, newest first; htmx asks for the table alone."""
+    if not _is_staff(request):
+        # htmx would follow a redirect and put the login form where the table was.
+        if request.htmx:
+            return HttpResponseClientRefresh()
+        return redirect_to_login(request.get_full_path())
     requests = with_progress(FileRequest.objects.select_related("supplier"))
     page = Paginator(requests, PAGE).get_page(request.GET.get("page"))
     rows = [
@@ -47,9 +57,12 @@ def requests_page(request: HtmxRequest) -> HttpResponse:
     return render(request, template, context)
 
 
-@require_safe
+@csrf_exempt  # Nothing is changed here; what is no GET gets the answer below instead of a page.
 def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResponseBase:
     """A completed request's file, for whoever holds a signed link, and for staff."""
+    if request.method not in SAFE_METHODS:
+        sentence = f"{request.method} is not allowed here; GET fetches the file."
+        return JsonResponse({"error": sentence}, status=405, headers={"Allow": "GET, HEAD"})
     location = f"{request_id}/{name}"
     if not (_is_staff(request) or is_signed(location, request.GET.get("signature", ""))):
         return JsonResponse({"error": "signature is missing, wrong or too old."}, status=403)

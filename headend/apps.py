@@ -7,3 +7,7 @@ class HeadendConfig(AppConfig):
     """Commands and checks about the deployment as a whole."""
 
     name = "headend"
+
+    def ready(self) -> None:
+        """Register the checks."""
+        from headend import checks  # noqa: F401 (they read models, which are loaded by now)

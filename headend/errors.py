@@ -120,6 +120,13 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
     return _page_or_json(request, 403, "This is not allowed.")
 
 
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's view for a form without its token."""
+    return _page_or_json(
+        request, 403, "The form is too old; go back, reload the page and try again."
+    )
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
     return _page_or_json(request, 404, "There is nothing here.")

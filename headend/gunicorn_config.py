@@ -13,3 +13,5 @@ graceful_timeout = 4
 keepalive = 5
 limit_request_line = 8190
 loglevel = "warning"
+# The socket lies in the user's home, where two deployments would share it.
+control_socket_disable = True

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from gunicorn.http.errors import (
+    ExpectationFailed,
     LimitRequestHeaders,
     LimitRequestLine,
     ParseException,
@@ -49,6 +50,8 @@ def _verdict(error: Exception) -> tuple[HTTPStatus, str]:
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large."
     if isinstance(error, UnsupportedTransferCoding):
         return HTTPStatus.NOT_IMPLEMENTED, "This Transfer-Encoding is not understood."
+    if isinstance(error, ExpectationFailed):
+        return HTTPStatus.EXPECTATION_FAILED, "This Expect header is not understood."
     return HTTPStatus.BAD_REQUEST, "This is not an HTTP request that can be read."
 
 

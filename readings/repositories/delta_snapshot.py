@@ -28,7 +28,7 @@ _FEW_DOZEN_MINUTES = 64
 
 
 @cached(LRUCache(DECODED_BYTES, pl.DataFrame.estimated_size), lock=Lock())
-def _decoded_minute(files: tuple[str, ...], minute: datetime) -> pl.DataFrame:
+def decoded_minute(files: tuple[str, ...], minute: datetime) -> pl.DataFrame:
     """All readings of one minute in order. Data files never change, so what was decoded stays true."""
     last = minute + _LAST_MICROSECOND
     return frame.in_order(_collected(_scan(files, minute_of() == minute, minute, last)))
@@ -183,7 +183,7 @@ class DeltaSnapshot(Snapshot):
         if window.device_ids or len(minutes) > _FEW_MINUTES:
             return frame.in_order(_collected(self._scan(window, minutes)))
         decoded = [
-            _decoded_minute(self._files.spanning(minute, minute + _LAST_MICROSECOND), minute)
+            decoded_minute(self._files.spanning(minute, minute + _LAST_MICROSECOND), minute)
             for minute in minutes
         ]
         return pl.concat([frame.empty(), *decoded]).filter(window.predicate())

@@ -12,8 +12,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from exports import credentials
+from exports import credentials, transitions
 from exports.authentication import find
+from exports.delivery.links import download_path
 from exports.models import ApiKey, FileRequest, SshKey, Status, Supplier
 from exports.requests import Order, accept
 from tests.exports.conftest import END, START, key_of
@@ -28,6 +29,17 @@ def post(operator: Client, path: str, **data: Any) -> str:
     return response.content.decode()
 
 
+def post_supplier(operator: Client, name: str, *public_keys: str) -> str:
+    """Fill in the page that makes a supplier, with SSH keys pasted into it."""
+    return post(
+        operator,
+        "/admin/exports/supplier/add/",
+        **{"name": name, "active": "on", "api_keys-TOTAL_FORMS": 0, "api_keys-INITIAL_FORMS": 0},
+        **{"ssh_keys-TOTAL_FORMS": len(public_keys), "ssh_keys-INITIAL_FORMS": 0},
+        **{f"ssh_keys-{number}-public_key": key for number, key in enumerate(public_keys)},
+    )
+
+
 @pytest.mark.parametrize("model", ["supplier", "apikey", "sshkey", "filerequest"])
 def test_every_list_and_every_row_opens(operator: Client, alice: Supplier, model: str) -> None:
     key_of(alice)
@@ -40,13 +52,7 @@ def test_every_list_and_every_row_opens(operator: Client, alice: Supplier, model
 
 
 def test_a_supplier_is_made_with_its_ssh_key(operator: Client) -> None:
-    post(
-        operator,
-        "/admin/exports/supplier/add/",
-        **{"name": "carol", "active": "on", "api_keys-TOTAL_FORMS": 0, "api_keys-INITIAL_FORMS": 0},
-        **{"ssh_keys-TOTAL_FORMS": 1, "ssh_keys-INITIAL_FORMS": 0},
-        **{"ssh_keys-0-public_key": PUBLIC_KEY + " carol@laptop"},
-    )
+    post_supplier(operator, "carol", PUBLIC_KEY + " carol@laptop")
     key = SshKey.objects.get(supplier__name="carol")
     assert key.public_key == PUBLIC_KEY
     assert key.fingerprint == credentials.fingerprint(PUBLIC_KEY)
@@ -64,14 +70,30 @@ def test_what_is_no_public_key_is_refused(
     assert not SshKey.objects.exists()
 
 
+def test_a_key_the_supplier_has_already_is_refused(operator: Client, alice: Supplier) -> None:
+    pasted = {"supplier": alice.pk, "public_key": PUBLIC_KEY}
+    post(operator, "/admin/exports/sshkey/add/", **pasted)
+    page = post(operator, "/admin/exports/sshkey/add/", **pasted)
+    assert "This supplier has this key already." in page
+    assert SshKey.objects.count() == 1
+
+
+def test_a_key_pasted_twice_at_once_is_refused(operator: Client) -> None:
+    assert "This key is here twice." in post_supplier(operator, "carol", PUBLIC_KEY, PUBLIC_KEY)
+    assert not Supplier.objects.filter(name="carol").exists()
+
+
+def test_two_suppliers_may_use_the_same_key(
+    operator: Client, alice: Supplier, bob: Supplier
+) -> None:
+    for supplier in (alice, bob):
+        post(operator, "/admin/exports/sshkey/add/", supplier=supplier.pk, public_key=PUBLIC_KEY)
+    assert SshKey.objects.count() == 2
+
+
 @pytest.mark.parametrize("name", ["Carol", "carol smith", "../carol", "carol\n", ""])
 def test_a_name_that_is_no_user_name_is_refused(operator: Client, name: str) -> None:
-    post(
-        operator,
-        "/admin/exports/supplier/add/",
-        **{"name": name, "api_keys-TOTAL_FORMS": 0, "api_keys-INITIAL_FORMS": 0},
-        **{"ssh_keys-TOTAL_FORMS": 0, "ssh_keys-INITIAL_FORMS": 0},
-    )
+    post_supplier(operator, name)
     assert not Supplier.objects.exclude(name="carol").exists()
 
 
@@ -95,6 +117,20 @@ def test_revoking_asks_first_and_ends_a_key(operator: Client, alice: Supplier) -
     assert find(key) is not None
     post(operator, "/admin/exports/apikey/", **chosen, confirmed="yes")
     assert find(key) is None
+
+
+def test_a_key_in_use_is_shown_but_not_edited(operator: Client, alice: Supplier) -> None:
+    key_of(alice)
+    key = ApiKey.objects.get()
+    path = f"/admin/exports/apikey/{key.pk}/change/"
+    assert key.prefix in operator.get(path).content.decode()
+    assert operator.post(path, {"supplier": alice.pk, "label": "other"}).status_code == 403
+
+
+def test_a_supplier_with_keys_is_not_deleted_with_them(operator: Client, alice: Supplier) -> None:
+    key_of(alice)
+    operator.post(f"/admin/exports/supplier/{alice.pk}/delete/", {"post": "yes"})
+    assert ApiKey.objects.filter(supplier=alice).exists()
 
 
 @pytest.mark.parametrize("what", ["apikey", "filerequest"])
@@ -125,31 +161,53 @@ def test_running_again_makes_a_new_request(operator: Client, alice: Supplier) ->
 
 
 @pytest.mark.usefixtures("readings")
-def test_a_request_is_found_by_id_status_and_reason(
-    operator: Client, alice: Supplier, work_off: Callable[[], None]
+def test_a_request_is_found_by_what_is_known_of_it(
+    operator: Client, alice: Supplier, bob: Supplier, work_off: Callable[[], None]
 ) -> None:
     done = accept(alice, Order(START, END))
     work_off()
-    waiting = accept(alice, Order(START, END))
+    done.refresh_from_db()
+    cancelled = accept(bob, Order(START, END))
+    transitions.cancel(cancelled.pk)
+    FileRequest.objects.filter(pk=cancelled.pk).update(queued_at=START)
     for query, shown, hidden in (
-        (f"q={done.pk}", done, waiting),
-        ("status__exact=queued", waiting, done),
+        (f"q={done.pk}", done, cancelled),
+        (f"q={done.location}", done, cancelled),
+        ("q=cancelled", cancelled, done),
+        ("status__exact=completed", done, cancelled),
+        (f"supplier__id__exact={bob.pk}", cancelled, done),
+        ("queued_at__year=2023", cancelled, done),
     ):
         page = operator.get(f"{REQUESTS}?{query}").content.decode()
-        assert str(shown.pk) in page
-        assert str(hidden.pk) not in page
+        assert f"{REQUESTS}{shown.pk}/" in page, query
+        assert f"{REQUESTS}{hidden.pk}/" not in page, query
+
+
+def test_what_came_of_a_request_stands_on_its_page(
+    operator: Client, alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None]
+) -> None:
+    request = accept(alice, Order(START, END))
+    work_off()
+    request.refresh_from_db()
+    page = operator.get(f"{REQUESTS}{request.pk}/change/").content.decode()
+    for told in (
+        "2023-02-27 16:40:00.000000",
+        f"{readings.height:,}",
+        request.location,
+        request.sha256,
+        download_path(request),
+    ):
+        assert told in page
 
 
 def test_the_list_of_requests_needs_no_more_queries_with_more_rows(
     operator: Client,
     alice: Supplier,
-    readings: pl.DataFrame,
-    work_off: Callable[[], None],
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for _ in range(20):
         accept(alice, Order(START, END))
-    work_off()
+    FileRequest.objects.update(status=Status.RUNNING, record_count=400)
     with django_assert_max_num_queries(12):
         operator.get(REQUESTS)
 

@@ -12,9 +12,11 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
+from exports import transitions
 from exports.delivery.links import download_path, download_url
-from exports.models import FileRequest, Status, Supplier
+from exports.models import ExportPart, FileRequest, Status, Supplier
 from exports.requests import Order, accept
+from exports.views import PAGE
 from tests.exports.conftest import END, START, path_of
 
 
@@ -56,18 +58,52 @@ def test_htmx_gets_the_table_alone(operator: Client, completed: FileRequest) -> 
     assert "<html" not in page
 
 
+def test_a_running_request_tells_how_far_it_is(operator: Client, alice: Supplier) -> None:
+    running = accept(alice, Order(START, END))
+    FileRequest.objects.update(status=Status.RUNNING, record_count=400)
+    ExportPart.objects.create(
+        request=running, number=1, start=START, end=END, record_count=400, records_done=100
+    )
+    page = operator.get("/").content.decode()
+    assert '<progress max="1" value="0.250"' in page
+    assert "25 %" in page
+
+
+def test_a_failed_request_tells_why(operator: Client, alice: Supplier) -> None:
+    transitions.fail(accept(alice, Order(START, END)).pk, reason="<the store> is gone")
+    assert "&lt;the store&gt; is gone" in operator.get("/").content.decode()
+
+
+def test_older_requests_are_on_the_next_page(operator: Client, alice: Supplier) -> None:
+    oldest, *_ = [accept(alice, Order(START, END)) for _ in range(PAGE + 1)]
+    assert str(oldest.pk) not in operator.get("/").content.decode()
+    assert str(oldest.pk) in operator.get("/?page=2").content.decode()
+    assert str(oldest.pk) in operator.get("/?page=999").content.decode()
+
+
+def test_a_browser_keeps_neither_the_page_nor_the_table(operator: Client) -> None:
+    assert "no-store" in operator.get("/")["Cache-Control"]
+
+
+def test_a_poll_after_the_session_ended_leads_to_the_login_page(client: Client, db: None) -> None:
+    response = client.get("/", headers={"HX-Request": "true"})
+    assert response["HX-Refresh"] == "true"
+    assert response.content == b""
+    assert client.get("/?page=2")["Location"] == "/admin/login/?next=/%3Fpage%3D2"
+
+
 def test_an_empty_page_says_what_to_do_next(operator: Client) -> None:
     assert "/readings/file" in operator.get("/").content.decode()
 
 
 def test_the_page_needs_no_more_queries_with_more_rows(
     operator: Client,
-    completed: FileRequest,
     alice: Supplier,
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for _ in range(20):
         accept(alice, Order(START, END))
+    FileRequest.objects.update(status=Status.RUNNING, record_count=400)
     with django_assert_max_num_queries(5):
         operator.get("/")
 
@@ -91,6 +127,37 @@ def test_without_a_signature_of_ours_nothing_is_told(
 ) -> None:
     assert client.get(download_path(completed) + signature).status_code == 403
     assert client.get(f"/files/{completed.pk}/other.gz{signature}").status_code == 403
+
+
+def test_a_signature_with_one_character_changed_is_refused(
+    client: Client, completed: FileRequest, settings: Settings
+) -> None:
+    link = local(download_url(completed), settings)
+    changed = link[:-2] + ("A" if link[-2] != "A" else "B") + link[-1]
+    assert client.get(changed).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["other.gz", "..%2Fsecret", "%2Fetc%2Fpasswd", "%00", "x" * 300])
+def test_a_foreign_name_is_a_404_even_for_an_operator(
+    operator: Client, completed: FileRequest, name: str
+) -> None:
+    response = operator.get(f"/files/{completed.pk}/{name}")
+    assert response.status_code == 404
+    assert response.json()["error"]
+
+
+def test_an_unfinished_request_has_no_file(operator: Client, alice: Supplier) -> None:
+    waiting = accept(alice, Order(START, END))
+    assert operator.get(f"/files/{waiting.pk}/run-1-part-r-00000.gz").status_code == 404
+
+
+def test_a_file_is_only_fetched(completed: FileRequest) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    for method in ("POST", "PUT", "DELETE"):
+        response = browser.generic(method, download_path(completed))
+        assert response.status_code == 405
+        assert response["Allow"] == "GET, HEAD"
+        assert method in response.json()["error"]
 
 
 def test_a_signature_is_good_for_one_file_only(

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -186,7 +187,7 @@ def test_the_deployment_check_is_clean(deploy: Callable[..., Deployment]) -> Non
 def test_every_command_teaches_its_use(deploy: Callable[..., Deployment]) -> None:
     for command in ("run", "outputs", "tour", "backfill", "load", "readings", "sftpserver"):
         shown = subprocess.run(
-            ["python", "manage.py", command, "--help"],
+            [sys.executable, "manage.py", command, "--help"],
             env=deploy().environment,
             capture_output=True,
             text=True,

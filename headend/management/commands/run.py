@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 from django.utils import timezone
-from honcho.environ import parse_procfile
-from honcho.manager import Manager
 
-from headend import deployment, outputs
+from headend import checks, deployment, outputs, processes
 from readings.fleet_setting import deployment_fleet
 from readings.frame import format_instant
 from readings.repositories import repository
@@ -29,7 +25,6 @@ from readings.window import Window
 
 FIRST_READINGS = timedelta(hours=1)
 READY_WITHIN_SECONDS = 120
-_ENDED_BY_SIGNAL = {130, 143}
 
 
 class Command(BaseCommand):
@@ -46,9 +41,14 @@ class Command(BaseCommand):
         deployment.check_port("HEADEND_PORT", settings.HEADEND_PORT)
         deployment.check_port("SFTP_PORT", settings.SFTP_PORT)
         with deployment.sole_use_of(settings.HEADEND_HOME):
-            self._set_up()
-            connections.close_all()
-            self._run_processes()
+            try:
+                self._set_up()
+                connections.close_all()
+                threading.Thread(target=self._announce, daemon=True).start()
+                sys.exit(processes.run(settings.BASE_DIR / "Procfile"))
+            except KeyboardInterrupt:
+                self.stderr.write("Ended during set-up; the next run goes on from there.")
+                sys.exit(130)
 
     def _set_up(self) -> None:
         self._step("state folder", str(settings.HEADEND_HOME))
@@ -57,6 +57,8 @@ class Command(BaseCommand):
         call_command("collectstatic", verbosity=0, interactive=False)
         supplier = deployment.ensure_default_supplier()
         self._step("supplier", supplier.name)
+        for problem in checks.anonymous_supplier_is_a_supplier(databases=["default"]):
+            raise CommandError(f"{problem.msg} {problem.hint}")
         deployment.ensure_operator()
         self._step("operator", deployment.OPERATOR)
         if settings.SIMULATION:
@@ -85,29 +87,19 @@ class Command(BaseCommand):
         self.stdout.write(f"{self.style.SUCCESS('  ✓')} {name:<13} {value}")
         self.stdout.flush()
 
-    def _run_processes(self) -> None:
-        manager = Manager()
-        environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            "PYTHONUNBUFFERED": "1",
-        }
-        procfile = parse_procfile((settings.BASE_DIR / "Procfile").read_text())
-        for name, command in procfile.processes.items():
-            manager.add_process(name, command, env=environment, cwd=str(settings.BASE_DIR))
-        threading.Thread(target=self._announce, daemon=True).start()
-        manager.loop()
-        # A process that ended by itself takes the others with it: a deployment that limps looks well.
-        if manager.returncode not in _ENDED_BY_SIGNAL:
-            sys.exit(manager.returncode or 1)
-
     def _announce(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_SECONDS
         while time.monotonic() < deadline:
+            # Asleep at first: no thread may hold a lock while the processes are being forked.
+            time.sleep(0.2)
             if _web_answers() and _sftp_answers():
                 self.stdout.write(outputs.collect().as_text())
                 self.stdout.flush()
                 return
-            time.sleep(0.2)
+        self.stderr.write(
+            f"The API or the SFTP server does not answer after {READY_WITHIN_SECONDS} s; "
+            "the lines above may say why."
+        )
 
 
 def _holds_readings() -> bool:

@@ -1,0 +1,1 @@
+"""Ratios against peers on the same readings in the same run; `make bench` prints them."""

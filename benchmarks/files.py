@@ -1,0 +1,88 @@
+"""The guide's file of 2,920,000 readings, against what a data engineer would write first."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+from django.core.files.storage import storages
+from django.db import connection
+
+from benchmarks.ratio import Ratio, measured
+from exports import steps
+from exports.models import FileRequest, Supplier
+from exports.requests import Order, accept
+from readings.repositories import ReadingsRepository
+from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
+from readings.window import Window
+
+FLEET = Fleet(devices=40_000)
+START = datetime(2024, 5, 1, tzinfo=UTC)
+INTERVALS = 73
+READINGS = 2_920_000
+END = START + (INTERVALS - 1) * FLEET.interval
+WORKERS = 2
+MARK = 8
+
+
+def fill(store: ReadingsRepository) -> None:
+    """The readings of the guide's file."""
+    for time in FLEET.intervals(START, END):
+        store.write(readings_for(FLEET, time))
+
+
+def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
+    """Ours from the request to the published file, read from the store; the peers have it in memory."""
+    readings = pl.concat(store.snapshot().frames(Window(START, END)))
+    assert len(readings) == READINGS
+    texts = readings.with_columns(
+        pl.col("time", "arrival_time").dt.strftime("%Y-%m-%d %H:%M:%S%.6f")
+    )
+    supplier = Supplier.objects.create(name="bench")
+    pandas_frame, arrow_table = texts.to_pandas(), texts.to_arrow()
+    ours = _export(supplier)
+    target = str(folder / "peer.csv.gz")
+
+    def with_pandas() -> None:
+        pandas_frame.to_csv(target, index=False, compression="gzip")
+
+    peer = duckdb.connect()
+    peer.register("readings", arrow_table)
+
+    def with_duckdb() -> None:
+        peer.execute(f"COPY readings TO '{target}' (FORMAT csv, HEADER, COMPRESSION gzip)")
+
+    for name, work, rounds in (("pandas to_csv", with_pandas, 1), ("DuckDB COPY", with_duckdb, 3)):
+        yield measured(
+            f"file of {READINGS:,} readings", name, MARK, lambda: _export(supplier), work,
+            rounds=rounds, ours_a_round=3,
+        )  # fmt: skip
+        with (
+            gzip.open(target) as theirs,
+            storages["exports"].open(ours.location) as file,
+            gzip.open(file) as plain,
+        ):
+            assert sum(1 for _ in theirs) == sum(1 for _ in plain) == READINGS + 1
+
+
+def _export(supplier: Supplier) -> FileRequest:
+    request = accept(supplier, Order(START, END))
+    with ThreadPoolExecutor(WORKERS) as workers:
+        list(workers.map(lambda _: _work_off(), range(WORKERS)))
+    request.refresh_from_db()
+    assert request.record_count == READINGS, request.reason
+    return request
+
+
+def _work_off() -> None:
+    try:
+        while steps.take_one_step() is not None or steps.something_is_left():
+            pass
+    finally:
+        connection.close()

@@ -1,0 +1,88 @@
+"""A page at three depths of a day, against the reference's query, which numbers every row for each page."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+from rest_framework.request import Request
+from rest_framework.test import APIRequestFactory, force_authenticate
+
+from benchmarks.ratio import Ratio, measured
+from exports.models import Supplier
+from readings.api import ReadingsViewSet
+from readings.frame import format_instant
+from readings.repositories import ReadingsRepository
+from readings.repositories.delta_snapshot import decoded_minute
+from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
+from readings.window import Window
+
+DAY = datetime(2023, 2, 27, tzinfo=UTC)
+DEPTHS = (0, 1_000_000, 10_000_000)
+PAGE = 100
+MARK = 100
+# The reference numbers the whole window, then keeps the rows of one page.
+REFERENCE_QUERY = """
+    SELECT * FROM (
+        SELECT row_number() OVER (ORDER BY time, device_id) AS "offset", *
+        FROM readings WHERE time >= ?
+    ) WHERE "offset" > ? ORDER BY "offset" LIMIT ?
+"""
+
+
+def fill_day(store: ReadingsRepository) -> None:
+    """A day of the default fleet: 14.4 million readings."""
+    fleet = Fleet()
+    for hour in range(24):
+        start = DAY + timedelta(hours=hour)
+        times = fleet.intervals(start, start + timedelta(minutes=59))
+        store.write(pl.concat([readings_for(fleet, time) for time in times]))
+    store.upkeep()
+
+
+def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
+    """One ratio a depth. Ours is the whole call of the API, without anything decoded beforehand."""
+    with duckdb.connect(str(folder / "peer.duckdb")) as peer:
+        _fill_peer(peer, store)
+        for depth in DEPTHS:
+            offset = depth + random.Random(depth).randrange(PAGE)
+            ours = _our_page(offset)
+            theirs = peer.execute(REFERENCE_QUERY, [DAY, offset, PAGE]).fetchall()
+            assert [record["device_id"] for record in ours] == [row[3] for row in theirs]
+
+            def reference(offset: int = offset) -> None:
+                peer.execute(REFERENCE_QUERY, [DAY, offset, PAGE]).fetchall()
+
+            yield measured(
+                f"page at offset {depth:,}",
+                "row_number() on DuckDB",
+                MARK,
+                lambda offset=offset: _our_page(offset),  # type: ignore[misc] # bound per depth
+                reference,
+                rounds=3,
+                ours_a_round=15,
+            )
+
+
+def _fill_peer(peer: duckdb.DuckDBPyConnection, store: ReadingsRepository) -> None:
+    for number, readings in enumerate(store.snapshot().frames(Window(DAY))):
+        frame = readings.to_arrow()
+        verb = "INSERT INTO readings" if number else "CREATE TABLE readings AS"
+        peer.execute(f"{verb} SELECT * FROM frame")
+        del frame
+
+
+def _our_page(offset: int) -> list[dict[str, object]]:
+    decoded_minute.cache_clear()
+    query = {"start_date": format_instant(DAY), "page_size": str(PAGE), "offset": str(offset)}
+    request: Request = APIRequestFactory().get("/readings", query)
+    force_authenticate(request, Supplier(name="bench"))  # type: ignore[arg-type] # stands where DRF expects a user
+    answer = ReadingsViewSet.as_view({"get": "list"})(request).render()
+    records: list[dict[str, object]] = json.loads(answer.content)["records"]
+    return records

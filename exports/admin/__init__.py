@@ -1,0 +1,16 @@
+"""Django admin for suppliers, their keys, and the history of file requests."""
+
+from django.contrib import admin
+
+from exports.admin.file_requests import FileRequestAdmin
+from exports.admin.keys import ApiKeyAdmin, SshKeyAdmin
+from exports.admin.suppliers import SupplierAdmin
+
+__all__ = ["ApiKeyAdmin", "FileRequestAdmin", "SshKeyAdmin", "SupplierAdmin"]
+
+admin.site.site_header = "headend"
+admin.site.site_title = "headend"
+admin.site.index_title = "Suppliers and their files"
+# The header links to the operators' page by its name, and the lists need the sidebar's room.
+admin.site.site_url = None
+admin.site.enable_nav_sidebar = False

@@ -1,0 +1,31 @@
+"""Suppliers, with their keys."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from exports.admin.keys import ApiKeyInline, SshKeyInline
+from exports.models import Supplier
+
+
+@admin.register(Supplier)
+class SupplierAdmin(admin.ModelAdmin[Supplier]):
+    """Suppliers, with their keys."""
+
+    list_display = ["name", "active", "created_at"]
+    list_filter = ["active"]
+    search_fields = ["name"]
+    fields = ["name", "active", "new_api_key"]
+    readonly_fields = ["new_api_key"]
+    inlines = [ApiKeyInline, SshKeyInline]
+
+    @admin.display(description="new API key")
+    def new_api_key(self, obj: Supplier) -> SafeString | str:
+        """The way to the page that makes and shows one."""
+        if obj.pk is None:
+            return "once the supplier is saved"
+        link = reverse("admin:exports_apikey_add", query={"supplier": obj.pk})
+        return format_html('<a href="{}">make one</a>', link)

@@ -1,0 +1,58 @@
+"""The deployment's processes: started together, ended together, however early the end is asked for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from honcho.environ import parse_procfile
+from honcho.manager import Manager
+
+_LOOK_AGAIN_SECONDS = 0.05
+_ENDED_BY_SIGNAL = {130, 143}
+
+
+class Processes(Manager):  # type: ignore[misc] # honcho ships no types
+    """honcho's manager, which may also be ended while it is still starting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pid = os.getpid()
+        signal.signal(signal.SIGALRM, _end)
+
+    def terminate(self) -> None:
+        """End all processes; those that are still starting, as soon as they have started."""
+        if self._all_started():
+            super().terminate()
+        elif os.getpid() == self._pid:
+            # honcho ends processes by their ids, which it has not been told yet. The branches it
+            # forks for its own use come here too, until it lets them ignore signals.
+            signal.setitimer(signal.ITIMER_REAL, _LOOK_AGAIN_SECONDS)
+
+
+def run(procfile: Path) -> int:
+    """Run what ``procfile`` names until a signal or the end of one of them; the exit code for it.
+
+    0 after SIGINT, SIGTERM or a closed terminal. A process that ends by itself takes the others
+    with it: a deployment that limps looks well.
+    """
+    processes = Processes()
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+    }
+    for name, command in parse_procfile(procfile.read_text()).processes.items():
+        processes.add_process(name, command, env=environment, cwd=str(procfile.parent))
+    # Each process is a session of its own: without this, closing the terminal would leave them behind.
+    signal.signal(signal.SIGHUP, _end)
+    processes.loop()
+    if processes.returncode in _ENDED_BY_SIGNAL:
+        return 0
+    return processes.returncode or 1
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
