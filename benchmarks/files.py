@@ -73,6 +73,8 @@ def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
 
 def _export(supplier: Supplier) -> FileRequest:
     request = accept(supplier, Order(START, END))
+    # The plan comes first and wakes the workers, as the Celery task does.
+    steps.take_one_step()
     with ThreadPoolExecutor(WORKERS) as workers:
         list(workers.map(lambda _: _work_off(), range(WORKERS)))
     request.refresh_from_db()

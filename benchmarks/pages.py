@@ -53,11 +53,11 @@ def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
         for depth in DEPTHS:
             offset = depth + random.Random(depth).randrange(PAGE)
             ours = _our_page(offset)
-            theirs = peer.execute(REFERENCE_QUERY, [DAY, offset, PAGE]).fetchall()
+            theirs = peer.execute(REFERENCE_QUERY, [DAY.replace(tzinfo=None), offset, PAGE]).fetchall()
             assert [record["device_id"] for record in ours] == [row[3] for row in theirs]
 
             def reference(offset: int = offset) -> None:
-                peer.execute(REFERENCE_QUERY, [DAY, offset, PAGE]).fetchall()
+                peer.execute(REFERENCE_QUERY, [DAY.replace(tzinfo=None), offset, PAGE]).fetchall()
 
             yield measured(
                 f"page at offset {depth:,}",
@@ -72,7 +72,10 @@ def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
 
 def _fill_peer(peer: duckdb.DuckDBPyConnection, store: ReadingsRepository) -> None:
     for number, readings in enumerate(store.snapshot().frames(Window(DAY))):
-        frame = readings.to_arrow()
+        # DuckDB's own timestamps carry no zone.
+        frame = readings.with_columns(
+            pl.col("time", "arrival_time").dt.replace_time_zone(None)
+        ).to_arrow()
         verb = "INSERT INTO readings" if number else "CREATE TABLE readings AS"
         peer.execute(f"{verb} SELECT * FROM frame")
         del frame

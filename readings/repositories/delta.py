@@ -27,7 +27,7 @@ from deltalake.schema import PrimitiveType
 
 from readings import frame
 from readings.repositories.base import ReadingsRepository, RepositoryUnavailableError
-from readings.repositories.delta_files import DataFiles, MinuteCounts
+from readings.repositories.delta_files import DataFiles, MinuteCounts, collected
 from readings.repositories.delta_snapshot import DeltaSnapshot
 
 log = logging.getLogger(__name__)
@@ -167,4 +167,4 @@ def _not_kept(table: DeltaTable, readings: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("time").is_between(first, last))
         .select(frame.ORDER)
     )
-    return readings.join(kept.collect(), on=frame.ORDER, how="anti", maintain_order="left")
+    return readings.join(collected(kept), on=frame.ORDER, how="anti", maintain_order="left")

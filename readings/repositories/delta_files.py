@@ -15,6 +15,7 @@ import polars as pl
 from deltalake import DeltaTable
 
 from readings import frame
+from readings.repositories.base import RepositoryUnavailableError
 
 # Delta keeps a file's least and greatest instants cut to milliseconds.
 _STATISTICS_GRAIN = timedelta(milliseconds=1)
@@ -33,6 +34,14 @@ COUNTS_SCHEMA = {
 def minute_of(column: str = "time") -> pl.Expr:
     """The whole minute an instant lies in."""
     return pl.col(column).dt.truncate("1m")
+
+
+def collected(readings: pl.LazyFrame) -> pl.DataFrame:
+    """What a query of data files comes to. Raises :class:`RepositoryUnavailableError` when one cannot be read."""
+    try:
+        return readings.collect(engine="streaming")
+    except (OSError, pl.exceptions.ComputeError) as error:
+        raise RepositoryUnavailableError(f"A data file cannot be read: {error}") from error
 
 
 class DataFiles:
@@ -86,7 +95,7 @@ def _counted(files: Iterable[str]) -> list[pl.DataFrame]:
     names = list(files)
     if not names:
         return []
-    return (
+    counts = (
         pl.scan_parquet(names, include_file_paths="file")
         .select("file", "time", "arrival_time")
         .group_by("file", minute_of().alias("minute"))
@@ -97,7 +106,6 @@ def _counted(files: Iterable[str]) -> list[pl.DataFrame]:
             pl.col("arrival_time").min().alias("first_arrival"),
             pl.col("arrival_time").max().alias("last_arrival"),
         )
-        .collect(engine="streaming")
         .select(*COUNTS_SCHEMA)
-        .partition_by("file")
     )
+    return collected(counts).partition_by("file")

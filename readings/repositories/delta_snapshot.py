@@ -12,8 +12,8 @@ import polars as pl
 from cachetools import LRUCache, cached
 
 from readings import frame
-from readings.repositories.base import Page, RepositoryUnavailableError, Snapshot
-from readings.repositories.delta_files import DataFiles, MinuteCounts, minute_of
+from readings.repositories.base import Page, Snapshot
+from readings.repositories.delta_files import DataFiles, MinuteCounts, collected, minute_of
 from readings.window import Position, Window
 
 _MINUTE = timedelta(minutes=1)
@@ -31,20 +31,13 @@ _FEW_DOZEN_MINUTES = 64
 def decoded_minute(files: tuple[str, ...], minute: datetime) -> pl.DataFrame:
     """All readings of one minute in order. Data files never change, so what was decoded stays true."""
     last = minute + _LAST_MICROSECOND
-    return frame.in_order(_collected(_scan(files, minute_of() == minute, minute, last)))
+    return frame.in_order(collected(_scan(files, minute_of() == minute, minute, last)))
 
 
 def _scan(files: tuple[str, ...], wanted: pl.Expr, first: datetime, last: datetime) -> pl.LazyFrame:
     source = pl.scan_parquet(list(files)) if files else frame.empty().lazy()
     # The bounds on time repeat what `wanted` says in a form that lets whole row groups be passed over.
     return source.filter(pl.col("time").is_between(first, last) & wanted).select(frame.COLUMNS)
-
-
-def _collected(readings: pl.LazyFrame) -> pl.DataFrame:
-    try:
-        return readings.collect()
-    except OSError as error:
-        raise RepositoryUnavailableError(f"A data file cannot be read: {error}") from error
 
 
 class DeltaSnapshot(Snapshot):
@@ -99,7 +92,7 @@ class DeltaSnapshot(Snapshot):
         for stretch in counts.with_columns(stretches.alias("stretch")).partition_by(
             "stretch", maintain_order=True
         ):
-            readings = frame.in_order(_collected(self._scan(window, stretch["minute"])))
+            readings = frame.in_order(collected(self._scan(window, stretch["minute"])))
             if len(readings):
                 yield readings
 
@@ -114,12 +107,12 @@ class DeltaSnapshot(Snapshot):
             "meters": pl.col("device_id").n_unique().cast(pl.Int64),
         }
         named = [expression.alias(name) for name, expression in summary.items()]
-        return self._everything().group_by(day).agg(named).sort("day").collect(engine="streaming")
+        return collected(self._everything().group_by(day).agg(named).sort("day"))
 
     def meters(self) -> int:
         """See :meth:`Snapshot.meters`."""
         meters = self._everything().select(pl.col("device_id").n_unique())
-        return int(meters.collect(engine="streaming").item())
+        return int(collected(meters).item())
 
     def _everything(self) -> pl.LazyFrame:
         return pl.scan_parquet(self._files.paths) if self._files.paths else frame.empty().lazy()
@@ -168,7 +161,7 @@ class DeltaSnapshot(Snapshot):
             .agg(pl.len().cast(pl.Int64).alias("readings"))
             .sort("minute")
         )
-        return pl.concat([known.head(first), _collected(read), known.slice(last)])
+        return pl.concat([known.head(first), collected(read), known.slice(last)])
 
     def _rows_up_to(self, window: Window, position: Position) -> int:
         minute = pl.Series([position.time], dtype=frame.INSTANT).dt.truncate("1m")
@@ -181,7 +174,7 @@ class DeltaSnapshot(Snapshot):
     def _readings(self, window: Window, minutes: pl.Series) -> pl.DataFrame:
         """The window's readings in some minutes; few whole ones are kept decoded for the next page."""
         if window.device_ids or len(minutes) > _FEW_MINUTES:
-            return frame.in_order(_collected(self._scan(window, minutes)))
+            return frame.in_order(collected(self._scan(window, minutes)))
         decoded = [
             decoded_minute(self._files.spanning(minute, minute + _LAST_MICROSECOND), minute)
             for minute in minutes
