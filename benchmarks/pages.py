@@ -18,7 +18,7 @@ from exports.models import Supplier
 from readings.api import ReadingsViewSet
 from readings.frame import format_instant
 from readings.repositories import ReadingsRepository
-from readings.repositories.delta_snapshot import decoded_minute
+from readings.repositories.delta_snapshot import decoded
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
@@ -53,7 +53,9 @@ def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
         for depth in DEPTHS:
             offset = depth + random.Random(depth).randrange(PAGE)
             ours = _our_page(offset)
-            theirs = peer.execute(REFERENCE_QUERY, [DAY.replace(tzinfo=None), offset, PAGE]).fetchall()
+            theirs = peer.execute(
+                REFERENCE_QUERY, [DAY.replace(tzinfo=None), offset, PAGE]
+            ).fetchall()
             assert [record["device_id"] for record in ours] == [row[3] for row in theirs]
 
             def reference(offset: int = offset) -> None:
@@ -82,7 +84,7 @@ def _fill_peer(peer: duckdb.DuckDBPyConnection, store: ReadingsRepository) -> No
 
 
 def _our_page(offset: int) -> list[dict[str, object]]:
-    decoded_minute.cache_clear()
+    decoded.cache_clear()
     query = {"start_date": format_instant(DAY), "page_size": str(PAGE), "offset": str(offset)}
     request: Request = APIRequestFactory().get("/readings", query)
     force_authenticate(request, Supplier(name="bench"))  # type: ignore[arg-type] # stands where DRF expects a user

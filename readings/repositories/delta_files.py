@@ -8,6 +8,7 @@ minutes, and one that does not still makes no more than 1,440 counts a day.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -28,7 +29,13 @@ COUNTS_SCHEMA = {
     "last": frame.INSTANT,
     "first_arrival": frame.INSTANT,
     "last_arrival": frame.INSTANT,
+    "row": pl.Int64(),
+    "span": pl.Int64(),
 }
+"""``row`` is where a minute's readings begin in the file; they lie together when ``span`` == ``readings``."""
+
+MOST_RUNS = 32
+"""From how many stretches of rows on a scan that filters is quicker than reading each."""
 
 
 def minute_of(column: str = "time") -> pl.Expr:
@@ -95,9 +102,10 @@ def _counted(files: Iterable[str]) -> list[pl.DataFrame]:
     names = list(files)
     if not names:
         return []
+    # Rows are numbered across all the files, and so from each file's first.
     counts = (
-        pl.scan_parquet(names, include_file_paths="file")
-        .select("file", "time", "arrival_time")
+        pl.scan_parquet(names, include_file_paths="file", row_index_name="row")
+        .select("file", "time", "arrival_time", pl.col("row").cast(pl.Int64))
         .group_by("file", minute_of().alias("minute"))
         .agg(
             pl.len().cast(pl.Int64).alias("readings"),
@@ -105,7 +113,61 @@ def _counted(files: Iterable[str]) -> list[pl.DataFrame]:
             pl.col("time").max().alias("last"),
             pl.col("arrival_time").min().alias("first_arrival"),
             pl.col("arrival_time").max().alias("last_arrival"),
+            pl.col("row").min(),
+            (pl.col("row").max() - pl.col("row").min() + 1).alias("span"),
         )
+        .with_columns(pl.col("row") - pl.col("row").min().over("file"))
         .select(*COUNTS_SCHEMA)
     )
     return collected(counts).partition_by("file")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Rows that lie together in a data file."""
+
+    file: str
+    row: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where the readings with ``first <= time <= last`` lie.
+
+    In ``runs`` and nothing else in them, where these are few; otherwise somewhere in ``files``.
+    """
+
+    files: tuple[str, ...]
+    first: datetime
+    last: datetime
+    runs: tuple[Run, ...] | None
+
+    def scan(self) -> pl.LazyFrame:
+        """The readings, in no order. A run is read several times as fast as it is searched for."""
+        if self.runs is not None:
+            found = [pl.scan_parquet(r.file).slice(r.row, r.length) for r in self.runs]
+        else:
+            inside = pl.col("time").is_between(self.first, self.last)
+            found = [pl.scan_parquet(list(self.files)).filter(inside)] if self.files else []
+        if not found:
+            return frame.empty().lazy()
+        return pl.concat([rows.select(frame.COLUMNS) for rows in found])
+
+
+def runs_of(counts: pl.DataFrame) -> tuple[Run, ...] | None:
+    """The rows that ``counts`` (columns of :data:`COUNTS_SCHEMA`) count, as few runs; None if they are many."""
+    if not (counts["span"] == counts["readings"]).all():
+        return None
+    ordered = counts.sort("file", "row")
+    follows = (pl.col("file") == pl.col("file").shift()) & (
+        pl.col("row") == (pl.col("row") + pl.col("readings")).shift()
+    )
+    runs = (
+        ordered.with_columns((~follows).fill_null(value=True).cum_sum().alias("run"))
+        .group_by("run", maintain_order=True)
+        .agg(pl.col("file", "row").first(), pl.col("readings").sum())
+    )
+    if len(runs) > MOST_RUNS:
+        return None
+    return tuple(Run(*run) for run in runs.select("file", "row", "readings").iter_rows())

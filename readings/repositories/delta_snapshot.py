@@ -13,7 +13,14 @@ from cachetools import LRUCache, cached
 
 from readings import frame
 from readings.repositories.base import Page, Snapshot
-from readings.repositories.delta_files import DataFiles, MinuteCounts, collected, minute_of
+from readings.repositories.delta_files import (
+    DataFiles,
+    MinuteCounts,
+    Rows,
+    collected,
+    minute_of,
+    runs_of,
+)
 from readings.window import Position, Window
 
 _MINUTE = timedelta(minutes=1)
@@ -28,15 +35,9 @@ _FEW_DOZEN_MINUTES = 64
 
 
 @cached(LRUCache(DECODED_BYTES, pl.DataFrame.estimated_size), lock=Lock())
-def decoded_minute(files: tuple[str, ...], minute: datetime) -> pl.DataFrame:
-    """All readings of one minute in order. Data files never change, so what was decoded stays true."""
-    return frame.in_order(collected(_scan(files, minute, minute + _LAST_MICROSECOND)))
-
-
-def _scan(files: tuple[str, ...], first: datetime, last: datetime) -> pl.LazyFrame:
-    """The readings with ``first <= time <= last``; row groups outside are passed over unread."""
-    source = pl.scan_parquet(list(files)) if files else frame.empty().lazy()
-    return source.filter(pl.col("time").is_between(first, last)).select(frame.COLUMNS)
+def decoded(rows: Rows) -> pl.DataFrame:
+    """Readings in order. Data files never change, so what was decoded of them stays true."""
+    return frame.in_order(collected(rows.scan()))
 
 
 class DeltaSnapshot(Snapshot):
@@ -84,10 +85,10 @@ class DeltaSnapshot(Snapshot):
             ]
         )
 
-    def frames(self, window: Window) -> Iterator[pl.DataFrame]:
-        """See :meth:`Snapshot.frames`."""
+    def frames(self, window: Window, *, about: int = FRAME_READINGS) -> Iterator[pl.DataFrame]:
+        """See :meth:`Snapshot.frames`; each holds ``about`` so many readings."""
         counts = self.counts(window)
-        stretches = (counts["readings"].cum_sum() - 1) // FRAME_READINGS
+        stretches = (counts["readings"].cum_sum() - 1) // about
         for stretch in counts.with_columns(stretches.alias("stretch")).partition_by(
             "stretch", maintain_order=True
         ):
@@ -117,11 +118,14 @@ class DeltaSnapshot(Snapshot):
         return pl.scan_parquet(self._files.paths) if self._files.paths else frame.empty().lazy()
 
     @cached_property
+    def _minutes_by_file(self) -> pl.DataFrame:
+        return self._file_counts.of(self._files.paths)
+
+    @cached_property
     def _minutes(self) -> pl.DataFrame:
         """A row a minute, ascending: how many readings, and the span of their two times."""
         return (
-            self._file_counts.of(self._files.paths)
-            .group_by("minute")
+            self._minutes_by_file.group_by("minute")
             .agg(
                 pl.col("readings").sum(),
                 pl.col("first", "first_arrival").min(),
@@ -174,16 +178,22 @@ class DeltaSnapshot(Snapshot):
         """The window's readings in some minutes; few whole ones are kept decoded for the next page."""
         if window.device_ids or len(minutes) > _FEW_MINUTES:
             return frame.in_order(collected(self._scan(window, minutes)))
-        decoded = [
-            decoded_minute(self._files.spanning(minute, minute + _LAST_MICROSECOND), minute)
-            for minute in minutes
-        ]
-        return pl.concat([frame.empty(), *decoded]).filter(window.predicate())
+        frames = [decoded(self._rows(minute, minute)) for minute in minutes]
+        return pl.concat(frames).filter(window.predicate())
 
     def _scan(self, window: Window, minutes: pl.Series) -> pl.LazyFrame:
         """The window's readings from the first to the last of some minutes, in no order."""
-        first, last = minutes[0], minutes[-1] + _LAST_MICROSECOND
-        return _scan(self._files.spanning(first, last), first, last).filter(window.predicate())
+        rows = self._rows(minutes[0], minutes[-1])
+        if window.device_ids:
+            # Of a few meters' readings a search decodes less than all that lies between.
+            rows = replace(rows, runs=None)
+        return rows.scan().filter(window.predicate())
+
+    def _rows(self, first: datetime, last: datetime) -> Rows:
+        """Where the readings of the minutes from ``first`` to ``last`` lie."""
+        counts = self._minutes_by_file.filter(pl.col("minute").is_between(first, last))
+        end = last + _LAST_MICROSECOND
+        return Rows(self._files.spanning(first, end), first, end, runs_of(counts))
 
 
 def _arrival_overlaps(window: Window) -> list[pl.Expr]:

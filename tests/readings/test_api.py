@@ -47,7 +47,9 @@ def pages(
             answer = client.get(answer["next"]).json()
         else:
             offset = answer["results"]["last_offset"]
-            answer = client.get("/readings", {"page_size": "17", "offset": str(offset), **query}).json()
+            answer = client.get(
+                "/readings", {"page_size": "17", "offset": str(offset), **query}
+            ).json()
 
 
 @pytest.mark.parametrize("how", ["offset", "next"])

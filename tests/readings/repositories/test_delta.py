@@ -1,0 +1,102 @@
+"""What is particular to the Delta repository: its files, and who may change them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+
+from readings.repositories.delta import DeltaRepository, as_the_one_writer
+from readings.repositories.delta_compaction import COMPACT_FROM, compact_day, crowded_days
+from readings.repositories.delta_files import Rows, Run, runs_of
+from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
+from readings.window import Window
+
+START = datetime(2023, 2, 27, 16, tzinfo=UTC)
+FLEET = Fleet(devices=80)
+DAY = START.date()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the table lies."""
+    return tmp_path / "readings"
+
+
+@pytest.fixture
+def store(folder: Path) -> DeltaRepository:
+    """A table with a file for each of some intervals of one day."""
+    store = DeltaRepository(str(folder))
+    for time in FLEET.intervals(START, START + COMPACT_FROM * FLEET.interval):
+        store.write(readings_for(FLEET, time))
+    return store
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(DeltaTable(str(folder)).file_uris())
+
+
+def everything(store: DeltaRepository) -> pl.DataFrame:
+    return pl.concat(store.snapshot().frames(Window(START - timedelta(days=1))))
+
+
+def test_upkeep_puts_a_days_readings_together_and_in_order(
+    store: DeltaRepository, folder: Path
+) -> None:
+    before = everything(store)
+    assert store.upkeep()["days compacted"] == 1
+    [file] = files(folder)
+    assert pl.read_parquet(file).equals(before)
+    assert everything(store).equals(before)
+
+
+def test_upkeep_lets_a_writer_be_first_and_leaves_nothing(
+    store: DeltaRepository, folder: Path
+) -> None:
+    table = DeltaTable(str(folder))
+    snapshot = store.snapshot()
+    store.write(readings_for(FLEET, START + timedelta(hours=6)))
+    before, on_disk = files(folder), set(folder.rglob("*.parquet"))
+    assert not compact_day(table, snapshot, DAY, "day", as_the_one_writer(table))
+    assert files(folder) == before
+    assert set(folder.rglob("*.parquet")) == on_disk
+
+
+def test_a_writer_that_upkeep_overtook_looks_again(store: DeltaRepository, folder: Path) -> None:
+    late = readings_for(Fleet(devices=120), START)
+    store.upkeep()
+    assert store.write(late) == 40
+    assert store.write(late) == 0
+    assert len(everything(store)) == (COMPACT_FROM + 1) * 80 + 40
+
+
+def test_a_day_in_few_files_is_left_alone(store: DeltaRepository, folder: Path) -> None:
+    assert crowded_days(DeltaTable(str(folder)), "day") == [DAY]
+    store.upkeep()
+    assert crowded_days(DeltaTable(str(folder)), "day") == []
+
+
+def counts(*rows: tuple[str, int, int, int]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=["file", "row", "readings", "span"], orient="row")
+
+
+def test_rows_that_lie_together_are_one_run() -> None:
+    together = counts(("a", 100, 50, 50), ("b", 0, 10, 10), ("a", 50, 50, 50))
+    assert runs_of(together) == (Run("a", 50, 100), Run("b", 0, 10))
+
+
+def test_rows_that_lie_scattered_are_searched_for() -> None:
+    assert runs_of(counts(("a", 0, 50, 50), ("a", 50, 10, 12))) is None
+    assert runs_of(counts(*((str(n), 0, 1, 1) for n in range(100)))) is None
+
+
+def test_a_search_finds_what_a_run_holds(store: DeltaRepository, folder: Path) -> None:
+    store.upkeep()
+    [file] = files(folder)
+    last = START + timedelta(minutes=59)
+    searched = Rows((file,), START, last, None).scan().collect()
+    assert searched.equals(Rows((file,), START, last, (Run(file, 0, 12 * 80),)).scan().collect())
