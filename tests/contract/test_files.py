@@ -121,6 +121,14 @@ def test_the_body_is_json_whatever_its_content_type(
     assert answer.status_code == 200, answer.text
 
 
+def test_a_body_in_chunks_is_read_like_any_other(supplier: Supplier, newest: list[str]) -> None:
+    body = json.dumps({"start_date": newest[0], "end_date": newest[0]}).encode()
+    answer = supplier.call("POST", "/readings/file", data=iter([body[:9], body[9:]]))
+    assert answer.status_code == 200, answer.text
+    answer = supplier.call("POST", "/readings/file", data=iter([b" " * 40_000, b" " * 40_000]))
+    assert answer.status_code == 413
+
+
 def test_a_window_without_readings_ends_with_a_header_alone(supplier: Supplier) -> None:
     request_id = supplier.order(start_date="1999-01-01", end_date="1999-12-31")
     final = wait(supplier, request_id)[-1]
