@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from readings import backfilling, frame
+from readings import frame
 from readings.repositories import ReadingsRepository, open_repository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -70,7 +72,7 @@ def test_what_has_not_arrived_yet_is_left_out(
     now = datetime.now(UTC)
     run(
         *["--start", f"{now - timedelta(hours=30):%Y-%m-%d %H:%M}"],
-        *["--devices", "100", "--late-arrivals", "on"],
+        *["--devices", "100", "--late-arrivals"],
     )
     kept = pl.concat(store.snapshot().frames(Window(now - timedelta(hours=30))))
     assert (kept["arrival_time"] <= datetime.now(UTC)).all()
@@ -79,13 +81,20 @@ def test_what_has_not_arrived_yet_is_left_out(
     assert counts[-1] < 100
 
 
+def test_an_end_in_the_future_is_left_out_and_that_is_said(store: ReadingsRepository) -> None:
+    today = datetime.now(UTC).date()
+    said = run("--start", f"{today}", "--end", f"{today + timedelta(days=2)}", "--devices", "10")
+    assert "has not arrived and is left out" in said
+    assert store.snapshot().days()["latest"][-1] <= datetime.now(UTC)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["--start", "soon"], "--start: 'soon' is not a date"),
         (["--start", "2023-02-27", "--end", "2023-02-26"], "--end 2023-02-26 is before --start"),
         (["--start", "2023-02-27", "--interval", "7"], "interval: 7"),
-        (["--start", "2999-01-01"], "is before --start"),
+        (["--start", "2999-01-01"], "--end now is before --start"),
         (["--start", "2023-02-27", "--devices", "0"], "at least 1"),
     ],
 )
@@ -96,30 +105,52 @@ def test_options_that_make_no_sense_are_one_line(
         run(*arguments)
 
 
-def test_a_run_that_is_killed_goes_on_where_it_was_cut_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = f"delta://{tmp_path / 'readings'}"
-    command = [
-        sys.executable,
-        "manage.py",
-        "backfill",
-        "--start",
-        "2023-02-27",
-        "--end",
-        "2023-02-28",
-    ]
-    environment = os.environ | {"READINGS_URL": url, "SIMULATION_DEVICES": "20000"}
-    first = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    store = open_repository(url)
-    while store.snapshot().counts(Window(datetime(2023, 2, 27, tzinfo=UTC))).is_empty():
-        time.sleep(0.05)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
-    partly = store.snapshot().counts(Window(datetime(2023, 2, 27, tzinfo=UTC)))["readings"].sum()
-    assert 0 < partly < 289 * 20_000
+YEAR_2023 = Window(datetime(2023, 1, 1, tzinfo=UTC))
+A_DAY_AND_MIDNIGHT = ["--start", "2023-02-27", "--end", "2023-02-28"]
 
-    subprocess.run(command, env=environment, check=True, capture_output=True)
-    counts = store.snapshot().counts(Window(datetime(2023, 2, 27, tzinfo=UTC)))["readings"]
-    assert counts.to_list() == [20_000] * 289
-    assert backfilling.READINGS_A_WRITE < 289 * 20_000
+
+@dataclass
+class CutOff:
+    command: list[str]
+    environment: dict[str, str]
+    process: subprocess.Popen[str]
+    store: ReadingsRepository
+
+    def by(self, number: signal.Signals) -> str:
+        """Send the signal and wait; gives what was said on stderr."""
+        self.process.send_signal(number)
+        return self.process.communicate()[1]
+
+    def counts(self) -> list[int]:
+        return self.store.snapshot().counts(YEAR_2023)["readings"].to_list()
+
+
+@pytest.fixture
+def cut_off(tmp_path: Path) -> Iterator[CutOff]:
+    """A backfill of 20,000 meters in a process of its own, in the middle of its work."""
+    url = f"delta://{tmp_path / 'readings'}"
+    command = [sys.executable, "manage.py", "backfill", *A_DAY_AND_MIDNIGHT]
+    environment = os.environ | {"READINGS_URL": url, "SIMULATION_DEVICES": "20000"}
+    store = open_repository(url)
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        while store.snapshot().counts(YEAR_2023).is_empty():
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield CutOff(command, environment, process, store)
+        process.kill()
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was_cut_off(cut_off: CutOff) -> None:
+    cut_off.by(signal.SIGKILL)
+    assert 0 < sum(cut_off.counts()) < 289 * 20_000
+
+    subprocess.run(cut_off.command, env=cut_off.environment, check=True, capture_output=True)
+    assert cut_off.counts() == [20_000] * 289
+
+
+def test_ctrl_c_ends_a_run_with_one_line_that_says_how_to_go_on(cut_off: CutOff) -> None:
+    said = cut_off.by(signal.SIGINT)
+    assert cut_off.process.returncode == 130
+    [line] = said.strip().splitlines()
+    assert "run it again to go on" in line
+    assert 0 < sum(cut_off.counts()) < 289 * 20_000

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from io import StringIO
@@ -107,14 +112,20 @@ def test_values_take_the_contracts_form(store: ReadingsRepository, tmp_path: Pat
     [
         (GOOD.replace("2023-02-27 16:00", "yesterday"), "line 3: time 'yesterday' is not a date"),
         (GOOD.replace(METER, "meter-1"), "line 3: device_id 'meter-1' is not a UUID"),
+        (GOOD.replace("0898", "0_98"), "line 3: device_id '0001b33e-0_98"),
         (GOOD.replace(",18,", ",18.5,"), "line 3: load '18.5' is not a whole number"),
         (GOOD.replace(",18,", ",,"), "line 3: load is empty, not a whole number"),
         (GOOD.replace("0.918", "high"), "line 3: pf 'high' is not a number"),
         (GOOD.replace("0.918", "NaN"), "line 3: pf 'NaN' is not a number"),
         (GOOD.replace("0.918", "inf"), "line 3: pf 'inf' is not a number"),
         (GOOD.replace("2023-02-27 16:00", ""), "line 3: time is empty, not a date"),
+        (GOOD.replace("18,88.926", "x,y"), "line 3: load 'x' is not a whole number; crrnt 'y' is"),
+        ("", "line 3: every value is empty"),
         (GOOD + ",7", "line 3: 9 values where the header has 8"),
-        (GOOD.replace("17.674", "17.675"), "line 4: device_id, time are those of line 3 again"),
+        (
+            GOOD.replace("17.674", "17.675"),
+            "line 4: device_id, time are there with other values in line 3",
+        ),
     ],
 )
 def test_a_bad_row_is_named_and_nothing_of_its_file_is_loaded(
@@ -128,6 +139,82 @@ def test_a_bad_row_is_named_and_nothing_of_its_file_is_loaded(
     assert named in str(refusal.value)
     assert str(file) in str(refusal.value)
     assert everything(store).is_empty()
+
+
+def test_a_row_that_is_there_twice_is_one_reading(
+    store: ReadingsRepository, real: pl.DataFrame, tmp_path: Path
+) -> None:
+    assert "600 readings new" in run(as_csv(pl.concat([real, real.head(5)]), tmp_path / "real.csv"))
+    assert everything(store).equals(real)
+
+
+def test_rows_that_contradict_each_other_are_found_however_far_apart_they_are(
+    store: ReadingsRepository,
+    real: pl.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loading, "BATCH_ROWS", 50)
+    monkeypatch.setattr(loading, "READINGS_A_WRITE", 100)
+    other = real.head(1).with_columns(pl.col("kw") + 1)
+    file = as_parquet(pl.concat([real, other]), tmp_path / "real.parquet")
+    with pytest.raises(CommandError, match=r"row 601: .* other values in row 1$"):
+        run(file)
+    assert everything(store).is_empty()
+
+
+def test_the_line_that_is_named_is_the_one_an_editor_shows(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    file = tmp_path / "quoted.csv.gz"
+    over_two_lines = GOOD.replace(",18,", ',"1\n8",')
+    text = "\n".join(["", HEADER, GOOD, over_two_lines, GOOD.replace("18", "x"), ""])
+    file.write_bytes(gzip.compress(text.encode()))
+    with pytest.raises(CommandError, match=r"line 4: load '1\\n8' .*\n  line 6: load 'x'"):
+        run(file)
+
+
+def test_a_value_of_any_length_is_named_by_its_beginning(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    file = tmp_path / "long.csv"
+    file.write_text("\n".join([HEADER, GOOD, GOOD.replace("18", "x" * 200_000), ""]))
+    with pytest.raises(CommandError, match=r"row 2: load 'x{40}' is not a whole number"):
+        run(file)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "named"),
+    [
+        ("device_id", pl.lit(START), "row 1: device_id '2023-02-27 .*' is not a UUID"),
+        ("time", pl.lit(2**62).cast(frame.INSTANT), r"row 1: time '\+148108-07-06.* is not a date"),
+        ("load", pl.lit(18.5), "row 1: load '18.5' is not a whole number"),
+        ("kw", pl.lit(None), "row 1: kw is empty, not a number"),
+    ],
+)
+def test_a_parquet_file_is_checked_as_closely(
+    store: ReadingsRepository,
+    real: pl.DataFrame,
+    tmp_path: Path,
+    column: str,
+    value: pl.Expr,
+    named: str,
+) -> None:
+    bad = real.head(1).with_columns(value.alias(column))
+    with pytest.raises(CommandError, match=named):
+        run(as_parquet(bad, tmp_path / "bad.parquet"))
+    assert everything(store).is_empty()
+
+
+def test_a_gzip_file_of_several_members_is_read_whole(
+    store: ReadingsRepository, real: pl.DataFrame, tmp_path: Path
+) -> None:
+    lines = frame.with_instants_as_text(real).write_csv().splitlines(keepends=True)
+    file = tmp_path / "members.csv.gz"
+    members = [lines[:1], lines[1:300], lines[300:]]
+    file.write_bytes(b"".join(gzip.compress("".join(member).encode()) for member in members))
+    run(file)
+    assert everything(store).equals(real)
 
 
 def test_a_bad_row_far_behind_good_batches_still_keeps_the_file_out(
@@ -154,13 +241,14 @@ def test_many_bad_rows_are_counted_behind_the_first_twenty(
     with pytest.raises(CommandError) as refusal:
         run(file)
     assert str(refusal.value).count("line ") == 20
-    assert "and 780 more" in str(refusal.value)
+    assert "and 80 more bad rows" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
     [
         (b"", "it is empty"),
+        (gzip.compress(b""), "it is empty"),
         (b"time,device_id\n", "columns load, crrnt, pf, kva, kw, vltg are missing"),
         (f"{HEADER},colour\n{GOOD},red\n".encode(), "columns colour are none of a reading's"),
         (f"{HEADER}\n".encode(), "there are no rows in it"),
@@ -205,7 +293,7 @@ def test_files_before_a_bad_one_stay_loaded(
 ) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text(f"{HEADER}\n,,,,,,,\n")
-    with pytest.raises(CommandError, match=r"bad\.csv"):
+    with pytest.raises(CommandError, match=r"bad\.csv(.|\n)*The file before it stays loaded\."):
         run(as_csv(real, tmp_path / "good.csv"), bad)
     assert everything(store).equals(real)
 
@@ -218,3 +306,28 @@ def test_more_than_one_write_ends_with_the_same_readings(
     four_hours = pl.concat([readings_for(FLEET, time) for time in times])
     run(as_parquet(four_hours, tmp_path / "real.parquet"))
     assert everything(store).equals(four_hours)
+
+
+def test_ctrl_c_ends_loading_with_one_line_and_leaves_nothing_behind(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    times = FLEET.intervals(START, START + 23 * FLEET.interval)
+    a_while = pl.concat([readings_for(Fleet(devices=40_000), time) for time in times])
+    file = as_parquet(a_while, tmp_path / "real.parquet")
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "static").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "load", str(file)],
+        env=os.environ | {"HEADEND_HOME": str(home)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list(home.glob("loading-*/*.parquet")):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    [line] = process.communicate()[1].strip().splitlines()
+    assert line == f"Cut off in {file}; load it again to go on."
+    assert process.returncode == 130
+    assert not list(home.glob("loading-*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from argparse import BooleanOptionalAction
 from datetime import datetime
 from typing import Any
 
@@ -54,9 +55,9 @@ class Command(BaseCommand):
             parser.add_argument(name, type=kind, default=default, help=f"{meaning} ({default})")
         parser.add_argument(
             "--late-arrivals",
-            choices=["on", "off"],
-            default="on" if fleet.late_arrivals else "off",
-            help="whether some meters send late (%(default)s)",
+            action=BooleanOptionalAction,
+            default=fleet.late_arrivals,
+            help=f"whether some meters send late ({'on' if fleet.late_arrivals else 'off'})",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -93,14 +94,16 @@ class Command(BaseCommand):
 
 
 def _progress() -> Progress:
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("intervals, {task.fields[rate]}"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
 
 
@@ -113,7 +116,7 @@ def _fleet(options: dict[str, Any]) -> Fleet:
             voltage=options["voltage"],
             minimum_load=options["minimum_load"],
             maximum_load=options["maximum_load"],
-            late_arrivals=options["late_arrivals"] == "on",
+            late_arrivals=options["late_arrivals"],
             late_percent=options["late_percent"],
             late_minutes=options["late_minutes"],
             seed=options["seed"],

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from readings.frame import COLUMNS
 from readings.incoming import BadFileError
-from readings.loading import load
+from readings.loading import Loaded, load
 from readings.repositories import RepositoryUnavailableError, repository
 
 
@@ -40,22 +40,41 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Load one file after the other; the first that is bad ends it."""
         names = dict(_renaming(text) for text in options["column"])
-        for file in options["files"]:
+        files: list[Path] = options["files"]
+        for number, file in enumerate(files):
             try:
-                with _progress() as progress:
-                    bar = progress.add_task(str(file.name), total=None, doing="", rows=0)
-
-                    def tell(doing: str, rows: int, total: int | None, bar: Any = bar) -> None:
-                        progress.update(bar, doing=doing, rows=rows, completed=rows, total=total)
-
-                    loaded = load(file, names, repository(), settings.HEADEND_HOME, tell)
+                loaded = _load(file, names)
             except BadFileError as error:
-                raise CommandError(f"{file}: {error}") from None
+                raise CommandError(f"{file}: {error}{_kept(number)}") from None
             except RepositoryUnavailableError as error:
-                raise CommandError(str(error)) from error
+                raise CommandError(f"{file}: {error}{_kept(number)}") from error
+            except KeyboardInterrupt:
+                self.stderr.write(f"\nCut off in {file}; load it again to go on.{_kept(number)}")
+                raise SystemExit(130) from None
             self.stdout.write(
                 f"{file}: {loaded.new:,} readings new, {loaded.readings - loaded.new:,} there already"
             )
+
+
+def _load(file: Path, names: dict[str, str]) -> Loaded:
+    """Load one file, with a bar on a terminal."""
+    with _progress() as progress:
+        bar = progress.add_task(file.name, total=None, doing="", rows=0)
+
+        def tell(doing: str, rows: int, total: int | None) -> None:
+            progress.update(bar, doing=doing, rows=rows, completed=rows, total=total)
+
+        return load(file, names, repository(), settings.HEADEND_HOME, tell)
+
+
+def _kept(files: int) -> str:
+    if not files:
+        return ""
+    return (
+        "\nThe file before it stays loaded."
+        if files == 1
+        else f"\nThe {files} files before it stay loaded."
+    )
 
 
 def _renaming(text: str) -> tuple[str, str]:
@@ -66,11 +85,13 @@ def _renaming(text: str) -> tuple[str, str]:
 
 
 def _progress() -> Progress:
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}: {task.fields[doing]} {task.fields[rows]:,} rows"),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
