@@ -17,6 +17,7 @@ from django.utils import timezone
 from exports import pipeline, transitions
 from exports.leases import Heartbeat, LeaseLostError
 from exports.models import FINAL, ExportPart, FileRequest, PartState, Status
+from exports.stores import export_store
 from exports.transitions import ATTEMPTS, Lease, Pk
 from readings.repositories import repository
 
@@ -51,7 +52,7 @@ def something_is_left() -> bool:
 
 def remove_leftovers() -> None:
     """Remove what attempts at final requests left, once nobody can be writing it any more."""
-    for pk in pipeline.requests_with_unfinished_bytes():
+    for pk in export_store().unfinished():
         request = FileRequest.objects.filter(
             pk=pk, status__in=FINAL, finished_at__lt=timezone.now() - transitions.LEASE
         ).first()

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 from django.db import transaction
@@ -41,12 +41,11 @@ class Lease(Generic[Pk]):
 
 @dataclass(frozen=True)
 class WrittenPart:
-    """What a part has to tell of its bytes: where they are, how many, and their CRC before deflating."""
+    """What a part has to tell of its bytes: where they are, how many, and its format's note of them."""
 
     path: str
     size: int
-    plain_size: int
-    crc32: int
+    note: Any
 
 
 @dataclass(frozen=True)
@@ -171,8 +170,7 @@ def finish_part(lease: Lease[int], written: WrittenPart) -> bool:
             error="",
             path=written.path,
             size=written.size,
-            plain_size=written.plain_size,
-            crc32=written.crc32,
+            note=written.note,
         )
     )
 

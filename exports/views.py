@@ -16,11 +16,12 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 from django_htmx.middleware import HtmxDetails
 
-from exports.delivery.files import FileGoneError, open_file
+from exports.delivery.files import open_file
 from exports.delivery.links import download_path, is_signed
 from exports.formats import FORMATS
 from exports.models import FileRequest
 from exports.requests import progress, with_progress
+from exports.stores import FileMissingError
 
 PAGE = 50
 SAFE_METHODS = ("GET", "HEAD")
@@ -69,9 +70,9 @@ def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResp
     file_request = FileRequest.objects.filter(pk=request_id, location=location).first()
     try:
         if file_request is None:
-            raise FileGoneError
+            raise FileMissingError
         file = open_file(file_request)
-    except FileGoneError:
+    except FileMissingError:
         return JsonResponse({"error": "There is no such file, or no longer."}, status=404)
     return FileResponse(
         file,

@@ -1,4 +1,4 @@
-"""CSV: a header line, the contract's ten columns, no quoting, ``\\n`` line ends."""
+"""Gzipped CSV: a header line, the contract's ten columns, no quoting, ``\\n`` line ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 
 import polars as pl
 
-from exports.formats.base import FileFormat
+from exports.formats.gzip_text import GzipText
 from readings import frame
 
 
@@ -18,10 +18,6 @@ def _rows(readings: pl.DataFrame) -> bytes:
     return lines.getvalue()
 
 
-CSV = FileFormat(
-    name="csv",
-    media_type="application/gzip",
-    extension="gz",
-    head=(",".join(frame.COLUMNS) + "\n").encode(),
-    rows=_rows,
+CSV = GzipText(
+    name="csv", extension="gz", head=(",".join(frame.COLUMNS) + "\n").encode(), rows=_rows
 )

@@ -8,6 +8,7 @@ That is what keeps (``device_id``, ``time``) unique without a lock.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -28,7 +29,9 @@ from deltalake.schema import PrimitiveType
 from readings import frame
 from readings.repositories.base import ReadingsRepository, RepositoryUnavailableError
 from readings.repositories.delta_compaction import ROW_GROUP, compact_day, crowded_days
-from readings.repositories.delta_files import DataFiles, MinuteCounts, collected
+from readings.repositories.delta_files import DataFiles, collected
+from readings.repositories.delta_log import Commit
+from readings.repositories.delta_minutes import MinuteCounts
 from readings.repositories.delta_snapshot import DeltaSnapshot
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,15 @@ KEEP_VERSIONS_HOURS = 7 * 24
 """How long an export may go on reading the version it began with."""
 
 
+@dataclass(frozen=True)
+class _Read:
+    """The newest version that was read: the table, the commit it ends with, what it shows."""
+
+    table: DeltaTable
+    commit: Commit
+    snapshot: DeltaSnapshot
+
+
 class DeltaRepository(ReadingsRepository):
     """The repository behind ``delta:///folder``."""
 
@@ -61,13 +73,12 @@ class DeltaRepository(ReadingsRepository):
         self._path = path
         self._counts = MinuteCounts()
         self._lock = Lock()
-        self._table: DeltaTable | None = None
-        self._newest: DeltaSnapshot | None = None
+        self._newest: _Read | None = None
 
     def snapshot(self, name: str | None = None) -> DeltaSnapshot:
         """See :meth:`ReadingsRepository.snapshot`."""
         with self._lock:
-            newest = self._brought_up_to_date()
+            newest = self._read_to_the_end().snapshot
         if name is None or name == newest.name:
             return newest
         try:
@@ -132,17 +143,25 @@ class DeltaRepository(ReadingsRepository):
         except (OSError, DeltaError) as error:
             raise RepositoryUnavailableError(f"The table cannot be made: {error}") from error
 
-    def _brought_up_to_date(self) -> DeltaSnapshot:
-        if self._table is None:
-            self._table = self._open()
-        try:
-            self._table.update_incremental()
-        except DeltaError as error:
-            self._table = None
-            raise RepositoryUnavailableError(f"The table cannot be read: {error}") from error
-        if self._newest is None or self._newest.name != str(self._table.version()):
-            self._newest = self._snapshot_of(self._table)
+    def _read_to_the_end(self) -> _Read:
+        newest = self._newest
+        if newest is None or not newest.commit.is_kept():
+            table = self._open()
+        elif newest.commit.is_last():
+            return newest
+        else:
+            table = self._continued(newest.table)
+        commit = Commit.of(Path(self._path), table.version())
+        self._newest = _Read(table, commit, self._snapshot_of(table))
         return self._newest
+
+    def _continued(self, table: DeltaTable) -> DeltaTable:
+        try:
+            table.update_incremental()
+        except DeltaError as error:
+            self._newest = None
+            raise RepositoryUnavailableError(f"The table cannot be read: {error}") from error
+        return table
 
     def _snapshot_of(self, table: DeltaTable) -> DeltaSnapshot:
         return DeltaSnapshot(table.version(), DataFiles(table), self._counts)

@@ -1,46 +1,46 @@
-"""The data files of a Delta table's version, and how many readings each holds by minute.
+"""The data files of a Delta table's version, and the rows in them.
 
-A data file never changes once it is written, so what is counted in it is counted once.
-Readings are counted by whole minute: a meter that sends at intervals sends on whole
-minutes, and one that does not still makes no more than 1,440 counts a day.
+A data file never changes once it is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from threading import Lock
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import polars as pl
 from deltalake import DeltaTable
+from numpy.typing import NDArray
 
 from readings import frame
 from readings.repositories.base import RepositoryUnavailableError
 
+Integers = NDArray[np.int64]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 # Delta keeps a file's least and greatest instants cut to milliseconds.
 _STATISTICS_GRAIN = timedelta(milliseconds=1)
-
-COUNTS_SCHEMA = {
-    "file": pl.String(),
-    "minute": frame.INSTANT,
-    "readings": pl.Int64(),
-    "first": frame.INSTANT,
-    "last": frame.INSTANT,
-    "first_arrival": frame.INSTANT,
-    "last_arrival": frame.INSTANT,
-    "row": pl.Int64(),
-    "span": pl.Int64(),
-}
-"""``row`` is where a minute's readings begin in the file; they lie together when ``span`` == ``readings``."""
 
 MOST_RUNS = 32
 """From how many stretches of rows on a scan that filters is quicker than reading each."""
 
 
-def minute_of(column: str = "time") -> pl.Expr:
-    """The whole minute an instant lies in."""
-    return pl.col(column).dt.truncate("1m")
+def micros_of(instant: datetime) -> int:
+    """Microseconds since 1970: how instants are kept in arrays."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def instant_of(micros: int) -> datetime:
+    """The instant so many microseconds after 1970 began."""
+    return _EPOCH + int(micros) * _MICROSECOND
+
+
+def integers(values: pl.Series) -> Integers:
+    """A column without nulls as an array, its instants as microseconds since 1970."""
+    return values.to_physical().to_numpy()
 
 
 def collected(readings: pl.LazyFrame) -> pl.DataFrame:
@@ -58,68 +58,22 @@ class DataFiles:
         root = table.table_uri.removeprefix("file://").rstrip("/")
         actions = pl.DataFrame(table.get_add_actions(flatten=True))
         if actions.is_empty():
-            self._files = pl.DataFrame(
-                schema={"path": pl.String, "first": frame.INSTANT, "last": frame.INSTANT}
-            )
+            self.paths: list[str] = []
             return
-        self._files = actions.select(
+        files = actions.select(
             pl.format(f"{root}/{{}}", "path").alias("path"),
             pl.col("min.time").cast(frame.INSTANT).alias("first"),
             (pl.col("max.time").cast(frame.INSTANT) + _STATISTICS_GRAIN).alias("last"),
         ).sort("first", "path")
+        self.paths = files["path"].to_list()
+        self._first, self._last = integers(files["first"]), integers(files["last"])
 
-    @property
-    def paths(self) -> list[str]:
-        """Every file of the version."""
-        return self._files["path"].to_list()
-
-    def spanning(self, start: datetime, end: datetime | None) -> tuple[str, ...]:
+    def spanning(self, start: datetime, end: datetime) -> tuple[str, ...]:
         """The files that may hold readings with ``start <= time <= end``."""
-        wanted = pl.col("last") >= start
-        if end is not None:
-            wanted &= pl.col("first") <= end
-        return tuple(self._files.filter(wanted)["path"])
-
-
-class MinuteCounts:
-    """Counts of the files that were asked for so far, shared by every version of the table."""
-
-    def __init__(self) -> None:
-        self._by_file: dict[str, pl.DataFrame] = {}
-        self._lock = Lock()
-
-    def of(self, files: Sequence[str]) -> pl.DataFrame:
-        """A row for each file and minute, columns of :data:`COUNTS_SCHEMA`."""
-        with self._lock:
-            for counted in _counted(name for name in files if name not in self._by_file):
-                self._by_file[counted["file"][0]] = counted
-            return pl.concat(
-                [pl.DataFrame(schema=COUNTS_SCHEMA), *(self._by_file[name] for name in files)]
-            )
-
-
-def _counted(files: Iterable[str]) -> list[pl.DataFrame]:
-    names = list(files)
-    if not names:
-        return []
-    # Rows are numbered across all the files, and so from each file's first.
-    counts = (
-        pl.scan_parquet(names, include_file_paths="file", row_index_name="row")
-        .select("file", "time", "arrival_time", pl.col("row").cast(pl.Int64))
-        .group_by("file", minute_of().alias("minute"))
-        .agg(
-            pl.len().cast(pl.Int64).alias("readings"),
-            pl.col("time").min().alias("first"),
-            pl.col("time").max().alias("last"),
-            pl.col("arrival_time").min().alias("first_arrival"),
-            pl.col("arrival_time").max().alias("last_arrival"),
-            pl.col("row").min(),
-            (pl.col("row").max() - pl.col("row").min() + 1).alias("span"),
-        )
-        .with_columns(pl.col("row") - pl.col("row").min().over("file"))
-        .select(*COUNTS_SCHEMA)
-    )
-    return collected(counts).partition_by("file")
+        if not self.paths:
+            return ()
+        near = (self._last >= micros_of(start)) & (self._first <= micros_of(end))
+        return tuple(self.paths[file] for file in np.flatnonzero(near))
 
 
 @dataclass(frozen=True)
@@ -155,19 +109,20 @@ class Rows:
         return pl.concat([rows.select(frame.COLUMNS) for rows in found])
 
 
-def runs_of(counts: pl.DataFrame) -> tuple[Run, ...] | None:
-    """The rows that ``counts`` (columns of :data:`COUNTS_SCHEMA`) count, as few runs; None if they are many."""
-    if not (counts["span"] == counts["readings"]).all():
-        return None
-    ordered = counts.sort("file", "row")
-    follows = (pl.col("file") == pl.col("file").shift()) & (
-        pl.col("row") == (pl.col("row") + pl.col("readings")).shift()
-    )
-    runs = (
-        ordered.with_columns((~follows).fill_null(value=True).cum_sum().alias("run"))
-        .group_by("run", maintain_order=True)
-        .agg(pl.col("file", "row").first(), pl.col("readings").sum())
-    )
-    if len(runs) > MOST_RUNS:
-        return None
-    return tuple(Run(*run) for run in runs.select("file", "row", "readings").iter_rows())
+def runs_of(places: Iterable[tuple[str, int, int, int]]) -> tuple[Run, ...] | None:
+    """Places of readings (file, first row, readings, rows they lie among) as few runs.
+
+    None if the runs are many, or other readings lie in between.
+    """
+    runs: list[Run] = []
+    for file, row, readings, span in sorted(places):
+        if span != readings:
+            return None
+        last = runs[-1] if runs else None
+        if last is not None and (last.file, last.row + last.length) == (file, row):
+            runs[-1] = Run(file, last.row, last.length + readings)
+        elif len(runs) < MOST_RUNS:
+            runs.append(Run(file, row, readings))
+        else:
+            return None
+    return tuple(runs)

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from threading import Lock
 
+import numpy as np
 import polars as pl
 from cachetools import LRUCache, cached
 
 from readings import frame
 from readings.repositories.base import Page, Snapshot
-from readings.repositories.delta_files import (
-    DataFiles,
-    MinuteCounts,
-    Rows,
-    collected,
-    minute_of,
-    runs_of,
-)
+from readings.repositories.delta_files import DataFiles, Rows, collected, instant_of
+from readings.repositories.delta_minutes import Counts, MinuteCounts, Minutes, minute_of_time
 from readings.window import Position, Window
 
 _MINUTE = timedelta(minutes=1)
@@ -59,31 +55,26 @@ class DeltaSnapshot(Snapshot):
         wanted = size + 1
         found: list[pl.DataFrame] = []
         for counts in self._count_stretches(window):
-            ends = counts["readings"].cum_sum()
+            ends = counts.readings.cumsum()
             total = int(ends[-1])
             if skip >= total:
                 skip -= total
                 continue
-            first = int(ends.search_sorted(skip, side="right"))
-            last = int(ends.search_sorted(min(skip + wanted, total), side="left"))
-            before = int(ends[first] - counts["readings"][first])
-            minutes = counts["minute"].slice(first, last - first + 1)
-            rows = self._readings(window, minutes).slice(skip - before, wanted)
+            first = int(ends.searchsorted(skip, side="right"))
+            last = int(ends.searchsorted(min(skip + wanted, total), side="left"))
+            before = int(ends[first] - counts.readings[first])
+            rows = self._readings(window, counts[first : last + 1]).slice(skip - before, wanted)
             found.append(rows)
             skip, wanted = 0, wanted - len(rows)
             if not wanted:
                 break
-        readings = pl.concat([frame.empty(), *found])
+        readings = pl.concat(found) if found else frame.empty()
         return Page(readings.head(size), more=len(readings) > size)
 
     def counts(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.counts`."""
-        return pl.concat(
-            [
-                pl.DataFrame(schema={"minute": frame.INSTANT, "readings": pl.Int64}),
-                *self._count_stretches(window),
-            ]
-        )
+        none = pl.DataFrame(schema={"minute": frame.INSTANT, "readings": pl.Int64})
+        return pl.concat([none, *(each.as_frame() for each in self._count_stretches(window))])
 
     def frames(self, window: Window, *, about: int = FRAME_READINGS) -> Iterator[pl.DataFrame]:
         """See :meth:`Snapshot.frames`; each holds ``about`` so many readings."""
@@ -92,7 +83,9 @@ class DeltaSnapshot(Snapshot):
         for stretch in counts.with_columns(stretches.alias("stretch")).partition_by(
             "stretch", maintain_order=True
         ):
-            readings = frame.in_order(collected(self._scan(window, stretch["minute"])))
+            readings = frame.in_order(
+                collected(self._scan(window, stretch["minute"][0], stretch["minute"][-1]))
+            )
             if len(readings):
                 yield readings
 
@@ -118,99 +111,66 @@ class DeltaSnapshot(Snapshot):
         return pl.scan_parquet(self._files.paths) if self._files.paths else frame.empty().lazy()
 
     @cached_property
-    def _minutes_by_file(self) -> pl.DataFrame:
-        return self._file_counts.of(self._files.paths)
+    def _minutes(self) -> Minutes:
+        return Minutes(self._file_counts.of(self._files.paths))
 
-    @cached_property
-    def _minutes(self) -> pl.DataFrame:
-        """A row a minute, ascending: how many readings, and the span of their two times."""
-        return (
-            self._minutes_by_file.group_by("minute")
-            .agg(
-                pl.col("readings").sum(),
-                pl.col("first", "first_arrival").min(),
-                pl.col("last", "last_arrival").max(),
-            )
-            .sort("minute")
-        )
-
-    def _count_stretches(self, window: Window) -> Iterator[pl.DataFrame]:
+    def _count_stretches(self, window: Window) -> Iterator[Counts]:
         """The window's counts by minute, in stretches without empty ones.
 
         A minute that lies in the window whole is counted already. The others are counted by
         reading them, first a few and then ever more, as most callers stop early.
         """
-        minutes = self._minutes.filter(
-            pl.col("last") >= window.start,
-            pl.col("first") <= window.end if window.end is not None else pl.lit(True),  # noqa: FBT003 (a literal column)
-            *_arrival_overlaps(window),
-        ).with_columns(_lies_whole_in(window).alias("whole"))
-        start, length = 0, len(minutes) if minutes["whole"].all() else _FEW_DOZEN_MINUTES
+        minutes = self._minutes.overlapping(window)
+        start, length = 0, len(minutes) if minutes.whole.all() else _FEW_DOZEN_MINUTES
         while start < len(minutes):
-            counts = self._counted(window, minutes.slice(start, length))
+            counts = self._counted(window, minutes[start : start + length])
             if len(counts):
                 yield counts
             start, length = start + length, length * 2
 
-    def _counted(self, window: Window, minutes: pl.DataFrame) -> pl.DataFrame:
-        partial = minutes.with_row_index().filter(~pl.col("whole"))["index"]
-        known = minutes.select("minute", "readings")
-        if partial.is_empty():
-            return known
-        first, last = partial[0], partial[-1] + 1
-        read = (
-            self._scan(window, minutes["minute"].slice(first, last - first))
-            .group_by(minute_of().alias("minute"))
+    def _counted(self, window: Window, minutes: Counts) -> Counts:
+        if minutes.whole.all():
+            return minutes
+        partial = np.flatnonzero(~minutes.whole)
+        first, last = partial[0], partial[-1]
+        instants = instant_of(minutes.minute[first]), instant_of(minutes.minute[last])
+        read = collected(
+            self._scan(window, *instants)
+            .group_by(minute_of_time().alias("minute"))
             .agg(pl.len().cast(pl.Int64).alias("readings"))
             .sort("minute")
         )
-        return pl.concat([known.head(first), collected(read), known.slice(last)])
+        return minutes.with_counted(first, last + 1, read)
 
     def _rows_up_to(self, window: Window, position: Position) -> int:
-        minute = pl.Series([position.time], dtype=frame.INSTANT).dt.truncate("1m")
+        """How many of the window's readings come first, if it begins no earlier than the position's time."""
+        minute = self._minutes.overlapping(window)[:1]
+        if not len(minute):
+            return 0
         readings = self._readings(window, minute)
-        passed = (pl.col("time") < position.time) | (
-            (pl.col("time") == position.time) & (pl.col("device_id") <= position.device_id)
+        times, device_ids = readings["time"], readings["device_id"]
+        return bisect_right(
+            range(len(readings)),
+            (position.time, position.device_id),
+            key=lambda row: (times[row], device_ids[row]),
         )
-        return int(readings.select(passed.sum()).item())
 
-    def _readings(self, window: Window, minutes: pl.Series) -> pl.DataFrame:
+    def _readings(self, window: Window, minutes: Counts) -> pl.DataFrame:
         """The window's readings in some minutes; few whole ones are kept decoded for the next page."""
-        if window.device_ids or len(minutes) > _FEW_MINUTES:
-            return frame.in_order(collected(self._scan(window, minutes)))
-        frames = [decoded(self._rows(minute, minute)) for minute in minutes]
-        return pl.concat(frames).filter(window.predicate())
+        instants = [instant_of(minute) for minute in minutes.minute]
+        if window.device_ids or len(instants) > _FEW_MINUTES:
+            return frame.in_order(collected(self._scan(window, instants[0], instants[-1])))
+        readings = pl.concat([decoded(self._rows(minute, minute)) for minute in instants])
+        return readings if minutes.whole.all() else readings.filter(window.predicate())
 
-    def _scan(self, window: Window, minutes: pl.Series) -> pl.LazyFrame:
-        """The window's readings from the first to the last of some minutes, in no order."""
-        rows = self._rows(minutes[0], minutes[-1])
-        if window.device_ids:
-            # Of a few meters' readings a search decodes less than all that lies between.
-            rows = replace(rows, runs=None)
+    def _scan(self, window: Window, first: datetime, last: datetime) -> pl.LazyFrame:
+        """The window's readings in the minutes from ``first`` to ``last``, in no order."""
+        # Of a few meters' readings a search decodes less than all that lies between.
+        rows = self._rows(first, last, search=bool(window.device_ids))
         return rows.scan().filter(window.predicate())
 
-    def _rows(self, first: datetime, last: datetime) -> Rows:
+    def _rows(self, first: datetime, last: datetime, *, search: bool = False) -> Rows:
         """Where the readings of the minutes from ``first`` to ``last`` lie."""
-        counts = self._minutes_by_file.filter(pl.col("minute").is_between(first, last))
         end = last + _LAST_MICROSECOND
-        return Rows(self._files.spanning(first, end), first, end, runs_of(counts))
-
-
-def _arrival_overlaps(window: Window) -> list[pl.Expr]:
-    overlaps = []
-    if window.as_of is not None:
-        overlaps.append(pl.col("first_arrival") <= window.as_of)
-    if window.arrived_after is not None:
-        overlaps.append(pl.col("last_arrival") > window.arrived_after)
-    return overlaps
-
-
-def _lies_whole_in(window: Window) -> pl.Expr:
-    whole = (pl.col("first") >= window.start) & pl.lit(not window.device_ids)
-    if window.end is not None:
-        whole &= pl.col("last") <= window.end
-    if window.as_of is not None:
-        whole &= pl.col("last_arrival") <= window.as_of
-    if window.arrived_after is not None:
-        whole &= pl.col("first_arrival") > window.arrived_after
-    return whole
+        runs = None if search else self._minutes.runs(first, last)
+        return Rows(self._files.spanning(first, end), first, end, runs)

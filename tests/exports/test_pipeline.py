@@ -194,7 +194,7 @@ def test_a_worker_that_comes_back_late_changes_nothing(
     ExportPart.objects.filter(pk=part.pk).update(leased_until=START)
     work_off()
 
-    written = transitions.WrittenPart("elsewhere", 1, 1, 1)
+    written = transitions.WrittenPart("elsewhere", 1, {"crc32": 1, "plain_size": 1})
     assert not transitions.finish_part(late, written)
     assert not transitions.renew_part(late, records_done=1)
     request.refresh_from_db()

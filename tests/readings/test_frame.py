@@ -68,19 +68,22 @@ def test_the_canonical_form_has_six_decimals_and_no_zone() -> None:
     assert frame.format_instant(FOUR_O_CLOCK) == "2023-02-27 16:00:00.000000"
 
 
-@pytest.mark.parametrize("distinct", [1, 100], ids=["one interval", "every reading its own time"])
-def test_a_frame_writes_its_instants_as_one_instant_would_be(distinct: int) -> None:
-    instants = [datetime(1, 1, 1, 0, 0, i % distinct, 7, tzinfo=UTC) for i in range(60)]
+@pytest.mark.parametrize("readings", [60, 3_000], ids=["few readings", "many"])
+@pytest.mark.parametrize("distinct", [1, 3_000], ids=["one interval", "every reading its own time"])
+def test_a_frame_writes_its_instants_as_one_instant_would_be(distinct: int, readings: int) -> None:
+    instants = [
+        datetime(1, 1, 1, 0, i % distinct // 60, i % distinct % 60, 7, tzinfo=UTC)
+        for i in range(readings)
+    ]
     column = pl.Series(instants, dtype=frame.INSTANT)
-    readings = pl.DataFrame({"time": column, "arrival_time": column})
 
-    written = frame.with_instants_as_text(readings)
+    written = frame.with_instants_as_text(pl.DataFrame({"time": column, "arrival_time": column}))
 
     expected = [frame.format_instant(instant) for instant in instants]
     assert written["time"].to_list() == written["arrival_time"].to_list() == expected
 
 
-@pytest.mark.parametrize("intervals", [2, 150], ids=["few intervals", "many"])
+@pytest.mark.parametrize("intervals", [1, 2, 150], ids=["one interval", "few", "many"])
 def test_readings_are_ordered_by_time_then_meter(intervals: int) -> None:
     shuffled = pl.DataFrame(
         {

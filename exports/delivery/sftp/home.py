@@ -14,8 +14,9 @@ from typing import IO
 
 from django.db.models import QuerySet
 
-from exports.delivery.files import FileGoneError, open_file
+from exports.delivery.files import open_file
 from exports.models import FileRequest, Status, Supplier
+from exports.stores import FileMissingError
 
 
 class NothingThereError(Exception):
@@ -74,7 +75,7 @@ class Home:
                 request = self._request(folder, name)
                 try:
                     return request, open_file(request)
-                except FileGoneError:
+                except FileMissingError:
                     raise NothingThereError from None
         self.entry(path)
         raise NotAFileError

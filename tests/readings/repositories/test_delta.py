@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
+from readings import frame
 from readings.repositories.delta import DeltaRepository, as_the_one_writer
 from readings.repositories.delta_compaction import COMPACT_FROM, compact_day, crowded_days
 from readings.repositories.delta_files import Rows, Run, runs_of
@@ -41,7 +44,7 @@ def files(folder: Path) -> list[str]:
 
 
 def everything(store: DeltaRepository) -> pl.DataFrame:
-    return pl.concat(store.snapshot().frames(Window(START - timedelta(days=1))))
+    return pl.concat([frame.empty(), *store.snapshot().frames(Window(START - timedelta(days=1)))])
 
 
 def test_upkeep_puts_a_days_readings_together_and_in_order(
@@ -80,18 +83,14 @@ def test_a_day_in_few_files_is_left_alone(store: DeltaRepository, folder: Path) 
     assert crowded_days(DeltaTable(str(folder)), "day") == []
 
 
-def counts(*rows: tuple[str, int, int, int]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema=["file", "row", "readings", "span"], orient="row")
-
-
 def test_rows_that_lie_together_are_one_run() -> None:
-    together = counts(("a", 100, 50, 50), ("b", 0, 10, 10), ("a", 50, 50, 50))
+    together = [("a", 100, 50, 50), ("b", 0, 10, 10), ("a", 50, 50, 50)]
     assert runs_of(together) == (Run("a", 50, 100), Run("b", 0, 10))
 
 
 def test_rows_that_lie_scattered_are_searched_for() -> None:
-    assert runs_of(counts(("a", 0, 50, 50), ("a", 50, 10, 12))) is None
-    assert runs_of(counts(*((str(n), 0, 1, 1) for n in range(100)))) is None
+    assert runs_of([("a", 0, 50, 50), ("a", 50, 10, 12)]) is None
+    assert runs_of([(str(n), 0, 1, 1) for n in range(100)]) is None
 
 
 def test_a_search_finds_what_a_run_holds(store: DeltaRepository, folder: Path) -> None:
@@ -100,3 +99,50 @@ def test_a_search_finds_what_a_run_holds(store: DeltaRepository, folder: Path) -
     last = START + timedelta(minutes=59)
     searched = Rows((file,), START, last, None).scan().collect()
     assert searched.equals(Rows((file,), START, last, (Run(file, 0, 12 * 80),)).scan().collect())
+
+
+def write_in_another_process(folder: Path, time: datetime) -> None:
+    DeltaRepository(str(folder)).write(readings_for(FLEET, time))
+
+
+def test_what_another_process_wrote_shows_at_once(store: DeltaRepository, folder: Path) -> None:
+    before = len(everything(store))
+    writer = multiprocessing.get_context("spawn").Process(
+        target=write_in_another_process, args=(folder, START + timedelta(hours=6))
+    )
+    writer.start()
+    writer.join()
+    assert len(everything(store)) == before + 80
+
+
+def test_a_version_whose_log_was_cut_is_followed_by_the_newest(
+    store: DeltaRepository, folder: Path
+) -> None:
+    before = store.snapshot()
+    DeltaRepository(str(folder)).write(readings_for(FLEET, START + timedelta(hours=6)))
+    DeltaRepository(str(folder)).write(readings_for(FLEET, START + timedelta(hours=7)))
+    DeltaTable(str(folder)).create_checkpoint()
+    newest = DeltaTable(str(folder)).version()
+    for commit in (folder / "_delta_log").glob("*.json"):
+        if int(commit.stem) < newest:
+            commit.unlink()
+    assert store.snapshot().name == str(newest) != before.name
+    assert len(everything(store)) == (COMPACT_FROM + 3) * 80
+
+
+@pytest.mark.parametrize("writes", [1, COMPACT_FROM + 1], ids=["fewer versions", "as many"])
+def test_a_table_made_anew_shows_instead_of_the_one_before(
+    store: DeltaRepository, folder: Path, writes: int
+) -> None:
+    everything(store)
+    shutil.rmtree(folder)
+    anew = DeltaRepository(str(folder))
+    for time in FLEET.intervals(START, START + (writes - 1) * FLEET.interval):
+        anew.write(readings_for(Fleet(devices=7), time))
+    assert len(everything(store)) == writes * 7
+
+
+def test_a_table_that_was_deleted_shows_nothing(store: DeltaRepository, folder: Path) -> None:
+    everything(store)
+    shutil.rmtree(folder)
+    assert everything(store).is_empty()

@@ -135,6 +135,15 @@ def test_pages_behind_a_position_follow_each_other_without_gap_or_repeat(
     assert pl.concat(pages).equals(expected)
 
 
+@pytest.mark.parametrize("seconds", [30, 90, -90], ids=["its minute", "a gap", "before all"])
+def test_a_page_behind_a_position_that_no_reading_has_begins_with_the_next_reading(
+    filled: ReadingsRepository, everything: pl.DataFrame, seconds: int
+) -> None:
+    nowhere = Position(START + timedelta(seconds=seconds), FLEET.meters.device_id[7])
+    page = filled.snapshot().page(Window(START - DAY), offset=0, size=10, after=nowhere)
+    assert page.readings.equals(everything.filter(pl.col("time") > nowhere.time).head(10))
+
+
 def test_pages_as_of_an_instant_stay_while_late_readings_arrive(
     store: ReadingsRepository, everything: pl.DataFrame
 ) -> None:

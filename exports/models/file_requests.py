@@ -1,4 +1,4 @@
-"""Suppliers and their keys, what they asked for, and the rules the database holds for it.
+"""What suppliers asked for, the parts it is made of, and the rules the database holds for both.
 
 Statuses are only ever written by :mod:`exports.transitions`.
 """
@@ -8,97 +8,10 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 
-from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 
-from exports.credentials import fingerprint, normalised_public_key
-
-
-class Supplier(models.Model):
-    """A company that reads the API and fetches files; its name is its SFTP user name."""
-
-    name = models.CharField(
-        max_length=64,
-        unique=True,
-        validators=[
-            RegexValidator(
-                r"^[a-z][a-z0-9_-]*\Z",
-                "Use lower-case letters, digits, - and _; begin with a letter.",
-            )
-        ],
-        help_text="Also the SFTP user name.",
-    )
-    active = models.BooleanField(
-        default=True, help_text="An inactive supplier is refused by the API and by SFTP."
-    )
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def is_authenticated(self) -> bool:
-        """A supplier stands where DRF expects a user; one that was identified is authenticated."""
-        return True
-
-
-class ApiKey(models.Model):
-    """A key of the REST API. Only its hash is kept; the key itself is shown once, when it is made."""
-
-    supplier = models.ForeignKey(Supplier, on_delete=models.CASCADE, related_name="api_keys")
-    label = models.CharField(max_length=64, blank=True)
-    prefix = models.CharField(max_length=16, editable=False, help_text="How the key begins.")
-    digest = models.CharField(max_length=64, unique=True, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
-    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
-
-    class Meta:
-        ordering = ["-created_at"]
-        verbose_name = "API key"
-        verbose_name_plural = "API keys"
-
-    def __str__(self) -> str:
-        return f"{self.prefix}…"
-
-
-class SshKey(models.Model):
-    """A public key that opens the supplier's SFTP home."""
-
-    supplier = models.ForeignKey(Supplier, on_delete=models.CASCADE, related_name="ssh_keys")
-    label = models.CharField(max_length=64, blank=True)
-    public_key = models.TextField(
-        help_text="One line as in authorized_keys: ssh-rsa, ssh-ed25519 or ecdsa-sha2-nistp256/384/521."
-    )
-    fingerprint = models.CharField(max_length=64, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
-
-    class Meta:
-        ordering = ["-created_at"]
-        verbose_name = "SSH key"
-        verbose_name_plural = "SSH keys"
-        constraints = [
-            models.UniqueConstraint(
-                fields=["supplier", "fingerprint"], name="one_ssh_key_a_supplier"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.fingerprint
-
-    def clean(self) -> None:
-        """Refuse what is no public key; keep the key without its comment."""
-        try:
-            self.public_key = normalised_public_key(self.public_key)
-        except ValueError as error:
-            raise ValidationError({"public_key": str(error)}) from None
-        self.fingerprint = fingerprint(self.public_key)
+from exports.models.suppliers import Supplier
 
 
 class Status(models.TextChoices):
@@ -140,6 +53,12 @@ class FileRequest(models.Model):
     submitted_at = models.DateTimeField(null=True, blank=True)
     running_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    turn_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="The earlier, the sooner its parts are written.",
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     expired_at = models.DateTimeField(null=True, blank=True)
 
@@ -222,9 +141,8 @@ class ExportPart(models.Model):
     error = models.CharField(max_length=500, blank=True)
 
     path = models.CharField(max_length=200, blank=True)
-    size = models.BigIntegerField(null=True, help_text="Bytes, deflated.")
-    plain_size = models.BigIntegerField(null=True, help_text="Bytes, before deflating.")
-    crc32 = models.BigIntegerField(null=True, help_text="Of the bytes before deflating.")
+    size = models.BigIntegerField(null=True, help_text="Bytes.")
+    note = models.JSONField(null=True, help_text="What the file's format has to know of its bytes.")
 
     started_at = models.DateTimeField(null=True, blank=True)
     written_at = models.DateTimeField(null=True, blank=True)
@@ -235,10 +153,7 @@ class ExportPart(models.Model):
             models.UniqueConstraint(fields=["request", "number"], name="one_part_a_number"),
             models.CheckConstraint(
                 condition=~Q(state=PartState.WRITTEN)
-                | (
-                    ~Q(path="")
-                    & Q(size__isnull=False, plain_size__isnull=False, crc32__isnull=False)
-                ),
+                | (~Q(path="") & Q(size__isnull=False, note__isnull=False)),
                 name="written_part_has_its_bytes",
             ),
         ]

@@ -1,0 +1,41 @@
+"""The exports' tables."""
+
+from __future__ import annotations
+
+from exports.models.deliveries import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryKind,
+    DeliveryState,
+    FetchWay,
+    FileFetch,
+)
+from exports.models.file_requests import (
+    ACTIVE,
+    FINAL,
+    ExportPart,
+    FileRequest,
+    PartState,
+    Status,
+)
+from exports.models.suppliers import ApiKey, PushTarget, SshKey, Supplier, Webhook
+
+__all__ = [
+    "ACTIVE",
+    "FINAL",
+    "ApiKey",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryKind",
+    "DeliveryState",
+    "ExportPart",
+    "FetchWay",
+    "FileFetch",
+    "FileRequest",
+    "PartState",
+    "PushTarget",
+    "SshKey",
+    "Status",
+    "Supplier",
+    "Webhook",
+]

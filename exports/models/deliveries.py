@@ -1,0 +1,104 @@
+"""How files and news of them reached suppliers: what was fetched, what was brought, each try of it."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from exports.models.file_requests import FileRequest
+
+
+class DeliveryKind(models.TextChoices):
+    """The two ways of coming to a supplier."""
+
+    PUSH = "push"
+    WEBHOOK = "webhook"
+
+
+class DeliveryState(models.TextChoices):
+    """The life of a delivery: pending until it got through or was given up."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class Delivery(models.Model):
+    """A completed file to be brought, or a final state to be told; made together with that state."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    request = models.ForeignKey(FileRequest, on_delete=models.CASCADE, related_name="deliveries")
+    kind = models.CharField(max_length=16, choices=DeliveryKind.choices)
+    state = models.CharField(
+        max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING
+    )
+    tries = models.PositiveIntegerField(default=0)
+    lease = models.UUIDField(null=True, blank=True, editable=False)
+    leased_until = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name_plural = "deliveries"
+        indexes = [models.Index(fields=["state", "leased_until"])]
+        constraints = [
+            models.UniqueConstraint(fields=["request", "kind"], name="one_delivery_a_kind"),
+            models.CheckConstraint(
+                condition=Q(state__in=DeliveryState.values), name="delivery_state_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.request_id}"
+
+
+class DeliveryAttempt(models.Model):
+    """One try of a delivery."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    number = models.PositiveIntegerField()
+    target = models.CharField(max_length=500)
+    started_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    succeeded = models.BooleanField(default=False)
+    outcome = models.CharField(max_length=500, blank=True, help_text="What the other side said.")
+
+    class Meta:
+        ordering = ["delivery", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["delivery", "number"], name="one_attempt_a_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number}"
+
+
+class FetchWay(models.TextChoices):
+    """How a file was fetched."""
+
+    SFTP = "sftp"
+    LINK = "link"
+    PORTAL = "portal"
+
+
+class FileFetch(models.Model):
+    """A file that was opened by somebody: who, from where, how, how much of it, when."""
+
+    request = models.ForeignKey(FileRequest, on_delete=models.CASCADE, related_name="fetches")
+    way = models.CharField(max_length=16, choices=FetchWay.choices)
+    who = models.CharField(max_length=200, help_text="A key's fingerprint, or an operator's name.")
+    peer = models.CharField(max_length=64, help_text="The address it was fetched from.")
+    bytes_sent = models.BigIntegerField(default=0)
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-started_at"]
+        verbose_name_plural = "file fetches"
+        indexes = [models.Index(fields=["-started_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.way} by {self.who}"

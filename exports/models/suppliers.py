@@ -1,0 +1,147 @@
+"""Suppliers, what lets them in, and where they want their files brought to."""
+
+from __future__ import annotations
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+
+from exports.credentials import fingerprint, normalised_public_key
+
+
+class Supplier(models.Model):
+    """A company that reads the API and fetches files; its name is its SFTP user name."""
+
+    name = models.CharField(
+        max_length=64,
+        unique=True,
+        validators=[
+            RegexValidator(
+                r"^[a-z][a-z0-9_-]*\Z",
+                "Use lower-case letters, digits, - and _; begin with a letter.",
+            )
+        ],
+        help_text="Also the SFTP user name.",
+    )
+    active = models.BooleanField(
+        default=True, help_text="An inactive supplier is refused by the API and by SFTP."
+    )
+    most_running = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="File requests that run at once; empty for EXPORTS_RUNNING_PER_SUPPLIER.",
+    )
+    most_queued = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="File requests that may wait in line; empty for EXPORTS_QUEUED_PER_SUPPLIER.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_authenticated(self) -> bool:
+        """A supplier stands where DRF expects a user; one that was identified is authenticated."""
+        return True
+
+
+class ApiKey(models.Model):
+    """A key of the REST API. Only its hash is kept; the key itself is shown once, when it is made."""
+
+    supplier = models.ForeignKey(Supplier, on_delete=models.CASCADE, related_name="api_keys")
+    label = models.CharField(max_length=64, blank=True)
+    prefix = models.CharField(max_length=16, editable=False, help_text="How the key begins.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "API key"
+        verbose_name_plural = "API keys"
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+
+class SshKey(models.Model):
+    """A public key that opens the supplier's SFTP home."""
+
+    supplier = models.ForeignKey(Supplier, on_delete=models.CASCADE, related_name="ssh_keys")
+    label = models.CharField(max_length=64, blank=True)
+    public_key = models.TextField(
+        help_text="One line as in authorized_keys: ssh-rsa, ssh-ed25519 or ecdsa-sha2-nistp256/384/521."
+    )
+    fingerprint = models.CharField(max_length=64, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name = "SSH key"
+        verbose_name_plural = "SSH keys"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["supplier", "fingerprint"], name="one_ssh_key_a_supplier"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.fingerprint
+
+    def clean(self) -> None:
+        """Refuse what is no public key; keep the key without its comment."""
+        try:
+            self.public_key = normalised_public_key(self.public_key)
+        except ValueError as error:
+            raise ValidationError({"public_key": str(error)}) from None
+        self.fingerprint = fingerprint(self.public_key)
+
+
+class PushTarget(models.Model):
+    """A supplier's own SFTP server, to which completed files are brought. Its private key is a secret."""
+
+    supplier = models.OneToOneField(Supplier, on_delete=models.CASCADE, related_name="push_target")
+    active = models.BooleanField(default=True)
+    host = models.CharField(max_length=253)
+    port = models.PositiveIntegerField(
+        default=22, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    user = models.CharField(max_length=64)
+    host_key = models.TextField(
+        help_text="The server's public key, one line as in known_hosts without the host; no other is accepted."
+    )
+    folder = models.CharField(
+        max_length=500, default=".", help_text="An existing folder; files keep their names in it."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.user}@{self.host}:{self.port}"
+
+    def clean(self) -> None:
+        """Refuse what is no public key; keep the key without its comment."""
+        try:
+            self.host_key = normalised_public_key(self.host_key)
+        except ValueError as error:
+            raise ValidationError({"host_key": str(error)}) from None
+
+
+class Webhook(models.Model):
+    """Where a supplier hears of final states. The secret that signs the calls is kept as one."""
+
+    supplier = models.OneToOneField(Supplier, on_delete=models.CASCADE, related_name="webhook")
+    active = models.BooleanField(default=True)
+    url = models.URLField(max_length=500)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.url
