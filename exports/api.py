@@ -19,11 +19,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from exports import requests, transitions
+from exports import requests
 from exports.delivery.links import download_url
 from exports.formats import FORMATS
 from exports.models import FileRequest, Status, Supplier
-from headend.errors import ERRORS, Conflict
+from headend.errors import ERRORS, Conflict, TooMany
 from headend.negotiation import OneMediaType
 from readings.parameters import InstantField, StrictSerializer, parameters_of
 
@@ -169,6 +169,8 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
             )
         except requests.IdempotencyConflictError as error:
             raise Conflict(str(error)) from None
+        except requests.QueueFullError as error:
+            raise TooMany(str(error)) from None
         return Response({"request_id": str(accepted.id), "status": accepted.status})
 
     @extend_schema(
@@ -188,7 +190,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
     def destroy(self, request: Request) -> Response:
         """Cancel a request that is not final; it ends failed, reason cancelled. 409 when it is final."""
         file_request = self._own(request)
-        if not transitions.cancel(file_request.pk):
+        if not requests.cancel(file_request):
             raise Conflict(f"request_id: the request is {file_request.status} already.")
         file_request.refresh_from_db()
         return Response(FileRequestStatus(file_request).data)

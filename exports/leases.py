@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -11,7 +13,8 @@ from django.db import DatabaseError, connection
 
 log = logging.getLogger(__name__)
 
-RENEW_SECONDS = 5.0
+RENEW_SECONDS = 2.0
+"""Work that was cancelled goes on for at most that long, and to the end of what it is in the middle of."""
 
 
 class LeaseLostError(Exception):
@@ -22,10 +25,19 @@ class Heartbeat:
     """Renews a lease from a thread of its own, as the work may be long inside one call.
 
     ``renew`` says whether the lease still holds. :meth:`check` raises as soon as it did not.
+    After ``limit`` seconds ``overdue`` is called, which gives the lease up.
     """
 
-    def __init__(self, renew: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        renew: Callable[[], bool],
+        *,
+        limit: float = math.inf,
+        overdue: Callable[[], None] = lambda: None,
+    ) -> None:
         self._renew = renew
+        self._overdue = overdue
+        self._deadline = time.monotonic() + limit
         self._stopped = threading.Event()
         self._lost = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -52,7 +64,7 @@ class Heartbeat:
         try:
             while not self._stopped.wait(RENEW_SECONDS):
                 try:
-                    held = self._renew()
+                    held = self._kept()
                 except DatabaseError:
                     # The next beat may get through; if none does, the lease runs out by itself.
                     log.warning("a lease could not be renewed", exc_info=True)
@@ -62,3 +74,9 @@ class Heartbeat:
                     return
         finally:
             connection.close()
+
+    def _kept(self) -> bool:
+        if time.monotonic() > self._deadline:
+            self._overdue()
+            return False
+        return self._renew()

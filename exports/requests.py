@@ -7,13 +7,19 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.conf import settings
+from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
+from exports import transitions
 from exports.models import ExportPart, FileRequest, Status, Supplier
-from exports.tasks import announce
+from exports.tasks import announce, announce_tidying
 from readings.frame import format_instant
+
+
+class QueueFullError(Exception):
+    """The supplier has as many requests waiting as it may."""
 
 
 class IdempotencyConflictError(Exception):
@@ -39,31 +45,41 @@ class Order:
 def accept(supplier: Supplier, order: Order, *, idempotency_key: str = "") -> FileRequest:
     """Queue ``order`` for ``supplier``; the same key and order answer with the same request.
 
-    Raises :class:`IdempotencyConflictError` when the key belongs to another order. Does not need
-    the broker: a request it cannot announce is found by the task that recovers.
+    Raises :class:`IdempotencyConflictError` when the key belongs to another order, and
+    :class:`QueueFullError`. Does not need the broker: a request it cannot announce is found by the
+    task that recovers.
     """
-    try:
-        with transaction.atomic():
-            request = FileRequest.objects.create(
-                supplier=supplier,
-                start=order.start,
-                end=order.end,
-                as_of=order.as_of,
-                format=order.format,
-                idempotency_key=idempotency_key,
-                idempotency_digest=order.digest() if idempotency_key else "",
-            )
-            announce()
-    except IntegrityError:
-        if not idempotency_key:
-            raise
-        earlier = FileRequest.objects.get(supplier=supplier, idempotency_key=idempotency_key)
-        if earlier.idempotency_digest != order.digest():
-            raise IdempotencyConflictError(
-                "Idempotency-Key was used before with another body."
-            ) from None
-        return earlier
+    with transaction.atomic():
+        # One at a time for a supplier: the key and the count stay true until the request is there.
+        supplier = Supplier.objects.select_for_update(no_key=True).get(pk=supplier.pk)
+        own = FileRequest.objects.filter(supplier=supplier)
+        earlier = own.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
+        if earlier is not None:
+            if earlier.idempotency_digest != order.digest():
+                raise IdempotencyConflictError("Idempotency-Key was used before with another body.")
+            return earlier
+        most = supplier.most_queued or settings.EXPORTS_QUEUED_PER_SUPPLIER
+        if own.filter(status=Status.QUEUED).count() >= most:
+            raise QueueFullError(f"{most} file requests are queued already; wait for some to run.")
+        request = own.create(
+            supplier=supplier,
+            start=order.start,
+            end=order.end,
+            as_of=order.as_of,
+            format=order.format,
+            idempotency_key=idempotency_key,
+            idempotency_digest=order.digest() if idempotency_key else "",
+        )
+        announce()
     return request
+
+
+def cancel(request: FileRequest) -> bool:
+    """Stop a request that is not final, and remove what was written; whether it was still to be stopped."""
+    with transaction.atomic():
+        cancelled = transitions.cancel(request.pk)
+        announce_tidying()
+    return cancelled
 
 
 def run_again(request: FileRequest) -> FileRequest:

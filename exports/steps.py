@@ -7,18 +7,21 @@ again when its lease has run out, and its next attempt makes the same bytes.
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from exports import pipeline, transitions
 from exports.leases import Heartbeat, LeaseLostError
-from exports.models import FINAL, ExportPart, FileRequest, PartState, Status
+from exports.models import ACTIVE, FINAL, ExportPart, FileRequest, PartState, Status
+from exports.reasons import reason_of
 from exports.stores import export_store
-from exports.transitions import ATTEMPTS, Lease, Pk
+from exports.transitions import Lease, Pk
 from readings.repositories import repository
 
 log = logging.getLogger(__name__)
@@ -30,8 +33,9 @@ _CANDIDATES = 8
 def take_one_step() -> int | None:
     """Do the next step in line: publish, plan or write a part. None when there is none.
 
-    Says how many steps it opened that could be taken at once: a plan's parts. A step that fails is logged, kept as the row's reason and tried again, :data:`ATTEMPTS` times in
-    all; then its request fails.
+    Says how many steps it opened that could be taken at once: a plan's parts. A step that fails
+    is logged, kept as the row's reason and tried again, ``EXPORTS_ATTEMPTS`` times in all; then
+    its request fails.
     """
     for take, candidates in (
         (_publish, _in_line(_publishable())),
@@ -51,13 +55,24 @@ def something_is_left() -> bool:
 
 
 def remove_leftovers() -> None:
-    """Remove what attempts at final requests left, once nobody can be writing it any more."""
+    """Remove what attempts at final requests left."""
     for pk in export_store().unfinished():
-        request = FileRequest.objects.filter(
-            pk=pk, status__in=FINAL, finished_at__lt=timezone.now() - transitions.LEASE
-        ).first()
-        if request is not None:
-            pipeline.remove_leftovers(request)
+        _tidy_if_final(pk)
+
+
+def give_up_what_kills() -> None:
+    """Fail the requests whose work was begun as often as it may, and ended with its worker each time."""
+    gone = Q(leased_until__lt=timezone.now(), attempts__gte=settings.EXPORTS_ATTEMPTS)
+    for part in ExportPart.objects.filter(
+        gone, state=PartState.PENDING, request__status__in=ACTIVE
+    ):
+        transitions.fail(part.request_id, reason=_given_up(part.attempts, part.error))
+    for request in FileRequest.objects.filter(gone, status__in=ACTIVE):
+        transitions.fail(request.pk, reason=_given_up(request.attempts, request.reason))
+
+
+def _given_up(attempts: int, error: str) -> str:
+    return error or f"Given up: {attempts} attempts ended with their worker."
 
 
 def expire_files() -> int:
@@ -76,7 +91,7 @@ def expire_files() -> int:
 
 def _free(rows: QuerySet[FileRequest]) -> QuerySet[FileRequest]:
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=timezone.now())
-    return rows.filter(free).order_by("queued_at")
+    return rows.filter(free, attempts__lt=settings.EXPORTS_ATTEMPTS).order_by("queued_at")
 
 
 def _in_line(rows: QuerySet[Any]) -> list[Any]:
@@ -84,7 +99,8 @@ def _in_line(rows: QuerySet[Any]) -> list[Any]:
 
 
 def _plannable() -> QuerySet[FileRequest]:
-    return _free(FileRequest.objects.filter(status=Status.QUEUED))
+    waiting = FileRequest.objects.filter(status=Status.QUEUED)
+    return _free(waiting.exclude(supplier__in=transitions.suppliers_at_their_limit().values("pk")))
 
 
 def _publishable() -> QuerySet[FileRequest]:
@@ -96,12 +112,15 @@ def _publishable() -> QuerySet[FileRequest]:
 def _writable() -> QuerySet[ExportPart]:
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=timezone.now())
     return ExportPart.objects.filter(
-        free, state=PartState.PENDING, request__status__in=[Status.SUBMITTED, Status.RUNNING]
-    ).order_by("request__queued_at", "number")
+        free,
+        state=PartState.PENDING,
+        attempts__lt=settings.EXPORTS_ATTEMPTS,
+        request__status__in=[Status.SUBMITTED, Status.RUNNING],
+    ).order_by("request__turn_at", "number")
 
 
 def _plan(pk: uuid.UUID) -> int | None:
-    lease = transitions.claim_request(pk, [Status.QUEUED])
+    lease = transitions.claim_for_planning(pk)
     if lease is None:
         return None
 
@@ -144,6 +163,7 @@ def _write_part(pk: int) -> int | None:
         lambda: transitions.renew_part(lease, records_done=done),
         transitions.release_part,
         work,
+        limit=settings.EXPORTS_PART_SECONDS,
     )
     return 0
 
@@ -176,21 +196,28 @@ def _attempt(
     renew: Callable[[], bool],
     release: Callable[..., None],
     work: Callable[[Heartbeat], None],
+    *,
+    limit: float = math.inf,
 ) -> None:
     """Run ``work`` under a heartbeat; a failure costs one attempt, the last one the request."""
     where = {"request": str(request_pk), "attempt": lease.attempt}
+
+    def failed(reason: str) -> None:
+        release(lease, error=reason)
+        if lease.attempt >= settings.EXPORTS_ATTEMPTS:
+            transitions.fail(request_pk, reason=reason)
+
     try:
-        with Heartbeat(renew) as heartbeat:
+        with Heartbeat(
+            renew, limit=limit, overdue=lambda: failed(f"A part took longer than {limit:g} s.")
+        ) as heartbeat:
             work(heartbeat)
     except LeaseLostError:
         log.info("the work was cancelled or given to another worker", extra=where)
         _tidy_if_final(request_pk)
     except Exception as error:
         log.exception("a step failed", extra=where)
-        reason = f"{type(error).__name__}: {error}"
-        release(lease, error=reason)
-        if lease.attempt >= ATTEMPTS:
-            transitions.fail(request_pk, reason=reason)
+        failed(reason_of(error))
 
 
 def _tidy_if_final(pk: uuid.UUID) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.db import transaction
-from kombu.exceptions import OperationalError
 
 from exports import steps
 
@@ -18,15 +17,23 @@ MOST_WAKES = 16
 
 def announce(wakes: int = 1) -> None:
     """Wake workers once the transaction is through. A broker that is down is waited for by :func:`recover`."""
-    transaction.on_commit(lambda: _send(min(wakes, MOST_WAKES)))
+    transaction.on_commit(lambda: _send(work, min(wakes, MOST_WAKES)))
 
 
-def _send(wakes: int) -> None:
+def announce_tidying() -> None:
+    """Have leftovers removed at once and not at the next round."""
+    transaction.on_commit(lambda: _send(tidy, 1))
+
+
+def _send(task: Task[[], None], times: int) -> None:
     try:
-        for _ in range(wakes):
-            work.delay()
-    except (OperationalError, OSError):
-        log.warning("the broker cannot be reached; the work waits for the next recovery")
+        for _ in range(times):
+            task.delay()
+    except Exception:
+        # Each broker's library has errors of its own, and none of them may fail a request that is accepted.
+        log.warning(
+            "the broker cannot be reached; the work waits for the next recovery", exc_info=True
+        )
 
 
 @shared_task
@@ -40,9 +47,15 @@ def work() -> None:
 @shared_task
 def recover() -> None:
     """Wake a worker where work was left behind: a lost message, a dead worker, a failed attempt."""
-    steps.remove_leftovers()
+    steps.give_up_what_kills()
     if steps.something_is_left():
         announce()
+
+
+@shared_task
+def tidy() -> None:
+    """Remove what attempts at final requests left."""
+    steps.remove_leftovers()
 
 
 @shared_task

@@ -14,15 +14,18 @@ from typing import Any, Generic, TypeVar
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from exports.models import ACTIVE, ExportPart, FileRequest, PartState, Status
+from exports.models import ACTIVE, ExportPart, FileRequest, PartState, Status, Supplier
 
 LEASE = timedelta(seconds=30)
 """How long a worker may be silent before its work is given to another."""
-ATTEMPTS = 5
-"""How often a step is tried before its request fails."""
+LONGEST_PAUSE = timedelta(seconds=60)
+"""After a failed attempt; the first pause takes 2 s, each further one twice the one before."""
+READINGS_A_SECOND = 100_000
+"""What a request's turn counts a second for: far less than a worker writes, so that small ones pass."""
 
 CANCELLED = "cancelled"
 
@@ -61,10 +64,33 @@ def _free(now: datetime) -> Q:
     return Q(leased_until__isnull=True) | Q(leased_until__lt=now)
 
 
+def suppliers_at_their_limit() -> QuerySet[Supplier]:
+    """Suppliers that have as many requests running as they may; what they queued has to wait."""
+    running = Q(file_requests__status__in=[Status.SUBMITTED, Status.RUNNING]) | Q(
+        file_requests__status=Status.QUEUED, file_requests__leased_until__gt=timezone.now()
+    )
+    limit = Coalesce(F("most_running"), settings.EXPORTS_RUNNING_PER_SUPPLIER)
+    return Supplier.objects.annotate(running=Count("file_requests", filter=running)).filter(
+        running__gte=limit
+    )
+
+
+def claim_for_planning(pk: uuid.UUID) -> Lease[uuid.UUID] | None:
+    """Take a queued request, if nobody holds it and its supplier has not too many running."""
+    with transaction.atomic():
+        # Of two workers that plan for one supplier at once, the second sees what the first took.
+        supplier = Supplier.objects.select_for_update(no_key=True).get(file_requests=pk)
+        if suppliers_at_their_limit().filter(pk=supplier.pk).exists():
+            return None
+        return claim_request(pk, [Status.QUEUED])
+
+
 def claim_request(pk: uuid.UUID, statuses: Sequence[Status]) -> Lease[uuid.UUID] | None:
-    """Take the request for planning or publishing, if it is in one of ``statuses`` and nobody holds it."""
+    """Take a request that is in one of ``statuses``, held by nobody, and not tried too often."""
     now, token = timezone.now(), uuid.uuid4()
-    rows = FileRequest.objects.filter(_free(now), pk=pk, status__in=statuses)
+    rows = FileRequest.objects.filter(
+        _free(now), pk=pk, status__in=statuses, attempts__lt=settings.EXPORTS_ATTEMPTS
+    )
     if not rows.update(lease=token, leased_until=now + LEASE, attempts=F("attempts") + 1):
         return None
     attempt = FileRequest.objects.values_list("attempts", flat=True).get(pk=pk)
@@ -78,6 +104,7 @@ def claim_part(pk: int) -> Lease[int] | None:
         _free(now),
         pk=pk,
         state=PartState.PENDING,
+        attempts__lt=settings.EXPORTS_ATTEMPTS,
         request__status__in=[Status.SUBMITTED, Status.RUNNING],
     )
     if not rows.update(
@@ -121,19 +148,22 @@ def release_part(lease: Lease[int], *, error: str) -> None:
 
 
 def _retry_at(lease: Lease[Pk]) -> datetime:
-    return timezone.now() + timedelta(seconds=2**lease.attempt)
+    return timezone.now() + min(LONGEST_PAUSE, timedelta(seconds=2**lease.attempt))
 
 
 def submit(lease: Lease[uuid.UUID], *, snapshot: str, parts: list[ExportPart]) -> bool:
     """queued → submitted: the plan is made; its parts come into being with it."""
+    records = sum(part.record_count for part in parts)
+    now = timezone.now()
     with transaction.atomic():
         moved = FileRequest.objects.filter(
             pk=lease.pk, lease=lease.token, status=Status.QUEUED
         ).update(
             status=Status.SUBMITTED,
-            submitted_at=timezone.now(),
+            submitted_at=now,
+            turn_at=now + timedelta(seconds=records / READINGS_A_SECOND),
             snapshot=snapshot,
-            record_count=sum(part.record_count for part in parts),
+            record_count=records,
             lease=None,
             leased_until=None,
             attempts=0,

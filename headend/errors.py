@@ -45,6 +45,13 @@ class Conflict(APIException):
     status_code = 409
 
 
+class TooMany(APIException):
+    """The caller has to wait."""
+
+    status_code = 429
+    wait = 30
+
+
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: the error as a response, or None for what is a bug of ours."""
     set_rollback()

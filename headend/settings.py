@@ -6,11 +6,11 @@ import secrets as random_secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import dj_database_url
 import django_stubs_ext
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
+from headend import connections
 from headend import environment as env
 from headend.secrets import FileSecrets
 
@@ -128,14 +128,7 @@ DATABASE_URL = env.url(
     f"sqlite:///{HEADEND_HOME / 'headend.sqlite3'}",
     ["sqlite", "postgres", "postgresql"],
 )
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60)}
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    DATABASES["default"]["OPTIONS"] = {
-        # Several processes write: take the write lock when a transaction starts, and wait for it.
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-    }
+DATABASES = {"default": connections.database(DATABASE_URL)}
 
 # --- readings ---------------------------------------------------------------------------
 READINGS_URL = env.url("READINGS_URL", f"delta://{HEADEND_HOME / 'readings'}", ["delta"])
@@ -157,17 +150,16 @@ SIMULATION_LATE_PERCENT = env.number("SIMULATION_LATE_PERCENT", 10, least=0, mos
 SIMULATION_LATE_MINUTES = env.whole("SIMULATION_LATE_MINUTES", 1440, least=1, most=525_600)
 
 # --- exports ----------------------------------------------------------------------------
-EXPORTS_URL = env.url("EXPORTS_URL", f"file://{HEADEND_HOME / 'exports'}", ["file"])
+EXPORTS_URL = env.url("EXPORTS_URL", f"file://{HEADEND_HOME / 'exports'}", ["file", "s3"])
 EXPORTS_EMPTY_STATUS = env.choice("EXPORTS_EMPTY_STATUS", "completed", ["completed", "skipped"])
 EXPORTS_RETENTION_DAYS = env.whole("EXPORTS_RETENTION_DAYS", 30, least=0, most=36_500)
+EXPORTS_RUNNING_PER_SUPPLIER = env.whole("EXPORTS_RUNNING_PER_SUPPLIER", 4, least=1, most=10_000)
+EXPORTS_QUEUED_PER_SUPPLIER = env.whole("EXPORTS_QUEUED_PER_SUPPLIER", 500, least=1, most=10**6)
+EXPORTS_ATTEMPTS = env.whole("EXPORTS_ATTEMPTS", 6, least=1, most=1000)
+EXPORTS_PART_SECONDS = env.whole("EXPORTS_PART_SECONDS", 600, least=10, most=86_400)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "exports": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {
-            "location": env.folder("EXPORTS_URL", env.url_path("EXPORTS_URL", EXPORTS_URL))
-        },
-    },
+    "exports": connections.exports_storage(EXPORTS_URL),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 HEADEND_ANONYMOUS_SUPPLIER = env.text("HEADEND_ANONYMOUS_SUPPLIER", "")
@@ -197,7 +189,10 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Celery -----------------------------------------------------------------------------
-CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", "filesystem://", ["filesystem"])
+CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = connections.broker(
+    env.url("CELERY_BROKER_URL", "filesystem://", ["filesystem", "redis", "rediss", "sqs"]),
+    HEADEND_HOME,
+)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "exports"
 CELERY_TASK_ROUTES = {"readings.tasks.*": {"queue": "readings"}}
@@ -206,17 +201,9 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False
-if CELERY_BROKER_URL.startswith("filesystem:"):
-    CELERY_BROKER_URL = "filesystem://localhost"  # kombu warns about a URL without a host
-    _broker = env.folder("HEADEND_HOME", HEADEND_HOME / "broker")
-    CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "data_folder_in": str(env.folder("HEADEND_HOME", _broker / "messages")),
-        "data_folder_out": str(_broker / "messages"),
-        "control_folder": str(env.folder("HEADEND_HOME", _broker / "control")),
-        "polling_interval": 0.1,
-    }
 CELERY_BEAT_SCHEDULE = {
     "recover what was left behind": {"task": "exports.tasks.recover", "schedule": 10.0},
+    "remove leftovers": {"task": "exports.tasks.tidy", "schedule": 60.0},
     "expire old files": {"task": "exports.tasks.expire", "schedule": crontab(minute="7")},
     "look after the store": {"task": "readings.tasks.upkeep", "schedule": crontab(minute="23")},
 }

@@ -10,7 +10,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from exports import requests, transitions
+from exports import requests
 from exports.admin.confirmation import confirmed
 from exports.admin.read_only import ReadOnly
 from exports.delivery.links import download_path
@@ -137,7 +137,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
             queryset,
             action="cancel",
             question="Cancel these requests? Their suppliers see them as failed.",
-            act=lambda chosen: transitions.cancel(chosen.pk),
+            act=requests.cancel,
             done="{} cancelled.",
         )
 

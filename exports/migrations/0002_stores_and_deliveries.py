@@ -183,4 +183,8 @@ class Migration(migrations.Migration):
             model_name='filefetch',
             index=models.Index(fields=['-started_at'], name='exports_fil_started_f5a437_idx'),
         ),
+        migrations.AddIndex(
+            model_name='exportpart',
+            index=models.Index(condition=models.Q(('state', 'pending')), fields=['leased_until'], name='pending_parts'),
+        ),
     ]

@@ -149,6 +149,14 @@ class ExportPart(models.Model):
 
     class Meta:
         ordering = ["request", "number"]
+        indexes = [
+            # Looked through at every step; the parts that were written pile up for ever.
+            models.Index(
+                fields=["leased_until"],
+                condition=Q(state=PartState.PENDING),
+                name="pending_parts",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["request", "number"], name="one_part_a_number"),
             models.CheckConstraint(

@@ -219,12 +219,13 @@ def test_a_cancelled_request_stops_and_leaves_nothing(
 
 @pytest.mark.usefixtures("readings")
 def test_a_step_that_keeps_failing_fails_its_request_with_the_reason(
-    alice: Supplier, exports_folder: Path, monkeypatch: pytest.MonkeyPatch
+    alice: Supplier, exports_folder: Path, settings: Settings
 ) -> None:
+    settings.EXPORTS_ATTEMPTS = 3
     request = request_of(alice)
     steps.take_one_step()
     (exports_folder / ".parts").write_text("where a folder should be")
-    for _ in range(transitions.ATTEMPTS):
+    for _ in range(settings.EXPORTS_ATTEMPTS):
         ExportPart.objects.update(leased_until=None)
         steps.take_one_step()
     request.refresh_from_db()
