@@ -11,9 +11,10 @@ help: ## what there is to make
 run: $(VENV)/.run ## set up what is missing and run the whole deployment until Ctrl-C
 	@exec $(BIN)/python manage.py run
 
-test: $(VENV)/.test ## run the tests
+test: $(VENV)/.test ## run the tests, on SQLite and folders, then on PostgreSQL, Valkey and S3
 	@command -v sftp >/dev/null || (apt-get update -qq && apt-get install -y -qq openssh-client) >/dev/null
 	$(BIN)/python -m pytest
+	TESTS_ON=servers $(BIN)/python -m pytest --ignore tests/services
 
 lint: $(VENV)/.test ## ruff and mypy
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection
 
 log = logging.getLogger(__name__)
 
-RENEW_SECONDS = 2.0
+RENEW_SECONDS = 1.0
 """Work that was cancelled goes on for at most that long, and to the end of what it is in the middle of."""
 
 

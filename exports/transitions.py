@@ -20,8 +20,6 @@ from django.utils import timezone
 
 from exports.models import ACTIVE, ExportPart, FileRequest, PartState, Status, Supplier
 
-LEASE = timedelta(seconds=30)
-"""How long a worker may be silent before its work is given to another."""
 LONGEST_PAUSE = timedelta(seconds=60)
 """After a failed attempt; the first pause takes 2 s, each further one twice the one before."""
 READINGS_A_SECOND = 100_000
@@ -60,6 +58,11 @@ class PublishedFile:
     sha256: str
 
 
+def lease_time() -> timedelta:
+    """How long a worker may be silent before its work is given to another."""
+    return timedelta(seconds=settings.EXPORTS_LEASE_SECONDS)
+
+
 def _free(now: datetime) -> Q:
     return Q(leased_until__isnull=True) | Q(leased_until__lt=now)
 
@@ -91,7 +94,7 @@ def claim_request(pk: uuid.UUID, statuses: Sequence[Status]) -> Lease[uuid.UUID]
     rows = FileRequest.objects.filter(
         _free(now), pk=pk, status__in=statuses, attempts__lt=settings.EXPORTS_ATTEMPTS
     )
-    if not rows.update(lease=token, leased_until=now + LEASE, attempts=F("attempts") + 1):
+    if not rows.update(lease=token, leased_until=now + lease_time(), attempts=F("attempts") + 1):
         return None
     attempt = FileRequest.objects.values_list("attempts", flat=True).get(pk=pk)
     return Lease(pk, token, attempt)
@@ -109,7 +112,7 @@ def claim_part(pk: int) -> Lease[int] | None:
     )
     if not rows.update(
         lease=token,
-        leased_until=now + LEASE,
+        leased_until=now + lease_time(),
         attempts=F("attempts") + 1,
         records_done=0,
         started_at=now,
@@ -122,7 +125,7 @@ def claim_part(pk: int) -> Lease[int] | None:
 def renew_request(lease: Lease[uuid.UUID]) -> bool:
     """Keep a claimed request; False when it was cancelled or given away."""
     rows = FileRequest.objects.filter(pk=lease.pk, lease=lease.token, status__in=ACTIVE)
-    return bool(rows.update(leased_until=timezone.now() + LEASE))
+    return bool(rows.update(leased_until=timezone.now() + lease_time()))
 
 
 def renew_part(lease: Lease[int], *, records_done: int) -> bool:
@@ -130,7 +133,7 @@ def renew_part(lease: Lease[int], *, records_done: int) -> bool:
     rows = ExportPart.objects.filter(
         pk=lease.pk, lease=lease.token, request__status__in=ACTIVE, state=PartState.PENDING
     )
-    return bool(rows.update(leased_until=timezone.now() + LEASE, records_done=records_done))
+    return bool(rows.update(leased_until=timezone.now() + lease_time(), records_done=records_done))
 
 
 def release_request(lease: Lease[uuid.UUID], *, error: str) -> None:

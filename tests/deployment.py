@@ -16,6 +16,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 READY_SECONDS = 180
+_OTHERS = ("HEADEND_", "SIMULATION", "DATABASE_URL", "EXPORTS_", "CELERY_", "READINGS_")
+"""How settings begin that are the tests' own."""
 END_SECONDS = 30
 
 
@@ -39,7 +41,7 @@ class Deployment:
     @property
     def environment(self) -> dict[str, str]:
         """The environment its processes run in."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HEADEND_", "SIMULATION"))}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(_OTHERS)}
         return kept | {
             "HEADEND_HOME": str(self.home),
             "HEADEND_PORT": str(self.http_port),

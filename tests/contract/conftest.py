@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import requests
 
 from tests.deployment import Deployment
+from tests.home import ON_SERVERS
 
 HTTP_SECONDS = 60
 
@@ -76,9 +78,24 @@ def deployment(
     if request.config.getoption("--headend-url"):
         yield None
         return
-    started = Deployment(tmp_path_factory.mktemp("contract") / "home").start()
-    yield started
-    started.stop()
+    folder = tmp_path_factory.mktemp("contract")
+    with ExitStack() as servers:
+        extra = _on_servers(folder, servers) if ON_SERVERS else {}
+        started = Deployment(folder / "home", extra).start()
+        yield started
+        started.stop()
+
+
+def _on_servers(folder: Path, running: ExitStack) -> dict[str, str]:
+    from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
+
+    postgres = running.enter_context(Postgres(folder / "postgres"))
+    return {
+        **AWS,
+        "DATABASE_URL": postgres.database("contract"),
+        "EXPORTS_URL": running.enter_context(SeaweedFS(folder / "seaweedfs")).url,
+        "CELERY_BROKER_URL": running.enter_context(Valkey(folder / "valkey")).url,
+    }
 
 
 @pytest.fixture(scope="session")

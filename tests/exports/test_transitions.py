@@ -77,7 +77,7 @@ def test_a_row_is_claimed_by_one_worker_until_its_lease_runs_out(
     assert transitions.claim_request(request.pk, [Status.QUEUED]) is None
     assert transitions.renew_request(first)
 
-    later = timezone.now() + transitions.LEASE + timedelta(seconds=1)
+    later = timezone.now() + transitions.lease_time() + timedelta(seconds=1)
     monkeypatch.setattr(timezone, "now", lambda: later)
     second = transitions.claim_request(request.pk, [Status.QUEUED])
     assert second is not None

@@ -1,4 +1,4 @@
-"""The servers, each started once, on first use."""
+"""The servers, each started once, on first use, and ended with the tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.services.servers import AWS, Moto, SeaweedFS, Valkey
+from tests.services.cluster import Servers
+from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey
 
 
 @pytest.fixture(scope="session")
@@ -19,11 +20,9 @@ def aws_credentials() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def seaweedfs(
-    tmp_path_factory: pytest.TempPathFactory, aws_credentials: None
-) -> Iterator[SeaweedFS]:
-    """A bucket."""
-    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as server:
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A database server."""
+    with Postgres(tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 
@@ -35,7 +34,25 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 
 
 @pytest.fixture(scope="session")
-def moto(tmp_path_factory: pytest.TempPathFactory, aws_credentials: None) -> Iterator[Moto]:
+def seaweedfs(
+    tmp_path_factory: pytest.TempPathFactory, aws_credentials: None
+) -> Iterator[SeaweedFS]:
+    """A bucket."""
+    with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server(tmp_path_factory: pytest.TempPathFactory, aws_credentials: None) -> Iterator[Moto]:
     """SQS and Secrets Manager."""
     with Moto(tmp_path_factory.mktemp("moto")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def servers(
+    postgres: Postgres, seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Servers]:
+    """What a deployment on many hosts shares; its broker forgets everything when it is killed."""
+    with Valkey(tmp_path_factory.mktemp("forgetful"), forgetful=True) as broker:
+        yield Servers(postgres, seaweedfs, broker)

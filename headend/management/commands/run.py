@@ -6,24 +6,17 @@ import socket
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db import connections
-from django.utils import timezone
 
-from headend import checks, deployment, outputs, processes
-from readings.fleet_setting import deployment_fleet
-from readings.frame import format_instant
-from readings.repositories import repository
-from readings.window import Window
+from headend import deployment, outputs, processes
 
-FIRST_READINGS = timedelta(hours=1)
 READY_WITHIN_SECONDS = 120
 
 
@@ -42,50 +35,13 @@ class Command(BaseCommand):
         deployment.check_port("SFTP_PORT", settings.SFTP_PORT)
         with deployment.sole_use_of(settings.HEADEND_HOME):
             try:
-                self._set_up()
+                call_command("setup", stdout=self.stdout, stderr=self.stderr)
                 connections.close_all()
                 threading.Thread(target=self._announce, daemon=True).start()
                 sys.exit(processes.run(settings.BASE_DIR / "Procfile"))
             except KeyboardInterrupt:
                 self.stderr.write("Ended during set-up; the next run goes on from there.")
                 sys.exit(130)
-
-    def _set_up(self) -> None:
-        self._step("state folder", str(settings.HEADEND_HOME))
-        call_command("migrate", verbosity=0)
-        self._step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
-        call_command("collectstatic", verbosity=0, interactive=False)
-        supplier = deployment.ensure_default_supplier()
-        self._step("supplier", supplier.name)
-        for problem in checks.anonymous_supplier_is_a_supplier(databases=["default"]):
-            raise CommandError(f"{problem.msg} {problem.hint}")
-        deployment.ensure_operator()
-        self._step("operator", deployment.OPERATOR)
-        if settings.SIMULATION:
-            self._simulate()
-        if settings.HEADEND_ANONYMOUS_SUPPLIER:
-            self.stderr.write(
-                self.style.WARNING(
-                    "  ! HEADEND_ANONYMOUS_SUPPLIER is on: whoever reaches the API without a key acts "
-                    f"as {settings.HEADEND_ANONYMOUS_SUPPLIER}."
-                )
-            )
-
-    def _simulate(self) -> None:
-        fleet = deployment_fleet()
-        if not _holds_readings():
-            start = fleet.newest_interval(timezone.now()) - FIRST_READINGS + fleet.interval
-            call_command("backfill", start=format_instant(start))
-        self._step("fleet", f"{fleet.devices:,} meters, every {fleet.interval_minutes} minutes")
-        days = settings.READINGS_RETENTION_DAYS
-        kept = (
-            f"kept for {days} days" if days else "kept for good; READINGS_RETENTION_DAYS bounds it"
-        )
-        self._step("readings", f"about {deployment.gigabytes_a_day():.2g} GB a day, {kept}")
-
-    def _step(self, name: str, value: str) -> None:
-        self.stdout.write(f"{self.style.SUCCESS('  ✓')} {name:<13} {value}")
-        self.stdout.flush()
 
     def _announce(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_SECONDS
@@ -100,11 +56,6 @@ class Command(BaseCommand):
             f"The API or the SFTP server does not answer after {READY_WITHIN_SECONDS} s; "
             "the lines above may say why."
         )
-
-
-def _holds_readings() -> bool:
-    everything = Window(datetime.min.replace(tzinfo=UTC))
-    return len(repository().snapshot().page(everything, offset=0, size=1).readings) > 0
 
 
 def _web_answers() -> bool:

@@ -1,0 +1,204 @@
+"""The proxy that stands for an S3 server's bad days breaks what it is told to, and nothing else."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
+
+from tests.services.fault_proxy import Fault, FaultProxy
+from tests.services.servers import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
+
+MIB = 2**20
+CONTENT = os.urandom(100_000)
+TRAILER_HEADERS = {
+    "Content-Encoding": "aws-chunked",
+    "X-Amz-Trailer": "x-amz-checksum-crc32",
+    "X-Amz-Decoded-Content-Length": str(len(CONTENT)),
+}
+Client = Callable[..., Any]
+
+
+@pytest.fixture
+def client_of(seaweedfs: SeaweedFS) -> Iterator[Client]:
+    """boto3's client of SeaweedFS by way of a proxy."""
+    clients = []
+
+    def client_of(proxy: FaultProxy, *, attempts: int = 1) -> Any:
+        clients.append(seaweedfs.client(proxy.url, attempts=attempts))
+        return clients[-1]
+
+    yield client_of
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def stored(seaweedfs: SeaweedFS) -> Iterator[str]:
+    """The key of an object of ``CONTENT``."""
+    client = seaweedfs.client()
+    client.put_object(Bucket=BUCKET, Key="stored", Body=CONTENT)
+    yield "stored"
+    for key in ("stored", "sent"):
+        client.delete_object(Bucket=BUCKET, Key=key)
+    client.close()
+
+
+def exists(seaweedfs: SeaweedFS, key: str) -> bool:
+    client = seaweedfs.client()
+    return key in {
+        entry["Key"] for entry in client.list_objects_v2(Bucket=BUCKET).get("Contents", ())
+    }
+
+
+def presigned(seaweedfs: SeaweedFS, proxy: FaultProxy, operation: str, key: str) -> str:
+    link: str = seaweedfs.client(proxy.url).generate_presigned_url(
+        operation, Params={"Bucket": BUCKET, "Key": key}, ExpiresIn=60
+    )
+    return link
+
+
+def always(seaweedfs: SeaweedFS, kind: Fault) -> FaultProxy:
+    return FaultProxy(seaweedfs.endpoint, share=1, kinds=[kind], hang_seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "status"),
+    [(Fault.INTERNAL_ERROR, "InternalError", 500), (Fault.SLOW_DOWN, "SlowDown", 503)],
+)
+def test_an_error_is_s3s_own_and_the_server_hears_nothing(
+    seaweedfs: SeaweedFS, client_of: Client, kind: Fault, code: str, status: int
+) -> None:
+    with always(seaweedfs, kind) as proxy:
+        with pytest.raises(ClientError) as refused:
+            client_of(proxy).put_object(Bucket=BUCKET, Key="sent", Body=CONTENT)
+        assert refused.value.response["Error"]["Code"] == code
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+        assert proxy.faults == {kind: 1}
+    assert not exists(seaweedfs, "sent")
+
+
+@pytest.mark.parametrize("kind", [Fault.RESET, Fault.HANG, Fault.CUT_UPLOAD])
+def test_a_call_that_breaks_off_leaves_nothing_on_the_server(
+    seaweedfs: SeaweedFS, kind: Fault
+) -> None:
+    with always(seaweedfs, kind) as proxy:
+        link = presigned(seaweedfs, proxy, "put_object", "sent")
+        with pytest.raises(requests.ConnectionError):
+            requests.put(link, data=CONTENT, timeout=10)
+        assert proxy.faults == {kind: 1}
+    assert not exists(seaweedfs, "sent")
+
+
+def test_an_answer_is_cut_half_way(seaweedfs: SeaweedFS, stored: str) -> None:
+    with always(seaweedfs, Fault.CUT_ANSWER) as proxy:
+        link = presigned(seaweedfs, proxy, "get_object", stored)
+        with pytest.raises(requests.exceptions.ChunkedEncodingError, match="50000 bytes read"):
+            requests.get(link, timeout=10)
+        assert proxy.faults == {Fault.CUT_ANSWER: 1}
+
+
+def test_an_answer_without_a_body_is_lost_after_the_deed(seaweedfs: SeaweedFS) -> None:
+    with always(seaweedfs, Fault.CUT_ANSWER) as proxy:
+        link = presigned(seaweedfs, proxy, "put_object", "sent")
+        with pytest.raises(requests.ConnectionError):
+            requests.put(link, data=CONTENT, timeout=10)
+    assert exists(seaweedfs, "sent")
+    seaweedfs.client().delete_object(Bucket=BUCKET, Key="sent")
+
+
+def test_an_upload_is_cut_only_where_there_is_one(seaweedfs: SeaweedFS, stored: str) -> None:
+    with always(seaweedfs, Fault.CUT_UPLOAD) as proxy:
+        link = presigned(seaweedfs, proxy, "get_object", stored)
+        assert requests.get(link, timeout=10).content == CONTENT
+        assert not proxy.faults
+
+
+def test_without_a_share_all_passes_on_connections_that_stay(
+    seaweedfs: SeaweedFS, client_of: Client, stored: str
+) -> None:
+    with FaultProxy(seaweedfs.endpoint, share=0) as proxy:
+        client = client_of(proxy)
+        assert client.head_object(Bucket=BUCKET, Key=stored)["ContentLength"] == len(CONTENT)
+        part = client.get_object(Bucket=BUCKET, Key=stored, Range="bytes=10-19")
+        assert part["Body"].read() == CONTENT[10:20]
+        assert part["ContentRange"] == f"bytes 10-19/{len(CONTENT)}"
+        with pytest.raises(ClientError, match="NoSuchKey"):
+            client.get_object(Bucket=BUCKET, Key="no such key")
+        client.put_object(Bucket=BUCKET, Key="sent", Body=b"")
+        client.delete_object(Bucket=BUCKET, Key="sent")
+        assert (proxy.calls, proxy.faults) == (5, {})
+
+        connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=10)
+        link = presigned(seaweedfs, proxy, "get_object", stored)
+        sockets = set()
+        for _ in range(3):
+            connection.request("GET", link.removeprefix(proxy.url))
+            sockets.add(connection.sock)
+            assert connection.getresponse().read() == CONTENT
+        assert len(sockets) == 1
+        connection.close()
+
+
+def test_a_body_in_signed_chunks_with_a_trailing_checksum_passes_untouched(
+    seaweedfs: SeaweedFS, client_of: Client, stored: str
+) -> None:
+    body = AwsChunkedWrapper(
+        io.BytesIO(CONTENT), checksum_cls=Crc32Checksum, checksum_name="x-amz-checksum-crc32"
+    )
+    with FaultProxy(seaweedfs.endpoint, share=0) as proxy:
+        call = AWSRequest("PUT", f"{proxy.url}/{BUCKET}/sent", TRAILER_HEADERS)
+        call.context["checksum"] = {"request_algorithm": {"in": "trailer"}}
+        S3SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", "us-east-1").add_auth(call)
+        # An iterator is sent in HTTP's own chunks, around those of AWS.
+        pieces = iter(lambda: body.read(10_000), b"")
+        answer = requests.put(call.url, data=pieces, headers=dict(call.headers), timeout=10)
+        assert answer.status_code == 200, answer.text
+        got = client_of(proxy).get_object(Bucket=BUCKET, Key="sent", ChecksumMode="ENABLED")
+        assert got["Body"].read() == CONTENT
+        assert got["ChecksumCRC32"]
+
+
+def test_a_hundred_megabytes_pass_both_ways(seaweedfs: SeaweedFS, client_of: Client) -> None:
+    big = os.urandom(MIB) * 100
+    with FaultProxy(seaweedfs.endpoint, share=0) as proxy:
+        client = client_of(proxy)
+        client.put_object(Bucket=BUCKET, Key="sent", Body=big)
+        assert client.get_object(Bucket=BUCKET, Key="sent")["Body"].read() == big
+        client.delete_object(Bucket=BUCKET, Key="sent")
+
+
+def test_the_same_seed_draws_the_same_faults() -> None:
+    def drawn(seed: int) -> list[Fault | None]:
+        proxy = FaultProxy("http://127.0.0.1:9", seed=seed)
+        return [proxy.next_fault(has_body=True) for _ in range(1000)]
+
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert set(drawn(1)) == {None, *Fault}
+    assert 60 < sum(fault is not None for fault in drawn(1)) < 140
+
+
+def test_boto3_gets_through_a_day_on_which_a_tenth_of_the_calls_fail(
+    seaweedfs: SeaweedFS, client_of: Client
+) -> None:
+    with FaultProxy(seaweedfs.endpoint, seed=3, hang_seconds=0.2) as proxy:
+        client = client_of(proxy, attempts=8)
+        for number in range(120):
+            client.put_object(Bucket=BUCKET, Key="sent", Body=CONTENT)
+            received = io.BytesIO()
+            client.download_fileobj(BUCKET, "sent", received)
+            assert received.getvalue() == CONTENT, number
+        assert set(proxy.faults) == set(Fault)
+        proxy.share = 0
+        client.delete_object(Bucket=BUCKET, Key="sent")
