@@ -79,6 +79,8 @@ INSTALLED_APPS = [
     "django_htmx",
 ]
 MIDDLEWARE = [
+    "headend.request_id.RequestIdMiddleware",
+    "headend.access_log.AccessLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -156,6 +158,7 @@ EXPORTS_RETENTION_DAYS = env.whole("EXPORTS_RETENTION_DAYS", 30, least=0, most=3
 EXPORTS_RUNNING_PER_SUPPLIER = env.whole("EXPORTS_RUNNING_PER_SUPPLIER", 4, least=1, most=10_000)
 EXPORTS_QUEUED_PER_SUPPLIER = env.whole("EXPORTS_QUEUED_PER_SUPPLIER", 500, least=1, most=10**6)
 EXPORTS_ATTEMPTS = env.whole("EXPORTS_ATTEMPTS", 6, least=1, most=1000)
+EXPORTS_LEASE_SECONDS = env.whole("EXPORTS_LEASE_SECONDS", 30, least=5, most=3600)
 EXPORTS_PART_SECONDS = env.whole("EXPORTS_PART_SECONDS", 600, least=10, most=86_400)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -193,6 +196,8 @@ CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = connections.broker(
     env.url("CELERY_BROKER_URL", "filesystem://", ["filesystem", "redis", "rediss", "sqs"]),
     HEADEND_HOME,
 )
+# Celery takes the environment's CELERY_BROKER_URL, as it stands there, rather than this module's.
+CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "exports"
 CELERY_TASK_ROUTES = {"readings.tasks.*": {"queue": "readings"}}
@@ -203,7 +208,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE = {
     "recover what was left behind": {"task": "exports.tasks.recover", "schedule": 10.0},
-    "remove leftovers": {"task": "exports.tasks.tidy", "schedule": 60.0},
+    "remove leftovers": {"task": "exports.tasks.tidy", "schedule": 30.0},
     "expire old files": {"task": "exports.tasks.expire", "schedule": crontab(minute="7")},
     "look after the store": {"task": "readings.tasks.upkeep", "schedule": crontab(minute="23")},
 }
@@ -212,6 +217,10 @@ if SIMULATION:
         "task": "readings.tasks.arrive",
         "schedule": crontab(),
     }
+
+# --- figures ----------------------------------------------------------------------------
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+SFTP_METRICS_PORT = env.whole("SFTP_METRICS_PORT", 0, least=0, most=65535)
 
 # --- logs -------------------------------------------------------------------------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])
@@ -225,7 +234,10 @@ LOGGING = {
             "rename_fields": {"asctime": "at", "levelname": "level", "name": "logger"},
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "filters": {"trace": {"()": "headend.request_id.Trace"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["trace"]}
+    },
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         **{

@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from exports.api import FileRequestViewSet
 from headend import health
+from headend.metrics import metrics
 from readings.api import ReadingsViewSet
 
 _views = {
@@ -23,6 +24,8 @@ api = [path(name + slash, view) for name, view in _views.items() for slash in ("
 urlpatterns: list[URLPattern | URLResolver] = [
     *api,
     path("health/live", health.live, name="live"),
+    path("health/ready", health.ready, name="ready"),
+    path("metrics", metrics, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),

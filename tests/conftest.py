@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_django.fixtures import Settings
+from pythonjsonlogger.json import JsonFormatter
 
 from readings.repositories import ReadingsRepository, open_repository
 
@@ -15,3 +21,19 @@ def store(settings: Settings, tmp_path: Path) -> ReadingsRepository:
     """An empty readings repository, the deployment's own for this test."""
     settings.READINGS_URL = f"delta://{tmp_path / 'readings'}"
     return open_repository(settings.READINGS_URL)
+
+
+@pytest.fixture
+def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What the deployment's loggers have written since the test began, read back from their lines."""
+    [handler] = [
+        handler
+        for handler in logging.getLogger("headend").handlers
+        # pytest listens, too.
+        if isinstance(handler.formatter, JsonFormatter)
+    ]
+    assert isinstance(handler, logging.StreamHandler)
+    lines = io.StringIO()
+    before = handler.setStream(lines)
+    yield lambda: [json.loads(line) for line in lines.getvalue().splitlines()]
+    handler.setStream(before or handler.stream)

@@ -2,11 +2,12 @@
 
 from django.contrib import admin
 
+from exports.admin.fetches import FileFetchAdmin
 from exports.admin.file_requests import FileRequestAdmin
 from exports.admin.keys import ApiKeyAdmin, SshKeyAdmin
 from exports.admin.suppliers import SupplierAdmin
 
-__all__ = ["ApiKeyAdmin", "FileRequestAdmin", "SshKeyAdmin", "SupplierAdmin"]
+__all__ = ["ApiKeyAdmin", "FileFetchAdmin", "FileRequestAdmin", "SshKeyAdmin", "SupplierAdmin"]
 
 admin.site.site_header = "headend"
 admin.site.site_title = "headend"

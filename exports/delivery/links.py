@@ -1,4 +1,4 @@
-"""Download links: signed, good for a day, and for one file each."""
+"""Download links: signed, good for a day, and for one file each; the store's own where it has them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.core.signing import BadSignature, TimestampSigner
 from django.urls import reverse
 
 from exports.models import FileRequest
+from exports.stores import export_store
 
 GOOD_FOR = timedelta(hours=24)
 
@@ -23,8 +24,16 @@ def download_path(request: FileRequest) -> str:
 
 def download_url(request: FileRequest) -> str:
     """An absolute link to a completed request's file; whoever holds it may fetch that file for a day."""
+    elsewhere = url_of_the_store(request)
+    if elsewhere is not None:
+        return elsewhere
     signature = _signer.sign(request.location).removeprefix(request.location + _signer.sep)
     return f"{settings.HEADEND_PUBLIC_URL}{download_path(request)}?signature={signature}"
+
+
+def url_of_the_store(request: FileRequest) -> str | None:
+    """A link at which the store gives the file out by itself, where it does."""
+    return export_store().presigned_url(request.location, GOOD_FOR)
 
 
 def is_signed(location: str, signature: str) -> bool:

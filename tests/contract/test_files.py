@@ -111,6 +111,19 @@ def test_the_download_link_gives_the_same_file_without_a_key(
     assert requests.get(link + "x", timeout=60).status_code == 403
 
 
+def test_a_download_goes_on_where_it_broke_off(
+    supplier: Supplier, completed: list[dict[str, Any]]
+) -> None:
+    link, size = completed[-1]["download_url"], completed[-1]["size"]
+    half = size // 2
+    rest = requests.get(link, headers={"Range": f"bytes={half}-"}, timeout=60)
+    assert rest.status_code == 206
+    assert rest.headers["Content-Range"] == f"bytes {half}-{size - 1}/{size}"
+    assert rest.content == fetch(supplier, completed[-1]["sftp_location"])[half:]
+    behind = requests.get(link, headers={"Range": f"bytes={size}-"}, timeout=60)
+    assert behind.status_code == 416
+
+
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
 def test_the_body_is_json_whatever_its_content_type(
     supplier: Supplier, newest: list[str], content_type: str | None

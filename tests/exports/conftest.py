@@ -17,7 +17,8 @@ from rest_framework.test import APIClient
 
 from exports import steps
 from exports.credentials import PREFIX_LENGTH, digest, new_api_key
-from exports.models import ApiKey, FileRequest, Supplier
+from exports.models import ApiKey, FileRequest, Status, Supplier
+from exports.requests import Order, accept
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -85,6 +86,16 @@ def work_off() -> Callable[[], None]:
             pass
 
     return until_nothing_is_left
+
+
+@pytest.fixture
+def completed(alice: Supplier, readings: object, work_off: Callable[[], None]) -> FileRequest:
+    """A completed request of Alice's."""
+    request = accept(alice, Order(START, END))
+    work_off()
+    request.refresh_from_db()
+    assert request.status == Status.COMPLETED
+    return request
 
 
 @pytest.fixture(autouse=True)

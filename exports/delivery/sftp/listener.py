@@ -11,6 +11,7 @@ import paramiko
 
 from exports.delivery.sftp.login import Doorkeeper
 from exports.delivery.sftp.session import BoundedSFTPServer, Session
+from headend import request_id
 
 log = logging.getLogger("exports.sftp")
 
@@ -62,18 +63,20 @@ class Listener:
         self._stopped.set()
 
     def _serve_one(self, connection: socket.socket, peer: str) -> None:
+        doorkeeper = Doorkeeper(peer, request_id.begin())
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with paramiko.Transport(connection) as transport:
-                self._keep_open(transport)
+                self._keep_open(transport, doorkeeper)
         except (paramiko.SSHException, OSError, EOFError) as error:
             log.info("connection ended", extra={"peer": peer, "error": str(error)})
         finally:
             connection.close()
+            # The sessions' own threads note what was fetched; they end with the process.
+            doorkeeper.wait_for_sessions(ENDING_SECONDS / 2)
             self._room.release()
 
-    def _keep_open(self, transport: paramiko.Transport) -> None:
-        doorkeeper = Doorkeeper()
+    def _keep_open(self, transport: paramiko.Transport, doorkeeper: Doorkeeper) -> None:
         for key in self._host_keys:
             transport.add_server_key(key)
         transport.local_version = "SSH-2.0-headend"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,14 +36,15 @@ def database() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who came in, and with which key."""
+    """Who came in, with which key, from which address."""
 
     supplier_id: int
     supplier: str
     fingerprint: str
+    peer: str
 
 
-def visitor_with(user: str, key: paramiko.PKey) -> Visitor | None:
+def visitor_with(user: str, key: paramiko.PKey, peer: str) -> Visitor | None:
     """The active supplier of that name, if ``key`` is one of its keys."""
     found = (
         SshKey.objects.select_related("supplier")
@@ -54,7 +56,7 @@ def visitor_with(user: str, key: paramiko.PKey) -> Visitor | None:
         )
         .first()
     )
-    return Visitor(found.supplier_id, user, found.fingerprint) if found else None
+    return Visitor(found.supplier_id, user, found.fingerprint, peer) if found else None
 
 
 def note_use(visitor: Visitor) -> None:
@@ -67,10 +69,29 @@ def note_use(visitor: Visitor) -> None:
 class Doorkeeper(paramiko.ServerInterface):
     """paramiko's questions about one connection, answered. An unknown user and a wrong key look alike."""
 
-    def __init__(self) -> None:
+    def __init__(self, peer: str, request_id: str) -> None:
+        self.request_id = request_id
         self.visitor: Visitor | None = None
         self.open_sessions = 0
         self.last_active = time.monotonic()
+        self._peer = peer
+        self._change = threading.Condition()
+
+    def session_began(self) -> None:
+        """One more is open."""
+        with self._change:
+            self.open_sessions += 1
+
+    def session_ended(self) -> None:
+        """One has let go of all that it held."""
+        with self._change:
+            self.open_sessions -= 1
+            self._change.notify_all()
+
+    def wait_for_sessions(self, seconds: float) -> None:
+        """Give sessions whose connection has ended the time to let go."""
+        with self._change:
+            self._change.wait_for(lambda: self.open_sessions == 0, seconds)
 
     def get_allowed_auths(self, username: str) -> str:
         """Neither password nor keyboard."""
@@ -79,7 +100,7 @@ class Doorkeeper(paramiko.ServerInterface):
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         """Asked once whether a key would do, and again when it has signed."""
         with database():
-            self.visitor = visitor_with(username, key)
+            self.visitor = visitor_with(username, key, self._peer)
         return AUTH_SUCCESSFUL if self.visitor else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:

@@ -9,6 +9,7 @@ import time
 from typing import IO, TYPE_CHECKING, Any
 
 import paramiko
+from django.utils import timezone
 from paramiko.sftp import (
     CMD_OPEN,
     CMD_OPENDIR,
@@ -17,9 +18,12 @@ from paramiko.sftp import (
     SFTP_PERMISSION_DENIED,
 )
 
+from exports.delivery.audit import note_fetch
 from exports.delivery.sftp.home import Entry, Home, NotAFileError, NothingThereError, canonical
 from exports.delivery.sftp.login import Doorkeeper, Visitor, database, note_use
-from exports.models import FileRequest
+from exports.delivery.sftp.metrics import SENT_BYTES, SESSIONS
+from exports.models import FetchWay, FileRequest
+from headend import request_id
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -45,6 +49,13 @@ class BoundedSFTPServer(paramiko.SFTPServer):
             return
         super()._process(t, request_number, msg)  # type: ignore[misc] # not in paramiko's stubs
 
+    def finish_subsystem(self) -> None:
+        """The end of a session, in its own thread, however its connection ended."""
+        try:
+            super().finish_subsystem()
+        finally:
+            self.server.let_go()
+
     def _open_handles(self) -> int:
         return len(self.file_table) + len(self.folder_table)
 
@@ -58,6 +69,8 @@ class Session(paramiko.SFTPServerInterface):
         self._doorkeeper = server
         self._visitor = server.visitor
         self._home = Home(server.visitor.supplier_id)
+        server.session_began()
+        SESSIONS.inc()
 
     def stay_awake(self) -> None:
         """Something was asked for: the connection is not idle."""
@@ -65,15 +78,20 @@ class Session(paramiko.SFTPServerInterface):
 
     def session_started(self) -> None:
         """Note that the key is in use."""
-        self._doorkeeper.open_sessions += 1
+        # This thread is the session's own: what it logs goes under its connection's id.
+        request_id.begin(self._doorkeeper.request_id)
         log.info("session opened", extra=_names(self._visitor))
         with database():
             note_use(self._visitor)
 
     def session_ended(self) -> None:
-        """Make room for another session."""
-        self._doorkeeper.open_sessions -= 1
+        """The client has gone; its files are about to be closed."""
         log.info("session closed", extra=_names(self._visitor))
+
+    def let_go(self) -> None:
+        """Make room for another session."""
+        SESSIONS.dec()
+        self._doorkeeper.session_ended()
 
     def canonicalize(self, path: str) -> str:
         """The path inside the home."""
@@ -151,7 +169,7 @@ class Session(paramiko.SFTPServerInterface):
 
 
 class OpenFile(paramiko.SFTPHandle):
-    """A file that a supplier reads; how much of it goes into the log when it is closed."""
+    """A file that a supplier reads; how much of it is noted when it is closed."""
 
     def __init__(
         self, visitor: Visitor, request: FileRequest, entry: Entry, file: IO[bytes]
@@ -162,7 +180,8 @@ class OpenFile(paramiko.SFTPHandle):
         self._entry = entry
         self._file = file
         self._position = 0
-        self._bytes_read = 0
+        self._bytes_sent = 0
+        self._started_at = timezone.now()
 
     def read(self, offset: int, length: int) -> bytes | int:
         """Bytes from ``offset``; none of them at the end of the file."""
@@ -174,7 +193,8 @@ class OpenFile(paramiko.SFTPHandle):
             self._position = -1
             return SFTP_FAILURE
         self._position = offset + len(data)
-        self._bytes_read += len(data)
+        self._bytes_sent += len(data)
+        SENT_BYTES.inc(len(data))
         return data
 
     def write(self, offset: int, data: Buffer) -> int:
@@ -194,15 +214,15 @@ class OpenFile(paramiko.SFTPHandle):
         if self._file.closed:
             return
         self._file.close()
-        log.info(
-            "file closed",
-            extra={
-                **_names(self._visitor),
-                "request": str(self._request.pk),
-                "bytes_read": self._bytes_read,
-                "bytes_whole": self._entry.size,
-            },
-        )
+        with database():
+            note_fetch(
+                self._request,
+                way=FetchWay.SFTP,
+                who=self._visitor.fingerprint,
+                peer=self._visitor.peer,
+                bytes_sent=self._bytes_sent,
+                started_at=self._started_at,
+            )
 
 
 def _attributes(entry: Entry) -> paramiko.SFTPAttributes:
@@ -216,4 +236,4 @@ def _attributes(entry: Entry) -> paramiko.SFTPAttributes:
 
 
 def _names(visitor: Visitor) -> dict[str, str]:
-    return {"supplier": visitor.supplier, "key": visitor.fingerprint}
+    return {"supplier": visitor.supplier, "key": visitor.fingerprint, "peer": visitor.peer}

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from prometheus_client import start_http_server
 
 from exports.delivery.sftp.host_keys import host_keys
 from exports.delivery.sftp.listener import Listener
@@ -31,6 +32,15 @@ class Command(BaseCommand):
                 f"SFTP_PORT: {settings.HEADEND_HOST}:{settings.SFTP_PORT} cannot be listened on"
                 f" ({error.strerror}); set SFTP_PORT to a free port."
             ) from None
+
+        if settings.SFTP_METRICS_PORT:
+            try:
+                start_http_server(settings.SFTP_METRICS_PORT, settings.HEADEND_HOST)
+            except OSError as error:
+                raise CommandError(
+                    f"SFTP_METRICS_PORT: {settings.HEADEND_HOST}:{settings.SFTP_METRICS_PORT}"
+                    f" cannot be listened on ({error.strerror}); set it to a free port, or to 0."
+                ) from None
 
         def stop(number: int, frame: FrameType | None) -> None:
             listener.stop()

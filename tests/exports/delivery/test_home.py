@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,6 @@ from exports.delivery.sftp.home import Home, NotAFileError, NothingThereError, c
 from exports.models import FileRequest, Status, Supplier
 from exports.requests import Order, accept
 from tests.exports.conftest import END, START, path_of
-
-
-@pytest.fixture
-def completed(alice: Supplier, readings: object, work_off: Callable[[], None]) -> FileRequest:
-    """A completed request of Alice's."""
-    request = accept(alice, Order(START, END))
-    work_off()
-    request.refresh_from_db()
-    return request
 
 
 def test_a_home_shows_completed_requests_and_their_files(

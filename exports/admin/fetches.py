@@ -1,0 +1,34 @@
+"""The record of every file that was fetched."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from exports.admin.read_only import ReadOnly
+from exports.models import FileFetch, FileRequest
+
+
+class FileFetchInline(ReadOnly, admin.TabularInline[FileFetch, FileRequest]):
+    """Who fetched a request's file."""
+
+    model = FileFetch
+    extra = 0
+    fields = ["way", "who", "peer", "bytes_sent", "started_at", "ended_at"]
+
+
+@admin.register(FileFetch)
+class FileFetchAdmin(ReadOnly, admin.ModelAdmin[FileFetch]):
+    """Who fetched what, from where, how, how much of it, when."""
+
+    list_display = ["started_at", "way", "supplier", "who", "peer", "bytes_sent", "request"]
+    list_filter = ["way", "started_at", "request__supplier"]
+    search_fields = ["request__id", "request__supplier__name", "who", "peer"]
+    date_hierarchy = "started_at"
+    list_per_page = 50
+    list_select_related = ["request__supplier"]
+    fields = ["request", "way", "who", "peer", "bytes_sent", "started_at", "ended_at"]
+
+    @admin.display(description="supplier", ordering="request__supplier__name")
+    def supplier(self, obj: FileFetch) -> str:
+        """Whose file it was."""
+        return obj.request.supplier.name

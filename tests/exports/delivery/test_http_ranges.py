@@ -1,0 +1,92 @@
+"""Range, If-Range and If-None-Match, as RFC 9110 has them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exports.delivery.http_ranges import (
+    RangeNotSatisfiableError,
+    Stretch,
+    is_still_the_same,
+    is_there_already,
+    wanted_stretch,
+)
+
+SIZE = 1000
+ETAG = '"abc"'
+
+
+@pytest.mark.parametrize(
+    ("header", "start", "end"),
+    [
+        ("bytes=0-499", 0, 500),
+        ("bytes=500-", 500, 1000),
+        ("bytes=-1", 999, 1000),
+        ("bytes=-5000", 0, 1000),
+        ("bytes=999-999", 999, 1000),
+        ("bytes=0-1000000", 0, 1000),
+        ("Bytes=1-2", 1, 3),
+        (" bytes=1-2 ", 1, 3),
+    ],
+)
+def test_one_range_is_a_stretch(header: str, start: int, end: int) -> None:
+    assert wanted_stretch(header, SIZE) == Stretch(start, end)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "", "bytes", "bytes=", "bytes=-", "bytes=5", "bytes=a-b", "bytes=5-4", "bytes=0-1,3-4",
+        "bytes=--5", "bytes=1-2-3", "bytes=+1-2", "bytes=\u0661-\u0662", "items=0-4", "bytes=0x1-2",
+        f"bytes=0-{'9' * 5000}",
+    ],
+)  # fmt: skip
+def test_what_is_not_one_range_is_none(header: str) -> None:
+    assert wanted_stretch(header, SIZE) is None
+
+
+@pytest.mark.parametrize("header", ["bytes=1000-", "bytes=5000-6000", "bytes=-0"])
+def test_a_range_without_a_byte_of_the_file_is_refused(header: str) -> None:
+    with pytest.raises(RangeNotSatisfiableError):
+        wanted_stretch(header, SIZE)
+
+
+@given(st.text(max_size=40) | st.from_regex(r"bytes=\d{0,4}-\d{0,4}"), st.integers(0, 2000))
+def test_whatever_is_asked_for_lies_within_the_file(header: str, size: int) -> None:
+    try:
+        stretch = wanted_stretch(header, size)
+    except RangeNotSatisfiableError:
+        return
+    assert stretch is None or 0 <= stretch.start < stretch.end <= size
+
+
+@pytest.mark.parametrize(
+    ("header", "same"),
+    [
+        (None, True),
+        (ETAG, True),
+        ('"other"', False),
+        (f"W/{ETAG}", False),
+        ("Mon, 23 Nov 2026 00:00:00 GMT", False),
+    ],
+)
+def test_a_range_counts_if_the_file_is_still_the_same(header: str | None, same: bool) -> None:
+    assert is_still_the_same(header, ETAG) is same
+
+
+@pytest.mark.parametrize(
+    ("header", "there"),
+    [
+        ("", False),
+        (ETAG, True),
+        (f'"other", {ETAG}', True),
+        (f"W/{ETAG}", True),
+        ("*", True),
+        ('"other"', False),
+        ("rubbish", False),
+    ],
+)
+def test_a_file_is_there_already_if_one_of_the_tags_is_its_own(header: str, there: bool) -> None:
+    assert is_there_already(header, ETAG) is there

@@ -1,0 +1,27 @@
+"""``manage.py setup``: what the processes need, made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.deployment import Deployment
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    """A home in which nothing was set up."""
+    return Deployment(tmp_path / "home", {"SIMULATION_DEVICES": "50"})
+
+
+def test_setup_makes_what_is_missing_and_leaves_what_is_there(deployment: Deployment) -> None:
+    first = deployment.manage("setup").stdout
+    assert "12 intervals, 600 readings new" in first
+    made = deployment.outputs()
+    again = deployment.manage("setup").stdout
+    assert "readings new" not in again
+    assert [line.split()[1] for line in again.splitlines()] == [
+        "state", "database", "supplier", "operator", "fleet", "readings"
+    ]  # fmt: skip
+    assert deployment.outputs() == made
