@@ -81,6 +81,7 @@ class Cluster:
     folder: Path
     servers: Servers
     workers: int = 2
+    threads: int = 2
     extra: dict[str, str] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -129,7 +130,7 @@ class Cluster:
             kind = name.rstrip("0123456789")
             member = Member(
                 name,
-                shlex.split(procfile[kind])[1:],  # without its `exec`, which is the shell's
+                self._command(procfile[kind]),
                 self.environment | environments.get(kind, {}),
                 self.folder / f"{name}.log",
             )
@@ -139,6 +140,10 @@ class Cluster:
         while not self._answers():
             assert time.monotonic() < deadline, self.log("web")
             time.sleep(0.1)
+
+    def _command(self, line: str) -> list[str]:
+        threads = line.replace("--concurrency 2", f"--concurrency {self.threads}")
+        return shlex.split(threads)[1:]  # without its `exec`, which is the shell's
 
     def stop(self) -> None:
         """End all members."""

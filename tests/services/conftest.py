@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,9 +22,14 @@ def aws_credentials() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def postgres() -> Iterator[Postgres]:
     """A database server."""
-    with Postgres(tmp_path_factory.mktemp("postgres")) as server:
+    # Not in pytest's own folder: for root's tests PostgreSQL runs as another user, and any session of
+    # pytest that begins meanwhile shuts that folder to others; the next checkpoint would be a crash.
+    with (
+        tempfile.TemporaryDirectory(prefix="headend-postgres-") as folder,
+        Postgres(Path(folder)) as server,
+    ):
         yield server
 
 
