@@ -23,7 +23,7 @@ from exports import requests
 from exports.delivery.links import download_url
 from exports.formats import FORMATS
 from exports.models import FileRequest, Status, Supplier
-from headend.errors import ERRORS, Conflict, TooMany
+from headend.errors import Conflict, TooMany, errors
 from headend.negotiation import OneMediaType
 from readings.parameters import InstantField, StrictSerializer, parameters_of
 
@@ -76,6 +76,7 @@ class FileRequestStatus(serializers.ModelSerializer[FileRequest]):
     sftp_location = serializers.CharField(source="location", required=False)
     progress = serializers.FloatField(required=False, min_value=0, max_value=1)
     download_url = serializers.URLField(required=False)
+    expires_at = InstantField(required=False, allow_null=True)
 
     class Meta:
         model = FileRequest
@@ -94,7 +95,7 @@ class FileRequestStatus(serializers.ModelSerializer[FileRequest]):
         extra_kwargs = {
             name: {"required": False, "allow_null": False}
             for name in ("record_count", "size", "sha256", "reason")
-        }
+        } | {"status": {"required": True}}
 
     def to_representation(self, instance: FileRequest) -> dict[str, Any]:
         """The contract's keys, each from the state on that has it."""
@@ -150,8 +151,9 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
                 description="The same key and body answer with the same request.",
             )
         ],
-        request=OrderBody,
-        responses={200: _ACCEPTED, **ERRORS},
+        # Any Content-Type will do; this is the one to send.
+        request={"application/json": OrderBody},
+        responses={200: _ACCEPTED, **errors(409, 413, 429)},
     )
     def create(self, request: Request) -> Response:
         """Ask for the readings of a window as one file, fetched over SFTP once it is completed."""
@@ -176,7 +178,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
     @extend_schema(
         operation_id="file_status",
         parameters=[_REQUEST_ID],
-        responses={200: FileRequestStatus, **ERRORS},
+        responses={200: FileRequestStatus, **errors(404)},
     )
     def retrieve(self, request: Request) -> Response:
         """How far a file request is, and where its file lies."""
@@ -185,7 +187,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
     @extend_schema(
         operation_id="cancel_file",
         parameters=[_REQUEST_ID],
-        responses={200: FileRequestStatus, **ERRORS},
+        responses={200: FileRequestStatus, **errors(404, 409)},
     )
     def destroy(self, request: Request) -> Response:
         """Cancel a request that is not final; it ends failed, reason cancelled. 409 when it is final."""
@@ -198,7 +200,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
     @extend_schema(
         operation_id="list_files",
         parameters=[ListQuery],
-        responses={200: FileRequestStatus(many=True), **ERRORS},
+        responses={200: FileRequestStatus(many=True), **errors(404)},
     )
     def list(self, request: Request) -> Response:
         """One's own file requests, newest first."""

@@ -35,8 +35,11 @@ ErrorBody = inline_serializer(
         ),
     },
 )
-ERRORS = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 429, 503), ErrorBody)
-"""The answers that every operation of the API may give beside its own, for the schema."""
+
+
+def errors(*own: int) -> dict[int, Any]:
+    """An operation's errors for the schema: those that every operation has, and its ``own``."""
+    return dict.fromkeys((400, 401, 405, 503, *own), ErrorBody)
 
 
 class Conflict(APIException):

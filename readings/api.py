@@ -9,14 +9,18 @@ from typing import Any
 from urllib.parse import urlencode
 
 import polars as pl
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import (
+    extend_schema,
+    extend_schema_serializer,
+    inline_serializer,
+)
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from headend.errors import ERRORS
+from headend.errors import errors
 from headend.negotiation import OneMediaType
 from readings import frame
 from readings.parameters import (
@@ -105,34 +109,38 @@ class ReadingsRenderer(JSONRenderer):
         return json.dumps(data.head).encode()[:-1] + b', "records": ' + records + b"}"
 
 
-_ANSWER = inline_serializer(
-    "ReadingsPage",
+_RESULTS = inline_serializer(
+    "ReadingsPageResults",
     {
-        "filter_params": serializers.DictField(),
-        "results": inline_serializer(
-            "ReadingsPageResults",
-            {
-                "records_total": serializers.IntegerField(),
-                "last_offset": serializers.IntegerField(),
-                "last_date": serializers.CharField(allow_null=True),
-            },
-        ),
-        "next": serializers.URLField(allow_null=True),
-        "records": inline_serializer(
-            "Reading",
-            {
-                "offset": serializers.IntegerField(),
-                "time": serializers.CharField(),
-                "arrival_time": serializers.CharField(),
-                "device_id": serializers.UUIDField(),
-                "measure_name": serializers.CharField(),
-                "load": serializers.IntegerField(),
-                **{name: serializers.FloatField() for name in ("crrnt", "pf", "kva", "kw", "vltg")},
-            },
-            many=True,
-        ),
+        "records_total": serializers.IntegerField(),
+        "last_offset": serializers.IntegerField(),
+        "last_date": InstantField(allow_null=True),
     },
 )
+_RECORDS = inline_serializer(
+    "Reading",
+    {
+        "offset": serializers.IntegerField(),
+        "time": InstantField(),
+        "arrival_time": InstantField(),
+        "device_id": serializers.UUIDField(),
+        "measure_name": serializers.CharField(),
+        "load": serializers.IntegerField(),
+        **{name: serializers.FloatField() for name in ("crrnt", "pf", "kva", "kw", "vltg")},
+    },
+    many=True,
+)
+
+
+# One page is one object, though the viewset's method is called `list`.
+@extend_schema_serializer(many=False)
+class ReadingsPage(serializers.Serializer[Any]):
+    """The answer, for the schema."""
+
+    filter_params = serializers.DictField()
+    results = _RESULTS
+    next = serializers.URLField(allow_null=True)
+    records = _RECORDS
 
 
 class ReadingsViewSet(ViewSet):
@@ -144,7 +152,7 @@ class ReadingsViewSet(ViewSet):
     @extend_schema(
         operation_id="readings",
         parameters=[ReadingsQuery],
-        responses={200: _ANSWER, **ERRORS},
+        responses={200: ReadingsPage, **errors()},
     )
     def list(self, request: Request) -> Response:
         """One page of readings; follow ``next``, or repeat with ``offset`` = ``last_offset``."""
