@@ -8,6 +8,8 @@ from celery import Task, shared_task
 from django.db import transaction
 
 from exports import steps
+from exports.delivery.courier import deliver_one
+from exports.delivery.transitions import due
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,11 @@ def announce(wakes: int = 1) -> None:
 def announce_tidying() -> None:
     """Have leftovers removed at once and not at the next round."""
     transaction.on_commit(lambda: _send(tidy, 1))
+
+
+def announce_deliveries() -> None:
+    """Wake those who bring files and news to suppliers."""
+    transaction.on_commit(lambda: _send(deliver, 1))
 
 
 def _send(task: Task[[], None], times: int) -> None:
@@ -42,6 +49,8 @@ def work() -> None:
     opened = steps.take_one_step()
     if opened is not None and (opened or steps.something_is_left()):
         announce(max(1, opened))
+    if due().exists():
+        announce_deliveries()
 
 
 @shared_task
@@ -50,6 +59,15 @@ def recover() -> None:
     steps.give_up_what_kills()
     if steps.something_is_left():
         announce()
+    if due().exists():
+        announce_deliveries()
+
+
+@shared_task
+def deliver() -> None:
+    """Try what is due, one after the other."""
+    while deliver_one():
+        pass
 
 
 @shared_task

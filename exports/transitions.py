@@ -18,6 +18,7 @@ from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from exports.delivery.transitions import arrange
 from exports.models import ACTIVE, ExportPart, FileRequest, PartState, Status, Supplier
 
 LONGEST_PAUSE = timedelta(seconds=60)
@@ -213,7 +214,8 @@ def complete(lease: Lease[uuid.UUID], file: PublishedFile) -> bool:
     now = timezone.now()
     days = settings.EXPORTS_RETENTION_DAYS
     return _finish(
-        FileRequest.objects.filter(pk=lease.pk, lease=lease.token, status=Status.RUNNING),
+        lease.pk,
+        FileRequest.objects.filter(lease=lease.token, status=Status.RUNNING),
         status=Status.COMPLETED,
         reason="",
         location=file.location,
@@ -231,7 +233,8 @@ def is_to_be_skipped(request: FileRequest) -> bool:
 def skip(lease: Lease[uuid.UUID]) -> bool:
     """running → skipped: there is nothing to make a file of."""
     return _finish(
-        FileRequest.objects.filter(pk=lease.pk, lease=lease.token, status=Status.RUNNING),
+        lease.pk,
+        FileRequest.objects.filter(lease=lease.token, status=Status.RUNNING),
         status=Status.SKIPPED,
         reason="",
     )
@@ -240,7 +243,8 @@ def skip(lease: Lease[uuid.UUID]) -> bool:
 def fail(pk: uuid.UUID, *, reason: str) -> bool:
     """Any active status → failed."""
     return _finish(
-        FileRequest.objects.filter(pk=pk, status__in=ACTIVE),
+        pk,
+        FileRequest.objects.filter(status__in=ACTIVE),
         status=Status.FAILED,
         reason=reason[:500],
     )
@@ -260,7 +264,14 @@ def expire(pk: uuid.UUID) -> bool:
     )
 
 
-def _finish(requests: QuerySet[FileRequest], **values: object) -> bool:
-    return bool(
-        requests.update(finished_at=timezone.now(), lease=None, leased_until=None, **values)
-    )
+def _finish(
+    pk: uuid.UUID, requests: QuerySet[FileRequest], *, status: Status, **values: object
+) -> bool:
+    """Make a request final, and with it what has to be brought to its supplier."""
+    with transaction.atomic():
+        finished = requests.filter(pk=pk).update(
+            status=status, finished_at=timezone.now(), lease=None, leased_until=None, **values
+        )
+        if finished:
+            arrange(pk, status)
+    return bool(finished)

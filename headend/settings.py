@@ -165,6 +165,7 @@ STORAGES = {
     "exports": connections.exports_storage(EXPORTS_URL),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+WEBHOOK_PRIVATE_ADDRESSES = env.switch("WEBHOOK_PRIVATE_ADDRESSES", default=False)
 HEADEND_ANONYMOUS_SUPPLIER = env.text("HEADEND_ANONYMOUS_SUPPLIER", "")
 DEFAULT_SUPPLIER = "sftp-user"
 
@@ -204,7 +205,10 @@ CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = connections.broker(
 CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "exports"
-CELERY_TASK_ROUTES = {"readings.tasks.*": {"queue": "readings"}}
+CELERY_TASK_ROUTES = {
+    "readings.tasks.*": {"queue": "readings"},
+    "exports.tasks.deliver": {"queue": "deliveries"},
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -2,12 +2,22 @@
 
 from django.contrib import admin
 
+from exports.admin.deliveries import DeliveryAdmin, PushTargetAdmin, WebhookAdmin
 from exports.admin.fetches import FileFetchAdmin
 from exports.admin.file_requests import FileRequestAdmin
 from exports.admin.keys import ApiKeyAdmin, SshKeyAdmin
 from exports.admin.suppliers import SupplierAdmin
 
-__all__ = ["ApiKeyAdmin", "FileFetchAdmin", "FileRequestAdmin", "SshKeyAdmin", "SupplierAdmin"]
+__all__ = [
+    "ApiKeyAdmin",
+    "DeliveryAdmin",
+    "FileFetchAdmin",
+    "FileRequestAdmin",
+    "PushTargetAdmin",
+    "SshKeyAdmin",
+    "SupplierAdmin",
+    "WebhookAdmin",
+]
 
 admin.site.site_header = "headend"
 admin.site.site_title = "headend"

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from exports import requests
 from exports.admin.confirmation import confirmed
+from exports.admin.deliveries import DeliveryInline
 from exports.admin.fetches import FileFetchInline
 from exports.admin.read_only import ReadOnly
 from exports.delivery.links import download_path
@@ -48,7 +49,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     date_hierarchy = "queued_at"
     list_per_page = 50
     list_select_related = ["supplier"]
-    inlines = [ExportPartInline, FileFetchInline]
+    inlines = [ExportPartInline, DeliveryInline, FileFetchInline]
     actions = ["cancel", "run_again"]
     fieldsets = [
         (None, {"fields": ["id", "supplier", "badge", "progress", "file"]}),

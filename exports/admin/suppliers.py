@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from exports.admin.deliveries import PushTargetInline, WebhookInline
 from exports.admin.keys import ApiKeyInline, SshKeyInline
 from exports.models import Supplier
 
@@ -18,9 +19,9 @@ class SupplierAdmin(admin.ModelAdmin[Supplier]):
     list_display = ["name", "active", "created_at"]
     list_filter = ["active"]
     search_fields = ["name"]
-    fields = ["name", "active", "new_api_key"]
+    fields = ["name", "active", "most_running", "most_queued", "new_api_key"]
     readonly_fields = ["new_api_key"]
-    inlines = [ApiKeyInline, SshKeyInline]
+    inlines = [ApiKeyInline, SshKeyInline, PushTargetInline, WebhookInline]
 
     @admin.display(description="new API key")
     def new_api_key(self, obj: Supplier) -> SafeString | str:

@@ -13,8 +13,8 @@ from typing import Any
 
 import polars as pl
 
-from exports.formats import parquet_footer as footers
 from exports.formats.base import FileFormat, PartWriter, Stretch
+from exports.formats.parquet_footer import MAGIC, moved, parsed, row_groups, split, tail, written
 from readings import frame
 
 
@@ -27,7 +27,7 @@ class Parquet(FileFormat):
 
     def opening(self) -> tuple[bytes, Any]:
         """The magic."""
-        return footers.MAGIC, []
+        return MAGIC, []
 
     def part(self) -> PartWriter:
         """Writes row groups."""
@@ -38,11 +38,11 @@ class Parquet(FileFormat):
         groups, position = [], 0
         for stretch in stretches:
             for described in stretch.note:
-                group = footers.parsed(base64.b64decode(described))
-                groups.append(footers.moved(group, position))
+                group = parsed(base64.b64decode(described))
+                groups.append(moved(group, position))
             position += stretch.size
-        _, footer = footers.split(_file(frame.empty()))
-        return footers.tail(footer, groups)
+        _, footer = split(_file(frame.empty()))
+        return tail(footer, groups)
 
 
 class _RowGroups(PartWriter):
@@ -51,10 +51,10 @@ class _RowGroups(PartWriter):
         self._described: list[str] = []
 
     def rows(self, readings: pl.DataFrame) -> bytes:
-        content, footer = footers.split(_file(readings))
-        for group in footers.row_groups(footer):
-            moved = footers.moved(group, self._position - len(footers.MAGIC))
-            self._described.append(base64.b64encode(footers.written(moved)).decode())
+        content, footer = split(_file(readings))
+        for group in row_groups(footer):
+            described = written(moved(group, self._position - len(MAGIC)))
+            self._described.append(base64.b64encode(described).decode())
         self._position += len(content)
         return content
 

@@ -36,6 +36,8 @@ def post_supplier(operator: Client, name: str, *public_keys: str) -> str:
         "/admin/exports/supplier/add/",
         **{"name": name, "active": "on", "api_keys-TOTAL_FORMS": 0, "api_keys-INITIAL_FORMS": 0},
         **{"ssh_keys-TOTAL_FORMS": len(public_keys), "ssh_keys-INITIAL_FORMS": 0},
+        **{"push_target-TOTAL_FORMS": 0, "push_target-INITIAL_FORMS": 0},
+        **{"webhook-TOTAL_FORMS": 0, "webhook-INITIAL_FORMS": 0},
         **{f"ssh_keys-{number}-public_key": key for number, key in enumerate(public_keys)},
     )
 
