@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test stress lint bench clean
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -15,6 +15,9 @@ test: $(VENV)/.test ## run the tests, on SQLite and folders, then on PostgreSQL,
 	@command -v sftp >/dev/null || (apt-get update -qq && apt-get install -y -qq openssh-client) >/dev/null
 	$(BIN)/python -m pytest
 	TESTS_ON=servers $(BIN)/python -m pytest --ignore tests/services
+
+stress: $(VENV)/.test ## kill, spoil, double, fuzz and load a deployment for a while; print what became of it
+	$(BIN)/python -m tests.services.stress
 
 lint: $(VENV)/.test ## ruff and mypy
 	$(BIN)/ruff check .

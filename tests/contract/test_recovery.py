@@ -43,7 +43,7 @@ def test_a_killed_worker_delays_an_export_and_changes_nothing_else(mortal: Deplo
     ):
         time.sleep(0.01)
     [worker] = [
-        pid for pid, line in mortal.processes().items() if " worker " in line and "celery" in line
+        pid for pid, line in mortal.processes().items() if "--queues readings,exports" in line
     ]
     os.kill(worker, signal.SIGKILL)
     assert mortal.process is not None

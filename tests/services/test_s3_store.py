@@ -37,7 +37,8 @@ def store_at(url: str) -> S3Store:
 
 
 def keys(seaweedfs: SeaweedFS) -> set[str]:
-    listed = seaweedfs.client().list_objects_v2(Bucket=BUCKET)
+    # Others have prefixes of their own in the same bucket.
+    listed = seaweedfs.client().list_objects_v2(Bucket=BUCKET, Prefix="data/")
     return {entry["Key"] for entry in listed.get("Contents", ())}
 
 
@@ -158,3 +159,16 @@ def test_a_bucket_that_is_not_there_fails_the_probe(store: S3Store, seaweedfs: S
     store.probe()
     with pytest.raises(Exception, match=r"404|Not Found"):
         store_at(seaweedfs.url.replace(f"s3://{BUCKET}/", "s3://no-such-bucket/")).probe()
+
+
+def test_joining_a_file_makes_no_new_client(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.probe()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a client takes a tenth of a second of processor time to make")
+
+    monkeypatch.setattr(S3Storage, "_create_session", refuse)
+    part = store.put_part(f"{REQUEST}/00000-try", iter([some(100)]))
+    store.join(LOCATION, [b"opening", part, b"closing"], attempt="try", look=ignored)
