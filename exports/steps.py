@@ -100,7 +100,7 @@ def _in_line(rows: QuerySet[Any]) -> list[Any]:
 
 def _plannable() -> QuerySet[FileRequest]:
     waiting = FileRequest.objects.filter(status=Status.QUEUED)
-    return _free(waiting.exclude(supplier__in=transitions.suppliers_at_their_limit().values("pk")))
+    return _free(waiting.exclude(supplier__in=transitions.suppliers_at_their_limit()))
 
 
 def _publishable() -> QuerySet[FileRequest]:

@@ -68,14 +68,18 @@ def _free(now: datetime) -> Q:
     return Q(leased_until__isnull=True) | Q(leased_until__lt=now)
 
 
-def suppliers_at_their_limit() -> QuerySet[Supplier]:
-    """Suppliers that have as many requests running as they may; what they queued has to wait."""
-    running = Q(file_requests__status__in=[Status.SUBMITTED, Status.RUNNING]) | Q(
-        file_requests__status=Status.QUEUED, file_requests__leased_until__gt=timezone.now()
-    )
-    limit = Coalesce(F("most_running"), settings.EXPORTS_RUNNING_PER_SUPPLIER)
-    return Supplier.objects.annotate(running=Count("file_requests", filter=running)).filter(
-        running__gte=limit
+def suppliers_at_their_limit() -> QuerySet[FileRequest, dict[str, int]]:
+    """Suppliers (``supplier``) that have as many requests running as they may; what they queued has to wait."""
+    being_planned = Q(status=Status.QUEUED, leased_until__gt=timezone.now())
+    running = Q(status__in=[Status.SUBMITTED, Status.RUNNING]) | being_planned
+    limit = Coalesce(F("supplier__most_running"), settings.EXPORTS_RUNNING_PER_SUPPLIER)
+    return (
+        FileRequest.objects.filter(running)
+        .order_by()
+        .values("supplier")
+        .annotate(running=Count("pk"))
+        .filter(running__gte=limit)
+        .values("supplier")
     )
 
 
@@ -84,7 +88,7 @@ def claim_for_planning(pk: uuid.UUID) -> Lease[uuid.UUID] | None:
     with transaction.atomic():
         # Of two workers that plan for one supplier at once, the second sees what the first took.
         supplier = Supplier.objects.select_for_update(no_key=True).get(file_requests=pk)
-        if suppliers_at_their_limit().filter(pk=supplier.pk).exists():
+        if suppliers_at_their_limit().filter(supplier=supplier).exists():
             return None
         return claim_request(pk, [Status.QUEUED])
 

@@ -67,7 +67,7 @@ def test_a_long_line_of_one_supplier_hides_nobody_elses(
         request_of(alice)
     bobs = request_of(bob)
     steps.take_one_step()
-    assert transitions.suppliers_at_their_limit().get() == alice
+    assert transitions.suppliers_at_their_limit().get() == {"supplier": alice.pk}
     steps.take_one_step()
     assert statuses(bobs) == ["submitted"]
 
