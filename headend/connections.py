@@ -14,6 +14,8 @@ import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
 from headend import environment as env
+from headend.secrets import FileSecrets, Secrets
+from headend.secrets_manager import SecretsManager
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 30
@@ -72,6 +74,26 @@ def _s3_client(*, by_path: bool) -> Any:
         retries={"mode": "standard", "total_max_attempts": _TRIES},
         max_pool_connections=32,
     )
+
+
+def secrets_store(url: str, home: Path) -> tuple[str | None, Secrets]:
+    """The prefix that ``url`` names, if it names one, and the store behind it."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return None, FileSecrets(env.folder("SECRETS_URL", env.url_path("SECRETS_URL", url)))
+    given = _options("SECRETS_URL", url, {"region", "endpoint_url"})
+    prefix = f"{parts.netloc}{parts.path}".strip("/")
+    if not prefix:
+        raise ImproperlyConfigured(
+            f"SECRETS_URL is {url!r}; it names no prefix: secretsmanager://prefix."
+        )
+    store = SecretsManager(
+        prefix,
+        env.folder("HEADEND_HOME", home / "secrets"),
+        region=given.get("region"),
+        endpoint_url=given.get("endpoint_url"),
+    )
+    return prefix, store
 
 
 def broker(url: str, home: Path) -> tuple[str, dict[str, Any]]:

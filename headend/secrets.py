@@ -1,7 +1,7 @@
 """The secrets store: small texts by name, kept where ``SECRETS_URL`` says.
 
 Names are paths such as ``headend/sftp/private_key``, so that the same names
-serve AWS Secrets Manager.
+serve AWS Secrets Manager (:mod:`headend.secrets_manager`).
 """
 
 from __future__ import annotations
@@ -9,26 +9,43 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*(/[a-z0-9][a-z0-9_.-]*)*")
 
 
-class FileSecrets:
+class Secrets(ABC):
+    """Where keys and passwords are kept."""
+
+    @abstractmethod
+    def get(self, name: str) -> str | None:
+        """The secret, or None when there is none of that name."""
+
+    @abstractmethod
+    def get_or_make(self, name: str, make: Callable[[], str]) -> str:
+        """The secret; made by ``make`` when missing. Of two processes that make it at once, one wins for both."""
+
+    @abstractmethod
+    def path(self, name: str) -> Path:
+        """A file of mode 0600 that holds the secret. Raises ``ValueError`` for a name that could lead elsewhere."""
+
+
+class FileSecrets(Secrets):
     """Secrets as files of mode 0600 below one folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def path(self, name: str) -> Path:
-        """Where the secret lies. Raises ``ValueError`` for a name that could lead elsewhere."""
+        """See :meth:`Secrets.path`."""
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not a secret's name.")
         return self.root / name
 
     def get(self, name: str) -> str | None:
-        """The secret, or None when there is none of that name."""
+        """See :meth:`Secrets.get`."""
         try:
             return self.path(name).read_text()
         except FileNotFoundError:
@@ -39,7 +56,7 @@ class FileSecrets:
         self._written_aside(name, value).replace(self.path(name))
 
     def get_or_make(self, name: str, make: Callable[[], str]) -> str:
-        """The secret; made by ``make`` when missing. Of two processes that make it at once, one wins for both."""
+        """See :meth:`Secrets.get_or_make`."""
         kept = self.get(name)
         if kept is not None:
             return kept

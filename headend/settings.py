@@ -12,7 +12,6 @@ from django.core.exceptions import ImproperlyConfigured
 
 from headend import connections
 from headend import environment as env
-from headend.secrets import FileSecrets
 
 # Lets Django's generic classes be subscripted (ModelAdmin[Supplier]), as the type checker wants it.
 django_stubs_ext.monkeypatch()
@@ -23,8 +22,10 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 HEADEND_HOME = env.folder(
     "HEADEND_HOME", Path(env.text("HEADEND_HOME", str(BASE_DIR / "var"))).absolute()
 )
-SECRETS_URL = env.url("SECRETS_URL", f"file://{HEADEND_HOME / 'secrets'}", ["file"])
-SECRETS = FileSecrets(env.folder("SECRETS_URL", env.url_path("SECRETS_URL", SECRETS_URL)))
+SECRETS_URL = env.url(
+    "SECRETS_URL", f"file://{HEADEND_HOME / 'secrets'}", ["file", "secretsmanager"]
+)
+_secrets_prefix, SECRETS = connections.secrets_store(SECRETS_URL, HEADEND_HOME)
 
 # --- addresses --------------------------------------------------------------------------
 HEADEND_HOST = env.text("HEADEND_HOST", "127.0.0.1")
@@ -34,7 +35,7 @@ HEADEND_PUBLIC_URL = env.url(
     "HEADEND_PUBLIC_URL", f"http://localhost:{HEADEND_PORT}", ["http", "https"]
 ).rstrip("/")
 SFTP_PUBLIC_HOST = env.text("SFTP_PUBLIC_HOST", "localhost")
-SECRETS_PREFIX = env.text("HEADEND_STACK_NAME", "headend")
+SECRETS_PREFIX = _secrets_prefix or env.text("HEADEND_STACK_NAME", "headend")
 
 _public = urlsplit(HEADEND_PUBLIC_URL)
 ALLOWED_HOSTS = env.words(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import paramiko
 import pytest
@@ -87,13 +88,15 @@ def deployment(
 
 
 def _on_servers(folder: Path, running: ExitStack) -> dict[str, str]:
-    from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
+    from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey
 
+    moto = running.enter_context(Moto(folder / "moto"))
     postgres = running.enter_context(Postgres(folder / "postgres"))
     return {
         **AWS,
         "DATABASE_URL": postgres.database("contract"),
         "EXPORTS_URL": running.enter_context(SeaweedFS(folder / "seaweedfs")).url,
+        "SECRETS_URL": f"secretsmanager://contract?endpoint_url={quote(moto.endpoint, safe='')}",
         "CELERY_BROKER_URL": running.enter_context(Valkey(folder / "valkey")).url,
     }
 

@@ -192,9 +192,10 @@ def main(arguments: list[str]) -> int:
                 with _telling(name, place, console):
                     for line in RUNS[name](place):
                         figures.append(line)  # what comes before an error is kept
-            except AssertionError as error:
+            except Exception:
+                # Whatever it is, the other runs have figures to show.
                 passed = all_passed = False
-                console.print(f"{name}: {error}", markup=False, soft_wrap=True)
+                console.print_exception(max_frames=4)
         verdict = "passed" if passed else "FAILED"
         table.add_row(name, "\n".join(figures), f"{time.monotonic() - began:.0f}", verdict)
         console.print(f"  {name}: {verdict}")

@@ -89,7 +89,9 @@ def test_nothing_shows_before_it_is_whole_and_nothing_stays_of_what_was_stopped(
     with pytest.raises(NoLongerWantedError):
         store.join(LOCATION, [b"opening", part], attempt="try", look=stop)
     assert f"data/sftp/{LOCATION}" not in keys(seaweedfs)
-    assert not seaweedfs.client().list_multipart_uploads(Bucket=BUCKET).get("Uploads")
+    assert (
+        not seaweedfs.client().list_multipart_uploads(Bucket=BUCKET, Prefix="data/").get("Uploads")
+    )
 
 
 def test_a_part_whose_writing_fails_is_not_there(store: S3Store, seaweedfs: SeaweedFS) -> None:
@@ -108,15 +110,15 @@ def test_what_was_abandoned_is_found_and_removed(store: S3Store, seaweedfs: Seaw
     client = seaweedfs.client()
     key = f"data/sftp/{other}/run-1-part-r-00000.gz"
     client.create_multipart_upload(Bucket=BUCKET, Key=key)
-    client.put_object(Bucket=BUCKET, Key="somebody/else", Body=b"stays")
+    client.put_object(Bucket=BUCKET, Key="data/of/somebody/else", Body=b"stays")
 
     assert set(store.unfinished()) == {REQUEST, other}
     store.remove_unfinished(REQUEST)
     store.remove_unfinished(other)
     assert set(store.unfinished()) == set()
-    assert not client.list_multipart_uploads(Bucket=BUCKET).get("Uploads")
-    assert keys(seaweedfs) == {"somebody/else"}
-    client.delete_object(Bucket=BUCKET, Key="somebody/else")
+    assert not client.list_multipart_uploads(Bucket=BUCKET, Prefix="data/").get("Uploads")
+    assert keys(seaweedfs) == {"data/of/somebody/else"}
+    client.delete_object(Bucket=BUCKET, Key="data/of/somebody/else")
 
 
 def test_a_request_keeps_the_one_file_that_counts(store: S3Store, seaweedfs: SeaweedFS) -> None:

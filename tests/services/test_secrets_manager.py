@@ -1,0 +1,71 @@
+"""Secrets in AWS Secrets Manager, as moto has it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from urllib.parse import quote
+
+import boto3
+import pytest
+
+from headend.connections import secrets_store
+from headend.secrets import Secrets
+from tests.services.servers import Moto
+
+
+@pytest.fixture
+def url(moto_server: Moto, request: pytest.FixtureRequest) -> str:
+    """A prefix of this test's own."""
+    endpoint = quote(moto_server.endpoint, safe="")
+    name = request.node.name.replace("_", "-")
+    return f"secretsmanager://{name}?region=us-east-1&endpoint_url={endpoint}"
+
+
+@pytest.fixture
+def store(url: str, tmp_path: Path) -> Secrets:
+    """The store there."""
+    prefix, store = secrets_store(url, tmp_path)
+    assert url.startswith(f"secretsmanager://{prefix}?")
+    return store
+
+
+def test_a_secret_is_made_once(store: Secrets) -> None:
+    assert store.get("a/name") is None
+    assert store.get_or_make("a/name", lambda: "first") == "first"
+    assert store.get_or_make("a/name", lambda: "second") == "first"
+    assert store.get("a/name") == "first"
+
+
+def test_of_many_that_make_it_at_once_one_wins_for_all(store: Secrets) -> None:
+    got: list[str] = []
+    threads = [
+        threading.Thread(target=lambda n=n: got.append(store.get_or_make("key", lambda: str(n))))
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 8
+    assert set(got) == {store.get("key")}
+
+
+def test_the_guides_command_finds_it_under_the_guides_name(
+    store: Secrets, moto_server: Moto
+) -> None:
+    name = "test-the-guides-command-finds-it-under-the-guides-name/sftp/private_key"
+    store.get_or_make(name, lambda: "PEM")
+    client = boto3.client(
+        "secretsmanager", endpoint_url=moto_server.endpoint, region_name="us-east-1"
+    )
+    assert client.get_secret_value(SecretId=name)["SecretString"] == "PEM"
+
+
+def test_a_program_gets_it_as_a_file_nobody_else_can_read(store: Secrets, tmp_path: Path) -> None:
+    store.get_or_make("key", lambda: "PEM")
+    path = store.path("key")
+    assert path.read_text() == "PEM"
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(LookupError):
+        store.path("another")
