@@ -76,17 +76,25 @@ def _given_up(attempts: int, error: str) -> str:
 
 
 def expire_files() -> int:
-    """Withdraw the files whose time has passed, then remove them; says how many."""
+    """Withdraw the files whose time has passed, then remove them; says how many were removed.
+
+    One that cannot be removed now is withdrawn all the same, and removed at a later round.
+    """
     due = FileRequest.objects.filter(
-        status=Status.COMPLETED, expired_at__isnull=True, expires_at__lt=timezone.now()
+        status=Status.COMPLETED, removed_at__isnull=True, expires_at__lt=timezone.now()
     )
-    expired = 0
+    removed = 0
     for request in due.iterator():
-        if transitions.expire(request.pk):
-            request.refresh_from_db()
+        transitions.expire(request.pk)
+        request.refresh_from_db()
+        try:
             pipeline.remove_leftovers(request)
-            expired += 1
-    return expired
+        except Exception:
+            log.exception("an expired file is not removed", extra={"request": str(request.pk)})
+            continue
+        FileRequest.objects.filter(pk=request.pk).update(removed_at=timezone.now())
+        removed += 1
+    return removed
 
 
 def _free(rows: QuerySet[FileRequest]) -> QuerySet[FileRequest]:
@@ -222,5 +230,9 @@ def _attempt(
 
 def _tidy_if_final(pk: uuid.UUID) -> None:
     request = FileRequest.objects.filter(pk=pk, status__in=FINAL).first()
-    if request is not None:
+    if request is None:
+        return
+    try:
         pipeline.remove_leftovers(request)
+    except Exception:
+        log.exception("leftovers are not removed yet", extra={"request": str(pk)})

@@ -61,6 +61,9 @@ class FileRequest(models.Model):
     )
     expires_at = models.DateTimeField(null=True, blank=True)
     expired_at = models.DateTimeField(null=True, blank=True)
+    removed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the expired file was removed from where it lay."
+    )
 
     attempts = models.PositiveIntegerField(default=0, editable=False)
     lease = models.UUIDField(null=True, blank=True, editable=False)
@@ -75,6 +78,11 @@ class FileRequest(models.Model):
             models.Index(fields=["-queued_at"]),
             models.Index(fields=["supplier", "-queued_at"]),
             models.Index(fields=["status", "leased_until"]),
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(status=Status.COMPLETED, removed_at__isnull=True),
+                name="files_to_expire",
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -64,13 +64,13 @@ class DiskStore(ExportStore):
 
     def remove_unfinished(self, request: uuid.UUID) -> None:
         """See :meth:`ExportStore.remove_unfinished`."""
-        shutil.rmtree(self._root / _UNFINISHED / str(request), ignore_errors=True)
+        _remove_folder(self._root / _UNFINISHED / str(request))
 
     def remove_files(self, request: uuid.UUID, *, but: str | None = None) -> None:
         """See :meth:`ExportStore.remove_files`."""
         folder = self._root / str(request)
         if but is None:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove_folder(folder)
         elif folder.is_dir():
             for file in folder.iterdir():
                 if file != self._root / but:
@@ -90,6 +90,12 @@ class DiskStore(ExportStore):
             with (self._root / _UNFINISHED / piece.name).open("rb") as file:
                 while chunk := file.read(_COPY_BYTES):
                     yield chunk
+
+
+def _remove_folder(folder: Path) -> None:
+    # What is gone already was removed by another worker at the same time.
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 @contextmanager

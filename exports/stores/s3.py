@@ -164,7 +164,9 @@ class S3Store(ExportStore):
     def _delete(self, keys: list[str]) -> None:
         for start in range(0, len(keys), _DELETED_AT_ONCE):
             batch = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
-            self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch})
+            answer = self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch})
+            for refused in answer.get("Errors", ()):
+                raise OSError(f"{refused['Key']} is not removed: {refused.get('Message')}")
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name

@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 from exports import pipeline, steps, transitions
 from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
 from exports.requests import Order, accept, run_again
+from exports.stores.disk import DiskStore
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.window import Window
@@ -243,6 +244,27 @@ def test_a_failed_attempt_is_not_repeated_at_once(alice: Supplier, exports_folde
     part = request.parts.get()
     assert (part.state, part.attempts) == (PartState.PENDING, 1)
     assert "Not a directory" in part.error
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_file_that_cannot_be_removed_is_withdrawn_and_removed_later(
+    alice: Supplier, work_off: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = request_of(alice)
+    work_off()
+    FileRequest.objects.filter(pk=request.pk).update(expires_at=START)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("read-only")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(DiskStore, "remove_files", refuse)
+        assert steps.expire_files() == 0
+    request.refresh_from_db()
+    assert not request.has_file
+    assert path_of(request.location).exists()
+    assert steps.expire_files() == 1
+    assert not path_of(request.location).exists()
 
 
 @pytest.mark.usefixtures("readings")
