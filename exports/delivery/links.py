@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
 from django.urls import reverse
 
+from exports.formats import FORMATS
 from exports.models import FileRequest
 from exports.stores import export_store
 
@@ -33,7 +34,8 @@ def download_url(request: FileRequest) -> str:
 
 def url_of_the_store(request: FileRequest) -> str | None:
     """A link at which the store gives the file out by itself, where it does."""
-    return export_store().presigned_url(request.location, GOOD_FOR)
+    media_type = FORMATS[request.format].media_type
+    return export_store().presigned_url(request.location, media_type, GOOD_FOR)
 
 
 def is_signed(location: str, signature: str) -> bool:

@@ -20,16 +20,25 @@ Struct = dict[int, tuple[int, Any]]
 
 _NUM_ROWS, _ROW_GROUPS = 3, 4
 _GROUP_COLUMNS, _GROUP_ROWS, _GROUP_OFFSET, _GROUP_ORDINAL = 1, 3, 5, 7
-_CHUNK_META = 3
-_CHUNK_OFFSETS = (2, 4, 6)  # of the chunk, of its offset index, of its column index
+_CHUNK_OFFSET, _CHUNK_META = 2, 3
+_PAGE_INDEX = (4, 5, 6, 7)  # offset and length of a chunk's offset index, and of its column index
+_PAGE_INDEX_OFFSETS = (4, 6)
 _META_OFFSETS = (9, 10, 11, 14)  # of data pages, index pages, the dictionary, the Bloom filter
 
 
 def split(file: bytes) -> tuple[bytes, Struct]:
-    """What lies between a file's opening magic and its footer, and the footer."""
+    """A file's pages, from behind its opening magic on, and its footer."""
     [length] = struct.unpack("<I", file[-8:-4])
-    footer = len(file) - 8 - length
-    return file[len(MAGIC) : footer], parsed(file[footer:-8])
+    end = len(file) - 8 - length
+    footer = parsed(file[end:-8])
+    page_indexes = [
+        chunk[number][1]
+        for group in row_groups(footer)
+        for chunk in group[_GROUP_COLUMNS][1][1]
+        for number in _PAGE_INDEX_OFFSETS
+        if number in chunk
+    ]
+    return file[len(MAGIC) : min([end, *page_indexes])], footer
 
 
 def parsed(content: bytes) -> Struct:
@@ -52,28 +61,32 @@ def row_groups(footer: Struct) -> list[Struct]:
 
 
 def moved(group: Struct, by: int) -> Struct:
-    """The row group as it reads when its bytes lie ``by`` further on."""
+    """The row group as it reads when its pages lie ``by`` further on; without page indexes."""
+    # A page index holds offsets from the file's beginning, so it cannot be moved as it is, and its
+    # statistics tell little that the row group's do not. An ordinal is an i16: too small, and optional.
     kind, chunks = group[_GROUP_COLUMNS][1]
     columns = [
-        _shifted(chunk, _CHUNK_OFFSETS, by)
+        _shifted(_without(chunk, _PAGE_INDEX), (_CHUNK_OFFSET,), by)
         | {_CHUNK_META: (TType.STRUCT, _shifted(chunk[_CHUNK_META][1], _META_OFFSETS, by))}
         for chunk in chunks
     ]
-    return _shifted(group, (_GROUP_OFFSET,), by) | {_GROUP_COLUMNS: (TType.LIST, (kind, columns))}
+    return _shifted(_without(group, (_GROUP_ORDINAL,)), (_GROUP_OFFSET,), by) | {
+        _GROUP_COLUMNS: (TType.LIST, (kind, columns))
+    }
 
 
 def tail(footer: Struct, groups: list[Struct]) -> bytes:
     """What a file of ``groups`` ends with; all else about it as ``footer`` has it."""
-    numbered = [
-        group | {_GROUP_ORDINAL: (TType.I16, number)} if number < 2**15 else group
-        for number, group in enumerate(groups)
-    ]
     whole = footer | {
         _NUM_ROWS: (TType.I64, sum(group[_GROUP_ROWS][1] for group in groups)),
-        _ROW_GROUPS: (TType.LIST, (TType.STRUCT, numbered)),
+        _ROW_GROUPS: (TType.LIST, (TType.STRUCT, groups)),
     }
     content = written(whole)
     return content + struct.pack("<I", len(content)) + MAGIC
+
+
+def _without(fields: Struct, numbers: tuple[int, ...]) -> Struct:
+    return {number: field for number, field in fields.items() if number not in numbers}
 
 
 def _shifted(fields: Struct, numbers: tuple[int, ...], by: int) -> Struct:

@@ -51,7 +51,7 @@ class ExportStore(ABC):
         """A file of ``size`` bytes, seekable, never held in memory whole. Raises :class:`FileMissingError`."""
 
     @abstractmethod
-    def presigned_url(self, location: str, good_for: timedelta) -> str | None:
+    def presigned_url(self, location: str, media_type: str, good_for: timedelta) -> str | None:
         """A link at which the store itself gives the file out; None where it has none."""
 
     @abstractmethod

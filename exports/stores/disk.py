@@ -53,7 +53,7 @@ class DiskStore(ExportStore):
         except FileNotFoundError:
             raise FileMissingError from None
 
-    def presigned_url(self, location: str, good_for: timedelta) -> None:
+    def presigned_url(self, location: str, media_type: str, good_for: timedelta) -> None:
         """A disk gives nothing out by itself."""
 
     def unfinished(self) -> Iterator[uuid.UUID]:

@@ -79,12 +79,15 @@ class S3Store(ExportStore):
         fetch = fetch_of(self._client, self._bucket, self._key(location))
         return io.BufferedReader(RangeReader(fetch, size), 256 * 1024)
 
-    def presigned_url(self, location: str, good_for: timedelta) -> str:
+    def presigned_url(self, location: str, media_type: str, good_for: timedelta) -> str:
         """See :meth:`ExportStore.presigned_url`. It takes ranges, as every GET of S3 does."""
         name = location.rpartition("/")[2]
         url: str = self._storage.url(
             location,
-            parameters={"ResponseContentDisposition": f'attachment; filename="{name}"'},
+            parameters={
+                "ResponseContentDisposition": f'attachment; filename="{name}"',
+                "ResponseContentType": media_type,
+            },
             expire=int(good_for.total_seconds()),
         )
         return url

@@ -125,7 +125,13 @@ class Cluster:
     def start(self, **environments: dict[str, str]) -> None:
         """Start every member; ``environments`` adds to that of the named ones."""
         procfile = parse_procfile((ROOT / "Procfile").read_text()).processes
-        names = ["web", "beat", "sftp", *(f"worker{number}" for number in range(self.workers))]
+        names = [
+            "web",
+            "beat",
+            "sftp",
+            "courier",
+            *(f"worker{number}" for number in range(self.workers)),
+        ]
         for name in names:
             kind = name.rstrip("0123456789")
             member = Member(

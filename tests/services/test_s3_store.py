@@ -146,8 +146,11 @@ def test_a_reader_goes_anywhere_in_a_file(store: S3Store) -> None:
 
 def test_a_presigned_link_gives_the_file_out_whole_and_by_range(store: S3Store) -> None:
     store.join(LOCATION, [b"0123456789"], attempt="try", look=ignored)
-    link = store.presigned_url(LOCATION, timedelta(minutes=1))
-    assert requests.get(link, timeout=10).content == b"0123456789"
+    link = store.presigned_url(LOCATION, "application/gzip", timedelta(minutes=1))
+    whole = requests.get(link, timeout=10)
+    assert whole.content == b"0123456789"
+    assert whole.headers["Content-Type"] == "application/gzip"
+    assert "run-1-part-r-00000.gz" in whole.headers["Content-Disposition"]
     part = requests.get(link, headers={"Range": "bytes=3-5"}, timeout=10)
     assert (part.status_code, part.content) == (206, b"345")
 

@@ -8,82 +8,57 @@ import io
 import json
 import zlib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-import duckdb
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from django.test import Client
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from exports import pipeline
+from exports.delivery.links import download_path
 from exports.formats import FORMATS
-from exports.formats.base import Stretch
 from exports.models import Status, Supplier
 from exports.requests import Order, accept
 from readings import frame
-from readings.simulation.arrivals import readings_for
-from readings.simulation.fleet import Fleet
-from tests.exports.conftest import END, START, path_of
+from tests.exports.conftest import END, START, client_of, path_of
+from tests.exports.formats.parts import Parts, file_of, in_parts, readings
 
-Parts = list[list[pl.DataFrame]]
-
-
-def readings(intervals: int, meters: int = 50) -> pl.DataFrame:
-    fleet = Fleet(devices=meters)
-    first = datetime(2023, 2, 27, tzinfo=UTC)
-    return pl.concat([readings_for(fleet, first + n * fleet.interval) for n in range(intervals)])
+Rows = list[list[str]]
 
 
-def in_parts(whole: pl.DataFrame, *lengths: list[int]) -> Parts:
-    parts, start = [], 0
-    for frames in lengths:
-        part = []
-        for length in frames:
-            part.append(whole.slice(start, length))
-            start += length
-        parts.append(part)
-    assert start == len(whole)
-    return parts
+def texts(whole: pl.DataFrame) -> Rows:
+    """The readings' values, as the contract writes them."""
+    return [
+        [f"{v:%Y-%m-%d %H:%M:%S.%f}" if isinstance(v, datetime) else str(v) for v in row]
+        for row in whole.rows()
+    ]
 
 
-def file_of(name: str, parts: Parts) -> bytes:
-    """The parts written apart, and put behind each other."""
-    file_format = FORMATS[name]
-    content, note = file_format.opening()
-    stretches = [Stretch(len(content), note)]
-    for part in parts:
-        writer = file_format.part()
-        written = b"".join(writer.rows(each) for each in part) + writer.end()
-        # As the database keeps it.
-        stretches.append(Stretch(len(written), json.loads(json.dumps(writer.note()))))
-        content += written
-    return content + file_format.closing(stretches)
-
-
-def read_csv(content: bytes) -> list[list[str]]:
+def read_csv(content: bytes) -> Rows:
     assert zlib.decompressobj(wbits=31).decompress(content) == gzip.decompress(content)
     header, *rows = csv.reader(io.StringIO(gzip.decompress(content).decode()))
     assert header == frame.COLUMNS
     return rows
 
 
-def read_jsonl(content: bytes) -> list[list[str]]:
+def read_jsonl(content: bytes) -> Rows:
     assert zlib.decompressobj(wbits=31).decompress(content) == gzip.decompress(content)
     objects = [json.loads(line) for line in gzip.decompress(content).splitlines()]
     assert all(list(each) == frame.COLUMNS for each in objects)
     return [[str(value) for value in each.values()] for each in objects]
 
 
-def read_parquet(content: bytes) -> list[list[str]]:
+def read_parquet(content: bytes) -> Rows:
     table = pl.DataFrame(pq.read_table(io.BytesIO(content)))
     assert dict(table.schema) == frame.SCHEMA
     assert table.equals(pl.read_parquet(io.BytesIO(content)))
-    return [
-        [f"{v:%Y-%m-%d %H:%M:%S.%f}" if isinstance(v, datetime) else str(v) for v in row]
-        for row in table.rows()
-    ]
+    return texts(table)
 
 
-READERS: dict[str, Callable[[bytes], list[list[str]]]] = {
+READERS: dict[str, Callable[[bytes], Rows]] = {
     "csv": read_csv,
     "jsonl": read_jsonl,
     "parquet": read_parquet,
@@ -94,6 +69,22 @@ CUTS = [
     pytest.param(in_parts(SIX, [50, 100], [1], [149]), id="several"),
     pytest.param([], id="empty"),
 ]
+INSTANTS = st.datetimes(
+    datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC), allow_imaginary=False
+)
+NUMBERS = st.integers(-(10**6), 10**6).map(lambda thousandths: thousandths / 1000)
+READING = st.tuples(
+    INSTANTS,
+    INSTANTS,
+    st.uuids().map(str),
+    st.just(frame.MEASURE_NAME),
+    st.integers(-(2**63), 2**63 - 1),
+    *[NUMBERS] * 5,
+)
+FRAME = st.lists(READING, max_size=4).map(
+    lambda rows: pl.DataFrame(rows, schema=frame.SCHEMA, orient="row")
+)
+PARTS = st.lists(st.lists(FRAME, max_size=3), max_size=3)
 
 
 def test_every_format_has_a_reader_here() -> None:
@@ -103,53 +94,64 @@ def test_every_format_has_a_reader_here() -> None:
 @pytest.mark.parametrize("parts", CUTS)
 @pytest.mark.parametrize("name", READERS)
 def test_a_file_holds_the_readings_in_order(name: str, parts: Parts) -> None:
-    frames = [each for part in parts for each in part]
-    expected = [
-        [f"{v:%Y-%m-%d %H:%M:%S.%f}" if isinstance(v, datetime) else str(v) for v in row]
-        for each in frames
-        for row in each.rows()
-    ]
+    expected = [row for part in parts for each in part for row in texts(each)]
+    assert READERS[name](file_of(name, parts)) == expected
+
+
+@pytest.mark.parametrize("name", READERS)
+@settings(deadline=None, max_examples=50)
+@given(parts=PARTS)
+def test_any_readings_in_any_parts_come_back_as_they_are(name: str, parts: Parts) -> None:
+    expected = [row for part in parts for each in part for row in texts(each)]
     assert READERS[name](file_of(name, parts)) == expected
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_the_same_readings_make_the_same_bytes(name: str) -> None:
-    parts = in_parts(SIX, [100, 100], [100])
-    assert file_of(name, parts) == file_of(name, parts)
-
-
-def test_a_parquet_file_tells_its_row_groups_apart() -> None:
-    content = file_of("parquet", in_parts(SIX, [50, 100], [150]))
-    metadata = pq.ParquetFile(io.BytesIO(content)).metadata
-    assert metadata.num_rows == 300
-    spans = []
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        statistics = group.column(0).statistics
-        spans.append((group.num_rows, (statistics.max - statistics.min) // timedelta(minutes=1)))
-    assert spans == [(50, 0), (100, 5), (150, 10)]
-
-
-def test_a_parquet_file_is_searched_by_its_statistics(tmp_path: object) -> None:
-    path = f"{tmp_path}/file.parquet"
-    with open(path, "wb") as file:  # noqa: PTH123 (duckdb takes the text)
-        file.write(file_of("parquet", in_parts(SIX, [50, 100], [150])))
-    [found] = duckdb.execute(
-        f"SELECT count(*), sum(load) FROM '{path}' WHERE time = '2023-02-27 00:20:00+00'"  # noqa: S608 (a test's own path)
-    ).fetchall()
-    fifth = SIX.slice(200, 50)
-    assert found == (50, fifth["load"].sum())
-    scanned = pl.scan_parquet(path).filter(pl.col("time") == fifth["time"][0]).collect()
-    assert scanned.equals(fifth)
+    in_many_chunks = pl.concat([SIX.slice(n, 7) for n in range(0, 300, 7)], rechunk=False)
+    first, second = (in_parts(whole, [100, 100], [100]) for whole in (SIX, in_many_chunks))
+    assert file_of(name, first) == file_of(name, second)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_request_ends_in_a_file_of_its_format(
-    alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None], name: str
+    alice: Supplier,
+    operator: Client,
+    readings: pl.DataFrame,
+    work_off: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
+    monkeypatch.setattr(pipeline, "PART_READINGS", len(readings) // 3)
     request = accept(alice, Order(START, END, name))
     work_off()
     request.refresh_from_db()
     assert request.status == Status.COMPLETED, request.reason
+    assert request.parts.count() == 3
     assert request.location.endswith(f"-part-r-00000.{FORMATS[name].extension}")
-    assert len(READERS[name](path_of(request.location).read_bytes())) == len(readings)
+    assert READERS[name](path_of(request.location).read_bytes()) == texts(readings)
+    assert operator.get(download_path(request))["Content-Type"] == FORMATS[name].media_type
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_window_without_readings_ends_in_a_file_without_rows(
+    alice: Supplier, work_off: Callable[[], None], name: str
+) -> None:
+    request = accept(alice, Order(START, END, name))
+    work_off()
+    request.refresh_from_db()
+    assert READERS[name](path_of(request.location).read_bytes()) == []
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_post_takes_the_format(alice: Supplier, name: str) -> None:
+    body = {"start_date": f"{START:%F %T}", "end_date": f"{END:%F %T}", "format": name}
+    assert client_of(alice).post("/readings/file", body, format="json").status_code == 200
+    assert alice.file_requests.get().format == name
+
+
+def test_the_api_schema_names_every_format(client: Client) -> None:
+    schema = client.get("/api/schema/", {"format": "json"}).json()
+    body = schema["components"]["schemas"]["OrderBody"]["properties"]["format"]
+    named = schema["components"]["schemas"].get("FormatEnum", body)
+    assert named["enum"] == list(FORMATS)
