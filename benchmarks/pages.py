@@ -18,7 +18,7 @@ from exports.models import Supplier
 from readings.api import ReadingsViewSet
 from readings.frame import format_instant
 from readings.repositories import ReadingsRepository
-from readings.repositories.delta_snapshot import decoded
+from readings.repositories.delta.snapshot import decoded
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window

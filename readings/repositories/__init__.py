@@ -21,7 +21,7 @@ def open_repository(url: str) -> ReadingsRepository:
     Raises ``ValueError`` for a scheme that no repository serves.
     """
     # Imported on use: a deployment loads the client library of its own store and no other.
-    from readings.repositories.delta import DeltaRepository
+    from readings.repositories.delta.repository import DeltaRepository
 
     scheme, _, rest = url.partition("://")
     if scheme == "delta":

@@ -12,9 +12,9 @@ import pytest
 from deltalake import DeltaTable
 
 from readings import frame
-from readings.repositories.delta import DeltaRepository, as_the_one_writer
-from readings.repositories.delta_compaction import COMPACT_FROM, compact_day, crowded_days
-from readings.repositories.delta_files import Rows, Run, runs_of
+from readings.repositories.delta.repository import DeltaRepository, as_the_one_writer
+from readings.repositories.delta.compaction import COMPACT_FROM, compact_day, crowded_days
+from readings.repositories.delta.files import Rows, Run, runs_of
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window

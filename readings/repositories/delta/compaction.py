@@ -21,7 +21,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
 from readings import frame
-from readings.repositories.delta_snapshot import DeltaSnapshot
+from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.window import Window
 
 FILE_READINGS = 1_000_000

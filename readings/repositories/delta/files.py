@@ -7,40 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 from deltalake import DeltaTable
-from numpy.typing import NDArray
 
 from readings import frame
 from readings.repositories.base import RepositoryUnavailableError
+from readings.repositories.minutes import integers, micros_of
 
-Integers = NDArray[np.int64]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 # Delta keeps a file's least and greatest instants cut to milliseconds.
 _STATISTICS_GRAIN = timedelta(milliseconds=1)
 
 MOST_RUNS = 32
 """From how many stretches of rows on a scan that filters is quicker than reading each."""
-
-
-def micros_of(instant: datetime) -> int:
-    """Microseconds since 1970: how instants are kept in arrays."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def instant_of(micros: int) -> datetime:
-    """The instant so many microseconds after 1970 began."""
-    return _EPOCH + int(micros) * _MICROSECOND
-
-
-def integers(values: pl.Series) -> Integers:
-    """A column without nulls as an array, its instants as microseconds since 1970."""
-    return values.to_physical().to_numpy()
 
 
 def collected(readings: pl.LazyFrame) -> pl.DataFrame:

@@ -28,11 +28,11 @@ from deltalake.schema import PrimitiveType
 
 from readings import frame
 from readings.repositories.base import ReadingsRepository, RepositoryUnavailableError
-from readings.repositories.delta_compaction import ROW_GROUP, compact_day, crowded_days
-from readings.repositories.delta_files import DataFiles, collected
-from readings.repositories.delta_log import Commit
-from readings.repositories.delta_minutes import MinuteCounts
-from readings.repositories.delta_snapshot import DeltaSnapshot
+from readings.repositories.delta.compaction import ROW_GROUP, compact_day, crowded_days
+from readings.repositories.delta.files import DataFiles, collected
+from readings.repositories.delta.log import Commit
+from readings.repositories.delta.minutes import MinuteCounts
+from readings.repositories.delta.snapshot import DeltaSnapshot
 
 log = logging.getLogger(__name__)
 

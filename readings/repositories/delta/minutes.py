@@ -1,0 +1,82 @@
+"""How many readings a Delta table's version holds by minute, counted once a data file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from threading import Lock
+
+import polars as pl
+
+from readings.repositories.delta.files import Run, collected, runs_of
+from readings.repositories.minutes import TOTALS_SCHEMA, MinuteTotals, integers, micros_of
+
+FILE_COUNTS_SCHEMA = {"file": pl.String(), **TOTALS_SCHEMA, "row": pl.Int64(), "span": pl.Int64()}
+"""``row`` is where a minute's readings begin in the file; they lie together when ``span`` == ``readings``."""
+
+
+def minute_of_time() -> pl.Expr:
+    """The whole minute that ``time`` lies in."""
+    return pl.col("time").dt.truncate("1m")
+
+
+class MinuteCounts:
+    """Counts of the files that were asked for so far, shared by every version of the table."""
+
+    def __init__(self) -> None:
+        self._by_file: dict[str, pl.DataFrame] = {}
+        self._lock = Lock()
+
+    def of(self, files: Sequence[str]) -> pl.DataFrame:
+        """A row for each file and minute, columns of :data:`FILE_COUNTS_SCHEMA`."""
+        with self._lock:
+            for counted in _counted(name for name in files if name not in self._by_file):
+                self._by_file[counted["file"][0]] = counted
+            return pl.concat(
+                [pl.DataFrame(schema=FILE_COUNTS_SCHEMA), *(self._by_file[name] for name in files)]
+            )
+
+
+def _counted(files: Iterable[str]) -> list[pl.DataFrame]:
+    names = list(files)
+    if not names:
+        return []
+    # Rows are numbered across all the files, and so from each file's first.
+    counts = (
+        pl.scan_parquet(names, include_file_paths="file", row_index_name="row")
+        .select("file", "time", "arrival_time", pl.col("row").cast(pl.Int64))
+        .group_by("file", minute_of_time().alias("minute"))
+        .agg(
+            pl.len().cast(pl.Int64).alias("readings"),
+            pl.col("time").min().alias("first"),
+            pl.col("time").max().alias("last"),
+            pl.col("arrival_time").min().alias("first_arrival"),
+            pl.col("arrival_time").max().alias("last_arrival"),
+            pl.col("row").min(),
+            (pl.col("row").max() - pl.col("row").min() + 1).alias("span"),
+        )
+        .with_columns(pl.col("row") - pl.col("row").min().over("file"))
+        .select(*FILE_COUNTS_SCHEMA)
+    )
+    return collected(counts).partition_by("file")
+
+
+class Minutes(MinuteTotals):
+    """The minutes of a version, and where in its files they lie."""
+
+    def __init__(self, counts: pl.DataFrame) -> None:
+        by_file = counts.sort("minute")
+        self._minutes_by_file = integers(by_file["minute"])
+        self._places = by_file.select("file", "row", "readings", "span")
+        totals = by_file.group_by("minute", maintain_order=True).agg(
+            pl.col("readings").sum(),
+            pl.col("first", "first_arrival").min(),
+            pl.col("last", "last_arrival").max(),
+        )
+        super().__init__(totals)
+
+    def runs(self, first: datetime, last: datetime) -> tuple[Run, ...] | None:
+        """Where the readings of the minutes from ``first`` to ``last`` lie; see :func:`runs_of`."""
+        start = self._minutes_by_file.searchsorted(micros_of(first))
+        end = self._minutes_by_file.searchsorted(micros_of(last), side="right")
+        return runs_of(self._places[start:end].iter_rows())
