@@ -20,16 +20,15 @@ class Processes(Manager):  # type: ignore[misc] # honcho ships no types
 
     def __init__(self) -> None:
         super().__init__()
-        self._pid = os.getpid()
         signal.signal(signal.SIGALRM, _end)
+        os.register_at_fork(after_in_child=_leave_signals_to_the_first)
 
     def terminate(self) -> None:
         """End all processes; those that are still starting, as soon as they have started."""
         if self._all_started():
             super().terminate()
-        elif os.getpid() == self._pid:
-            # honcho ends processes by their ids, which it has not been told yet. The branches it
-            # forks for its own use come here too, until it lets them ignore signals.
+        else:
+            # honcho ends processes by their ids, which it has not been told yet.
             signal.setitimer(signal.ITIMER_REAL, _LOOK_AGAIN_SECONDS)
 
 
@@ -52,6 +51,19 @@ def run(procfile: Path) -> int:
     if processes.returncode in _ENDED_BY_SIGNAL:
         return 0
     return processes.returncode or 1
+
+
+def _leave_signals_to_the_first() -> None:
+    """For the branches that honcho forks for its own use: they end when their process has ended.
+
+    Not by ignoring signals, which the processes they start would go on doing.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _go_on)
+
+
+def _go_on(number: int, frame: FrameType | None) -> None:
+    """A signal that is meant for another process."""
 
 
 def _end(number: int, frame: FrameType | None) -> None:
