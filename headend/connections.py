@@ -39,6 +39,20 @@ def database(url: str) -> dict[str, Any]:
     return entry
 
 
+def check_readings(url: str) -> None:
+    """Refuse a ``READINGS_URL`` that no repository could open."""
+    if urlsplit(url).scheme == "delta":
+        env.folder("READINGS_URL", env.url_path("READINGS_URL", url))
+        return
+    # Polars comes with it, which most commands can do without.
+    from readings.repositories.timestream.address import Address
+
+    try:
+        Address.of(url)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"READINGS_URL: {error}") from None
+
+
 def exports_storage(url: str) -> dict[str, Any]:
     """An entry of ``STORAGES`` for ``file:///folder`` or ``s3://bucket/prefix?endpoint_url=…&region=…``."""
     parts = urlsplit(url)

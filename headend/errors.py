@@ -20,6 +20,7 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from headend.patience import CallerGoneError
 from readings.repositories import RepositoryUnavailableError
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,9 @@ class TooMany(APIException):
 def answer(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: the error as a response, or None for what is a bug of ours."""
     set_rollback()
+    if isinstance(error, CallerGoneError):
+        log.info("the caller has gone before the answer")
+        return _unavailable()
     if isinstance(error, RepositoryUnavailableError | OperationalError | InterfaceError):
         log.error("a store cannot be reached", exc_info=error)
         return _unavailable()

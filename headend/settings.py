@@ -82,6 +82,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "headend.request_id.RequestIdMiddleware",
     "headend.access_log.AccessLogMiddleware",
+    "headend.patience.PatienceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -134,8 +135,10 @@ DATABASE_URL = env.url(
 DATABASES = {"default": connections.database(DATABASE_URL)}
 
 # --- readings ---------------------------------------------------------------------------
-READINGS_URL = env.url("READINGS_URL", f"delta://{HEADEND_HOME / 'readings'}", ["delta"])
-env.folder("READINGS_URL", env.url_path("READINGS_URL", READINGS_URL))
+READINGS_URL = env.url(
+    "READINGS_URL", f"delta://{HEADEND_HOME / 'readings'}", ["delta", "timestream"]
+)
+connections.check_readings(READINGS_URL)
 READINGS_RETENTION_DAYS = env.whole("READINGS_RETENTION_DAYS", 0, least=0, most=36_500)
 
 SIMULATION = env.switch("SIMULATION", default=True)

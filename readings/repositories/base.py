@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,10 @@ from readings.window import Position, Window
 
 class RepositoryUnavailableError(Exception):
     """The store cannot be reached or read now; trying again later may help."""
+
+
+class ReadingsRefusedError(Exception):
+    """The store does not take some readings, now or later; the message says which, why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +31,11 @@ class Page:
     more: bool
 
 
-class Snapshot(ABC):
-    """The repository as it stood at one moment; nothing written later shows."""
+class Extract(ABC):
+    """Readings to be read in bulk, by any number of processes."""
 
     name: str
-    """Names the snapshot, so that another process can ask the repository for the same."""
-
-    @abstractmethod
-    def page(
-        self, window: Window, *, offset: int, size: int, after: Position | None = None
-    ) -> Page:
-        """At most ``size`` readings of ``window`` behind row ``offset``, or behind ``after`` when given.
-
-        ``after`` makes a page cost what it returns, wherever it is; with it ``offset`` has no effect.
-        """
+    """Names the extract, so that another process can ask the repository for the same; 200 characters at most."""
 
     @abstractmethod
     def counts(self, window: Window) -> pl.DataFrame:
@@ -50,7 +45,20 @@ class Snapshot(ABC):
     def frames(self, window: Window) -> Iterator[pl.DataFrame]:
         """The readings of ``window`` in order, as frames that end on a whole minute.
 
-        Memory is bounded by the largest minute, not by the window. Empty frames are left out.
+        Memory is bounded by the frames, not by the window. Empty frames are left out.
+        """
+
+
+class Snapshot(Extract):
+    """The repository as it stood at one moment, as far as its engine keeps moments apart."""
+
+    @abstractmethod
+    def page(
+        self, window: Window, *, offset: int, size: int, after: Position | None = None
+    ) -> Page:
+        """At most ``size`` readings of ``window`` behind row ``offset``, or behind ``after`` when given.
+
+        ``after`` makes a page cost what it returns, wherever it is; with it ``offset`` has no effect.
         """
 
     @abstractmethod
@@ -77,17 +85,36 @@ class ReadingsRepository(ABC):
         has that snapshot.
         """
 
+    def extract(self, window: Window, key: str) -> Extract:
+        """The readings of ``window`` made ready to be read in bulk, until ``key`` is released.
+
+        ``key`` is the caller's, two words with a slash between: what it is for, and which try. Raises
+        :class:`RepositoryUnavailableError`.
+        """
+        return self.snapshot()
+
+    def extracted(self, name: str) -> Extract:
+        """The extract that :attr:`Extract.name` named. Raises :class:`RepositoryUnavailableError`."""
+        return self.snapshot(name)
+
+    def extracts(self) -> Iterable[str]:
+        """What extracts are for that take up room until they are released: their keys' first words."""
+        return ()
+
+    def release(self, key: str) -> None:  # noqa: B027 (an engine that makes nothing has nothing to release)
+        """Nobody will read the extracts any more whose keys begin with this word."""
+
     @abstractmethod
     def write(self, readings: pl.DataFrame) -> int:
-        """Keep the readings that are not there yet, all of them at once or none, and say how many they were.
+        """Keep the readings that are not there yet, and say how many they were.
 
-        A reading whose (``device_id``, ``time``) is kept already is left as it is: writing the same
+        An engine that can keeps all of them at once or none. A reading whose (``device_id``, ``time``) is kept already is left as it is: writing the same
         frame again changes nothing, whoever wrote it and however far an earlier try came.
         """
 
     @abstractmethod
     def delete_before(self, instant: datetime) -> None:
-        """Forget the days that ended before ``instant``."""
+        """Forget the days that ended before ``instant``; an engine that deletes by age may keep a day more."""
 
     @abstractmethod
     def upkeep(self) -> dict[str, int]:

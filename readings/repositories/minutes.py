@@ -94,6 +94,9 @@ class MinuteTotals:
         """``totals`` has the columns of :data:`TOTALS_SCHEMA`, a row a minute, ascending."""
         self._columns = {name: integers(totals[name]) for name in TOTALS_SCHEMA}
 
+    def __len__(self) -> int:
+        return len(self._columns["minute"])
+
     def overlapping(self, window: Window) -> Counts:
         """The minutes that may hold readings of the window."""
         start, end = micros_of(window.start), None

@@ -13,7 +13,7 @@ from django.utils import timezone
 from headend import checks, deployment
 from readings.fleet_setting import deployment_fleet
 from readings.frame import format_instant
-from readings.repositories import repository
+from readings.repositories import RepositoryUnavailableError, repository
 from readings.window import Window
 
 FIRST_READINGS = timedelta(hours=1)
@@ -43,7 +43,10 @@ class Command(BaseCommand):
         deployment.ensure_operator()
         self._step("operator", deployment.OPERATOR)
         if settings.SIMULATION:
-            self._simulate()
+            try:
+                self._simulate()
+            except RepositoryUnavailableError as error:
+                raise CommandError(str(error)) from error
         if settings.HEADEND_ANONYMOUS_SUPPLIER:
             self.stderr.write(
                 self.style.WARNING(
@@ -58,15 +61,19 @@ class Command(BaseCommand):
             start = fleet.newest_interval(timezone.now()) - FIRST_READINGS + fleet.interval
             call_command("backfill", start=format_instant(start))
         self._step("fleet", f"{fleet.devices:,} meters, every {fleet.interval_minutes} minutes")
-        days = settings.READINGS_RETENTION_DAYS
-        kept = (
-            f"kept for {days} days" if days else "kept for good; READINGS_RETENTION_DAYS bounds it"
-        )
-        self._step("readings", f"about {deployment.gigabytes_a_day():.2g} GB a day, {kept}")
+        self._step("readings", _room_they_take())
 
     def _step(self, name: str, value: str) -> None:
         self.stdout.write(f"{self.style.SUCCESS('  ✓')} {name:<13} {value}")
         self.stdout.flush()
+
+
+def _room_they_take() -> str:
+    if settings.READINGS_URL.startswith("timestream://"):
+        return "in Timestream; `manage.py timestream status` shows how long they are kept"
+    days = settings.READINGS_RETENTION_DAYS
+    kept = f"kept for {days} days" if days else "kept for good; READINGS_RETENTION_DAYS bounds it"
+    return f"about {deployment.gigabytes_a_day():.2g} GB a day, {kept}"
 
 
 def _holds_readings() -> bool:

@@ -21,7 +21,11 @@ from rich.progress import (
 from readings.backfilling import backfill
 from readings.fleet_setting import deployment_fleet
 from readings.frame import format_instant, parse_instant
-from readings.repositories import RepositoryUnavailableError, repository
+from readings.repositories import (
+    ReadingsRefusedError,
+    RepositoryUnavailableError,
+    repository,
+)
 from readings.simulation.fleet import Fleet
 
 
@@ -80,7 +84,7 @@ class Command(BaseCommand):
                     readings, new = readings + stretch.readings, new + stretch.new
                     rate = readings / (time.monotonic() - began)
                     progress.update(bar, advance=stretch.intervals, rate=f"{rate:,.0f} readings/s")
-        except RepositoryUnavailableError as error:
+        except (RepositoryUnavailableError, ReadingsRefusedError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self.stderr.write(f"\nCut off with {new:,} readings written; run it again to go on.")

@@ -13,7 +13,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from readings.frame import COLUMNS
 from readings.incoming import BadFileError
 from readings.loading import Loaded, load
-from readings.repositories import RepositoryUnavailableError, repository
+from readings.repositories import (
+    ReadingsRefusedError,
+    RepositoryUnavailableError,
+    repository,
+)
 
 
 class Command(BaseCommand):
@@ -46,7 +50,7 @@ class Command(BaseCommand):
                 loaded = _load(file, names)
             except BadFileError as error:
                 raise CommandError(f"{file}: {error}{_kept(number)}") from None
-            except RepositoryUnavailableError as error:
+            except (RepositoryUnavailableError, ReadingsRefusedError) as error:
                 raise CommandError(f"{file}: {error}{_kept(number)}") from error
             except KeyboardInterrupt:
                 self.stderr.write(f"\nCut off in {file}; load it again to go on.{_kept(number)}")

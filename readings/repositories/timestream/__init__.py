@@ -1,0 +1,1 @@
+"""Readings in Amazon Timestream for LiveAnalytics."""
