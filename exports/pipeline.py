@@ -14,7 +14,7 @@ from exports.formats.base import FileFormat, Stretch
 from exports.models import ExportPart, FileRequest
 from exports.stores import Piece, StoredPart, export_store
 from exports.transitions import PublishedFile, WrittenPart
-from readings.repositories import ReadingsRepository, Snapshot
+from readings.repositories import Extract, ReadingsRepository
 from readings.window import Window
 
 PART_READINGS = 500_000
@@ -25,9 +25,14 @@ Progress = Callable[[int], None]
 """Told how many readings or bytes are done so far; raises when the work is no longer wanted."""
 
 
-def plan(request: FileRequest, snapshot: Snapshot) -> list[ExportPart]:
+def extract(request: FileRequest, repository: ReadingsRepository, *, attempt: str) -> Extract:
+    """The request's readings, ready to be read by any worker until the request's leftovers are removed."""
+    return repository.extract(_window(request), f"{request.pk}/{attempt}")
+
+
+def plan(request: FileRequest, readings: Extract) -> list[ExportPart]:
     """The request's window cut into parts of about :data:`PART_READINGS`, in order; not saved."""
-    counts = snapshot.counts(Window(request.start, request.end, as_of=request.as_of))
+    counts = readings.counts(_window(request))
     stretches = (counts["readings"].cum_sum() - 1) // PART_READINGS
     return [
         ExportPart(
@@ -39,6 +44,10 @@ def plan(request: FileRequest, snapshot: Snapshot) -> list[ExportPart]:
         )
         for number, minutes in enumerate(_stretches(counts.with_columns(stretches.alias("part"))))
     ]
+
+
+def _window(request: FileRequest) -> Window:
+    return Window(request.start, request.end, as_of=request.as_of)
 
 
 def _stretches(counts: pl.DataFrame) -> Iterable[pl.DataFrame]:
@@ -59,7 +68,7 @@ def write_part(
 
     def chunks() -> Iterator[bytes]:
         records = 0
-        for readings in repository.snapshot(request.snapshot).frames(window):
+        for readings in repository.extracted(request.snapshot).frames(window):
             yield writer.rows(readings)
             records += len(readings)
             progress(records)
@@ -102,8 +111,9 @@ def _pieces(request: FileRequest, file_format: FileFormat) -> list[Piece]:
     return [*pieces, file_format.closing(stretches)]
 
 
-def remove_leftovers(request: FileRequest) -> None:
-    """Remove what a final request's attempts left: files that were not the one, then its parts."""
+def remove_leftovers(request: FileRequest, repository: ReadingsRepository) -> None:
+    """Remove what a final request's attempts left: files that were not the one, its parts, its extracts."""
     store = export_store()
     store.remove_files(request.pk, but=request.location if request.has_file else None)
     store.remove_unfinished(request.pk)
+    repository.release(str(request.pk))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from exports.reasons import reason_of
 from exports.stores import export_store
 from exports.transitions import Lease, Pk
 from readings.repositories import repository
+from readings.repositories.patience import as_long_as
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +58,15 @@ def something_is_left() -> bool:
 
 def remove_leftovers() -> None:
     """Remove what attempts at final requests left."""
-    for pk in export_store().unfinished():
+    for pk in {*export_store().unfinished(), *_with_extracts()}:
         _tidy_if_final(pk)
+
+
+def _with_extracts() -> Iterator[uuid.UUID]:
+    for key in repository().extracts():
+        # What else lies beside the extracts is somebody else's.
+        with suppress(ValueError):
+            yield uuid.UUID(key)
 
 
 def give_up_what_kills() -> None:
@@ -88,7 +97,7 @@ def expire_files() -> int:
         transitions.expire(request.pk)
         request.refresh_from_db()
         try:
-            pipeline.remove_leftovers(request)
+            pipeline.remove_leftovers(request, repository())
         except Exception:
             log.exception("an expired file is not removed", extra={"request": str(request.pk)})
             continue
@@ -136,10 +145,11 @@ def _plan(pk: uuid.UUID) -> int | None:
 
     def work(heartbeat: Heartbeat) -> None:
         nonlocal parts
-        snapshot = repository().snapshot()
-        parts = pipeline.plan(FileRequest.objects.get(pk=pk), snapshot)
+        request = FileRequest.objects.get(pk=pk)
+        extract = pipeline.extract(request, repository(), attempt=str(lease.token))
+        parts = pipeline.plan(request, extract)
         heartbeat.check()
-        if transitions.submit(lease, snapshot=snapshot.name, parts=parts):
+        if transitions.submit(lease, snapshot=extract.name, parts=parts):
             log.info("planned", extra={"request": str(pk), "parts": len(parts)})
 
     _attempt(pk, lease, lambda: transitions.renew_request(lease), transitions.release_request, work)
@@ -216,9 +226,12 @@ def _attempt(
             transitions.fail(request_pk, reason=reason)
 
     try:
-        with Heartbeat(
-            renew, limit=limit, overdue=lambda: failed(f"A part took longer than {limit:g} s.")
-        ) as heartbeat:
+        with (
+            Heartbeat(
+                renew, limit=limit, overdue=lambda: failed(f"A part took longer than {limit:g} s.")
+            ) as heartbeat,
+            as_long_as(heartbeat.check),
+        ):
             work(heartbeat)
     except LeaseLostError:
         log.info("the work was cancelled or given to another worker", extra=where)
@@ -233,6 +246,6 @@ def _tidy_if_final(pk: uuid.UUID) -> None:
     if request is None:
         return
     try:
-        pipeline.remove_leftovers(request)
+        pipeline.remove_leftovers(request, repository())
     except Exception:
         log.exception("leftovers are not removed yet", extra={"request": str(pk)})
