@@ -62,6 +62,11 @@ class Server(ABC):
         """The system's user it runs as; None for the one who runs the tests."""
         return None
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it is told beside its arguments."""
+        return {}
+
     def start(self) -> Self:
         """Start it, or start it again on the same ports and data, and wait until it answers.
 
@@ -116,7 +121,12 @@ class Server(ABC):
                 [sys.executable, "-I", str(_LAUNCHER), *as_user, *self.command()],
                 cwd=self.folder,
                 # Its own home: nobody's settings or credentials reach it.
-                env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8"},
+                env={
+                    "PATH": os.environ["PATH"],
+                    "HOME": str(self.folder),
+                    "LC_ALL": "C.UTF-8",
+                    **self.environment,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""The servers, each started once, on first use, and ended with the tests."""
+"""The servers, each started once, on first use, and ended with the tests; any test may ask for one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from tests.services.cluster import Servers
 from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey
+from tests.services.timestream import TimestreamLocal
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +54,15 @@ def seaweedfs(
 def moto_server(tmp_path_factory: pytest.TempPathFactory, aws_credentials: None) -> Iterator[Moto]:
     """SQS and Secrets Manager."""
     with Moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def timestream(
+    tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS
+) -> Iterator[TimestreamLocal]:
+    """The local Timestream, with the bucket in reach."""
+    with TimestreamLocal(tmp_path_factory.mktemp("timestream"), s3=seaweedfs) as server:
         yield server
 
 

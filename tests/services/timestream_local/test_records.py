@@ -1,0 +1,86 @@
+"""Records written to the local Timestream, taken or rejected, by boto3's own client."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from tests.services.timestream_local.rows import NOW, record, refused
+
+
+def test_common_attributes_are_part_of_every_record(table: str, write: Any, query: Any) -> None:
+    bare = [
+        {"Dimensions": each["Dimensions"], "MeasureValues": each["MeasureValues"]}
+        for each in map(record, range(3))
+    ]
+    answer = write.write_records(
+        DatabaseName="fleet",
+        TableName=table,
+        CommonAttributes={
+            "Time": record()["Time"],
+            "MeasureName": "readings",
+            "MeasureValueType": "MULTI",
+            "Dimensions": [{"Name": "utility", "Value": "u"}],
+        },
+        Records=bare,
+    )
+    assert answer["RecordsIngested"] == {"Total": 3, "MemoryStore": 3, "MagneticStore": 0}
+    rows = query.query(QueryString=f'SELECT device_id FROM "fleet"."{table}" WHERE utility = \'u\'')
+    assert len(rows["Rows"]) == 3
+
+
+def test_a_record_written_again_needs_a_higher_version_to_change(
+    table: str, write: Any, query: Any
+) -> None:
+    names = {"DatabaseName": "fleet", "TableName": table}
+    write.write_records(**names, Records=[record(kw=1.0, Version=5)])
+    write.write_records(**names, Records=[record(kw=1.0, Version=5)])
+    error = refused(write.write_records, **names, Records=[record(1), record(kw=2.0, Version=5)])
+    assert error.response["Error"]["Code"] == "RejectedRecordsException"
+    [rejected] = error.response["RejectedRecords"]
+    assert (rejected["RecordIndex"], rejected["ExistingVersion"]) == (1, 5)
+    write.write_records(**names, Records=[record(kw=3.0, Version=6)])
+    rows = query.query(QueryString=f'SELECT kw FROM "fleet"."{table}" ORDER BY device_id')["Rows"]
+    assert [row["Data"][0]["ScalarValue"] for row in rows] == ["3.0", "1.0"]
+
+
+def test_late_records_need_magnetic_writes(table: str, write: Any) -> None:
+    names = {"DatabaseName": "fleet", "TableName": table}
+    late = record(at=NOW - timedelta(days=8))
+    assert "memory store" in str(
+        refused(write.write_records, **names, Records=[late]).response["RejectedRecords"]
+    )
+    write.update_table(**names, MagneticStoreWriteProperties={"EnableMagneticStoreWrites": True})
+    assert write.write_records(**names, Records=[late])["RecordsIngested"]["MagneticStore"] == 1
+
+
+def test_records_ahead_of_time_are_rejected(table: str, write: Any) -> None:
+    error = refused(
+        write.write_records,
+        DatabaseName="fleet",
+        TableName=table,
+        Records=[record(at=NOW + timedelta(minutes=20))],
+    )
+    assert "future" in error.response["RejectedRecords"][0]["Reason"]
+
+
+def test_more_than_a_hundred_records_are_refused(table: str, write: Any) -> None:
+    error = refused(
+        write.write_records,
+        DatabaseName="fleet",
+        TableName=table,
+        Records=[record(place) for place in range(101)],
+    )
+    assert error.response["Error"]["Code"] == "ValidationException"
+    assert "100" in error.response["Error"]["Message"]
+
+
+def test_a_dimension_may_not_be_in_both(table: str, write: Any) -> None:
+    error = refused(
+        write.write_records,
+        DatabaseName="fleet",
+        TableName=table,
+        CommonAttributes={"Dimensions": [{"Name": "device_id", "Value": "x"}]},
+        Records=[record()],
+    )
+    assert error.response["Error"]["Code"] == "ValidationException"

@@ -1,0 +1,85 @@
+"""AWS JSON 1.0 as both services of Timestream speak it; boto3's service models are the authority."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.model import OperationModel, ServiceModel
+from botocore.validate import ParamValidator
+
+SERVICES = ("timestream-write", "timestream-query")
+CONTENT_TYPE = "application/x-amz-json-1.0"
+
+Body = dict[str, Any]
+
+
+class ServiceError(Exception):
+    """An error by the name that the service model gives it; ``more`` are its members beside the message."""
+
+    def __init__(self, code: str, message: str, **more: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.more = more
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        for service in _models():
+            if self.code in service.shape_names:
+                error = service.shape_for(self.code).metadata.get("error", {})
+                return int(error.get("httpStatusCode", 400))
+        return 400
+
+    def body(self) -> Body:
+        """The JSON body."""
+        return {"__type": self.code, "message": self.message, "Message": self.message, **self.more}
+
+
+def invalid(message: str) -> ServiceError:
+    """What the service answers to a call it does not understand."""
+    return ServiceError("ValidationException", message)
+
+
+def checked(target: str, body: Any) -> tuple[str, Body]:
+    """The operation that ``X-Amz-Target`` names, and its parameters, held against the model."""
+    operation = _operation(target)
+    if not isinstance(body, dict):
+        raise ServiceError("SerializationException", "The body is no JSON object.")
+    shape = operation.input_shape
+    unknown = body.keys() - set(shape.members) if shape else body.keys()
+    report = ParamValidator().validate(body, shape) if shape else None
+    if unknown or (report is not None and report.has_errors()):
+        reasons = report.generate_report() if report is not None else ""
+        raise invalid(f"{' '.join(sorted(unknown))} {reasons}".strip())
+    _check_lengths(operation, body)
+    return operation.name, body
+
+
+def _check_lengths(operation: OperationModel, body: Body) -> None:
+    # botocore leaves the upper bounds to the service.
+    for name, value in body.items():
+        most = operation.input_shape.members[name].metadata.get("max")
+        size = value if isinstance(value, int) else len(value) if hasattr(value, "__len__") else 0
+        if most is not None and size > most:
+            raise invalid(
+                f"1 validation error detected: Value at '{name}' failed to satisfy constraint: "
+                f"Member must have {'value' if isinstance(value, int) else 'length'} less than or "
+                f"equal to {most}"
+            )
+
+
+def _operation(target: str) -> OperationModel:
+    prefix, _, name = target.partition(".")
+    for service in _models():
+        if prefix == service.metadata["targetPrefix"] and name in service.operation_names:
+            return service.operation_model(name)
+    raise ServiceError("UnknownOperationException", f"There is no operation {target!r}.")
+
+
+@cache
+def _models() -> tuple[ServiceModel, ...]:
+    session = botocore.session.get_session()
+    return tuple(session.get_service_model(name) for name in SERVICES)
