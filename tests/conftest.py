@@ -15,6 +15,8 @@ from pythonjsonlogger.json import JsonFormatter
 
 from readings.repositories import ReadingsRepository, open_repository
 
+pytest_plugins = ["tests.services.fixtures"]
+
 
 @pytest.fixture
 def store(settings: Settings, tmp_path: Path) -> ReadingsRepository:

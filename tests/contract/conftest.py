@@ -82,20 +82,27 @@ def deployment(
     folder = tmp_path_factory.mktemp("contract")
     with ExitStack() as servers:
         extra = _on_servers(folder, servers) if ON_SERVERS else {}
-        started = Deployment(folder / "home", extra).start()
+        started = Deployment(folder / "home", extra)
+        if ON_SERVERS:
+            started.manage("timestream", "create", "--magnetic-days", "73000")
+        started.start()
         yield started
         started.stop()
 
 
 def _on_servers(folder: Path, running: ExitStack) -> dict[str, str]:
     from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey
+    from tests.services.timestream import TimestreamLocal
 
     moto = running.enter_context(Moto(folder / "moto"))
     postgres = running.enter_context(Postgres(folder / "postgres"))
+    bucket = running.enter_context(SeaweedFS(folder / "seaweedfs"))
+    timestream = running.enter_context(TimestreamLocal(folder / "timestream", s3=bucket))
     return {
         **AWS,
         "DATABASE_URL": postgres.database("contract"),
-        "EXPORTS_URL": running.enter_context(SeaweedFS(folder / "seaweedfs")).url,
+        "READINGS_URL": timestream.url,
+        "EXPORTS_URL": bucket.url,
         "SECRETS_URL": f"secretsmanager://contract?endpoint_url={quote(moto.endpoint, safe='')}",
         "CELERY_BROKER_URL": running.enter_context(Valkey(folder / "valkey")).url,
     }

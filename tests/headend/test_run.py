@@ -148,6 +148,7 @@ def test_a_taken_port_is_one_line(deploy: Callable[..., Deployment], setting: st
         ("SIMULATION_LATE_ARRIVALS", "maybe", "SIMULATION_LATE_ARRIVALS is 'maybe'"),
         ("READINGS_URL", "ftp://x", "READINGS_URL is 'ftp://x'"),
         ("READINGS_URL", "delta://relative/path", "three slashes"),
+        ("READINGS_URL", "timestream://x", "READINGS_URL: 'x' is no name"),
         ("EXPORTS_URL", "file:///nowhere/at/all", "/nowhere/at does not exist"),
         ("DATABASE_URL", "mysql://x/y", "DATABASE_URL is 'mysql://x/y'"),
         ("EXPORTS_EMPTY_STATUS", "gone", "EXPORTS_EMPTY_STATUS is 'gone'"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import pytest
 
 from tests.deployment import Deployment
+from tests.services.timestream import TimestreamLocal
 
 
 @pytest.fixture
@@ -25,3 +27,13 @@ def test_setup_makes_what_is_missing_and_leaves_what_is_there(deployment: Deploy
         "state", "database", "supplier", "operator", "fleet", "readings"
     ]  # fmt: skip
     assert deployment.outputs() == made
+
+
+def test_a_table_of_timestream_that_is_missing_is_one_line(
+    deployment: Deployment, timestream: TimestreamLocal
+) -> None:
+    deployment.extra["READINGS_URL"] = timestream.url_of(f"d-{uuid.uuid4().hex}", "readings")
+    ended = deployment.manage("setup", check=False)
+    assert ended.returncode == 1
+    assert "manage.py timestream create" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -12,9 +12,9 @@ import pytest
 from deltalake import DeltaTable
 
 from readings import frame
-from readings.repositories.delta.repository import DeltaRepository, as_the_one_writer
 from readings.repositories.delta.compaction import COMPACT_FROM, compact_day, crowded_days
 from readings.repositories.delta.files import Rows, Run, runs_of
+from readings.repositories.delta.repository import DeltaRepository, as_the_one_writer
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
@@ -55,6 +55,31 @@ def test_upkeep_puts_a_days_readings_together_and_in_order(
     [file] = files(folder)
     assert pl.read_parquet(file).equals(before)
     assert everything(store).equals(before)
+
+
+def test_upkeep_changes_no_reading_however_they_are_asked_for(store: DeltaRepository) -> None:
+    before = everything(store)
+    counts = store.snapshot().counts(Window(START))
+    store.upkeep()
+    assert store.upkeep()["days compacted"] == 0
+    assert store.snapshot().counts(Window(START)).equals(counts)
+    page = store.snapshot().page(Window(START), offset=100, size=1_000)
+    assert page.readings.equals(before.slice(100, 1_000))
+    assert store.write(before) == 0
+
+
+def test_a_snapshot_does_not_see_what_is_written_later(store: DeltaRepository) -> None:
+    before, name = everything(store), store.snapshot().name
+    store.write(readings_for(FLEET, START + timedelta(hours=5)))
+    store.upkeep()
+    assert pl.concat(store.snapshot(name).frames(Window(START))).equals(before)
+
+
+def test_just_the_days_before_the_one_named_are_forgotten(store: DeltaRepository) -> None:
+    kept = everything(store)
+    store.write(readings_for(FLEET, START - timedelta(days=1)))
+    store.delete_before(START + timedelta(hours=5))
+    assert everything(store).equals(kept)
 
 
 def test_upkeep_lets_a_writer_be_first_and_leaves_nothing(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 import polars as pl
 import pytest
@@ -19,8 +21,10 @@ from readings.repositories import (
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Position, Window
+from tests.readings.repositories.engines import A_MIDNIGHT, Engine
 
-START = datetime(2023, 2, 27, 22, tzinfo=UTC)
+MIDNIGHT = A_MIDNIGHT
+START = MIDNIGHT - timedelta(hours=2)
 FLEET = Fleet(devices=300, late_arrivals=True)
 INTERVALS = 36
 END = START + (INTERVALS - 1) * FLEET.interval
@@ -43,12 +47,10 @@ def fill(store: ReadingsRepository, everything: pl.DataFrame) -> ReadingsReposit
 
 
 @pytest.fixture(scope="module")
-def filled(
-    tmp_path_factory: pytest.TempPathFactory, everything: pl.DataFrame
-) -> ReadingsRepository:
+def filled(engine: Engine, everything: pl.DataFrame) -> Iterator[ReadingsRepository]:
     """A repository with all of it, shared by the tests that only read."""
-    folder = tmp_path_factory.mktemp("filled") / "readings"
-    return fill(open_repository(f"delta://{folder}"), everything)
+    with engine.new_store() as url:
+        yield fill(open_repository(url), everything)
 
 
 @pytest.fixture
@@ -187,17 +189,6 @@ def test_a_reading_doubled_within_one_write_is_kept_once(
     assert store.write(pl.concat([everything, everything])) == len(everything)
 
 
-def test_a_snapshot_does_not_see_what_is_written_later(
-    store: ReadingsRepository, everything: pl.DataFrame
-) -> None:
-    first, second = everything.head(3_000), everything.slice(3_000)
-    store.write(first)
-    name = store.snapshot().name
-    store.write(second)
-    store.upkeep()
-    assert pl.concat(store.snapshot(name).frames(Window(START))).equals(first)
-
-
 def test_a_snapshot_that_never_was_is_unavailable(store: ReadingsRepository) -> None:
     with pytest.raises(RepositoryUnavailableError):
         store.snapshot("12345")
@@ -237,35 +228,26 @@ def test_two_processes_that_write_the_same_window_double_nothing(
     assert page_through(store, Window(START), size=5_000).equals(everything)
 
 
-@pytest.mark.parametrize("look", ["pages", "counts"])
-def test_upkeep_makes_one_file_of_many_and_changes_no_reading(
-    refilled: ReadingsRepository, everything: pl.DataFrame, look: str
-) -> None:
-    assert refilled.upkeep()["days compacted"] == 1
-    assert refilled.upkeep()["days compacted"] == 0
-    if look == "pages":
-        assert page_through(refilled, Window(START), size=4_000).equals(everything)
-    else:
-        assert refilled.snapshot().counts(Window(START))["readings"].to_list() == [300] * INTERVALS
-    assert refilled.write(everything) == 0
-
-
-def test_nothing_is_forgotten_but_the_days_before_the_one_named(
+def test_nothing_of_the_day_named_or_later_is_forgotten(
     refilled: ReadingsRepository, everything: pl.DataFrame
 ) -> None:
-    midnight = datetime(2023, 2, 28, tzinfo=UTC)
-    refilled.delete_before(midnight + timedelta(hours=5))
-    assert page_through(refilled, Window(START), size=5_000).equals(
-        everything.filter(pl.col("time") >= midnight)
+    refilled.delete_before(MIDNIGHT + timedelta(hours=5))
+    assert page_through(refilled, Window(MIDNIGHT), size=5_000).equals(
+        everything.filter(pl.col("time") >= MIDNIGHT)
     )
 
 
+def test_what_ended_a_day_before_the_one_named_is_forgotten(refilled: ReadingsRepository) -> None:
+    refilled.delete_before(MIDNIGHT + DAY + timedelta(hours=5))
+    before = Window(START, MIDNIGHT - FLEET.interval)
+    assert page_through(refilled, before, size=5_000).is_empty()
+
+
 def test_days_tell_what_is_kept(filled: ReadingsRepository) -> None:
-    midnight = datetime(2023, 2, 28, tzinfo=UTC)
     rows = filled.snapshot().days().rows()
     assert rows == [
-        (START.date(), START, midnight - FLEET.interval, 24 * 300, 24, 300),
-        (midnight.date(), midnight, END, 12 * 300, 12, 300),
+        (START.date(), START, MIDNIGHT - FLEET.interval, 24 * 300, 24, 300),
+        (MIDNIGHT.date(), MIDNIGHT, END, 12 * 300, 12, 300),
     ]
 
 
@@ -285,6 +267,27 @@ def test_readings_at_odd_seconds_are_found_like_any_other(store: ReadingsReposit
     assert pl.concat(store.snapshot().frames(window)).equals(expected)
 
 
-def test_a_store_that_cannot_be_reached_says_so() -> None:
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
+def test_an_extract_is_read_in_pieces_by_whoever_knows_its_name(
+    filled: ReadingsRepository, everything: pl.DataFrame, window: Window
+) -> None:
+    expected = everything.filter(window.predicate()).sort(frame.ORDER)
+    made = filled.extract(window, "contract/1")
+    assert made.counts(window)["readings"].sum() == len(expected)
+    assert len(made.name) <= 200
+
+    extract = filled.extracted(made.name)
+    cut = START + timedelta(minutes=40)
+    pieces = [
+        replace(window, end=min(cut, window.end or cut)),
+        replace(window, start=max(window.start, cut + timedelta(microseconds=1))),
+    ]
+    read = [readings for piece in pieces for readings in extract.frames(piece)]
+    assert pl.concat([frame.empty(), *read]).equals(expected)
+    filled.release("contract")
+    assert "contract" not in filled.extracts()
+
+
+def test_a_store_that_cannot_be_reached_says_so(engine: Engine) -> None:
     with pytest.raises(RepositoryUnavailableError):
-        open_repository("delta:///proc/nothing/here").snapshot()
+        open_repository(engine.out_of_reach).snapshot()

@@ -1,0 +1,41 @@
+"""Each test of the contract meets every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from readings.repositories import ReadingsRepository, open_repository
+from tests.readings.repositories.engines import (
+    LIVE_AWS,
+    Delta,
+    Engine,
+    local_timestream,
+    timestream_on_aws,
+)
+from tests.services.servers import SeaweedFS
+from tests.services.timestream import TimestreamLocal
+
+ENGINES = ["delta", "timestream", *(["timestream on AWS"] if LIVE_AWS else [])]
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    """One engine after the other."""
+    if request.param == "delta":
+        return Delta(tmp_path_factory.mktemp("delta"))
+    if request.param == "timestream on AWS":
+        return timestream_on_aws()
+    server: TimestreamLocal = request.getfixturevalue("timestream")
+    bucket: SeaweedFS = request.getfixturevalue("seaweedfs")
+    return local_timestream(server, bucket.endpoint)
+
+
+@pytest.fixture
+def store(engine: Engine, settings: Settings) -> Iterator[ReadingsRepository]:
+    """An empty repository of the engine, the deployment's own for this test."""
+    with engine.new_store() as url:
+        settings.READINGS_URL = url
+        yield open_repository(url)
