@@ -19,7 +19,7 @@ from readings.repositories import (
     open_repository,
 )
 from readings.repositories.patience import as_long_as
-from readings.repositories.timestream import repository, unload
+from readings.repositories.timestream import clients, repository, unload
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import Table
@@ -312,6 +312,16 @@ def test_a_throttled_call_is_repeated(
 ) -> None:
     timestream.fail("Query", "ThrottlingException", times=2)
     assert len(filled.snapshot().page(ALL, offset=0, size=20).readings) == 20
+
+
+def test_a_service_that_goes_on_throttling_is_given_up_in_time(
+    filled: ReadingsRepository, timestream: TimestreamLocal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "RETRY_SECONDS", 1.0)
+    timestream.fail("Query", "ThrottlingException", times=100)
+    with pytest.raises(RepositoryUnavailableError, match="throttling this account"):
+        filled.snapshot().page(ALL, offset=0, size=20)
+    timestream.fail("Query", "ThrottlingException", times=0)
 
 
 @pytest.mark.parametrize(
