@@ -59,7 +59,7 @@ def test_records_ahead_of_time_are_rejected(table: str, write: Any) -> None:
         write.write_records,
         DatabaseName="fleet",
         TableName=table,
-        Records=[record(at=NOW + timedelta(minutes=20))],
+        Records=[record(at=NOW + timedelta(hours=12))],
     )
     assert "future" in error.response["RejectedRecords"][0]["Reason"]
 
