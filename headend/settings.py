@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import django_stubs_ext
 from celery.schedules import crontab
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from headend import connections
@@ -78,6 +79,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
+    "csp",
 ]
 MIDDLEWARE = [
     "headend.request_id.RequestIdMiddleware",
@@ -85,6 +87,7 @@ MIDDLEWARE = [
     "headend.patience.PatienceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -125,6 +128,22 @@ CSRF_FAILURE_VIEW = "headend.errors.csrf_failure"
 STATIC_URL = "static/"
 STATIC_ROOT = HEADEND_HOME / "static"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- what a page may load ------------------------------------------------------------------
+# Everything comes from here, and nothing stands in the page itself.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
 
 # --- the database -----------------------------------------------------------------------
 DATABASE_URL = env.url(
@@ -223,6 +242,19 @@ CELERY_BEAT_SCHEDULE = {
     "remove leftovers": {"task": "exports.tasks.tidy", "schedule": 30.0},
     "expire old files": {"task": "exports.tasks.expire", "schedule": crontab(minute="7")},
     "look after the store": {"task": "readings.tasks.upkeep", "schedule": crontab(minute="23")},
+    "sum up what is new": {"task": "readings.tasks.sum_up", "schedule": 30.0, "args": [2]},
+    "sum up what came late": {
+        "task": "readings.tasks.sum_up",
+        "schedule": crontab(minute="17"),
+        "args": [49],
+    },
+    "sum up everything": {
+        "task": "readings.tasks.sum_up",
+        # Timestream bills for what is counted.
+        "schedule": crontab(hour="3", minute="43")
+        if READINGS_URL.startswith("timestream://")
+        else crontab(minute="*/10"),
+    },
 }
 if SIMULATION:
     CELERY_BEAT_SCHEDULE["the interval that is due"] = {

@@ -9,7 +9,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from readings import live
+from readings import interval_totals, live
 from readings.fleet_setting import deployment_fleet
 from readings.repositories import repository
 
@@ -20,6 +20,13 @@ log = logging.getLogger(__name__)
 def arrive() -> None:
     """Bring in what the simulated fleet has sent by now."""
     live.deliver_due(deployment_fleet(), repository(), timezone.now())
+
+
+@shared_task
+def sum_up(hours: int | None = None) -> None:
+    """Bring the interval totals up to date, of the last ``hours`` or of all that is kept."""
+    start = None if hours is None else timezone.now() - timedelta(hours=hours)
+    interval_totals.bring_up_to_date(repository().snapshot(), start)
 
 
 @shared_task

@@ -9,7 +9,16 @@ from datetime import datetime
 
 import polars as pl
 
+from readings import frame
 from readings.window import Position, Window
+
+LOADS_SCHEMA = {
+    "minute": frame.INSTANT,
+    "readings": pl.Int64(),
+    "late": pl.Int64(),
+    "kw": pl.Float64(),
+}
+"""Readings of a minute, how many of them arrived later than their time, and the sum of their active power, kW."""
 
 
 class RepositoryUnavailableError(Exception):
@@ -60,6 +69,10 @@ class Snapshot(Extract):
 
         ``after`` makes a page cost what it returns, wherever it is; with it ``offset`` has no effect.
         """
+
+    @abstractmethod
+    def loads(self, window: Window) -> pl.DataFrame:
+        """What the window's readings come to by minute: columns of :data:`LOADS_SCHEMA`, ascending."""
 
     @abstractmethod
     def days(self) -> pl.DataFrame:

@@ -13,6 +13,7 @@ import polars as pl
 from cachetools import LRUCache, cached
 
 from readings import frame
+from readings.repositories.base import LOADS_SCHEMA
 from readings.repositories.by_minute import SnapshotByMinute
 from readings.repositories.delta.files import DataFiles, Rows, collected
 from readings.repositories.delta.minutes import MinuteCounts, Minutes, minute_of_time
@@ -37,6 +38,21 @@ class DeltaSnapshot(SnapshotByMinute):
         self.name = str(version)
         self._files = files
         self._file_counts = counts
+
+    def loads(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.loads`."""
+        counts = self.counts(window)
+        if counts.is_empty():
+            return pl.DataFrame(schema=LOADS_SCHEMA)
+        loads = {
+            "readings": pl.len().cast(pl.Int64),
+            "late": (pl.col("arrival_time") > pl.col("time")).sum().cast(pl.Int64),
+            "kw": pl.col("kw").sum(),
+        }
+        named = [expression.alias(name) for name, expression in loads.items()]
+        minute = minute_of_time().alias("minute")
+        scan = self._scan(window, counts["minute"][0], counts["minute"][-1])
+        return collected(scan.group_by(minute).agg(named).sort("minute"))
 
     def days(self) -> pl.DataFrame:
         """See :meth:`Snapshot.days`."""

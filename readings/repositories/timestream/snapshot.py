@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from readings import frame
+from readings.repositories.base import LOADS_SCHEMA
 from readings.repositories.by_minute import SnapshotByMinute
 from readings.repositories.minutes import (
     COUNTS_SCHEMA,
@@ -63,6 +64,12 @@ class TimestreamSnapshot(SnapshotByMinute):
         """See :meth:`Snapshot.frames`. The window is counted anew first, so that nothing of it is missed."""
         self._hours.forget(window.start, window.end)
         yield from super().frames(window) if about is None else super().frames(window, about=about)
+
+    def loads(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.loads`."""
+        if self._blank:
+            return pl.DataFrame(schema=LOADS_SCHEMA)
+        return self._queries.frame(self._statements.loads(window), LOADS_SCHEMA)
 
     def days(self) -> pl.DataFrame:
         """See :meth:`Snapshot.days`. Reads every reading's time and device id."""

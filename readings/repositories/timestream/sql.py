@@ -61,6 +61,14 @@ class Statements:
             f" WHERE {conditions(window)} GROUP BY bin(time, 1m) ORDER BY 1"
         )
 
+    def loads(self, window: Window) -> str:
+        """Columns of ``LOADS_SCHEMA``."""
+        return (
+            "SELECT bin(time, 1m) AS minute, count(*) AS readings,"
+            " sum(CASE WHEN arrival_time > time THEN 1 ELSE 0 END) AS late, sum(kw) AS kw"
+            f" FROM {self._table} WHERE {conditions(window)} GROUP BY bin(time, 1m) ORDER BY 1"
+        )
+
     def readings(self, window: Window, *, limit: int | None = None) -> str:
         """The window's readings in order, the first ``limit`` of them if given."""
         most = "" if limit is None else f" LIMIT {limit}"

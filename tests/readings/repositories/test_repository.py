@@ -243,6 +243,25 @@ def test_what_ended_a_day_before_the_one_named_is_forgotten(refilled: ReadingsRe
     assert page_through(refilled, before, size=5_000).is_empty()
 
 
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
+def test_loads_tell_what_each_interval_comes_to(
+    filled: ReadingsRepository, everything: pl.DataFrame, window: Window
+) -> None:
+    expected = (
+        everything.filter(window.predicate())
+        .group_by(pl.col("time").alias("minute"))
+        .agg(
+            pl.len().cast(pl.Int64).alias("readings"),
+            (pl.col("arrival_time") > pl.col("time")).sum().cast(pl.Int64).alias("late"),
+            pl.col("kw").sum(),
+        )
+        .sort("minute")
+    )
+    loads = filled.snapshot().loads(window)
+    assert loads.drop("kw").equals(expected.drop("kw"))
+    assert loads["kw"].to_list() == pytest.approx(expected["kw"].to_list())
+
+
 def test_days_tell_what_is_kept(filled: ReadingsRepository) -> None:
     rows = filled.snapshot().days().rows()
     assert rows == [
