@@ -1,12 +1,19 @@
-"""The operators' page and the downloads."""
+"""The operators' pages about file requests, and the downloads."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from exports.views import download, requests_page
+from exports.pages import new_request, request
+from exports.pages.downloads import download
+from exports.pages.requests import requests_page
 
 urlpatterns = [
-    path("", requests_page, name="requests"),
+    path("requests/", requests_page, name="requests"),
+    path("requests/new/", new_request.new_request, name="new-request"),
+    path("requests/estimate/", new_request.estimate, name="estimate"),
+    path("requests/<uuid:pk>/", request.request_page, name="request"),
+    path("requests/<uuid:pk>/cancel/", request.cancel, name="cancel-request"),
+    path("requests/<uuid:pk>/again/", request.run_again, name="run-request-again"),
     path("files/<uuid:request_id>/<str:name>", download, name="download"),
 ]

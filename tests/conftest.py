@@ -25,6 +25,15 @@ def store(settings: Settings, tmp_path: Path) -> ReadingsRepository:
     return open_repository(settings.READINGS_URL)
 
 
+@pytest.fixture(autouse=True)
+def plain_static_files(settings: Settings) -> None:
+    """Static files by their own names: no test collects them."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
 @pytest.fixture
 def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """What the deployment's loggers have written since the test began, read back from their lines."""

@@ -98,15 +98,6 @@ def completed(alice: Supplier, readings: object, work_off: Callable[[], None]) -
     return request
 
 
-@pytest.fixture(autouse=True)
-def plain_static_files(settings: Settings) -> None:
-    """Static files by their own names: no test collects them."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
-
-
 @pytest.fixture
 def operator(client: Client, admin_user: User) -> Client:
     """A browser in which an operator is logged in."""

@@ -1,0 +1,1 @@
+"""The pages that show readings and exports together."""

@@ -1,0 +1,168 @@
+"""The first page of the morning: is data coming in, did every supplier get their files, what needs attention."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.admin.views.decorators import staff_member_required
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from exports.models import Delivery, DeliveryState, FileFetch, FileRequest, Status
+from headend.portal import charts
+from headend.portal.coverage import (
+    DAY,
+    WEEK,
+    Coverage,
+    coverage,
+    curve,
+    may_still_come,
+    newest_interval,
+)
+from readings.fleet_setting import deployment_fleet
+
+LATE_FEED = 3
+"""After so many intervals without readings the feed is called interrupted."""
+WAITING = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Something that a person should look at, and where."""
+
+    sentence: str
+    link: str
+
+
+@never_cache
+@require_safe
+@staff_member_required
+def overview(request: HttpRequest) -> HttpResponse:
+    """The overview; htmx asks for what moves alone."""
+    now = timezone.now()
+    template = (
+        "portal/_overview.html" if request.headers.get("HX-Request") else "portal/overview.html"
+    )
+    return render(request, template, figures(now))
+
+
+def figures(now: datetime) -> dict[str, Any]:
+    """All that the page shows."""
+    day = coverage(now)
+    newest = newest_interval()
+    week = curve(now - WEEK, now)
+    return {
+        "now": now,
+        "day": day,
+        "bars": _bars(day),
+        "hours": charts.time_ticks(day.start, day.end),
+        "newest": newest,
+        "age": timesince(newest, now) if newest else None,
+        "attention": attention(now, day, newest),
+        "loads": [
+            charts.line(
+                "Fleet load, the last day",
+                "kW",
+                [p for p in week if p[0] >= now - DAY],
+                now - DAY,
+                now,
+            ),
+            charts.line("Fleet load, the last week", "kW", week, now - WEEK, now),
+        ],
+        "requests": _requests_by_state(),
+        "today": _deliveries_since(now.replace(hour=0, minute=0, second=0, microsecond=0)),
+        "box": charts,
+        "room": charts.HEIGHT - charts.TOP - charts.BOTTOM,
+    }
+
+
+def attention(now: datetime, day: Coverage, newest: datetime | None) -> list[Attention]:
+    """What needs a person, the most pressing first."""
+    found = []
+    interval = deployment_fleet().interval
+    if newest is not None and now - newest > LATE_FEED * interval:
+        found.append(
+            Attention(
+                f"No readings have come in for {timesince(newest, now)}.", reverse("overview")
+            )
+        )
+    lacking = [each for each in day.incomplete if not may_still_come(each, now)]
+    if lacking:
+        found.append(
+            Attention(
+                f"{len(lacking)} of the last day's {len(day.intervals)} intervals lack readings, the latest at "
+                f"{lacking[-1].time:%H:%M} UTC.",
+                "#coverage",
+            )
+        )
+    lately = now - DAY
+    failed = FileRequest.objects.filter(status=Status.FAILED, finished_at__gte=lately)
+    if count := failed.exclude(reason="cancelled").count():
+        found.append(
+            Attention(
+                _counted(count, "file request") + " failed in the last day.", reverse("requests")
+            )
+        )
+    waiting = FileRequest.objects.filter(status=Status.QUEUED, queued_at__lt=now - WAITING)
+    if count := waiting.count():
+        found.append(
+            Attention(
+                _counted(count, "file request") + " waited for more than ten minutes.",
+                reverse("requests"),
+            )
+        )
+    undelivered = Delivery.objects.filter(state=DeliveryState.FAILED, finished_at__gte=lately)
+    if count := undelivered.count():
+        admin = reverse("admin:exports_delivery_changelist") + "?state__exact=failed"
+        found.append(
+            Attention(
+                _counted(count, "push or webhook", "pushes or webhooks")
+                + " failed in the last day.",
+                admin,
+            )
+        )
+    return found
+
+
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _bars(day: Coverage) -> list[charts.Bar]:
+    return charts.strip(
+        [
+            (
+                each.time,
+                each.share,
+                each.kind,
+                f"{each.time:%H:%M} UTC: {each.readings:,} of {each.expected:,} readings"
+                + (f", {each.late:,} late" if each.late else ""),
+            )
+            for each in day.intervals
+        ],
+        day.start,
+        day.end,
+    )
+
+
+def _requests_by_state() -> list[tuple[str, int]]:
+    counted = dict(FileRequest.objects.values_list("status").annotate(Count("pk")).order_by())
+    return [(status.value, counted.get(status.value, 0)) for status in Status]
+
+
+def _deliveries_since(midnight: datetime) -> dict[str, int]:
+    deliveries = Delivery.objects.filter(finished_at__gte=midnight)
+    by_state = dict(deliveries.values_list("state").annotate(Count("pk")).order_by())
+    return {
+        "files fetched": FileFetch.objects.filter(started_at__gte=midnight).count(),
+        "pushes and webhooks delivered": by_state.get(DeliveryState.DELIVERED, 0),
+        "pushes and webhooks failed": by_state.get(DeliveryState.FAILED, 0),
+    }
