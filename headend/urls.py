@@ -9,6 +9,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from exports.api import FileRequestViewSet
 from headend import health
 from headend.metrics import metrics
+from headend.portal.fleet import find_meter, fleet_page
+from headend.portal.meter import meter_page
 from headend.portal.overview import overview
 from readings.api import ReadingsViewSet
 
@@ -31,6 +33,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("admin/", admin.site.urls),
     path("", overview, name="overview"),
+    path("fleet/", fleet_page, name="fleet"),
+    path("fleet/meters/", find_meter, name="find-meter"),
+    path("fleet/meters/<uuid:device_id>/", meter_page, name="meter"),
     path("", include("exports.urls")),
 ]
 

@@ -134,7 +134,9 @@ def _top(largest: float) -> float:
     if largest <= 0:
         return 1.0
     scale = 10.0 ** math.floor(math.log10(largest))
-    return next(scale * step for step in (1, 2, 2.5, 5, 10) if scale * step >= largest)
+    return next(
+        scale * step for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if scale * step >= largest
+    )
 
 
 def _short(value: float) -> str:
@@ -152,6 +154,10 @@ def _summary(points: Sequence[Point], unit: str) -> str:
         choose(points, key=lambda point: point[1]) for choose in (min, max)
     )
     return (
-        f"Between {least:,.0f} {unit} at {least_at:%Y-%m-%d %H:%M} and {most:,.0f} {unit} at "
-        f"{most_at:%Y-%m-%d %H:%M} UTC; last {points[-1][1]:,.0f} {unit}."
+        f"Between {_figure(least, unit)} at {least_at:%Y-%m-%d %H:%M} and {_figure(most, unit)} at "
+        f"{most_at:%Y-%m-%d %H:%M} UTC; last {_figure(points[-1][1], unit)}."
     )
+
+
+def _figure(value: float, unit: str) -> str:
+    return (f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}").strip()

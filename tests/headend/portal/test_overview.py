@@ -14,19 +14,13 @@ from pytest_django.fixtures import Settings
 from exports.models import FileRequest, Status, Supplier
 from headend.portal.overview import figures
 from readings.models import IntervalTotals
+from tests.headend.portal.conftest import METERS
 
 NOW = datetime(2026, 5, 2, 12, 3, tzinfo=UTC)
 FIVE = timedelta(minutes=5)
 NEWEST = NOW.replace(minute=0)
-METERS = 100
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def small_fleet(settings: Settings) -> None:
-    """A hundred meters, none of them late."""
-    settings.SIMULATION_DEVICES = METERS
 
 
 @pytest.fixture
@@ -36,13 +30,6 @@ def two_days() -> None:
         IntervalTotals(time=NEWEST - n * FIVE, readings=METERS, late=n % 2, kw=1_000.0)
         for n in range(2 * 288)
     )
-
-
-@pytest.fixture
-def operator(client: Client, admin_user: User) -> Client:
-    """A browser in which an operator is logged in."""
-    client.force_login(admin_user)
-    return client
 
 
 def sentences() -> list[str]:

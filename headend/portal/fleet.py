@@ -1,0 +1,165 @@
+"""Readings: which days are whole, the fleet's load in any window, and the way to a meter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.contrib.admin.views.decorators import staff_member_required
+from django.db.models import Avg, Count, Max, QuerySet, Sum
+from django.db.models.functions import TruncDate, TruncHour
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from exports.pages.fields import InstantField
+from headend.portal import charts
+from headend.portal.coverage import DAY, meters_expected, newest_interval
+from readings.fleet_setting import deployment_fleet
+from readings.models import IntervalTotals
+from readings.repositories import repository
+from readings.window import Window
+
+WEEKS_SHOWN = 27
+BY_THE_HOUR_FROM = timedelta(days=14)
+"""A longer window's curve is made of hourly means, which the database takes."""
+MOST_FOUND = 20
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of the calendar; ``percent`` is of what a whole fleet sends in a day."""
+
+    date: date
+    readings: int
+    intervals: int
+    late: int
+    percent: float
+
+    @property
+    def kind(self) -> str:
+        """How whole it is: ``full``, ``most``, ``part`` or ``none``."""
+        if not self.readings:
+            return "none"
+        if self.percent >= 100:
+            return "full"
+        return "most" if self.percent >= 90 else "part"
+
+
+class WindowForm(forms.Form):
+    """A window of the curve."""
+
+    start = InstantField(label="From (UTC)")
+    end = InstantField(label="To (UTC)")
+
+    def clean(self) -> dict[str, Any]:
+        """The end follows the start."""
+        given = super().clean() or {}
+        start, end = given.get("start"), given.get("end")
+        if start and end and end <= start:
+            self.add_error("end", "To is not after From.")
+        return given
+
+
+@never_cache
+@require_safe
+@staff_member_required
+def fleet_page(request: HttpRequest) -> HttpResponse:
+    """The calendar, and the curve of the window that the address names (default: the last day)."""
+    newest = newest_interval() or timezone.now()
+    shown = (newest - DAY, newest)
+    form = WindowForm(request.GET if "start" in request.GET else None)
+    if form.is_bound and form.is_valid():
+        shown = (form.cleaned_data["start"], form.cleaned_data["end"])
+    elif not form.is_bound:
+        form = WindowForm(initial={"start": shown[0], "end": shown[1]})
+    totals = _between(*shown).aggregate(
+        most=Max("readings"), readings=Sum("readings"), late=Sum("late"), intervals=Count("pk")
+    )
+    context = {
+        "form": form,
+        "start": shown[0],
+        "end": shown[1],
+        "totals": totals,
+        "line": charts.line("Fleet load", "kW", load(*shown), *shown),
+        "box": charts,
+        "weeks": list(weeks(timezone.now().date())),
+        "kept": IntervalTotals.objects.exists(),
+    }
+    return render(request, "portal/fleet.html", context)
+
+
+@never_cache
+@require_safe
+@staff_member_required
+def find_meter(request: HttpRequest) -> HttpResponse:
+    """The meters whose id begins as asked; straight to the one if there is one."""
+    beginning = request.GET.get("q", "").strip().lower()
+    found = meters_like(beginning) if beginning else []
+    if len(found) == 1:
+        return redirect("meter", found[0])
+    context = {"q": beginning, "found": found[:MOST_FOUND], "more": len(found) > MOST_FOUND}
+    return render(request, "portal/find_meter.html", context)
+
+
+def load(start: datetime, end: datetime) -> list[charts.Point]:
+    """The fleet's load in a window, kW: by interval, or by the hour where the window is long."""
+    rows = _between(start, end)
+    if end - start < BY_THE_HOUR_FROM:
+        return list(rows.values_list("time", "kw"))
+    hours = rows.annotate(hour=TruncHour("time")).values("hour").annotate(mean=Avg("kw"))
+    return list(hours.order_by("hour").values_list("hour", "mean"))
+
+
+def weeks(today: date) -> Iterator[list[Day | None]]:
+    """The calendar, newest week first: seven days from Monday on, None for those still to come."""
+    monday = today - timedelta(days=today.weekday()) - timedelta(weeks=WEEKS_SHOWN - 1)
+    days = _days(monday)
+    for week in reversed(range(WEEKS_SHOWN)):
+        dates = [monday + timedelta(weeks=week, days=day) for day in range(7)]
+        yield [days.get(each, Day(each, 0, 0, 0, 0.0)) if each <= today else None for each in dates]
+
+
+def meters_like(beginning: str) -> list[str]:
+    """Device ids that begin so, among the meters that sent the newest interval; ``MOST_FOUND`` + 1 at most."""
+    newest = newest_interval()
+    if newest is None:
+        return []
+    last_minute = Window(newest, newest + timedelta(minutes=1) - timedelta(microseconds=1))
+    found: list[str] = []
+    for readings in repository().snapshot().frames(last_minute):
+        like = readings["device_id"].filter(readings["device_id"].str.starts_with(beginning))
+        found += like.unique().sort().head(MOST_FOUND + 1).to_list()
+    return found[: MOST_FOUND + 1]
+
+
+def _days(since: date) -> dict[date, Day]:
+    fleet = deployment_fleet()
+    whole = meters_expected() * (DAY // fleet.interval)
+    began = datetime.combine(since, datetime.min.time(), tzinfo=UTC)
+    rows = (
+        IntervalTotals.objects.filter(time__gte=began)
+        .annotate(date=TruncDate("time"))
+        .values("date")
+        .annotate(readings=Sum("readings"), late=Sum("late"), intervals=Count("pk"))
+        .order_by("date")
+    )
+    return {
+        row["date"]: Day(
+            row["date"],
+            row["readings"],
+            row["intervals"],
+            row["late"],
+            int(1000 * row["readings"] / whole) / 10 if whole else 0.0,
+        )
+        for row in rows
+    }
+
+
+def _between(start: datetime, end: datetime) -> QuerySet[IntervalTotals]:
+    return IntervalTotals.objects.filter(time__gte=start, time__lte=end)
