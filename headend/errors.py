@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -139,6 +141,16 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page_or_json(
         request, 403, "The form is too old; go back, reload the page and try again."
     )
+
+
+def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
+    """For who has guessed too often."""
+    minutes = settings.AXES_COOLOFF_TIME // timedelta(minutes=1)
+    answer = _page_or_json(
+        request, 429, f"Too many attempts to log in; try again in {minutes} minutes."
+    )
+    answer["Retry-After"] = str(60 * minutes)
+    return answer
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
