@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -22,6 +23,12 @@ class Processes(Manager):  # type: ignore[misc] # honcho ships no types
         super().__init__()
         signal.signal(signal.SIGALRM, _end)
         os.register_at_fork(after_in_child=_leave_signals_to_the_first)
+
+    def _system_print(self, data: str) -> None:
+        # honcho prints in its signal handlers. One that came in the middle of a line may not: the
+        # error would end the manager, and leave its processes behind.
+        with suppress(RuntimeError):
+            super()._system_print(data)
 
     def terminate(self) -> None:
         """End all processes; those that are still starting, as soon as they have started."""

@@ -72,6 +72,16 @@ def test_a_signal_ends_them_all_and_is_no_failure(tmp_path: Path, number: signal
         assert left_of(tmp_path) == []
 
 
+@pytest.mark.parametrize("attempt", range(8))
+def test_a_signal_in_the_middle_of_a_line_ends_them_too(tmp_path: Path, attempt: int) -> None:
+    with running(tmp_path, LASTING) as process:
+        # The manager may still be flushing this very line.
+        read_until(process, "other started")
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 0
+        assert left_of(tmp_path) == []
+
+
 @pytest.mark.parametrize("milliseconds", range(0, 100, 10))
 def test_an_end_that_is_asked_for_while_they_start_is_an_end(
     tmp_path: Path, milliseconds: int
