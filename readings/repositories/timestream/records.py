@@ -88,7 +88,8 @@ class RecordWriter:
                         times[rejected["RecordIndex"]],
                     )
                     for rejected in error.response["RejectedRecords"]
-                    if "ExistingVersion" not in rejected
+                    # With a version of its own it is there already, by a later writer.
+                    if not rejected.get("ExistingVersion")
                 ]
         return []
 

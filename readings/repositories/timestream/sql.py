@@ -1,6 +1,7 @@
 """Timestream's SQL for what is asked of a table. Whatever comes from a caller stands in it as a quoted literal.
 
-The service has no parameters to bind; ``PrepareQuery`` only checks a text.
+The service has no parameters to bind; ``PrepareQuery`` only checks a text. Answers are read by the order of their
+columns, whose names keep clear of words that SQL has a use for.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Statements:
     def totals(self, start: datetime, end: datetime) -> str:
         """Columns of ``TOTALS_SCHEMA`` for ``start <= time < end``."""
         return (
-            "SELECT bin(time, 1m) AS minute, count(*) AS readings, min(time) AS first, max(time) AS last,"
+            "SELECT bin(time, 1m) AS whole_minute, count(*) AS readings, min(time) AS first_time, max(time) AS last_time,"
             " min(arrival_time) AS first_arrival, max(arrival_time) AS last_arrival"
             f" FROM {self._table} WHERE {_OF_READINGS} AND time >= {instant(start)}"
             f" AND time < {instant(end)} GROUP BY bin(time, 1m) ORDER BY 1"
@@ -57,14 +58,14 @@ class Statements:
     def counts(self, window: Window) -> str:
         """Columns of ``COUNTS_SCHEMA``."""
         return (
-            f"SELECT bin(time, 1m) AS minute, count(*) AS readings FROM {self._table}"
+            f"SELECT bin(time, 1m) AS whole_minute, count(*) AS readings FROM {self._table}"
             f" WHERE {conditions(window)} GROUP BY bin(time, 1m) ORDER BY 1"
         )
 
     def loads(self, window: Window) -> str:
         """Columns of ``LOADS_SCHEMA``."""
         return (
-            "SELECT bin(time, 1m) AS minute, count(*) AS readings,"
+            "SELECT bin(time, 1m) AS whole_minute, count(*) AS readings,"
             " sum(CASE WHEN arrival_time > time THEN 1 ELSE 0 END) AS late, sum(kw) AS kw"
             f" FROM {self._table} WHERE {conditions(window)} GROUP BY bin(time, 1m) ORDER BY 1"
         )
@@ -97,7 +98,7 @@ class Statements:
     def days(self) -> str:
         """The columns of ``Snapshot.days``."""
         return (
-            "SELECT date_trunc('day', time) AS day, min(time) AS earliest, max(time) AS latest,"
+            "SELECT date_trunc('day', time) AS whole_day, min(time) AS earliest, max(time) AS latest,"
             " count(*) AS readings, count(DISTINCT time) AS intervals,"
             f" count(DISTINCT device_id) AS meters FROM {self._table} WHERE {_OF_READINGS}"
             " GROUP BY date_trunc('day', time) ORDER BY 1"
