@@ -173,6 +173,7 @@ READINGS_URL = env.url(
     "READINGS_URL", f"delta://{HEADEND_HOME / 'readings'}", ["delta", "timestream"]
 )
 connections.check_readings(READINGS_URL)
+IN_TIMESTREAM = READINGS_URL.startswith("timestream://")
 READINGS_RETENTION_DAYS = env.whole("READINGS_RETENTION_DAYS", 0, least=0, most=36_500)
 
 SIMULATION = env.switch("SIMULATION", default=True)
@@ -257,7 +258,12 @@ CELERY_BEAT_SCHEDULE = {
     "remove leftovers": {"task": "exports.tasks.tidy", "schedule": 30.0},
     "expire old files": {"task": "exports.tasks.expire", "schedule": crontab(minute="7")},
     "look after the store": {"task": "readings.tasks.upkeep", "schedule": crontab(minute="23")},
-    "sum up what is new": {"task": "readings.tasks.sum_up", "schedule": 30.0, "args": [2]},
+    "sum up what is new": {
+        "task": "readings.tasks.sum_up",
+        # Timestream bills for what is counted.
+        "schedule": 60.0 if IN_TIMESTREAM else 30.0,
+        "args": [2],
+    },
     "sum up what came late": {
         "task": "readings.tasks.sum_up",
         "schedule": crontab(minute="17"),
@@ -265,10 +271,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "sum up everything": {
         "task": "readings.tasks.sum_up",
-        # Timestream bills for what is counted.
-        "schedule": crontab(hour="3", minute="43")
-        if READINGS_URL.startswith("timestream://")
-        else crontab(minute="*/10"),
+        "schedule": crontab(hour="3", minute="43") if IN_TIMESTREAM else crontab(minute="*/10"),
     },
 }
 if SIMULATION:

@@ -69,7 +69,7 @@ class Command(BaseCommand):
 
 
 def _room_they_take() -> str:
-    if settings.READINGS_URL.startswith("timestream://"):
+    if settings.IN_TIMESTREAM:
         return "in Timestream; `manage.py timestream status` shows how long they are kept"
     days = settings.READINGS_RETENTION_DAYS
     kept = f"kept for {days} days" if days else "kept for good; READINGS_RETENTION_DAYS bounds it"
