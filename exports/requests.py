@@ -1,4 +1,4 @@
-"""What can be done with a file request from outside: accept it, run it again, tell how far it is."""
+"""What can be done with a file request from outside: accept it, end it, run or bring it again, tell how far it is."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from exports import transitions
-from exports.models import ExportPart, FileRequest, Status, Supplier
-from exports.tasks import announce, announce_tidying
+from exports.delivery import transitions as delivery_transitions
+from exports.models import Delivery, ExportPart, FileRequest, Status, Supplier
+from exports.tasks import announce, announce_deliveries, announce_tidying
 from readings.frame import format_instant
 
 
@@ -85,6 +86,14 @@ def cancel(request: FileRequest) -> bool:
 def run_again(request: FileRequest) -> FileRequest:
     """Queue a new request for the same window, whatever became of the old one; its readings are those of now."""
     return accept(request.supplier, Order(request.start, request.end, request.format))
+
+
+def deliver_again(delivery: Delivery) -> bool:
+    """Have a delivery that was given up tried once more; whether it had been given up."""
+    with transaction.atomic():
+        again = delivery_transitions.try_again(delivery.pk)
+        announce_deliveries()
+    return again
 
 
 def with_progress(requests: QuerySet[FileRequest]) -> QuerySet[FileRequest]:

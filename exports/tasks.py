@@ -10,6 +10,7 @@ from django.db import transaction
 from exports import steps
 from exports.delivery.courier import deliver_one
 from exports.delivery.transitions import due
+from exports.hand_over import forget_what_nobody_took
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,9 @@ def deliver() -> None:
 
 @shared_task
 def tidy() -> None:
-    """Remove what attempts at final requests left."""
+    """Remove what attempts at final requests left, and private keys that nobody came for."""
     steps.remove_leftovers()
+    forget_what_nobody_took()
 
 
 @shared_task

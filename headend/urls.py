@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
@@ -10,6 +11,7 @@ from exports.api import FileRequestViewSet
 from headend import health
 from headend.metrics import metrics
 from headend.portal.fleet import find_meter, fleet_page
+from headend.portal.login import admin_login, change_password
 from headend.portal.meter import meter_page
 from headend.portal.overview import overview
 from readings.api import ReadingsViewSet
@@ -31,6 +33,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", metrics, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("password/", change_password, name="password"),
+    path("admin/login/", admin_login),
+    path("admin/logout/", LogoutView.as_view()),
     path("admin/", admin.site.urls),
     path("", overview, name="overview"),
     path("fleet/", fleet_page, name="fleet"),

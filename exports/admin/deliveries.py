@@ -10,9 +10,9 @@ from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from exports.admin.read_only import ReadOnly
 from exports.delivery import push, webhook
 from exports.models import Delivery, DeliveryAttempt, FileRequest, PushTarget, Supplier, Webhook
+from headend.read_only_admin import ReadOnly
 
 HTTPS_UNLESS_SAID: Mapping[type[models.Field[Any, Any]], Mapping[str, Any]] = {
     models.URLField: {"assume_scheme": "https"}
@@ -105,6 +105,19 @@ class DeliveryInline(ReadOnly, admin.TabularInline[Delivery, FileRequest]):
     extra = 0
     fields = ["kind", "state", "tries", "created_at", "finished_at"]
     show_change_link = True
+
+
+@admin.register(DeliveryAttempt)
+class DeliveryAttemptAdmin(ReadOnly, admin.ModelAdmin[DeliveryAttempt]):
+    """Every try of every delivery."""
+
+    list_display = ["started_at", "delivery", "number", "target", "succeeded", "outcome"]
+    list_filter = ["succeeded", "delivery__kind", "started_at"]
+    search_fields = ["target", "outcome", "delivery__request__id"]
+    date_hierarchy = "started_at"
+    list_per_page = 50
+    list_select_related = ["delivery"]
+    fields = ["delivery", "number", "target", "started_at", "ended_at", "succeeded", "outcome"]
 
 
 @admin.register(Delivery)

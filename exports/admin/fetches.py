@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from exports.admin.read_only import ReadOnly
 from exports.models import FileFetch, FileRequest
+from headend.read_only_admin import ReadOnly
 
 
 class FileFetchInline(ReadOnly, admin.TabularInline[FileFetch, FileRequest]):

@@ -7,6 +7,7 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -14,9 +15,9 @@ from exports import requests
 from exports.admin.confirmation import confirmed
 from exports.admin.deliveries import DeliveryInline
 from exports.admin.fetches import FileFetchInline
-from exports.admin.read_only import ReadOnly
 from exports.delivery.links import download_path
 from exports.models import ExportPart, FileRequest
+from headend.read_only_admin import ReadOnly
 from readings.frame import format_instant
 
 
@@ -65,6 +66,10 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
             },
         ),
     ]  # fmt: skip
+
+    def view_on_site(self, obj: FileRequest) -> str:
+        """Its page in the portal."""
+        return reverse("request", args=[obj.pk])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FileRequest]:
         """With the progress of all rows in the same query."""

@@ -12,9 +12,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from exports.admin.confirmation import confirmed
-from exports.admin.read_only import ReadOnly
 from exports.credentials import PREFIX_LENGTH, digest, new_api_key
 from exports.models import ApiKey, SshKey, Supplier
+from headend.read_only_admin import ReadOnly
 
 ASKED = ("supplier", "label")
 TOLD = ("prefix", "created_at", "last_used_at", "revoked_at")

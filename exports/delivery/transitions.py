@@ -64,6 +64,12 @@ def claim(pk: uuid.UUID) -> DeliveryAttempt | None:
         return DeliveryAttempt.objects.create(delivery=delivery, number=delivery.tries)
 
 
+def try_again(pk: uuid.UUID) -> bool:
+    """Have a delivery that was given up tried once more; failed → pending, False when it had not failed."""
+    failed = Delivery.objects.filter(pk=pk, state=DeliveryState.FAILED)
+    return bool(failed.update(state=DeliveryState.PENDING, finished_at=None))
+
+
 def renew(delivery: Delivery) -> bool:
     """Keep a delivery that is being tried; False when it was given away."""
     return bool(_held(delivery).update(leased_until=_lease_end()))

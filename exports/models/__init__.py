@@ -18,6 +18,9 @@ from exports.models.file_requests import (
     PartState,
     Status,
 )
+from exports.models.hand_overs import KeyHandOver
+from exports.models.people import SupplierPerson
+from exports.models.sessions import SftpSession
 from exports.models.suppliers import ApiKey, PushTarget, SshKey, Supplier, Webhook
 
 __all__ = [
@@ -32,10 +35,13 @@ __all__ = [
     "FetchWay",
     "FileFetch",
     "FileRequest",
+    "KeyHandOver",
     "PartState",
     "PushTarget",
+    "SftpSession",
     "SshKey",
     "Status",
     "Supplier",
+    "SupplierPerson",
     "Webhook",
 ]

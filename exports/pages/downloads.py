@@ -1,4 +1,4 @@
-"""A completed request's file, for whoever holds a signed link and for staff."""
+"""A completed request's file, for whoever holds a signed link and for whoever may see the request."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from exports.delivery.downloads import Visitor, answer
 from exports.delivery.links import is_signed
 from exports.models import FetchWay, FileRequest
+from exports.pages.access import visible_requests
 from exports.stores import FileMissingError
 
 SAFE_METHODS = ("GET", "HEAD")
@@ -18,12 +19,12 @@ SAFE_METHODS = ("GET", "HEAD")
 
 @csrf_exempt  # Nothing is changed here; what is no GET gets the answer below instead of a page.
 def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResponseBase:
-    """A completed request's file, for whoever holds a signed link, and for staff."""
+    """The file, whole or a range of it."""
     if request.method not in SAFE_METHODS:
         sentence = f"{request.method} is not allowed here; GET fetches the file."
         return JsonResponse({"error": sentence}, status=405, headers={"Allow": "GET, HEAD"})
     location = f"{request_id}/{name}"
-    visitor = _visitor(request, location)
+    visitor = _visitor(request, request_id, location)
     if visitor is None:
         return JsonResponse({"error": "signature is missing, wrong or too old."}, status=403)
     file_request = FileRequest.objects.filter(pk=request_id).first()
@@ -36,8 +37,8 @@ def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResp
         return JsonResponse({"error": "There is no such file, or no longer."}, status=404)
 
 
-def _visitor(request: HttpRequest, location: str) -> Visitor | None:
-    if request.user.is_authenticated and request.user.is_staff:
+def _visitor(request: HttpRequest, request_id: uuid.UUID, location: str) -> Visitor | None:
+    if request.user.is_staff or visible_requests(request.user).filter(pk=request_id).exists():
         return Visitor(FetchWay.PORTAL, request.user.get_username())
     if is_signed(location, request.GET.get("signature", "")):
         return Visitor(FetchWay.LINK, "link")

@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.db.models import Sum
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from exports.formats import FORMATS
 from exports.models import FileRequest, Status, Supplier
+from exports.pages.access import staff_only
 from exports.pages.fields import InstantField
 from exports.requests import Order, QueueFullError, accept
 from readings.models import IntervalTotals
@@ -57,7 +57,7 @@ class OrderForm(forms.Form):
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_member_required
+@staff_only
 @permission_required("exports.add_filerequest", raise_exception=True)
 def new_request(request: HttpRequest) -> HttpResponse:
     """The form; what it asks for, when it is sent; a window may come with the address."""
@@ -77,7 +77,7 @@ def new_request(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-@staff_member_required
+@staff_only
 def estimate(request: HttpRequest) -> HttpResponse:
     """The estimate of what the form holds just now."""
     return render(request, "exports/_estimate.html", {"estimate": _of_form(OrderForm(request.GET))})

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,6 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from exports import requests
 from exports.models import FileRequest, Status
+from exports.pages.access import logged_in, staff_only, visible_requests
 from exports.pages.requests import row_of
 from exports.requests import QueueFullError
 
@@ -36,12 +36,10 @@ class Step:
 
 @never_cache
 @require_safe
-@staff_member_required
+@logged_in
 def request_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """All there is to say of one request; htmx asks for what moves alone."""
-    chosen = get_object_or_404(
-        requests.with_progress(FileRequest.objects.select_related("supplier")), pk=pk
-    )
+    chosen = get_object_or_404(requests.with_progress(visible_requests(request.user)), pk=pk)
     template = (
         "exports/_request.html" if request.headers.get("HX-Request") else "exports/request.html"
     )
@@ -49,7 +47,7 @@ def request_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_member_required
+@staff_only
 @permission_required(_MAY_ACT, raise_exception=True)
 def cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """End a request that is not final."""
@@ -61,7 +59,7 @@ def cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_member_required
+@staff_only
 @permission_required(_MAY_ACT, raise_exception=True)
 def run_again(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Ask for the same window once more."""

@@ -6,29 +6,21 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from django_htmx.http import HttpResponseClientRefresh
-from django_htmx.middleware import HtmxDetails
 
 from exports.delivery.links import download_path
 from exports.formats import FORMATS
-from exports.models import FileRequest, Status, Supplier
+from exports.models import FileRequest, Status, Supplier, SupplierPerson
+from exports.pages.access import logged_in, visible_requests
 from exports.pages.fields import InstantField
 from exports.requests import progress, with_progress
 
 PAGE = 50
-
-
-class HtmxRequest(HttpRequest):
-    """A request that went through django-htmx's middleware."""
-
-    htmx: HtmxDetails
 
 
 class Filters(forms.Form):
@@ -60,24 +52,26 @@ class Filters(forms.Form):
 # The page and its table share one address: a kept table must never be shown for the page.
 @never_cache
 @require_safe
-def requests_page(request: HtmxRequest) -> HttpResponse:
+@logged_in
+def requests_page(request: HttpRequest) -> HttpResponse:
     """File requests, newest first; htmx asks for the table alone."""
-    if not (request.user.is_authenticated and request.user.is_staff):
-        # htmx would follow a redirect and put the login form where the table was.
-        if request.htmx:
-            return HttpResponseClientRefresh()
-        return redirect_to_login(request.get_full_path())
     filters = Filters(request.GET or None)
-    requests = filters.narrowed(with_progress(FileRequest.objects.select_related("supplier")))
+    if not request.user.is_staff:
+        # Whoever sees one supplier's requests has none to choose, and is not told of others.
+        del filters.fields["supplier"]
+    requests = filters.narrowed(with_progress(visible_requests(request.user)))
     page = Paginator(requests, PAGE).get_page(request.GET.get("page"))
     context = {
         "filters": filters,
         "page": page,
         "rows": [row_of(each) for each in page.object_list],
         "public_url": settings.HEADEND_PUBLIC_URL,
+        "nobodys": not request.user.is_staff
+        and not SupplierPerson.objects.filter(user=request.user.pk).exists(),
         "narrowed": any(request.GET.get(name) for name in filters.fields),
     }
-    template = "exports/_requests_table.html" if request.htmx else "exports/requests.html"
+    alone = bool(request.headers.get("HX-Request"))
+    template = "exports/_requests_table.html" if alone else "exports/requests.html"
     return render(request, template, context)
 
 

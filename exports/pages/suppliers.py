@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.admin.views.decorators import staff_member_required
 from django.db.models import Count, Max, Q, Sum
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest, HttpResponse
@@ -15,14 +14,23 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from exports.models import ACTIVE, FileRequest, PushTarget, Status, Supplier, Webhook
+from exports.models import (
+    ACTIVE,
+    FileRequest,
+    PushTarget,
+    Status,
+    Supplier,
+    SupplierPerson,
+    Webhook,
+)
+from exports.pages.access import staff_only
 
 DAYS_OF_USE = 14
 
 
 @never_cache
 @require_safe
-@staff_member_required
+@staff_only
 def suppliers_page(request: HttpRequest) -> HttpResponse:
     """All suppliers, with their requests in numbers."""
     requests = "file_requests"
@@ -37,7 +45,7 @@ def suppliers_page(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-@staff_member_required
+@staff_only
 def supplier_page(request: HttpRequest, name: str) -> HttpResponse:
     """One supplier."""
     supplier = get_object_or_404(Supplier, name=name)
@@ -45,6 +53,7 @@ def supplier_page(request: HttpRequest, name: str) -> HttpResponse:
         "supplier": supplier,
         "api_keys": supplier.api_keys.all(),
         "ssh_keys": supplier.ssh_keys.all(),
+        "people": SupplierPerson.objects.filter(supplier=supplier).select_related("user"),
         "push": PushTarget.objects.filter(supplier=supplier).first(),
         "webhook": Webhook.objects.filter(supplier=supplier).first(),
         "most_running": supplier.most_running or settings.EXPORTS_RUNNING_PER_SUPPLIER,

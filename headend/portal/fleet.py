@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.contrib.admin.views.decorators import staff_member_required
 from django.db.models import Avg, Count, Max, QuerySet, Sum
 from django.db.models.functions import TruncDate, TruncHour
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +16,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from exports.pages.access import staff_only
 from exports.pages.fields import InstantField
 from headend.portal import charts
 from headend.portal.coverage import DAY, meters_expected, newest_interval
@@ -68,7 +68,7 @@ class WindowForm(forms.Form):
 
 @never_cache
 @require_safe
-@staff_member_required
+@staff_only
 def fleet_page(request: HttpRequest) -> HttpResponse:
     """The calendar, and the curve of the window that the address names (default: the last day)."""
     newest = newest_interval() or timezone.now()
@@ -96,7 +96,7 @@ def fleet_page(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-@staff_member_required
+@staff_only
 def find_meter(request: HttpRequest) -> HttpResponse:
     """The meters whose id begins as asked; straight to the one if there is one."""
     beginning = request.GET.get("q", "").strip().lower()

@@ -6,13 +6,13 @@ import uuid
 from datetime import datetime, timedelta
 
 import polars as pl
-from django.contrib.admin.views.decorators import staff_member_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from exports.pages.access import staff_only
 from headend.portal import charts
 from headend.portal.coverage import DAY, newest_interval
 from headend.portal.fleet import WindowForm
@@ -34,7 +34,7 @@ PLOTS = [
 
 @never_cache
 @require_safe
-@staff_member_required
+@staff_only
 def meter_page(request: HttpRequest, device_id: uuid.UUID) -> HttpResponse:
     """The meter in the window that the address names (default: the last day that is kept)."""
     end = newest_interval() or timezone.now()

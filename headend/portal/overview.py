@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.admin.views.decorators import staff_member_required
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.timesince import timesince
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from exports.models import Delivery, DeliveryState, FileFetch, FileRequest, Status
+from exports.models import Delivery, DeliveryState, FileRequest, Status
+from exports.pages.access import logged_in
+from exports.pages.deliveries import connected, today
 from headend.portal import charts
 from headend.portal.coverage import (
     DAY,
@@ -44,9 +45,11 @@ class Attention:
 
 @never_cache
 @require_safe
-@staff_member_required
+@logged_in
 def overview(request: HttpRequest) -> HttpResponse:
-    """The overview; htmx asks for what moves alone."""
+    """The overview; htmx asks for what moves alone. A supplier's people begin with their files instead."""
+    if not request.user.is_staff:
+        return redirect("requests")
     now = timezone.now()
     template = (
         "portal/_overview.html" if request.headers.get("HX-Request") else "portal/overview.html"
@@ -78,7 +81,8 @@ def figures(now: datetime) -> dict[str, Any]:
             charts.line("Fleet load, the last week", "kW", week, now - WEEK, now),
         ],
         "requests": _requests_by_state(),
-        "today": _deliveries_since(now.replace(hour=0, minute=0, second=0, microsecond=0)),
+        "today": today(now),
+        "connected": connected(now).count(),
         "box": charts,
         "room": charts.HEIGHT - charts.TOP - charts.BOTTOM,
     }
@@ -108,7 +112,8 @@ def attention(now: datetime, day: Coverage, newest: datetime | None) -> list[Att
     if count := failed.exclude(reason="cancelled").count():
         found.append(
             Attention(
-                _counted(count, "file request") + " failed in the last day.", reverse("requests")
+                _counted(count, "file request") + " failed in the last day.",
+                reverse("requests") + "?status=failed",
             )
         )
     waiting = FileRequest.objects.filter(status=Status.QUEUED, queued_at__lt=now - WAITING)
@@ -116,17 +121,16 @@ def attention(now: datetime, day: Coverage, newest: datetime | None) -> list[Att
         found.append(
             Attention(
                 _counted(count, "file request") + " waited for more than ten minutes.",
-                reverse("requests"),
+                reverse("requests") + "?status=queued",
             )
         )
     undelivered = Delivery.objects.filter(state=DeliveryState.FAILED, finished_at__gte=lately)
     if count := undelivered.count():
-        admin = reverse("admin:exports_delivery_changelist") + "?state__exact=failed"
         found.append(
             Attention(
                 _counted(count, "push or webhook", "pushes or webhooks")
                 + " failed in the last day.",
-                admin,
+                reverse("deliveries") + "?state=failed",
             )
         )
     return found
@@ -156,13 +160,3 @@ def _bars(day: Coverage) -> list[charts.Bar]:
 def _requests_by_state() -> list[tuple[str, int]]:
     counted = dict(FileRequest.objects.values_list("status").annotate(Count("pk")).order_by())
     return [(status.value, counted.get(status.value, 0)) for status in Status]
-
-
-def _deliveries_since(midnight: datetime) -> dict[str, int]:
-    deliveries = Delivery.objects.filter(finished_at__gte=midnight)
-    by_state = dict(deliveries.values_list("state").annotate(Count("pk")).order_by())
-    return {
-        "files fetched": FileFetch.objects.filter(started_at__gte=midnight).count(),
-        "pushes and webhooks delivered": by_state.get(DeliveryState.DELIVERED, 0),
-        "pushes and webhooks failed": by_state.get(DeliveryState.FAILED, 0),
-    }

@@ -92,7 +92,7 @@ def test_the_operator_logs_in_with_the_password_that_was_printed(
     deployment = deploy().start()
     [line] = [line for line in deployment.log.splitlines() if "operator / " in line]
     with requests.Session() as browser:
-        login = f"{deployment.outputs()['OperatorURL']}admin/login/"
+        login = f"{deployment.outputs()['OperatorURL']}login/"
         browser.get(login, timeout=30)
         form = {"username": "operator", "password": line.split()[-1], "next": "/"}
         form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]

@@ -9,6 +9,7 @@ import time
 
 import paramiko
 
+from exports.delivery.sftp.attendance import Attendance
 from exports.delivery.sftp.login import Doorkeeper
 from exports.delivery.sftp.session import BoundedSFTPServer, Session
 from headend import request_id
@@ -82,8 +83,10 @@ class Listener:
         transport.local_version = "SSH-2.0-headend"
         transport.set_subsystem_handler("sftp", BoundedSFTPServer, sftp_si=Session)
         transport.start_server(server=doorkeeper, event=threading.Event())
-        while transport.is_active() and not self._stopped.is_set():
-            transport.join(_LOOK_SECONDS)
-            patience = IDLE_SECONDS if transport.is_authenticated() else LOGIN_SECONDS
-            if time.monotonic() - doorkeeper.last_active > patience:
-                return
+        with Attendance(doorkeeper) as attendance:
+            while transport.is_active() and not self._stopped.is_set():
+                transport.join(_LOOK_SECONDS)
+                attendance.look()
+                patience = IDLE_SECONDS if transport.is_authenticated() else LOGIN_SECONDS
+                if time.monotonic() - doorkeeper.last_active > patience:
+                    return

@@ -73,6 +73,8 @@ class Doorkeeper(paramiko.ServerInterface):
         self.request_id = request_id
         self.visitor: Visitor | None = None
         self.open_sessions = 0
+        self.sessions_begun = 0
+        self.bytes_sent = 0
         self.last_active = time.monotonic()
         self._peer = peer
         self._change = threading.Condition()
@@ -81,6 +83,7 @@ class Doorkeeper(paramiko.ServerInterface):
         """One more is open."""
         with self._change:
             self.open_sessions += 1
+            self.sessions_begun += 1
 
     def session_ended(self) -> None:
         """One has let go of all that it held."""

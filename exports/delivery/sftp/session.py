@@ -133,7 +133,7 @@ class Session(paramiko.SFTPServerInterface):
             return SFTP_NO_SUCH_FILE
         except NotAFileError:
             return SFTP_FAILURE
-        return OpenFile(self._visitor, request, entry, file)
+        return OpenFile(self._doorkeeper, self._visitor, request, entry, file)
 
     def remove(self, path: str) -> int:
         """Refused."""
@@ -172,9 +172,15 @@ class OpenFile(paramiko.SFTPHandle):
     """A file that a supplier reads; how much of it is noted when it is closed."""
 
     def __init__(
-        self, visitor: Visitor, request: FileRequest, entry: Entry, file: IO[bytes]
+        self,
+        doorkeeper: Doorkeeper,
+        visitor: Visitor,
+        request: FileRequest,
+        entry: Entry,
+        file: IO[bytes],
     ) -> None:
         super().__init__()
+        self._doorkeeper = doorkeeper
         self._visitor = visitor
         self._request = request
         self._entry = entry
@@ -194,6 +200,7 @@ class OpenFile(paramiko.SFTPHandle):
             return SFTP_FAILURE
         self._position = offset + len(data)
         self._bytes_sent += len(data)
+        self._doorkeeper.bytes_sent += len(data)
         SENT_BYTES.inc(len(data))
         return data
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from exports import transitions
@@ -171,3 +172,20 @@ def test_the_connection_can_be_tried_out(target: PushTarget, receiver: Receiver)
 def test_a_supplier_without_a_target_is_brought_nothing(completed: FileRequest) -> None:
     assert not completed.deliveries.exists()
     assert not deliver_one()
+
+
+def test_the_suppliers_page_tests_the_connection(
+    target: PushTarget, operator: Client, receiver: Receiver
+) -> None:
+    test = "/suppliers/alice/push/test/"
+    assert f'action="{test}"' in operator.get("/suppliers/alice/").content.decode()
+    assert "logged in" in operator.post(test, follow=True).content.decode()
+    receiver.lets_in = public_key_of(new_private_key())
+    page = operator.post(test, follow=True).content.decode()
+    assert 'class="message error" role="alert"' in page
+    assert "Authentication failed" in page
+
+
+def test_a_supplier_without_a_target_has_nothing_to_test(operator: Client, alice: Supplier) -> None:
+    assert operator.post("/suppliers/alice/push/test/").status_code == 404
+    assert operator.get("/suppliers/alice/push/test/").status_code == 405

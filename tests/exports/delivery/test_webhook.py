@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.test import Client
 from pytest_django.fixtures import Settings
 
 from exports import requests
@@ -185,3 +186,17 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with pytest.raises(AddressRefusedError, match=r"10\.0\.0\.1"):
         callable_address("both.example", 80, private=False)
+
+
+def test_the_suppliers_page_sends_a_test(listener: Listener, operator: Client) -> None:
+    test = "/suppliers/alice/webhook/test/"
+    assert f'action="{test}"' in operator.get("/suppliers/alice/").content.decode()
+    listener.answers = [204, 500]
+    assert "It answered 204." in operator.post(test, follow=True).content.decode()
+    [(_, body)] = listener.heard
+    assert json.loads(body) == {"test": True}
+    page = operator.post(test, follow=True).content.decode()
+    assert 'class="message error" role="alert"' in page
+    assert "It answered 500." in page
+    Webhook.objects.all().delete()
+    assert operator.post(test).status_code == 404

@@ -127,7 +127,7 @@ def test_a_request_there_is_not_is_not_found(operator: Client) -> None:
 
 def test_strangers_are_asked_who_they_are(client: Client, queued: FileRequest) -> None:
     for path in (f"/requests/{queued.pk}/", "/requests/new/", "/requests/estimate/"):
-        assert client.get(path)["Location"].startswith("/admin/login/")
+        assert client.get(path)["Location"].startswith("/login/")
 
 
 def test_the_page_takes_few_queries(operator: Client, completed: FileRequest) -> None:

@@ -62,7 +62,7 @@ def test_a_poll_after_the_session_ended_leads_to_the_login_page(client: Client, 
     response = client.get("/requests/", headers={"HX-Request": "true"})
     assert response["HX-Refresh"] == "true"
     assert response.content == b""
-    assert client.get("/requests/?page=2")["Location"] == "/admin/login/?next=/requests/%3Fpage%3D2"
+    assert client.get("/requests/?page=2")["Location"] == "/login/?next=/requests/%3Fpage%3D2"
 
 
 def test_an_empty_page_says_what_to_do_next(operator: Client) -> None:

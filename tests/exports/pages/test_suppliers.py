@@ -75,16 +75,19 @@ def test_the_pages_take_few_queries_however_many_there_are(
         Supplier.objects.create(name=f"supplier-{number}")
     with assertNumQueries(3):
         operator.get("/suppliers/")
-    with assertNumQueries(8):
+    with assertNumQueries(9):
         operator.get("/suppliers/alice/")
 
 
 def test_strangers_are_asked_who_they_are(
     client: Client, alice: Supplier, django_user_model: type[User]
 ) -> None:
+    paths = ("/suppliers/", "/suppliers/alice/", "/new-supplier/", "/deliveries/")
+    for path in paths:
+        assert client.get(path)["Location"].startswith("/login/")
     client.force_login(django_user_model.objects.create_user("stranger"))
-    for path in ("/suppliers/", "/suppliers/alice/"):
-        assert client.get(path)["Location"].startswith("/admin/login/")
+    for path in paths:
+        assert client.get(path).status_code == 403
 
 
 @pytest.mark.parametrize("name", ["nobody", "Alice"])

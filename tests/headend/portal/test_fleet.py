@@ -173,9 +173,12 @@ def test_a_meter_there_is_not_is_not_found(operator: Client) -> None:
 
 
 def test_strangers_are_asked_who_they_are(client: Client, django_user_model: type[User]) -> None:
+    paths = ("/fleet/", "/fleet/meters/", f"/fleet/meters/{FIRST}/")
+    for path in paths:
+        assert client.get(path)["Location"].startswith("/login/")
     client.force_login(django_user_model.objects.create_user("stranger"))
-    for path in ("/fleet/", "/fleet/meters/", f"/fleet/meters/{FIRST}/"):
-        assert client.get(path)["Location"].startswith("/admin/login/")
+    for path in paths:
+        assert client.get(path).status_code == 403
 
 
 def test_intervals_to_come_are_no_gaps() -> None:

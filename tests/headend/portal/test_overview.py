@@ -105,7 +105,7 @@ def test_failed_and_waiting_requests_are_told() -> None:
 
 @pytest.mark.usefixtures("two_days")
 def test_the_figures_take_few_queries() -> None:
-    with assertNumQueries(10):
+    with assertNumQueries(11):
         figures(NOW)
 
 
@@ -131,7 +131,7 @@ def test_htmx_is_given_what_moves_alone(operator: Client) -> None:
 
 
 def test_strangers_are_asked_who_they_are(client: Client, django_user_model: type[User]) -> None:
-    assert client.get("/")["Location"] == "/admin/login/?next=/"
+    assert client.get("/")["Location"] == "/login/?next=/"
     client.force_login(django_user_model.objects.create_user("stranger"))
     assert client.get("/").status_code == 302
 

@@ -1,0 +1,36 @@
+"""The parts of file requests, all of them: what is slow, what was tried again."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from exports.models import ExportPart
+from headend.read_only_admin import ReadOnly
+
+
+@admin.register(ExportPart)
+class ExportPartAdmin(ReadOnly, admin.ModelAdmin[ExportPart]):
+    """Parts, as history."""
+
+    list_display = [
+        "__str__", "state", "record_count", "records_done", "attempts", "error",
+        "started_at", "written_at", "its_request",
+    ]  # fmt: skip
+    list_filter = ["state", "started_at"]
+    search_fields = ["request__id", "error"]
+    date_hierarchy = "started_at"
+    list_per_page = 50
+    show_full_result_count = False
+    fields = [
+        "its_request", "number", "start", "end", "record_count", "records_done", "state",
+        "attempts", "error", "size", "started_at", "written_at", "leased_until",
+    ]  # fmt: skip
+
+    @admin.display(description="request", ordering="request")
+    def its_request(self, obj: ExportPart) -> SafeString:
+        """The way to the request in the portal."""
+        link = reverse("request", args=[obj.request_id])
+        return format_html('<a href="{}">{}…</a>', link, str(obj.request_id)[:8])

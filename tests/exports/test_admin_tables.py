@@ -1,0 +1,156 @@
+"""Django admin: every table of ours has its list, history is only read, and people get no more than their role."""
+
+from __future__ import annotations
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group, User
+from django.db.models import Model
+from django.test import Client
+from django.utils import timezone
+
+from exports import credentials, hand_over
+from exports.delivery.transitions import claim
+from exports.models import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryKind,
+    ExportPart,
+    FileFetch,
+    FileRequest,
+    KeyHandOver,
+    PushTarget,
+    SftpSession,
+    Supplier,
+    SupplierPerson,
+    Webhook,
+)
+from readings.models import IntervalTotals, LiveArrival
+from tests.exports.conftest import START, key_of
+
+PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
+
+
+@pytest.fixture
+def a_row_of_each(completed: FileRequest, alice: Supplier, admin_user: User) -> None:
+    """At least one row in every table of ours."""
+    now = timezone.now()
+    key_of(alice)
+    hand_over.give_key_pair(alice)
+    delivery = Delivery.objects.create(request=completed, kind=DeliveryKind.PUSH)
+    claim(delivery.pk)
+    FileFetch.objects.create(
+        request=completed, way="sftp", who="SHA256:x", peer="::1", started_at=now, ended_at=now
+    )
+    SftpSession.objects.create(supplier=alice, who="SHA256:x", peer="::1", seen_at=now)
+    SupplierPerson.objects.create(supplier=alice, user=admin_user)
+    PushTarget.objects.create(supplier=alice, host="files.example", user="in", host_key=PUBLIC_KEY)
+    Webhook.objects.create(supplier=alice, url="https://example.com/")
+    IntervalTotals.objects.create(time=START, readings=1, late=0, kw=1.0)
+    LiveArrival.objects.create(at=START, readings=1)
+
+
+def ours() -> list[type[Model]]:
+    return [
+        model
+        for app in ("exports", "readings", "auth")
+        for model in apps.get_app_config(app).get_models()
+        if model._meta.label != "auth.Permission"
+    ]
+
+
+def test_every_table_has_its_list_and_its_rows(operator: Client, a_row_of_each: None) -> None:
+    for model in ours():
+        row = model._default_manager.first()
+        if row is None:
+            assert model._meta.label == "auth.Group"
+            continue
+        place = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        assert operator.get(place).status_code == 200, place
+        assert operator.get(f"{place}?q=x").status_code == 200, place
+        assert operator.get(f"{place}{row.pk}/change/").status_code == 200, place
+
+
+def test_history_is_read_and_never_written(operator: Client, a_row_of_each: None) -> None:
+    for model in (
+        FileRequest, ExportPart, Delivery, DeliveryAttempt, FileFetch, SftpSession, KeyHandOver,
+        IntervalTotals, LiveArrival,
+    ):  # fmt: skip
+        row = model._default_manager.first()
+        assert row is not None
+        place = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        assert operator.get(f"{place}add/").status_code == 403, place
+        assert operator.post(f"{place}{row.pk}/delete/", {"post": "yes"}).status_code == 403, place
+        assert operator.post(f"{place}{row.pk}/change/", {}).status_code == 403, place
+
+
+def test_a_sealed_key_is_shown_nowhere(operator: Client, a_row_of_each: None) -> None:
+    row = KeyHandOver.objects.get()
+    assert (
+        row.sealed
+        not in operator.get(f"/admin/exports/keyhandover/{row.pk}/change/").content.decode()
+    )
+
+
+def test_admin_and_portal_lead_to_each_other(operator: Client, a_row_of_each: None) -> None:
+    request = FileRequest.objects.get()
+    for place, link in (
+        (f"/admin/exports/filerequest/{request.pk}/change/", f'href="/requests/{request.pk}/"'),
+        (f"/admin/exports/supplier/{request.supplier_id}/change/", 'href="/suppliers/alice/"'),
+        ("/admin/exports/supplier/", 'href="/requests/?supplier=alice"'),
+        ("/admin/exports/exportpart/", f'href="/requests/{request.pk}/"'),
+        ("/admin/readings/intervaltotals/", 'href="/fleet/?start=2023-02-27&amp;end='),
+        ("/admin/", 'href="/deliveries/"'),
+        (f"/requests/{request.pk}/", f'href="/admin/exports/filerequest/{request.pk}/change/"'),
+        ("/suppliers/alice/", f'href="/admin/exports/supplier/{request.supplier_id}/change/"'),
+        ("/deliveries/", 'href="/admin/exports/sftpsession/"'),
+    ):
+        assert link in operator.get(place).content.decode(), (place, link)
+
+
+# --- people ------------------------------------------------------------------------------------
+@pytest.fixture
+def administrator(client: Client, django_user_model: type[User]) -> Client:
+    """Somebody with the role, and no superuser."""
+    person = django_user_model.objects.create_user("ada", is_staff=True)
+    person.groups.add(Group.objects.get(name="administrator"))
+    client.force_login(person)
+    return client
+
+
+def test_a_suppliers_person_is_made_on_one_page(administrator: Client, alice: Supplier) -> None:
+    place = f"/admin/auth/user/add/?supplier={alice.pk}"
+    assert (
+        f'<option value="{alice.pk}" selected>alice</option>'
+        in administrator.get(place).content.decode()
+    )
+    administrator.post(
+        place,
+        {
+            "username": "ann", "usable_password": "true",
+            "password1": "correct horse", "password2": "correct horse",
+            "supplier_person-TOTAL_FORMS": 1, "supplier_person-INITIAL_FORMS": 0,
+            "supplier_person-0-supplier": alice.pk,
+        },
+    )  # fmt: skip
+    person = SupplierPerson.objects.get()
+    assert (person.user.username, person.supplier, person.user.is_staff) == ("ann", alice, False)
+    listed = administrator.get("/admin/auth/user/").content.decode()
+    assert '<td class="field-supplier">alice</td>' in listed
+
+
+def test_an_administrator_makes_nobody_a_superuser(
+    administrator: Client, django_user_model: type[User]
+) -> None:
+    ada = django_user_model.objects.get(username="ada")
+    page = administrator.get(f"/admin/auth/user/{ada.pk}/change/").content.decode()
+    assert 'name="is_superuser"' not in page
+    assert 'name="user_permissions"' not in page
+    root = django_user_model.objects.create_superuser("root")
+    form = {"password1": "correct horse", "password2": "correct horse"}
+    assert administrator.post(f"/admin/auth/user/{root.pk}/password/", form).status_code == 403
+    assert (
+        administrator.post(f"/admin/auth/user/{root.pk}/delete/", {"post": "yes"}).status_code
+        == 403
+    )
+    assert administrator.post(f"/admin/auth/user/{root.pk}/change/", {}).status_code == 403
