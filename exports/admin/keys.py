@@ -119,7 +119,7 @@ class SshKeyFormSet(BaseInlineFormSet[SshKey, Supplier, ModelForm[SshKey]]):
             seen.add(fingerprint)
 
 
-class SshKeyInline(admin.TabularInline[SshKey, Supplier]):
+class SshKeyInline(admin.StackedInline[SshKey, Supplier]):
     """A supplier's SSH keys."""
 
     model = SshKey

@@ -25,7 +25,7 @@ class SupplierPersonForm(ModelForm[SupplierPerson]):
         return super().has_changed() or bool(self.instance._state.adding and given)
 
 
-class SupplierPersonInline(admin.TabularInline[SupplierPerson, User]):
+class SupplierPersonInline(admin.StackedInline[SupplierPerson, User]):
     """The supplier that a login belongs to."""
 
     model = SupplierPerson

@@ -1,0 +1,216 @@
+"""A utility in the morning: a month of readings with its gaps, suppliers, their files, and what went wrong.
+
+``python -m tests.e2e.scene`` makes it in the deployment of the environment, before that is started.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import django
+
+if TYPE_CHECKING:
+    from exports.models import Delivery, FileRequest
+
+METERS = 300
+PASSWORD = "correct horse battery"
+ENVIRONMENT = {
+    "SIMULATION_DEVICES": str(METERS),
+    "SIMULATION_LATE_ARRIVALS": "on",
+    "SIMULATION_LATE_PERCENT": "2",
+    "SIMULATION_LATE_MINUTES": "120",
+    "WEBHOOK_PRIVATE_ADDRESSES": "on",
+}
+"""The settings that the scene's deployment runs with."""
+VIEWER, ADMINISTRATOR, SUPPLIERS_PERSON = "vera", "ada", "ann"
+SUPPLIERS = ["acme-billing", "gridco", "northwind-mdm"]
+FAILED = "The exports store cannot be written to: No space left on device."
+_DAYS = 24
+
+
+def main() -> None:
+    """Make the scene, and print the ids that tests go by."""
+    django.setup()
+    from django.core.management import call_command
+    from django.utils import timezone
+
+    call_command("migrate", verbosity=0)
+    now = timezone.now()
+    _readings(now)
+    call_command("setup", verbosity=0)
+    _suppliers()
+    _people()
+    print(json.dumps(_files(now)))  # noqa: T201 (the answer to whoever runs this)
+
+
+def _readings(now: datetime) -> None:
+    from django.core.management import call_command
+
+    from readings.tasks import sum_up
+
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = today - timedelta(days=_DAYS)
+
+    def window(start: datetime, end: datetime, *more: str) -> None:
+        call_command(
+            "backfill", "--start", str(start)[:19], "--end", str(end)[:19], *more, verbosity=0
+        )
+
+    lost = today - timedelta(days=11) + timedelta(hours=6)
+    thin = today - timedelta(days=5) + timedelta(hours=14)
+    outage = now - timedelta(hours=7)
+    step = timedelta(minutes=5)
+    window(first, lost - step)
+    window(lost + timedelta(hours=9), thin - step)
+    window(thin, thin + timedelta(hours=2), "--devices", str(METERS * 2 // 3))
+    window(thin + timedelta(hours=2) + step, outage)
+    window(outage + timedelta(minutes=40), now)
+    sum_up()
+
+
+def _suppliers() -> None:
+    from exports import hand_over
+    from exports.credentials import new_private_key, public_key_of
+    from exports.models import PushTarget, Supplier, Webhook
+
+    for name in SUPPLIERS:
+        supplier = Supplier.objects.create(name=name)
+        hand_over.give_api_key(supplier, "production")
+        hand_over.let_in(supplier, public_key_of(new_private_key()), "batch host")
+    Supplier.objects.filter(name="gridco").update(most_running=2)
+    PushTarget.objects.create(
+        supplier=Supplier.objects.get(name="gridco"), host="127.0.0.1", port=9, user="headend",
+        host_key=public_key_of(new_private_key()), folder="/inbox", active=False,
+    )  # fmt: skip
+    Webhook.objects.create(
+        supplier=Supplier.objects.get(name="northwind-mdm"),
+        url="http://127.0.0.1:9/told", active=False,
+    )  # fmt: skip
+
+
+def _people() -> None:
+    from django.contrib.auth.models import Group, User
+
+    from exports.models import Supplier, SupplierPerson
+
+    for name, role in ((VIEWER, "viewer"), (ADMINISTRATOR, "administrator")):
+        person = User.objects.create_user(name, password=PASSWORD, is_staff=True)
+        person.groups.add(Group.objects.get(name=role))
+    ann = User.objects.create_user(SUPPLIERS_PERSON, password=PASSWORD)
+    SupplierPerson.objects.create(user=ann, supplier=Supplier.objects.get(name="acme-billing"))
+
+
+def _files(now: datetime) -> dict[str, str]:
+    """Requests of a fortnight, done by a worker of this process, and what became of them."""
+    from exports import steps, transitions
+    from exports.models import FileRequest, Status, Supplier
+    from exports.requests import Order, accept, cancel
+
+    by_age: dict[uuid.UUID, timedelta] = {}
+
+    def asked(name: str, days_ago: float, hours: int, file_format: str = "csv") -> FileRequest:
+        end = (now - timedelta(days=days_ago)).replace(minute=0, second=0, microsecond=0)
+        order = Order(end - timedelta(hours=hours), end - timedelta(microseconds=1), file_format)
+        request = accept(Supplier.objects.get(name=name), order)
+        by_age[request.pk] = timedelta(days=days_ago)
+        return request
+
+    for day in range(1, 14):
+        asked("acme-billing", day, 24)
+        asked("northwind-mdm", day + 0.1, 6, "parquet")
+        if day % 3 == 0:
+            asked("gridco", day + 0.2, 72, "jsonl")
+    completed = asked("gridco", 0.1, 48)
+    theirs = asked("acme-billing", 0.15, 12)
+    while steps.take_one_step() is not None:
+        pass
+    failed = asked("northwind-mdm", 0.12, 6)
+    transitions.fail(failed.pk, reason=FAILED)
+    cancelled = asked("acme-billing", 2.5, 24)
+    cancel(cancelled)
+    for pk, age in by_age.items():
+        request = FileRequest.objects.get(pk=pk)
+        FileRequest.objects.filter(pk=pk).update(
+            **{
+                field: getattr(request, field) - age
+                for field in ("queued_at", "submitted_at", "running_at", "finished_at")
+                if getattr(request, field) is not None
+            }
+        )
+    old = FileRequest.objects.filter(status=Status.COMPLETED).order_by("queued_at")[:2]
+    FileRequest.objects.filter(pk__in=old.values("pk")).update(expired_at=now, removed_at=now)
+    failed_push = _deliveries(completed, now)
+    return {
+        "completed": str(completed.pk), "failed": str(failed.pk), "theirs": str(theirs.pk),
+        "failed_push": failed_push, "meter": _a_meter(now),
+    }  # fmt: skip
+
+
+def _a_meter(now: datetime) -> str:
+    from readings.repositories import repository
+    from readings.window import Window
+
+    last_hour = Window(now - timedelta(hours=1), now)
+    return str(repository().snapshot().page(last_hour, offset=7, size=1).readings["device_id"][0])
+
+
+def _deliveries(pushed: FileRequest, now: datetime) -> str:
+    from exports.delivery.transitions import claim, end
+    from exports.models import (
+        Delivery,
+        DeliveryKind,
+        FetchWay,
+        FileFetch,
+        FileRequest,
+        SftpSession,
+        Status,
+    )
+
+    def brought(
+        request: FileRequest, kind: str, outcomes: list[str], *, succeeded: bool
+    ) -> Delivery:
+        delivery = Delivery.objects.create(request=request, kind=kind)
+        for number, outcome in enumerate(outcomes, 1):
+            Delivery.objects.filter(pk=delivery.pk).update(leased_until=None)
+            attempt = claim(delivery.pk)
+            assert attempt is not None
+            attempt.target = "headend@files.gridco.example:22"
+            if kind == DeliveryKind.WEBHOOK:
+                attempt.target = "https://mdm.northwind.example/headend"
+            attempt.save()
+            last = number == len(outcomes)
+            end(attempt, outcome, last=last, succeeded=succeeded and last)
+        return delivery
+
+    refused = "headend@files.gridco.example:22: Connection refused."
+    failed = brought(pushed, DeliveryKind.PUSH, [refused] * 3, succeeded=False)
+    for request in FileRequest.objects.filter(status=Status.COMPLETED)[:12]:
+        if request.supplier.name == "northwind-mdm":
+            brought(
+                request,
+                DeliveryKind.WEBHOOK,
+                ["It answered 503.", "It answered 200."],
+                succeeded=True,
+            )
+            continue
+        at = request.finished_at or now
+        key = request.supplier.ssh_keys.get()
+        FileFetch.objects.create(
+            request=request, way=FetchWay.SFTP, who=key.fingerprint, peer="192.0.2.17",
+            bytes_sent=request.size or 0, started_at=at + timedelta(seconds=40),
+            ended_at=at + timedelta(seconds=41),
+        )  # fmt: skip
+        session = SftpSession.objects.create(
+            supplier=request.supplier, who=key.fingerprint, peer="192.0.2.17",
+            bytes_sent=request.size or 0, seen_at=at + timedelta(seconds=44),
+            ended_at=at + timedelta(seconds=44),
+        )  # fmt: skip
+        SftpSession.objects.filter(pk=session.pk).update(began_at=at + timedelta(seconds=39))
+    return str(failed.pk)
+
+
+if __name__ == "__main__":
+    main()
