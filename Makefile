@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test stress lint bench clean
+.PHONY: help run test stress lint bench screenshots clean
 
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -11,10 +11,10 @@ help: ## what there is to make
 run: $(VENV)/.run ## set up what is missing and run the whole deployment until Ctrl-C
 	@exec $(BIN)/python manage.py run
 
-test: $(VENV)/.test ## run the tests, on SQLite and folders, then on PostgreSQL, Valkey and S3
+test: $(VENV)/.test .browser ## run the tests, on SQLite and folders, then on PostgreSQL, Valkey and S3
 	@command -v sftp >/dev/null || (apt-get update -qq && apt-get install -y -qq openssh-client) >/dev/null
 	$(BIN)/python -m pytest
-	TESTS_ON=servers $(BIN)/python -m pytest --ignore tests/services
+	TESTS_ON=servers $(BIN)/python -m pytest --ignore tests/services --ignore tests/e2e
 
 stress: $(VENV)/.test ## kill, spoil, double, fuzz and load a deployment for a while; print what became of it
 	$(BIN)/python -m tests.services.stress
@@ -27,6 +27,15 @@ lint: $(VENV)/.test ## ruff and mypy
 
 bench: $(VENV)/.test ## measure the three ratios of benchmarks/
 	$(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/.test .browser ## take docs/screenshots/ anew
+	$(BIN)/python -m tests.e2e.screenshots
+
+.PHONY: .browser
+.browser:
+	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null
+	@command -v npm >/dev/null || (apt-get update -qq && apt-get install -y -qq npm) >/dev/null
+	@test -d tests/e2e/node_modules/axe-core || npm ci --silent --no-audit --no-fund --prefix tests/e2e
 
 clean: ## remove the virtual environment; state in HEADEND_HOME stays
 	rm -rf $(VENV)

@@ -131,8 +131,13 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-def is_wider_than_its_window(page: Page) -> bool:
-    """Whether the page has to be scrolled sideways."""
-    return bool(
-        page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+def scrolled_sideways(page: Page) -> list[str]:
+    """What has to be scrolled sideways to be read, but for pictures, lines to paste, and the calendar."""
+    found: list[str] = page.evaluate(
+        """() => [document.documentElement, ...document.querySelectorAll("main, main *")]
+            .filter(each => each.scrollWidth > each.clientWidth + 1
+                && (each === document.documentElement || getComputedStyle(each).overflowX !== "visible"))
+            .filter(each => !each.matches(".picture, .picture *, pre, .calendar, .unseen, thead, thead *, input, select"))
+            .map(each => each.outerHTML.slice(0, 160))"""
     )
+    return found

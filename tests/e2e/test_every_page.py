@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.browser import Stage, is_wider_than_its_window, violations
+from tests.e2e.browser import Stage, scrolled_sideways, violations
 from tests.e2e.conftest import WIDTHS, Enter
 from tests.e2e.pages import ADMIN, PORTAL
 
@@ -20,7 +20,7 @@ def test_a_page_is_whole_and_accessible(enter: Enter, stage: Stage, name: str, w
     page.emulate_media(color_scheme="dark")
     page.reload()
     assert "\n".join(violations(page)) == ""
-    assert not is_wider_than_its_window(page)
+    assert scrolled_sideways(page) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
