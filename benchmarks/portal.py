@@ -7,6 +7,7 @@ The peer is ``/health/live``, the least that a call of the same server costs.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import statistics
@@ -25,7 +26,7 @@ from rich.table import Table
 
 from tests.deployment import ROOT, free_port
 
-DAYS, METERS = 30, 50_000
+METERS = 50_000
 SUPPLIERS, REQUESTS = 20, 5_000
 CALLS = 60
 MARK_MILLISECONDS = 300
@@ -34,6 +35,9 @@ PASSWORD = "correct horse battery"  # noqa: S105 (of a deployment that lives a m
 
 def main() -> int:
     """The exit code: 0 when every page's p95 is within the mark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=30, help="of interval totals (30)")
+    days = parser.parse_args().days
     console = Console(width=120)
     with tempfile.TemporaryDirectory(prefix="headend-bench-portal-") as home:
         port = free_port()
@@ -42,13 +46,13 @@ def main() -> int:
             "DJANGO_SETTINGS_MODULE": "headend.settings", "SIMULATION_DEVICES": str(METERS),
         }  # fmt: skip
         django.setup()
-        console.print("filling the store with a day, the database with a month")
-        paths = _fill()
+        console.print(f"filling the store with a day, the database with {days} days")
+        paths = _fill(days)
         with _web(port) as url:
             return _report(console, url, paths)
 
 
-def _fill() -> list[str]:
+def _fill(days: int) -> list[str]:
     """The pages there are to ask for."""
     from django.contrib.auth.models import User
     from django.core.management import call_command
@@ -67,7 +71,7 @@ def _fill() -> list[str]:
     call_command("backfill", start=str(now - timedelta(days=1))[:19], verbosity=0)
     repository().upkeep()
     sum_up(26)
-    fill_totals(now, timedelta(days=DAYS), fleet.interval, METERS)
+    fill_totals(now, timedelta(days=days), fleet.interval, METERS)
     request = fill_history(now, SUPPLIERS, REQUESTS)
     meter = next(
         iter(
@@ -77,12 +81,12 @@ def _fill() -> list[str]:
             .readings["device_id"]
         )
     )
-    month_ago = (now - timedelta(days=DAYS)).date()
+    long_ago = (now - timedelta(days=days)).date()
     return [
-        "/", "/fleet/", f"/fleet/?start={month_ago}&end={now.date()}", f"/fleet/meters/?q={meter[:3]}",
+        "/", "/fleet/", f"/fleet/?start={long_ago}&end={now.date()}", f"/fleet/meters/?q={meter[:3]}",
         f"/fleet/meters/{meter}/", "/requests/", "/requests/?supplier=supplier-7&status=failed",
         "/requests/?page=40", f"/requests/{request}/", "/requests/new/",
-        f"/requests/estimate/?supplier=supplier-1&start={month_ago}&end={now.date()}&format=csv",
+        f"/requests/estimate/?supplier=supplier-1&start={long_ago}&end={now.date()}&format=csv",
         "/deliveries/", "/deliveries/?state=failed", "/suppliers/", "/suppliers/supplier-1/", "/new-supplier/",
         "/admin/", "/admin/exports/filerequest/", "/admin/exports/supplier/",
     ]  # fmt: skip

@@ -28,8 +28,9 @@ FILE_READINGS = 1_000_000
 """About how many readings a compacted file holds: some 30 MB on disk, 110 MB in memory."""
 COMPACT_FROM = 24
 """From how many files of one day on it is worth compacting."""
-ROW_GROUP = 50_000
-"""A page decodes the row groups that hold its minute: 100,000 took twice as long and saved 7 % of the disk."""
+ROW_GROUP = 10_000
+"""What is decoded together. A meter's readings lie in one of an interval's groups, as a group's least and greatest
+device id tell: a meter's day among 14.4 million readings took 0.13 s, with groups of 50,000 0.46 s and 3 % less disk."""
 
 
 def crowded_days(table: DeltaTable, partition: str) -> list[date]:
