@@ -140,6 +140,9 @@ class DeltaRepository(ReadingsRepository):
         try:
             Path(self._path).mkdir(exist_ok=True)
             return DeltaTable.create(self._path, _TABLE, mode="ignore", partition_by=[_DAY])
+        except CommitFailedError:
+            # Another process made it in the same instant.
+            return DeltaTable(self._path)
         except (OSError, DeltaError) as error:
             raise RepositoryUnavailableError(f"The table cannot be made: {error}") from error
 

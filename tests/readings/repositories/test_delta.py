@@ -6,10 +6,12 @@ import multiprocessing
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 
 from readings import frame
 from readings.repositories.delta.compaction import COMPACT_FROM, compact_day, crowded_days
@@ -171,3 +173,17 @@ def test_a_table_that_was_deleted_shows_nothing(store: DeltaRepository, folder: 
     everything(store)
     shutil.rmtree(folder)
     assert everything(store).is_empty()
+
+
+def test_a_table_that_many_make_in_the_same_instant_is_there_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = DeltaTable.create
+
+    def second(*args: Any, **kwargs: Any) -> DeltaTable:
+        create(*args, **kwargs)
+        raise CommitFailedError("Protocol changed since last commit: protocol changed")
+
+    monkeypatch.setattr(DeltaTable, "create", second)
+    store = DeltaRepository(str(tmp_path / "new"))
+    assert store.write(readings_for(FLEET, START)) == FLEET.devices
