@@ -20,6 +20,14 @@ LOADS_SCHEMA = {
 }
 """Readings of a minute, how many of them arrived later than their time, and the sum of their active power, kW."""
 
+HOURS_SCHEMA = {
+    "hour": frame.INSTANT,
+    "readings": pl.Int64(),
+    "late": pl.Int64(),
+    **dict.fromkeys(("kw", "vltg", "crrnt", "pf"), pl.Float64()),
+}
+"""Readings of an hour, how many of them arrived later than their time, and the means of what they measured."""
+
 
 class RepositoryUnavailableError(Exception):
     """The store cannot be reached or read now; trying again later may help."""
@@ -73,6 +81,10 @@ class Snapshot(Extract):
     @abstractmethod
     def loads(self, window: Window) -> pl.DataFrame:
         """What the window's readings come to by minute: columns of :data:`LOADS_SCHEMA`, ascending."""
+
+    @abstractmethod
+    def hours(self, window: Window) -> pl.DataFrame:
+        """What the window's readings come to by hour: columns of :data:`HOURS_SCHEMA`, ascending."""
 
     @abstractmethod
     def days(self) -> pl.DataFrame:

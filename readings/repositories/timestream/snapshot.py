@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from readings import frame
-from readings.repositories.base import LOADS_SCHEMA
+from readings.repositories.base import HOURS_SCHEMA, LOADS_SCHEMA
 from readings.repositories.by_minute import SnapshotByMinute
 from readings.repositories.minutes import (
     COUNTS_SCHEMA,
@@ -70,6 +70,12 @@ class TimestreamSnapshot(SnapshotByMinute):
         if self._blank:
             return pl.DataFrame(schema=LOADS_SCHEMA)
         return self._queries.frame(self._statements.loads(window), LOADS_SCHEMA)
+
+    def hours(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.hours`."""
+        if self._blank:
+            return pl.DataFrame(schema=HOURS_SCHEMA)
+        return self._queries.frame(self._statements.hours(window), HOURS_SCHEMA)
 
     def days(self) -> pl.DataFrame:
         """See :meth:`Snapshot.days`. Reads every reading's time and device id."""

@@ -70,6 +70,15 @@ class Statements:
             f" FROM {self._table} WHERE {conditions(window)} GROUP BY bin(time, 1m) ORDER BY 1"
         )
 
+    def hours(self, window: Window) -> str:
+        """Columns of ``HOURS_SCHEMA``."""
+        return (
+            "SELECT bin(time, 1h) AS whole_hour, count(*) AS readings,"
+            " sum(CASE WHEN arrival_time > time THEN 1 ELSE 0 END) AS late,"
+            " avg(kw) AS kw, avg(vltg) AS vltg, avg(crrnt) AS crrnt, avg(pf) AS pf"
+            f" FROM {self._table} WHERE {conditions(window)} GROUP BY bin(time, 1h) ORDER BY 1"
+        )
+
     def readings(self, window: Window, *, limit: int | None = None) -> str:
         """The window's readings in order, the first ``limit`` of them if given."""
         most = "" if limit is None else f" LIMIT {limit}"

@@ -167,6 +167,17 @@ def test_a_meters_gaps_are_listed(operator: Client, store: ReadingsRepository) -
 
 
 @pytest.mark.usefixtures("kept")
+def test_a_long_window_of_a_meter_is_drawn_by_the_hour(operator: Client) -> None:
+    page = operator.get(f"/fleet/meters/{FIRST}/?start=2023-02-20&end=2023-03-10").content.decode()
+    assert "12 readings, 0 of them late; contracted load" in page
+    assert "Drawn by the hour" in page
+    assert page.count('class="curve"') == 4
+    # Eighteen days and an instant of 288 intervals, of which twelve are there.
+    assert f"{18 * 288 + 1 - 12:,} intervals missing" in page
+    assert "12 in the hour" in page
+
+
+@pytest.mark.usefixtures("kept")
 def test_a_meter_there_is_not_is_not_found(operator: Client) -> None:
     missing = "00000000-0000-0000-0000-000000000000"
     assert operator.get(f"/fleet/meters/{missing}/").status_code == 404

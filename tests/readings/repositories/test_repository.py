@@ -18,6 +18,7 @@ from readings.repositories import (
     RepositoryUnavailableError,
     open_repository,
 )
+from readings.repositories.base import HOURS_SCHEMA
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Position, Window
@@ -260,6 +261,28 @@ def test_loads_tell_what_each_interval_comes_to(
     loads = filled.snapshot().loads(window)
     assert loads.drop("kw").equals(expected.drop("kw"))
     assert loads["kw"].to_list() == pytest.approx(expected["kw"].to_list())
+
+
+@pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS.keys())
+def test_hours_tell_means_of_what_was_measured(
+    filled: ReadingsRepository, everything: pl.DataFrame, window: Window
+) -> None:
+    measured = ["kw", "vltg", "crrnt", "pf"]
+    expected = (
+        everything.filter(window.predicate())
+        .group_by(pl.col("time").dt.truncate("1h").alias("hour"))
+        .agg(
+            pl.len().cast(pl.Int64).alias("readings"),
+            (pl.col("arrival_time") > pl.col("time")).sum().cast(pl.Int64).alias("late"),
+            pl.col(measured).mean(),
+        )
+        .sort("hour")
+    )
+    hours = filled.snapshot().hours(window)
+    assert hours.schema == pl.Schema(HOURS_SCHEMA)
+    assert hours.drop(measured).equals(expected.drop(measured))
+    for name in measured:
+        assert hours[name].to_list() == pytest.approx(expected[name].to_list())
 
 
 def test_days_tell_what_is_kept(filled: ReadingsRepository) -> None:
