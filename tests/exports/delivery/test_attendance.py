@@ -61,6 +61,7 @@ def test_who_does_not_get_in_leaves_no_session(sftp_port: int, alice: Supplier) 
     assert not SftpSession.objects.exists()
 
 
+@pytest.mark.django_db(transaction=True)  # attendance closes its connection after each look
 def test_a_database_that_fails_costs_the_row_and_not_the_session(
     alice: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
