@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 from django.conf import settings
-from django.db.models import Count, Max, Q, Sum
-from django.db.models.functions import TruncDate
+from django.db.models import Count, Max, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -16,7 +12,6 @@ from django.views.decorators.http import require_safe
 
 from exports.models import (
     ACTIVE,
-    FileRequest,
     PushTarget,
     Status,
     Supplier,
@@ -24,8 +19,7 @@ from exports.models import (
     Webhook,
 )
 from exports.pages.access import staff_only
-
-DAYS_OF_USE = 14
+from exports.pages.use import use_by_day
 
 
 @never_cache
@@ -49,6 +43,7 @@ def suppliers_page(request: HttpRequest) -> HttpResponse:
 def supplier_page(request: HttpRequest, name: str) -> HttpResponse:
     """One supplier."""
     supplier = get_object_or_404(Supplier, name=name)
+    use = use_by_day(supplier, timezone.now())
     context = {
         "supplier": supplier,
         "api_keys": supplier.api_keys.all(),
@@ -58,23 +53,7 @@ def supplier_page(request: HttpRequest, name: str) -> HttpResponse:
         "webhook": Webhook.objects.filter(supplier=supplier).first(),
         "most_running": supplier.most_running or settings.EXPORTS_RUNNING_PER_SUPPLIER,
         "most_queued": supplier.most_queued or settings.EXPORTS_QUEUED_PER_SUPPLIER,
-        "use": use_by_day(supplier),
+        "use": use,
+        "most_readings": max((day.asked.get("readings", 0) for day in use), default=0) or 1,
     }
     return render(request, "exports/supplier.html", context)
-
-
-def use_by_day(supplier: Supplier) -> list[dict[str, Any]]:
-    """The last fortnight's days on which it asked for something, newest first."""
-    since = timezone.now() - timedelta(days=DAYS_OF_USE)
-    return list(
-        FileRequest.objects.filter(supplier=supplier, queued_at__gte=since)
-        .annotate(day=TruncDate("queued_at"))
-        .values("day")
-        .annotate(
-            asked=Count("pk"),
-            failed=Count("pk", filter=Q(status=Status.FAILED)),
-            readings=Sum("record_count"),
-            bytes=Sum("size"),
-        )
-        .order_by("-day")
-    )

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from pytest_django.asserts import assertNumQueries
 
-from exports.models import FileRequest, PushTarget, SshKey, Status, Supplier, Webhook
+from exports.models import (
+    FetchWay,
+    FileFetch,
+    FileRequest,
+    PushTarget,
+    SshKey,
+    Status,
+    Supplier,
+    Webhook,
+)
+from exports.pages.use import use_by_day
 from exports.requests import Order, accept
 from tests.exports.conftest import END, START, key_of
 
@@ -62,10 +74,26 @@ def test_its_own_limits_stand_before_the_deployments(operator: Client, alice: Su
     assert "<dd>500</dd>" in page
 
 
-def test_its_use_is_told_by_day(operator: Client, completed: FileRequest, alice: Supplier) -> None:
+def test_its_use_is_told_by_day(
+    operator: Client, completed: FileRequest, alice: Supplier, bob: Supplier
+) -> None:
+    now = timezone.now()
+    fetch = FileFetch(request=completed, way=FetchWay.SFTP, who="SHA256:abc", peer="192.0.2.1")
+    fetch.started_at = fetch.ended_at = now - timedelta(days=1)
+    fetch.bytes_sent = 700
+    fetch.save()
     page = operator.get("/suppliers/alice/").content.decode()
-    assert f"{timezone.now():%Y-%m-%d}</td>" in page
+    assert f"{now:%Y-%m-%d}</td>" in page
     assert "1,800</td>" in page
+    today, yesterday, *before = use_by_day(alice, now)
+    assert today.asked["requests"] == 1
+    assert today.asked["bytes"] == completed.size
+    assert not today.fetched
+    assert (yesterday.fetched["files"], yesterday.fetched["bytes"]) == (1, 700)
+    assert len(before) == 12
+    assert not any(day.asked or day.fetched for day in before)
+    assert use_by_day(bob, now) == []
+    assert "It has asked for nothing" in operator.get("/suppliers/bob/").content.decode()
 
 
 def test_the_pages_take_few_queries_however_many_there_are(
@@ -75,7 +103,7 @@ def test_the_pages_take_few_queries_however_many_there_are(
         Supplier.objects.create(name=f"supplier-{number}")
     with assertNumQueries(3):
         operator.get("/suppliers/")
-    with assertNumQueries(9):
+    with assertNumQueries(10):
         operator.get("/suppliers/alice/")
 
 

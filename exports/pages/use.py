@@ -1,0 +1,54 @@
+"""What a supplier used the headend for, day by day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models.functions import TruncDate
+
+from exports.models import FileFetch, FileRequest, Status, Supplier
+
+DAYS = 14
+
+Figures = dict[str, int]
+
+
+@dataclass(frozen=True)
+class DayOfUse:
+    """One day, UTC: what was asked for on it, and what was fetched. Sizes are in bytes."""
+
+    day: date
+    asked: Figures = field(default_factory=dict)
+    fetched: Figures = field(default_factory=dict)
+
+
+def use_by_day(supplier: Supplier, now: datetime) -> list[DayOfUse]:
+    """The last :data:`DAYS` days, newest first; none if it used nothing in them."""
+    today = now.astimezone(UTC).date()
+    days = [today - timedelta(days=back) for back in range(DAYS)]
+    since = datetime.combine(days[-1], datetime.min.time(), UTC)
+    asked = _by_day(
+        FileRequest.objects.filter(supplier=supplier, queued_at__gte=since),
+        "queued_at",
+        requests=Count("pk"),
+        failed=Count("pk", filter=Q(status=Status.FAILED)),
+        readings=Sum("record_count", default=0),
+        bytes=Sum("size", default=0),
+    )
+    fetched = _by_day(
+        FileFetch.objects.filter(request__supplier=supplier, started_at__gte=since),
+        "started_at",
+        files=Count("pk"),
+        bytes=Sum("bytes_sent", default=0),
+    )
+    if not asked and not fetched:
+        return []
+    return [DayOfUse(day, asked.get(day, {}), fetched.get(day, {})) for day in days]
+
+
+def _by_day(rows: QuerySet[Any], when: str, **figures: Any) -> dict[date, Figures]:
+    days = rows.order_by().annotate(day=TruncDate(when, tzinfo=UTC)).values("day")
+    return {row.pop("day"): row for row in days.annotate(**figures)}
