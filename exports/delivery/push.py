@@ -55,7 +55,7 @@ def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None])
             _upload(sftp, request, aside, check)
             _rename(sftp, aside, f"{place}/{name}")
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise PushError(f"{target}: {str(error) or type(error).__name__}.") from error
+        raise PushError(f"{str(error) or type(error).__name__}.") from error
     return f"{request.size} bytes under {place}/{name}."
 
 
@@ -65,8 +65,8 @@ def try_out(target: PushTarget) -> str:
         with _session(target, private_key(target.supplier)) as sftp:
             sftp.listdir(target.folder)
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise PushError(f"{target}: {str(error) or type(error).__name__}.") from error
-    return f"{target}: logged in, and {target.folder} is there."
+        raise PushError(f"{str(error) or type(error).__name__}.") from error
+    return f"Logged in, and {target.folder} is there."
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def _session(target: PushTarget, key: str) -> Iterator[paramiko.SFTPClient]:
         transport.auth_publickey(target.user, paramiko.RSAKey.from_private_key(io.StringIO(key)))
         sftp = paramiko.SFTPClient.from_transport(transport)
         if sftp is None:
-            raise PushError(f"{target}: there is no SFTP.")
+            raise PushError("There is no SFTP.")
         with sftp:
             channel = sftp.get_channel()
             if channel is not None:
@@ -93,7 +93,7 @@ def _refuse_others(target: PushTarget, shown: paramiko.PKey) -> None:
     line = f"{shown.get_name()} {shown.get_base64()}"
     if line != target.host_key:
         raise PushError(
-            f"{target}: the server shows the host key {fingerprint(line)}, not the pinned "
+            f"The server shows the host key {fingerprint(line)}, not the pinned "
             f"{fingerprint(target.host_key)}; nothing was sent."
         )
 

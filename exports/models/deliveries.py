@@ -79,9 +79,9 @@ class DeliveryAttempt(models.Model):
 class FetchWay(models.TextChoices):
     """How a file was fetched."""
 
-    SFTP = "sftp"
-    LINK = "link"
-    PORTAL = "portal"
+    SFTP = "sftp", "SFTP"
+    LINK = "link", "a link"
+    PORTAL = "portal", "the portal"
 
 
 class FileFetch(models.Model):

@@ -20,9 +20,9 @@ def test_connection(request: HttpRequest, name: str) -> HttpResponse:
     """Log in to the supplier's server, and say how it went."""
     target = get_object_or_404(PushTarget.objects.select_related("supplier"), supplier__name=name)
     try:
-        messages.success(request, push.try_out(target))
+        messages.success(request, f"{target}: {push.try_out(target)}")
     except push.PushError as error:
-        messages.error(request, str(error))
+        messages.error(request, f"{target}: {error}")
     return redirect("supplier", name)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
-from django.db.models import Avg, CharField, Count, Max, QuerySet, Sum
-from django.db.models.functions import Cast, Substr
+from django.db.models import Avg, Count, Max, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -19,36 +16,16 @@ from django.views.decorators.http import require_safe
 from exports.pages.access import staff_only
 from exports.pages.fields import InstantField
 from headend.portal import charts
-from headend.portal.coverage import DAY, meters_expected, newest_interval
-from readings.fleet_setting import deployment_fleet
+from headend.portal.calendar import weeks
+from headend.portal.coverage import DAY, newest_interval
+from readings.interval_totals import time_as_text
 from readings.models import IntervalTotals
 from readings.repositories import repository
 from readings.window import Window
 
-WEEKS_SHOWN = 27
 BY_THE_HOUR_FROM = timedelta(days=14)
 """A longer window's curve is made of hourly means, which the database takes."""
 MOST_FOUND = 20
-
-
-@dataclass(frozen=True)
-class Day:
-    """One day of the calendar; ``percent`` is of what a whole fleet sends in a day."""
-
-    date: date
-    readings: int
-    intervals: int
-    late: int
-    percent: float
-
-    @property
-    def kind(self) -> str:
-        """How whole it is: ``full``, ``most``, ``part`` or ``none``."""
-        if not self.readings:
-            return "none"
-        if self.percent >= 100:
-            return "full"
-        return "most" if self.percent >= 90 else "part"
 
 
 class WindowForm(forms.Form):
@@ -88,7 +65,7 @@ def fleet_page(request: HttpRequest) -> HttpResponse:
         "totals": totals,
         "line": charts.line("Fleet load", "kW", load(*shown), *shown),
         "box": charts,
-        "weeks": list(weeks(timezone.now().date())),
+        "weeks": weeks(timezone.now()),
         "kept": IntervalTotals.objects.exists(),
     }
     return render(request, "portal/fleet.html", context)
@@ -112,18 +89,9 @@ def load(start: datetime, end: datetime) -> list[charts.Point]:
     rows = _between(start, end)
     if end - start < BY_THE_HOUR_FROM:
         return list(rows.values_list("time", "kw"))
-    hours = rows.annotate(hour=_as_far_as(len("2023-02-27 16"))).values("hour")
+    hours = rows.annotate(hour=time_as_text(len("2023-02-27 16"))).values("hour")
     means = hours.annotate(mean=Avg("kw")).order_by("hour").values_list("hour", "mean")
     return [(datetime.fromisoformat(f"{hour}:00+00:00"), mean) for hour, mean in means]
-
-
-def weeks(today: date) -> Iterator[list[Day | None]]:
-    """The calendar, newest week first: seven days from Monday on, None for those still to come."""
-    monday = today - timedelta(days=today.weekday()) - timedelta(weeks=WEEKS_SHOWN - 1)
-    days = _days(monday)
-    for week in reversed(range(WEEKS_SHOWN)):
-        dates = [monday + timedelta(weeks=week, days=day) for day in range(7)]
-        yield [days.get(each, Day(each, 0, 0, 0, 0.0)) if each <= today else None for each in dates]
 
 
 def meters_like(beginning: str) -> list[str]:
@@ -137,34 +105,6 @@ def meters_like(beginning: str) -> list[str]:
         like = readings["device_id"].filter(readings["device_id"].str.starts_with(beginning))
         found += like.unique().sort().head(MOST_FOUND + 1).to_list()
     return found[: MOST_FOUND + 1]
-
-
-def _days(since: date) -> dict[date, Day]:
-    fleet = deployment_fleet()
-    whole = meters_expected() * (DAY // fleet.interval)
-    began = datetime.combine(since, datetime.min.time(), tzinfo=UTC)
-    rows = (
-        IntervalTotals.objects.filter(time__gte=began)
-        .annotate(day=_as_far_as(len("2023-02-27")))
-        .values("day")
-        .annotate(readings=Sum("readings"), late=Sum("late"), intervals=Count("pk"))
-        .order_by("day")
-    )
-    return {
-        (day := date.fromisoformat(row["day"])): Day(
-            day,
-            row["readings"],
-            row["intervals"],
-            row["late"],
-            int(1000 * row["readings"] / whole) / 10 if whole else 0.0,
-        )
-        for row in rows
-    }
-
-
-def _as_far_as(length: int) -> Substr:
-    """The beginning of an instant's text. SQLite would call Python for every row to truncate an instant."""
-    return Substr(Cast("time", CharField()), 1, length)
 
 
 def _between(start: datetime, end: datetime) -> QuerySet[IntervalTotals]:

@@ -160,12 +160,14 @@ def _a_meter(now: datetime) -> str:
 def _deliveries(pushed: FileRequest, now: datetime) -> str:
     from exports.delivery.transitions import claim, end
     from exports.models import (
+        ApiKey,
         Delivery,
         DeliveryKind,
         FetchWay,
         FileFetch,
         FileRequest,
         SftpSession,
+        SshKey,
         Status,
     )
 
@@ -185,9 +187,9 @@ def _deliveries(pushed: FileRequest, now: datetime) -> str:
             end(attempt, outcome, last=last, succeeded=succeeded and last)
         return delivery
 
-    refused = "headend@files.gridco.example:22: Connection refused."
+    refused = "[Errno 111] Connection refused."
     failed = brought(pushed, DeliveryKind.PUSH, [refused] * 3, succeeded=False)
-    for request in FileRequest.objects.filter(status=Status.COMPLETED)[:12]:
+    for request in reversed(FileRequest.objects.filter(status=Status.COMPLETED)[:12]):
         if request.supplier.name == "northwind-mdm":
             brought(
                 request,
@@ -198,6 +200,8 @@ def _deliveries(pushed: FileRequest, now: datetime) -> str:
             continue
         at = request.finished_at or now
         key = request.supplier.ssh_keys.get()
+        SshKey.objects.filter(pk=key.pk).update(last_used_at=at + timedelta(seconds=39))
+        ApiKey.objects.filter(supplier=request.supplier).update(last_used_at=request.queued_at)
         FileFetch.objects.create(
             request=request, way=FetchWay.SFTP, who=key.fingerprint, peer="192.0.2.17",
             bytes_sent=request.size or 0, started_at=at + timedelta(seconds=40),

@@ -163,7 +163,7 @@ def test_two_workers_do_not_bring_the_same_file(delivery: Delivery) -> None:
 
 
 def test_the_connection_can_be_tried_out(target: PushTarget, receiver: Receiver) -> None:
-    assert "logged in" in push.try_out(target)
+    assert "Logged in" in push.try_out(target)
     receiver.lets_in = public_key_of(new_private_key())
     with pytest.raises(push.PushError, match="Authentication failed"):
         push.try_out(target)
@@ -179,7 +179,7 @@ def test_the_suppliers_page_tests_the_connection(
 ) -> None:
     test = "/suppliers/alice/push/test/"
     assert f'action="{test}"' in operator.get("/suppliers/alice/").content.decode()
-    assert "logged in" in operator.post(test, follow=True).content.decode()
+    assert "Logged in" in operator.post(test, follow=True).content.decode()
     receiver.lets_in = public_key_of(new_private_key())
     page = operator.post(test, follow=True).content.decode()
     assert 'class="message error" role="alert"' in page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,7 +12,8 @@ from pytest_django.asserts import assertNumQueries
 
 from exports.models import Supplier
 from headend.portal import charts
-from headend.portal.fleet import load, weeks
+from headend.portal.calendar import weeks
+from headend.portal.fleet import load
 from readings.interval_totals import bring_up_to_date
 from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository
@@ -45,12 +46,11 @@ def totals(start: datetime, count: int, step: timedelta = FIVE, **values: float)
 
 # --- the calendar --------------------------------------------------------------------------
 def test_the_calendar_tells_whole_days_from_others() -> None:
-    today = date(2026, 5, 7)
-    noon = datetime(2026, 5, 4, tzinfo=UTC)
-    totals(noon, 288)
-    totals(noon + timedelta(days=1), 288, readings=95, late=3)
-    totals(noon + timedelta(days=2), 100)
-    newest, before = list(weeks(today))[:2]
+    monday = datetime(2026, 5, 4, tzinfo=UTC)
+    totals(monday, 288)
+    totals(monday + timedelta(days=1), 288, readings=95, late=3)
+    totals(monday + timedelta(days=2), 100)
+    newest, before = (week.days for week in weeks(monday + timedelta(days=3))[:2])
     assert [day and day.kind for day in newest] == [
         "full",
         "most",
@@ -69,11 +69,24 @@ def test_the_calendar_tells_whole_days_from_others() -> None:
     assert {day.kind for day in before if day} == {"none"}
 
 
-def test_half_a_year_is_shown_in_one_query() -> None:
+def test_nothing_is_missing_of_a_day_before_the_first_reading_and_before_its_time() -> None:
+    monday = datetime(2026, 5, 4, tzinfo=UTC)
+    totals(monday + timedelta(hours=18), 72)
+    totals(monday + timedelta(days=1), 96)
+    at_eight = monday + timedelta(days=1, hours=8, minutes=1)
+    assert [day and day.kind for day in weeks(at_eight)[0].days[:3]] == ["full", "full", None]
+    at_nine = at_eight + timedelta(hours=1)
+    percents = [day.percent for day in weeks(at_nine)[0].days if day]
+    assert percents == [100.0, 88.8]  # 96 of 108
+
+
+def test_half_a_year_is_shown_in_few_queries_with_its_months_named() -> None:
     totals(datetime(2026, 1, 1, tzinfo=UTC), 200, step=timedelta(days=1))
-    with assertNumQueries(1):
-        shown = list(weeks(date(2026, 5, 7)))
+    with assertNumQueries(2):
+        shown = weeks(datetime(2026, 5, 7, tzinfo=UTC))
     assert len(shown) == 27
+    months = [week.begins.month for week in shown if week.begins]
+    assert months == [5, 4, 3, 2, 1, 12]
 
 
 # --- the curve -----------------------------------------------------------------------------
@@ -123,7 +136,7 @@ def test_a_window_that_is_none_is_said(operator: Client, query: str, sentence: s
 
 @pytest.mark.usefixtures("kept")
 def test_the_page_takes_few_queries(operator: Client) -> None:
-    with assertNumQueries(7):
+    with assertNumQueries(8):
         operator.get("/fleet/")
 
 
