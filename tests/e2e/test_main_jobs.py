@@ -169,7 +169,7 @@ def test_a_requests_page_tells_it_all_and_gives_its_file(
     assert download.value.suggested_filename.endswith(".gz")
     assert download.value.path().read_bytes()[:2] == b"\x1f\x8b"
     page.reload()
-    expect(page.get_by_text("by Portal, operator").first).to_be_visible()
+    expect(page.get_by_text(", by the portal").first).to_be_visible()
 
 
 @every_way

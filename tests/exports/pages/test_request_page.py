@@ -74,7 +74,7 @@ def test_who_fetched_it_and_what_was_brought_is_shown(
         delivery=delivery, number=1, target="files.example", outcome="Connection refused."
     )
     page = page_of(operator, completed)
-    assert "SHA256:abc from 192.0.2.7: 2.0\xa0KB" in page
+    assert "SHA256:abc from 192.0.2.7, by SFTP: 2.0\xa0KB" in page
     assert "files.example: Connection refused." in page
 
 
