@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django import forms
 from django.conf import settings
@@ -125,6 +126,7 @@ def _handed_over(
 ) -> HttpResponse:
     """Shown in the answer to the form itself, so that no key waits anywhere for a second page."""
     host, port = settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT
+    now = timezone.now()
     context = {
         "supplier": supplier,
         "api_key": api_key,
@@ -134,7 +136,6 @@ def _handed_over(
         "host": host,
         "port": port,
         "known_hosts": known_hosts_lines(host, port),
-        "today": timezone.now().date(),
-        "good_for": hand_over.GOOD_FOR,
+        "last_hour": (now - timedelta(hours=1), now),
     }
     return render(request, "exports/hand_over.html", context)

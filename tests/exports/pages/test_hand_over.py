@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from exports import credentials, hand_over
 from exports.authentication import find
-from exports.models import ApiKey, KeyHandOver, SshKey, Supplier
+from exports.models import ApiKey, FileRequest, KeyHandOver, SshKey, Supplier
 from exports.tasks import tidy
 
 PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
@@ -56,6 +57,20 @@ def test_one_form_makes_a_supplier_that_can_start(operator: Client) -> None:
     private_key = answer.content.decode()
     assert answer["Content-Disposition"] == 'attachment; filename="carol.pem"'
     assert carol.ssh_keys.get().public_key == credentials.public_key_of(private_key)
+
+
+def test_the_example_asks_for_what_has_just_been_read(operator: Client, client: Client) -> None:
+    page = html.unescape(made(operator))
+    [body] = re.findall(r"-d '({.*})'", page)
+    answer = client.post(
+        "/readings/file",
+        body,
+        content_type="application/json",
+        headers={"Authorization": f"Token {api_key_on(page)}"},
+    )
+    assert answer.status_code == 200, answer.content
+    asked = FileRequest.objects.get(supplier__name="carol")
+    assert asked.start < asked.end <= timezone.now() < asked.start + timedelta(minutes=62)
 
 
 def test_the_private_key_is_given_out_once(operator: Client) -> None:
