@@ -33,8 +33,10 @@ screenshots: $(VENV)/.test .browser ## take docs/screenshots/ anew
 
 .PHONY: .browser
 .browser:
-	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null
-	@command -v npm >/dev/null || (apt-get update -qq && apt-get install -y -qq npm) >/dev/null
+	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null \
+	  || { echo "the browser tests need chromium: install it, and call make again"; exit 1; }
+	@command -v npm >/dev/null || (apt-get update -qq && apt-get install -y -qq npm) >/dev/null \
+	  || { echo "the browser tests need npm, for axe-core: install it, and call make again"; exit 1; }
 	@test -d tests/e2e/node_modules/axe-core || npm ci --silent --no-audit --no-fund --prefix tests/e2e
 
 clean: ## remove the virtual environment; state in HEADEND_HOME stays

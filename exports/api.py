@@ -143,6 +143,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
 
     @extend_schema(
         operation_id="request_file",
+        tags=["files"],
         parameters=[
             OpenApiParameter(
                 "Idempotency-Key",
@@ -177,6 +178,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
 
     @extend_schema(
         operation_id="file_status",
+        tags=["files"],
         parameters=[_REQUEST_ID],
         responses={200: FileRequestStatus, **errors(404)},
     )
@@ -186,6 +188,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
 
     @extend_schema(
         operation_id="cancel_file",
+        tags=["files"],
         parameters=[_REQUEST_ID],
         responses={200: FileRequestStatus, **errors(404, 409)},
     )
@@ -199,6 +202,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
 
     @extend_schema(
         operation_id="list_files",
+        tags=["files"],
         parameters=[ListQuery],
         responses={200: FileRequestStatus(many=True), **errors(404)},
     )

@@ -151,6 +151,7 @@ class ReadingsViewSet(ViewSet):
 
     @extend_schema(
         operation_id="readings",
+        tags=["readings"],
         parameters=[ReadingsQuery],
         responses={200: ReadingsPage, **errors()},
     )

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.models import User
-from django.db.models import QuerySet
-from django.forms import ModelForm
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import Count, ManyToManyField, QuerySet
+from django.forms import CheckboxSelectMultiple, ModelForm
 from django.http import HttpRequest
 
 from exports.models import SupplierPerson
 
-ONLY_FOR_SUPERUSERS = ("is_superuser", "user_permissions")
+CHECKBOXES: Any = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
+"""Django's two lists side by side have labels that screen readers do not get."""
 
 
 class SupplierPersonForm(ModelForm[SupplierPerson]):
@@ -45,6 +46,7 @@ class SupplierPersonInline(admin.StackedInline[SupplierPerson, User]):
 
 
 admin.site.unregister(User)
+admin.site.unregister(Group)
 
 
 @admin.register(User)
@@ -54,6 +56,15 @@ class PersonAdmin(UserAdmin[User]):
     list_display = ["username", "email", "role", "supplier", "is_active", "last_login"]
     list_filter = ["is_staff", "is_superuser", "is_active", "groups", "supplier_person__supplier"]
     inlines = [SupplierPersonInline]
+    fieldsets = [
+        (None, {"fields": ["username", "password"]}),
+        ("Personal", {"fields": ["first_name", "last_name", "email"]}),
+        ("May", {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
+        ("History", {"fields": ["last_login", "date_joined"]}),
+    ]
+    readonly_fields = ["last_login", "date_joined"]
+    filter_horizontal = []
+    formfield_overrides = CHECKBOXES
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         """With what the list shows of each."""
@@ -76,7 +87,7 @@ class PersonAdmin(UserAdmin[User]):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         """An administrator gives roles, and no powers beyond them."""
         fields = [str(field) for field in super().get_readonly_fields(request, obj)]
-        return fields if request.user.is_superuser else [*fields, *ONLY_FOR_SUPERUSERS]
+        return fields if request.user.is_superuser else [*fields, "is_superuser"]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """A superuser, and so its password, is only another's to change."""
@@ -85,6 +96,24 @@ class PersonAdmin(UserAdmin[User]):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """As for changing."""
         return _may_touch(request, obj) and super().has_delete_permission(request, obj)
+
+
+@admin.register(Group)
+class RoleAdmin(GroupAdmin):
+    """What each role may."""
+
+    list_display = ["name", "people"]
+    filter_horizontal = []
+    formfield_overrides = CHECKBOXES
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        """With how many have it."""
+        return super().get_queryset(request).annotate(people=Count("user"))
+
+    @admin.display(ordering="people")
+    def people(self, obj: Any) -> int:
+        """How many have it."""
+        return int(obj.people)
 
 
 @admin.register(SupplierPerson)

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from tests.deployment import ROOT
 from tests.e2e import scene
 from tests.e2e.browser import Stage, chromium, log_in, stage
-from tests.e2e.pages import ADMIN, PORTAL
+from tests.e2e.pages import ADMIN, API, PORTAL
 
 FOLDER = ROOT / "docs" / "screenshots"
 WIDTH, TALLEST = 1280, 1500
@@ -36,9 +36,9 @@ def main() -> None:
 def _pictures(browser: Browser, running: Stage, scheme: str) -> None:
     for who in sorted({shown.who or "" for shown in PORTAL.values()}):
         page = _page(browser, running, scheme, WIDTH, who)
-        for name, shown in (PORTAL | ADMIN).items():
+        for name, shown in (PORTAL | ADMIN | API).items():
             if (shown.who or "") == who:
-                page.goto(running.url + shown.path(running))
+                page.goto(running.url + shown.path(running), wait_until="networkidle")
                 _keep(page, f"{name}-{scheme}")
         if who == "operator":
             _hand_over(page, running, scheme)

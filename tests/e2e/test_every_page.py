@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.browser import Stage, scrolled_sideways, violations
+from tests.e2e.browser import Stage, Watch, scrolled_sideways, violations
 from tests.e2e.conftest import WIDTHS, Enter
-from tests.e2e.pages import ADMIN, PORTAL
+from tests.e2e.pages import ADMIN, API, NOT_PICTURED, PORTAL
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -40,3 +40,37 @@ def test_a_page_can_be_read_without_javascript(enter: Enter, stage: Stage, name:
     without = enter(shown.path(stage), who=shown.who, javascript=False)
     headings = [page.locator("h1, h2, th").all_inner_texts() for page in (with_it, without)]
     assert headings[0] == headings[1]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", NOT_PICTURED)
+def test_the_rest_of_the_admin_is_accessible(enter: Enter, path: str, width: str) -> None:
+    assert "\n".join(violations(enter(path, width=width))) == ""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", API)
+def test_the_documentation_of_the_api_is_accessible(
+    enter: Enter, stage: Stage, name: str, *, dark: bool, width: str
+) -> None:
+    shown = API[name]
+    page = enter(shown.path(stage), who=shown.who, width=width, dark=dark)
+    page.get_by_role("button", name="GET /readings/files", exact=True).click()
+    assert page.get_by_role("link", name="Overview").count() == (shown.who is not None)
+    assert "\n".join(violations(page)) == ""
+
+
+def test_without_javascript_the_documentation_leads_to_the_schema(
+    enter: Enter, watch: Watch
+) -> None:
+    watch.expected.append("404")  # Beside a page of JSON, Chromium asks for an icon.
+    page = enter("/api/docs/", who=None, javascript=False)
+    page.get_by_role("link", name="the schema").click()
+    assert '"openapi": "3' in page.locator("pre").inner_text()
+
+
+@pytest.mark.parametrize("path", ["/nowhere/", "/requests/00000000-0000-0000-0000-000000000000/"])
+def test_a_page_there_is_not_is_accessible(enter: Enter, watch: Watch, path: str) -> None:
+    watch.expected.append("404")
+    assert "\n".join(violations(enter(path))) == ""
