@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.contrib import admin
-
 from tests.e2e.browser import Stage
 from tests.e2e.scene import SUPPLIERS_PERSON, VIEWER
 
@@ -52,12 +50,3 @@ ADMIN = {
     "admin-user": at("/admin/auth/user/add/"),
 }
 API = {"api": at("/api/docs/", None), "api-of-the-staff": at("/api/docs/")}
-NOT_PICTURED = [
-    *(f"/admin/{kept._meta.app_label}/{kept._meta.model_name}/" for kept in admin.site._registry),
-    "/admin/auth/group/1/change/",
-    "/admin/auth/user/1/change/",
-    "/admin/auth/user/1/password/",
-    "/admin/exports/supplier/add/",
-    "/admin/exports/supplier/2/delete/",
-    "/admin/exports/supplier/2/history/",
-]
