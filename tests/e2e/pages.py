@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 from tests.e2e.browser import Stage
 from tests.e2e.scene import SUPPLIERS_PERSON, VIEWER
@@ -22,6 +24,12 @@ def at(path: str, who: str | None = "operator") -> Shown:
     return Shown(lambda stage: path.format(**stage.ids), who)
 
 
+def yesterday() -> str:
+    """A whole day that the scene has readings of, as the query of an address."""
+    day = datetime.now(UTC).date() - timedelta(days=1)
+    return urlencode({"start": f"{day} 00:00", "end": f"{day} 23:59"})
+
+
 PORTAL = {
     "login": at("/login/", None),
     "overview": at("/"),
@@ -32,7 +40,7 @@ PORTAL = {
     "requests-none": at("/requests/?status=skipped"),
     "request": at("/requests/{completed}/"),
     "request-failed": at("/requests/{failed}/"),
-    "new-request": at("/requests/new/"),
+    "new-request": Shown(lambda _: f"/requests/new/?{yesterday()}"),
     "deliveries": at("/deliveries/"),
     "suppliers": at("/suppliers/"),
     "supplier": at("/suppliers/gridco/"),

@@ -1,0 +1,162 @@
+"""Every page takes a bounded number of queries: few, and no more of them when there are more rows."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from exports.models import (
+    ApiKey,
+    Delivery,
+    DeliveryAttempt,
+    DeliveryKind,
+    ExportPart,
+    FetchWay,
+    FileFetch,
+    FileRequest,
+    KeyHandOver,
+    PushTarget,
+    SftpSession,
+    SshKey,
+    Supplier,
+    SupplierPerson,
+    Webhook,
+)
+from readings.models import IntervalTotals, LiveArrival
+from readings.repositories import ReadingsRepository
+from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
+from tests.headend.portal.conftest import METERS
+
+pytestmark = pytest.mark.django_db
+
+MOST = 20
+"""As many queries as the page with the most of them, the admin's page of a supplier, may take."""
+NOW = timezone.now().replace(minute=0, second=0, microsecond=0)
+FLEET = Fleet(devices=METERS)
+METER = FLEET.meters.device_id[0]
+FIRST = "00000000-0000-0000-0000-000000000001"
+PAGES = [
+    "/",
+    "/login/",
+    "/password/",
+    "/fleet/",
+    f"/fleet/?start={NOW - timedelta(days=30):%Y-%m-%d}&end={NOW:%Y-%m-%d}",
+    f"/fleet/meters/?q={METER[:1]}",
+    f"/fleet/meters/{METER}/",
+    "/requests/",
+    "/requests/?supplier=supplier-0&status=completed",
+    f"/requests/{FIRST}/",
+    "/requests/new/",
+    f"/requests/estimate/?supplier=supplier-0&format=csv&start={NOW:%Y-%m-%d}&end={NOW:%Y-%m-%d}",
+    "/deliveries/",
+    "/suppliers/",
+    "/suppliers/supplier-0/",
+    "/new-supplier/",
+    *(f"/admin/{kept._meta.app_label}/{kept._meta.model_name}/" for kept in admin.site._registry),
+    "/admin/",
+    "/admin/auth/user/add/",
+    "/admin/auth/group/1/change/",
+    "/admin/exports/supplier/add/",
+    "/admin/exports/supplier/1/change/",
+    f"/admin/exports/filerequest/{FIRST}/change/",
+]
+
+
+def grow(rows: int) -> None:
+    """Make it so many suppliers; the first of them has so many of everything."""
+    for number in range(Supplier.objects.count(), rows):
+        supplier = Supplier.objects.create(pk=number + 1, name=f"supplier-{number}")
+        PushTarget.objects.create(
+            supplier=supplier, host="x.example", user="in", folder="/", host_key="ssh-ed25519 AAAA"
+        )
+        Webhook.objects.create(supplier=supplier, url="https://example.com/")
+        _requests_of(supplier, 1)
+        _people_and_keys_of(supplier, 1, number)
+    first = Supplier.objects.get(pk=1)
+    _requests_of(first, rows)
+    _people_and_keys_of(first, rows, 1000 * rows)
+    _events_of(FileRequest.objects.get(pk=FIRST), rows)
+    for minutes in range(rows):
+        at = NOW - timedelta(minutes=5 * minutes)
+        IntervalTotals.objects.get_or_create(
+            time=at, defaults={"readings": METERS, "late": 1, "kw": 1.0}
+        )
+        LiveArrival.objects.get_or_create(at=at, defaults={"readings": METERS})
+
+
+def _requests_of(supplier: Supplier, count: int) -> None:
+    for _ in range(count):
+        known = FileRequest.objects.filter(pk=FIRST).exists()
+        request = FileRequest(supplier=supplier, start=NOW - timedelta(hours=1), end=NOW)
+        if not known:
+            request.pk = uuid.UUID(FIRST)
+        request.status, request.record_count, request.size = "completed", 10, 10
+        request.location, request.sha256 = f"{request.pk}/run-1-part-r-00000.gz", "0" * 64
+        request.submitted_at = request.running_at = request.finished_at = NOW
+        request.save()
+        _events_of(request, 1)
+
+
+def _events_of(request: FileRequest, count: int) -> None:
+    for _ in range(count):
+        ExportPart.objects.create(
+            request=request, number=request.parts.count(), start=NOW, end=NOW, record_count=1
+        )
+        FileFetch.objects.create(
+            request=request, way=FetchWay.SFTP, who="SHA256:x", peer="192.0.2.1", started_at=NOW,
+            ended_at=NOW,
+        )  # fmt: skip
+        SftpSession.objects.create(
+            supplier=request.supplier, who="SHA256:x", peer="192.0.2.1", seen_at=timezone.now()
+        )
+    for kind in DeliveryKind:
+        delivery, _ = Delivery.objects.get_or_create(request=request, kind=kind)
+        for _ in range(count):
+            DeliveryAttempt.objects.create(
+                delivery=delivery, number=delivery.attempts.count() + 1, target="x", outcome="y"
+            )
+
+
+def _people_and_keys_of(supplier: Supplier, count: int, first: int) -> None:
+    for number in range(first, first + count):
+        name = f"{supplier.name}-{number}"
+        user = User.objects.create_user(name, is_staff=True)
+        user.groups.set(Group.objects.all())
+        SupplierPerson.objects.create(user=user, supplier=supplier)
+        ApiKey.objects.create(supplier=supplier, prefix=f"hek_{number}", digest=name)
+        SshKey.objects.create(supplier=supplier, public_key=name, fingerprint=name)
+        KeyHandOver.objects.create(supplier=supplier, fingerprint=name, sealed="x")
+
+
+@pytest.fixture
+def kept(store: ReadingsRepository) -> None:
+    """An interval that has readings, so that a meter is found."""
+    store.write(readings_for(FLEET, NOW))
+
+
+def queries_of(browser: Client, page: str) -> int:
+    """How many queries a page takes; 200 is what it answers."""
+    with CaptureQueriesContext(connection) as seen:
+        assert browser.get(page).status_code == 200, page
+    return len(seen)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.usefixtures("kept")
+def test_a_page_takes_no_more_queries_with_more_rows(operator: Client, page: str) -> None:
+    if page == "/login/":
+        operator.logout()
+    grow(2)
+    operator.get(page)  # what is looked up once a process
+    few = queries_of(operator, page)
+    grow(9)
+    assert queries_of(operator, page) <= few <= MOST
