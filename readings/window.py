@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
+
+DAY = timedelta(days=1)
+GRAIN = timedelta(microseconds=1)
+"""Between two instants that can be told apart."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,12 @@ class Window:
         if self.as_of is not None:
             wanted &= arrival <= self.as_of
         return wanted
+
+
+def window_of(day: date) -> Window:
+    """All of a day, UTC."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    return Window(midnight, midnight + DAY - GRAIN)
 
 
 @dataclass(frozen=True)

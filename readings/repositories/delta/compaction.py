@@ -12,7 +12,7 @@ import math
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction
 
 from readings import frame
 from readings.repositories.delta.snapshot import DeltaSnapshot
-from readings.window import Window
+from readings.window import window_of
 
 FILE_READINGS = 1_000_000
 """About how many readings a compacted file holds: some 30 MB on disk, 110 MB in memory."""
@@ -73,9 +73,7 @@ def compact_day(
 def _rewritten(
     root: Path, snapshot: DeltaSnapshot, day: date, partition: str
 ) -> Iterator[AddAction]:
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    window = Window(midnight, midnight + timedelta(days=1, microseconds=-1))
-    for readings in snapshot.frames(window, about=FILE_READINGS):
+    for readings in snapshot.frames(window_of(day), about=FILE_READINGS):
         name = f"{partition}={day.isoformat()}/part-{uuid.uuid4()}.zstd.parquet"
         readings.write_parquet(root / name, compression="zstd", row_group_size=ROW_GROUP)
         yield AddAction(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,8 @@ from readings.repositories.minutes import integers, micros_of
 # Delta keeps a file's least and greatest instants cut to milliseconds.
 _STATISTICS_GRAIN = timedelta(milliseconds=1)
 
+PARTITION = "day"
+"""The table's partition column: the date of ``time``. Upkeep and other engines go by it."""
 MOST_RUNS = 32
 """From how many stretches of rows on a scan that filters is quicker than reading each."""
 
@@ -40,13 +42,16 @@ class DataFiles:
         actions = pl.DataFrame(table.get_add_actions(flatten=True))
         if actions.is_empty():
             self.paths: list[str] = []
+            self.by_day: dict[date, list[str]] = {}
             return
         files = actions.select(
             pl.format(f"{root}/{{}}", "path").alias("path"),
             pl.col("min.time").cast(frame.INSTANT).alias("first"),
             (pl.col("max.time").cast(frame.INSTANT) + _STATISTICS_GRAIN).alias("last"),
+            pl.col(f"partition.{PARTITION}").alias("day"),
         ).sort("first", "path")
         self.paths = files["path"].to_list()
+        self.by_day = dict(files.group_by("day").agg("path").iter_rows())
         self._first, self._last = integers(files["first"]), integers(files["last"])
 
     def spanning(self, start: datetime, end: datetime) -> tuple[str, ...]:

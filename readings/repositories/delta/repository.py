@@ -29,8 +29,9 @@ from deltalake.schema import PrimitiveType
 from readings import frame
 from readings.repositories.base import ReadingsRepository, RepositoryUnavailableError
 from readings.repositories.delta.compaction import ROW_GROUP, compact_day, crowded_days
-from readings.repositories.delta.files import DataFiles, collected
+from readings.repositories.delta.files import PARTITION, DataFiles, collected
 from readings.repositories.delta.log import Commit
+from readings.repositories.delta.meter_hours import MeterHours
 from readings.repositories.delta.minutes import MinuteCounts
 from readings.repositories.delta.snapshot import DeltaSnapshot
 
@@ -45,12 +46,9 @@ _TYPES = {
     pl.Int64(): PrimitiveType("long"),
     pl.Float64(): PrimitiveType("double"),
 }
-_DAY = "day"
-"""The table's partition column: the date of ``time``. Upkeep and other engines go by it."""
-
 _TABLE = Schema(
     [Field(name, _TYPES[kind], nullable=False) for name, kind in frame.SCHEMA.items()]
-    + [Field(_DAY, PrimitiveType("date"), nullable=False)]
+    + [Field(PARTITION, PrimitiveType("date"), nullable=False)]
 )
 
 KEEP_VERSIONS_HOURS = 7 * 24
@@ -72,6 +70,7 @@ class DeltaRepository(ReadingsRepository):
     def __init__(self, path: str) -> None:
         self._path = path
         self._counts = MinuteCounts()
+        self._hours = MeterHours(path)
         self._lock = Lock()
         self._newest: _Read | None = None
 
@@ -107,22 +106,27 @@ class DeltaRepository(ReadingsRepository):
     def delete_before(self, instant: datetime) -> None:
         """See :meth:`ReadingsRepository.delete_before`."""
         day = instant.astimezone(UTC).date().isoformat()
-        self._open().delete(f"{_DAY} < '{day}'")
+        self._open().delete(f"{PARTITION} < '{day}'")
 
     def upkeep(self) -> dict[str, int]:
-        """Makes few files of a day's many, and removes files that no version of the last week has."""
+        """Makes few files of a day's many, sums up the hours of settled days, removes files that no version of the last week has."""
         compacted = 0
-        for day in crowded_days(self._open(), _DAY):
+        for day in crowded_days(self._open(), PARTITION):
             table = self._open()
             snapshot = self._snapshot_of(table)
-            compacted += compact_day(table, snapshot, day, _DAY, as_the_one_writer(table))
+            compacted += compact_day(table, snapshot, day, PARTITION, as_the_one_writer(table))
         removed = self._open().vacuum(retention_hours=KEEP_VERSIONS_HOURS, dry_run=False, full=True)
-        return {"days compacted": compacted, "files removed": len(removed)}
+        summed_up, out_of_use = self._snapshot_of(self._open()).keep_hours(datetime.now(UTC))
+        return {
+            "days compacted": compacted,
+            "days summed up": summed_up,
+            "files removed": len(removed) + out_of_use,
+        }
 
     def _append(self, table: DeltaTable, readings: pl.DataFrame) -> None:
         write_deltalake(
             table,
-            readings.with_columns(pl.col("time").dt.date().alias(_DAY)),
+            readings.with_columns(pl.col("time").dt.date().alias(PARTITION)),
             mode="append",
             writer_properties=_PROPERTIES,
             commit_properties=as_the_one_writer(table),
@@ -139,7 +143,7 @@ class DeltaRepository(ReadingsRepository):
     def _made(self) -> DeltaTable:
         try:
             Path(self._path).mkdir(exist_ok=True)
-            return DeltaTable.create(self._path, _TABLE, mode="ignore", partition_by=[_DAY])
+            return DeltaTable.create(self._path, _TABLE, mode="ignore", partition_by=[PARTITION])
         except CommitFailedError:
             # Another process made it in the same instant.
             return DeltaTable(self._path)
@@ -167,7 +171,7 @@ class DeltaRepository(ReadingsRepository):
         return table
 
     def _snapshot_of(self, table: DeltaTable) -> DeltaSnapshot:
-        return DeltaSnapshot(table.version(), DataFiles(table), self._counts)
+        return DeltaSnapshot(table.version(), DataFiles(table), self._counts, self._hours)
 
 
 def as_the_one_writer(table: DeltaTable) -> CommitProperties:

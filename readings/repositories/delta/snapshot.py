@@ -5,24 +5,37 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
 
 import polars as pl
 from cachetools import LRUCache, cached
 
 from readings import frame
-from readings.repositories.base import HOURS_SCHEMA, LOADS_SCHEMA
+from readings.repositories.base import LOADS_SCHEMA
 from readings.repositories.by_minute import SnapshotByMinute
 from readings.repositories.delta.files import DataFiles, Rows, collected
+from readings.repositories.delta.meter_hours import (
+    MeterHours,
+    means,
+    read,
+    sums_by,
+    within,
+    without,
+)
 from readings.repositories.delta.minutes import MinuteCounts, Minutes, minute_of_time
 from readings.repositories.minutes import LAST_MICROSECOND, Counts, MinuteTotals, instant_of
-from readings.window import Position, Window
+from readings.window import DAY, Position, Window, window_of
 
 DECODED_BYTES = 256 * 2**20
 """How much memory a process spends on minutes it has decoded."""
 _FEW_MINUTES = 4
+SETTLED_AFTER = DAY
+"""How long after its end hardly any reading of a day arrives any more."""
+DAYS_AT_ONCE = 30
+READINGS_AT_ONCE = 1_000_000
 
 
 @cached(LRUCache(DECODED_BYTES, pl.DataFrame.estimated_size), lock=Lock())
@@ -34,10 +47,13 @@ def decoded(rows: Rows) -> pl.DataFrame:
 class DeltaSnapshot(SnapshotByMinute):
     """A version of the table; the version's number is its name."""
 
-    def __init__(self, version: int, files: DataFiles, counts: MinuteCounts) -> None:
+    def __init__(
+        self, version: int, files: DataFiles, counts: MinuteCounts, hours: MeterHours
+    ) -> None:
         self.name = str(version)
         self._files = files
         self._file_counts = counts
+        self._hours = hours
 
     def loads(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.loads`."""
@@ -56,18 +72,28 @@ class DeltaSnapshot(SnapshotByMinute):
 
     def hours(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.hours`."""
-        means = {name: pl.col(name).mean() for name in list(HOURS_SCHEMA)[3:]}
-        counted = {
-            "readings": pl.len().cast(pl.Int64),
-            "late": (pl.col("arrival_time") > pl.col("time")).sum().cast(pl.Int64),
-        }
-        named = [expression.alias(name) for name, expression in (counted | means).items()]
-        # Files alone bound the search: to count a meter's readings first would be to read them twice.
-        end = window.end or datetime.max.replace(tzinfo=UTC)
-        rows = Rows(self._files.spanning(window.start, end), window.start, end, None)
-        hour = pl.col("time").dt.truncate("1h").alias("hour")
-        scan = rows.scan().filter(window.predicate())
-        return collected(scan.group_by(hour).agg(named).sort("hour"))
+        kept = {day: path for day, path in self._kept_hours().items() if path is not None}
+        days = within(window, kept)
+        sums = [read([kept[day] for day in days], window.device_ids)] if days else []
+        sums += [sums_by([], self._searched(rest)) for rest in without(window, days)]
+        return means(collected(pl.concat(sums)))
+
+    def keep_hours(self, now: datetime) -> tuple[int, int]:
+        """Sum up the hours of days that have settled; says how many, and how many files of others were removed.
+
+        Newest first, and :data:`DAYS_AT_ONCE` at most, so that other upkeep has its turn.
+        """
+        wanted = [
+            day
+            for day, path in self._kept_hours().items()
+            if path is None and window_of(day).start + DAY + SETTLED_AFTER <= now
+        ]
+        newest = sorted(wanted, reverse=True)[:DAYS_AT_ONCE]
+        for day in newest:
+            readings = self.frames(window_of(day), about=READINGS_AT_ONCE)
+            self._hours.keep(day, self._files.by_day[day], readings)
+        kept = [path for path in self._kept_hours().values() if path is not None]
+        return len(newest), self._hours.forget_all_but(kept)
 
     def days(self) -> pl.DataFrame:
         """See :meth:`Snapshot.days`."""
@@ -86,6 +112,15 @@ class DeltaSnapshot(SnapshotByMinute):
         """See :meth:`Snapshot.meters`."""
         meters = self._everything().select(pl.col("device_id").n_unique())
         return int(collected(meters).item())
+
+    def _kept_hours(self) -> dict[date, Path | None]:
+        return {day: self._hours.of(day, files) for day, files in self._files.by_day.items()}
+
+    def _searched(self, window: Window) -> pl.LazyFrame:
+        # Files alone bound the search: to count a meter's readings first would be to read them twice.
+        end = window.end or datetime.max.replace(tzinfo=UTC)
+        rows = Rows(self._files.spanning(window.start, end), window.start, end, None)
+        return rows.scan().filter(window.predicate())
 
     def _everything(self) -> pl.LazyFrame:
         return pl.scan_parquet(self._files.paths) if self._files.paths else frame.empty().lazy()
