@@ -1,16 +1,12 @@
-"""What each meter's hours come to, kept beside the table for the days that have settled.
+"""What each meter's hours come to.
 
 A meter's readings lie among those of all the others, in every interval of a day: a year of one meter would be
-searched for in 105,120 places, the hours kept here in 365. A file of them is made of certain data files,
-which never change, and its name tells which; a day that has changed since has no file of that name, and is read itself.
+searched for in 105,120 places. Kept by the hour for the days that have settled, it is read in 365.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
-import uuid
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -20,14 +16,8 @@ import polars as pl
 from readings.repositories.base import HOURS_SCHEMA
 from readings.window import DAY, GRAIN, Window, window_of
 
-FOLDER = "_hours"
-"""Within the table's folder. Delta leaves alone what begins with an underscore."""
 MEASURED = list(HOURS_SCHEMA)[3:]
 _COUNTS = ["readings", "late"]
-_ROW_GROUP = 24_000
-"""A thousand meters' day."""
-_OUT_OF_USE_SECONDS = 3600
-"""How long a file is left that no day has any more: somebody may be about to read it."""
 
 
 def sums_by(by: Iterable[str], readings: pl.LazyFrame) -> pl.LazyFrame:
@@ -52,45 +42,14 @@ def means(sums: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-class MeterHours:
-    """The files of a table's settled days."""
+def summed_up(readings: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """The sums of a day's readings by meter and hour, given frame by frame.
 
-    def __init__(self, root: str) -> None:
-        self._folder = Path(root) / FOLDER
-
-    def of(self, day: date, files: Sequence[str]) -> Path | None:
-        """Where the hours of a day lie that consists of these data files, if they are kept."""
-        path = self._path(day, files)
-        return path if path.exists() else None
-
-    def keep(self, day: date, files: Sequence[str], readings: Iterable[pl.DataFrame]) -> None:
-        """Sum up a day's readings, frame by frame. The file appears whole or not at all."""
-        some = [sums_by(["device_id"], each.lazy()).collect() for each in readings]
-        hours = pl.concat(some).group_by("device_id", "hour").sum().sort("device_id", "hour")
-        self._folder.mkdir(exist_ok=True)
-        aside = self._folder / f".{uuid.uuid4()}"
-        # Single precision holds seven digits, more than a mean's, in half the room.
-        hours.with_columns(pl.col(MEASURED).cast(pl.Float32)).write_parquet(
-            aside, compression="zstd", row_group_size=_ROW_GROUP
-        )
-        aside.replace(self._path(day, files))
-
-    def forget_all_but(self, kept: Collection[Path]) -> int:
-        """Remove what no day has any more; says how many files."""
-        out_of_use = time.time() - _OUT_OF_USE_SECONDS
-        others = [path for path in self._files() if path not in kept]
-        old = [path for path in others if path.stat().st_mtime < out_of_use]
-        for path in old:
-            path.unlink()
-        return len(old)
-
-    def _files(self) -> list[Path]:
-        return list(self._folder.iterdir()) if self._folder.exists() else []
-
-    def _path(self, day: date, files: Sequence[str]) -> Path:
-        names = "\n".join(sorted(Path(file).name for file in files))
-        made_of = hashlib.sha256(names.encode()).hexdigest()[:32]
-        return self._folder / f"{day.isoformat()}-{made_of}.parquet"
+    In single precision: it holds seven digits, more than a mean's, in half the room.
+    """
+    some = [sums_by(["device_id"], each.lazy()).collect() for each in readings]
+    hours = pl.concat(some).group_by("device_id", "hour").sum().sort("device_id", "hour")
+    return hours.with_columns(pl.col(MEASURED).cast(pl.Float32))
 
 
 def read(paths: Sequence[Path], device_ids: Sequence[str]) -> pl.LazyFrame:

@@ -31,8 +31,8 @@ from readings.repositories.base import ReadingsRepository, RepositoryUnavailable
 from readings.repositories.delta.compaction import ROW_GROUP, compact_day, crowded_days
 from readings.repositories.delta.files import PARTITION, DataFiles, collected
 from readings.repositories.delta.log import Commit
-from readings.repositories.delta.meter_hours import MeterHours
 from readings.repositories.delta.minutes import MinuteCounts
+from readings.repositories.delta.settled import COUNTS, HOURS, KeptByDay
 from readings.repositories.delta.snapshot import DeltaSnapshot
 
 log = logging.getLogger(__name__)
@@ -69,8 +69,8 @@ class DeltaRepository(ReadingsRepository):
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._counts = MinuteCounts()
-        self._hours = MeterHours(path)
+        self._kept = {kind: KeptByDay(path, kind) for kind in (COUNTS, HOURS)}
+        self._counts = MinuteCounts(self._kept[COUNTS])
         self._lock = Lock()
         self._newest: _Read | None = None
 
@@ -116,11 +116,20 @@ class DeltaRepository(ReadingsRepository):
             snapshot = self._snapshot_of(table)
             compacted += compact_day(table, snapshot, day, PARTITION, as_the_one_writer(table))
         removed = self._open().vacuum(retention_hours=KEEP_VERSIONS_HOURS, dry_run=False, full=True)
-        summed_up, out_of_use = self._snapshot_of(self._open()).keep_hours(datetime.now(UTC))
         return {
             "days compacted": compacted,
-            "days summed up": summed_up,
-            "files removed": len(removed) + out_of_use,
+            "files removed": len(removed),
+            **self._work_out_settled_days(),
+        }
+
+    def _work_out_settled_days(self) -> dict[str, int]:
+        table = self._open()
+        snapshot, now = self._snapshot_of(table), datetime.now(UTC)
+        by_day = DataFiles(table).by_day
+        return {
+            "days counted": snapshot.keep_counts(now),
+            "days summed up": snapshot.keep_hours(now),
+            "files out of use": sum(kept.forget_all_but(by_day) for kept in self._kept.values()),
         }
 
     def _append(self, table: DeltaTable, readings: pl.DataFrame) -> None:
@@ -171,7 +180,7 @@ class DeltaRepository(ReadingsRepository):
         return table
 
     def _snapshot_of(self, table: DeltaTable) -> DeltaSnapshot:
-        return DeltaSnapshot(table.version(), DataFiles(table), self._counts, self._hours)
+        return DeltaSnapshot(table.version(), DataFiles(table), self._counts, self._kept[HOURS])
 
 
 def as_the_one_writer(table: DeltaTable) -> CommitProperties:

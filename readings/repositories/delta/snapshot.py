@@ -5,9 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from threading import Lock
 
 import polars as pl
@@ -18,22 +17,21 @@ from readings.repositories.base import LOADS_SCHEMA
 from readings.repositories.by_minute import SnapshotByMinute
 from readings.repositories.delta.files import DataFiles, Rows, collected
 from readings.repositories.delta.meter_hours import (
-    MeterHours,
     means,
     read,
+    summed_up,
     sums_by,
     within,
     without,
 )
 from readings.repositories.delta.minutes import MinuteCounts, Minutes, minute_of_time
+from readings.repositories.delta.settled import KeptByDay, settled
 from readings.repositories.minutes import LAST_MICROSECOND, Counts, MinuteTotals, instant_of
-from readings.window import DAY, Position, Window, window_of
+from readings.window import Position, Window, window_of
 
 DECODED_BYTES = 256 * 2**20
 """How much memory a process spends on minutes it has decoded."""
 _FEW_MINUTES = 4
-SETTLED_AFTER = DAY
-"""How long after its end hardly any reading of a day arrives any more."""
 DAYS_AT_ONCE = 30
 READINGS_AT_ONCE = 1_000_000
 
@@ -48,12 +46,12 @@ class DeltaSnapshot(SnapshotByMinute):
     """A version of the table; the version's number is its name."""
 
     def __init__(
-        self, version: int, files: DataFiles, counts: MinuteCounts, hours: MeterHours
+        self, version: int, files: DataFiles, counts: MinuteCounts, hours: KeptByDay
     ) -> None:
         self.name = str(version)
         self._files = files
         self._file_counts = counts
-        self._hours = hours
+        self._kept_hours = hours
 
     def loads(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.loads`."""
@@ -72,28 +70,28 @@ class DeltaSnapshot(SnapshotByMinute):
 
     def hours(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.hours`."""
-        kept = {day: path for day, path in self._kept_hours().items() if path is not None}
+        kept = self._kept_hours.of(self._files.by_day)
         days = within(window, kept)
         sums = [read([kept[day] for day in days], window.device_ids)] if days else []
         sums += [sums_by([], self._searched(rest)) for rest in without(window, days)]
         return means(collected(pl.concat(sums)))
 
-    def keep_hours(self, now: datetime) -> tuple[int, int]:
-        """Sum up the hours of days that have settled; says how many, and how many files of others were removed.
+    def keep_counts(self, now: datetime) -> int:
+        """Keep the counts of days that have settled, for processes to come; says of how many that is new."""
+        days = settled(self._files.by_day, now)
+        return self._file_counts.keep({day: self._files.by_day[day] for day in days})
+
+    def keep_hours(self, now: datetime) -> int:
+        """Sum up the hours of days that have settled; says how many.
 
         Newest first, and :data:`DAYS_AT_ONCE` at most, so that other upkeep has its turn.
         """
-        wanted = [
-            day
-            for day, path in self._kept_hours().items()
-            if path is None and window_of(day).start + DAY + SETTLED_AFTER <= now
-        ]
-        newest = sorted(wanted, reverse=True)[:DAYS_AT_ONCE]
-        for day in newest:
+        kept = self._kept_hours.of(self._files.by_day)
+        wanted = [day for day in settled(self._files.by_day, now) if day not in kept]
+        for day in wanted[:DAYS_AT_ONCE]:
             readings = self.frames(window_of(day), about=READINGS_AT_ONCE)
-            self._hours.keep(day, self._files.by_day[day], readings)
-        kept = [path for path in self._kept_hours().values() if path is not None]
-        return len(newest), self._hours.forget_all_but(kept)
+            self._kept_hours.keep(day, self._files.by_day[day], summed_up(readings))
+        return len(wanted[:DAYS_AT_ONCE])
 
     def days(self) -> pl.DataFrame:
         """See :meth:`Snapshot.days`."""
@@ -113,9 +111,6 @@ class DeltaSnapshot(SnapshotByMinute):
         meters = self._everything().select(pl.col("device_id").n_unique())
         return int(collected(meters).item())
 
-    def _kept_hours(self) -> dict[date, Path | None]:
-        return {day: self._hours.of(day, files) for day, files in self._files.by_day.items()}
-
     def _searched(self, window: Window) -> pl.LazyFrame:
         # Files alone bound the search: to count a meter's readings first would be to read them twice.
         end = window.end or datetime.max.replace(tzinfo=UTC)
@@ -127,7 +122,7 @@ class DeltaSnapshot(SnapshotByMinute):
 
     @cached_property
     def _minutes(self) -> Minutes:
-        return Minutes(self._file_counts.of(self._files.paths))
+        return Minutes(self._file_counts.of(self._files.by_day))
 
     def _totals(self, window: Window) -> Iterable[MinuteTotals]:
         return [self._minutes]

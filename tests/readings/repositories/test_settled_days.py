@@ -1,4 +1,4 @@
-"""The hours of each meter that upkeep keeps beside a Delta table."""
+"""What upkeep keeps beside a Delta table for the days that have settled: counts by minute, each meter's hours."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from readings.repositories import RepositoryUnavailableError
-from readings.repositories.delta.meter_hours import FOLDER, MEASURED, without
+from readings.repositories.delta.meter_hours import MEASURED, without
 from readings.repositories.delta.repository import DeltaRepository
+from readings.repositories.delta.settled import COUNTS, HOURS
 from readings.repositories.delta.snapshot import DAYS_AT_ONCE
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -54,9 +55,9 @@ def store(folder: Path) -> DeltaRepository:
     return store
 
 
-def kept(folder: Path) -> list[str]:
-    """The days whose hours are kept, and nothing that was left half made."""
-    return sorted(path.name[:10] for path in (folder / FOLDER).iterdir())
+def kept(folder: Path, kind: str = HOURS) -> list[str]:
+    """The days of which something is kept, and nothing that was left half made."""
+    return sorted(path.name[:10] for path in (folder / kind).iterdir())
 
 
 def assert_same(hours: pl.DataFrame, others: pl.DataFrame) -> None:
@@ -78,12 +79,49 @@ def test_hours_are_the_same_kept_or_not(store: DeltaRepository, folder: Path) ->
 def test_the_readings_of_a_kept_day_are_not_read(store: DeltaRepository, folder: Path) -> None:
     store.upkeep()
     of_days, of_a_day_and_more = (Window(MONDAY, end, (A,)) for end in (END, END + DAY / 2))
-    for file in folder.glob("day=*/*.parquet"):
-        file.unlink()
+    without_readings(folder)
     assert store.snapshot().hours(of_days).height == 72
     assert store.snapshot().hours(of_a_day_and_more).height == 72
     with pytest.raises(RepositoryUnavailableError):
         store.snapshot().hours(Window(MONDAY + DAY / 2, END, (A,)))
+
+
+def without_readings(folder: Path) -> None:
+    for file in folder.glob("day=*/*.parquet"):
+        file.unlink()
+
+
+def test_another_process_need_not_count(store: DeltaRepository, folder: Path) -> None:
+    windows = [window for window in WINDOWS.values() if window.bounds_time_only]
+    before = [store.snapshot().counts(window) for window in windows]
+    assert store.upkeep()["days counted"] == 3
+    assert kept(folder, COUNTS) == ["2023-02-27", "2023-02-28", "2023-03-01"]
+    assert store.upkeep()["days counted"] == 0
+    without_readings(folder)
+    another = DeltaRepository(str(folder)).snapshot()
+    assert all(
+        another.counts(window).equals(counts)
+        for window, counts in zip(windows, before, strict=True)
+    )
+
+
+def test_a_day_that_has_changed_is_counted(store: DeltaRepository, folder: Path) -> None:
+    store.upkeep()
+    store.write(readings_for(Fleet(devices=50, interval_minutes=60), MONDAY + DAY))
+    counts = DeltaRepository(str(folder)).snapshot().counts(Window(MONDAY, END))["readings"]
+    assert sum(counts) == 3 * 24 * 40 + 10
+    assert store.upkeep()["days counted"] == 1
+
+
+def test_a_table_that_was_moved_has_its_counts(store: DeltaRepository, folder: Path) -> None:
+    store.upkeep()
+    wanted = Window(MONDAY + DAY)
+    before = store.snapshot().page(wanted, offset=100, size=50).readings
+    elsewhere = folder.rename(folder.with_name("elsewhere"))
+    page = DeltaRepository(str(elsewhere)).snapshot().page(wanted, offset=100, size=50)
+    assert page.readings.equals(before)
+    without_readings(elsewhere)
+    assert DeltaRepository(str(elsewhere)).snapshot().counts(wanted)["readings"].sum() == 48 * 40
 
 
 def test_what_comes_later_shows_at_once_and_is_kept_anew(
@@ -112,9 +150,9 @@ def test_a_file_goes_an_hour_after_its_day(store: DeltaRepository, folder: Path)
     store.delete_before(MONDAY + DAY)
     store.upkeep()
     assert kept(folder) == ["2023-02-27", "2023-02-28", "2023-03-01"]
-    (folder / FOLDER / ".left-half-made").touch()
+    (folder / HOURS / ".left-half-made").touch()
     long_ago = time.time() - 3601
-    for file in (folder / FOLDER).iterdir():
+    for file in (folder / HOURS).iterdir():
         os.utime(file, (long_ago, long_ago))
     store.upkeep()
     assert kept(folder) == ["2023-02-28", "2023-03-01"]
@@ -123,7 +161,7 @@ def test_a_file_goes_an_hour_after_its_day(store: DeltaRepository, folder: Path)
 def test_vacuum_leaves_them(store: DeltaRepository, folder: Path) -> None:
     store.upkeep()
     last_month = time.time() - 30 * DAY.total_seconds()
-    for file in (folder / FOLDER).iterdir():
+    for file in (folder / HOURS).iterdir():
         os.utime(file, (last_month, last_month))
     store.upkeep()
     assert len(kept(folder)) == 3
