@@ -19,6 +19,7 @@ READY_SECONDS = 180
 _OTHERS = ("HEADEND_", "SIMULATION", "DATABASE_URL", "EXPORTS_", "CELERY_", "READINGS_")
 """How settings begin that are the tests' own."""
 END_SECONDS = 30
+SAY_SECONDS = 20
 
 
 def free_port() -> int:
@@ -74,6 +75,15 @@ class Deployment:
             assert time.monotonic() < deadline, f"it is not ready:\n{self.log}"
             time.sleep(0.1)
         return self
+
+    def comes_to_say(self, text: str) -> bool:
+        """Whether ``text`` is in :attr:`log`, or soon will be: what its processes print takes a way there."""
+        deadline = time.monotonic() + SAY_SECONDS
+        while text not in self.log:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
 
     def interrupt(self) -> int:
         """Ctrl-C; the exit code."""

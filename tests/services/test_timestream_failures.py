@@ -58,7 +58,7 @@ def test_a_failing_service_is_a_503_and_a_line_for_the_operator(
     assert answer.headers["Retry-After"]
     assert set(answer.json()) == {"error"}
     assert code not in answer.text
-    assert code in deployment.log
+    assert deployment.comes_to_say(code), deployment.log
 
 
 def test_a_service_that_is_throttling_is_waited_for(
