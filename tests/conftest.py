@@ -10,12 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings as configured
 from pytest_django.fixtures import Settings
 from pythonjsonlogger.json import JsonFormatter
 
 from readings.repositories import ReadingsRepository, open_repository
 
 pytest_plugins = ["tests.services.fixtures"]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """SQLite in a file, as deployments have it.
+
+    Django's choice, a database in memory that threads share, refuses who comes in another's way instead of letting it wait.
+    """
+    database = configured.DATABASES["default"]
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        database["TEST"]["NAME"] = str(configured.HEADEND_HOME / "test.sqlite3")
 
 
 @pytest.fixture
