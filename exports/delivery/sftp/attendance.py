@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -27,7 +28,7 @@ class Attendance(AbstractContextManager["Attendance"]):
     def __init__(self, doorkeeper: Doorkeeper) -> None:
         self._doorkeeper = doorkeeper
         self._row: SftpSession | None = None
-        self._renewed = 0.0
+        self._renewed = -math.inf
 
     def look(self) -> None:
         """Begin the row once somebody has logged in, and keep it fresh."""
