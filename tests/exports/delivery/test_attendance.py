@@ -61,6 +61,23 @@ def test_who_does_not_get_in_leaves_no_session(sftp_port: int, alice: Supplier) 
     assert not SftpSession.objects.exists()
 
 
+def logged_in(supplier: Supplier) -> Doorkeeper:
+    doorkeeper = Doorkeeper("192.0.2.1", "trace")
+    doorkeeper.visitor = Visitor(supplier.pk, supplier.name, "SHA256:x", "192.0.2.1")
+    doorkeeper.session_began()
+    return doorkeeper
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_is_noted_on_a_machine_that_has_just_started(
+    alice: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exports.delivery.sftp.attendance.time.monotonic", lambda: 2.0)
+    with Attendance(logged_in(alice)) as attendance:
+        attendance.look()
+        assert SftpSession.objects.filter(ended_at__isnull=True).count() == 1
+
+
 @pytest.mark.django_db(transaction=True)  # attendance closes its connection after each look
 def test_a_database_that_fails_costs_the_row_and_not_the_session(
     alice: Supplier, monkeypatch: pytest.MonkeyPatch
@@ -68,10 +85,7 @@ def test_a_database_that_fails_costs_the_row_and_not_the_session(
     def fail(*_: object, **__: object) -> None:
         raise OperationalError
 
-    doorkeeper = Doorkeeper("192.0.2.1", "trace")
-    doorkeeper.visitor = Visitor(alice.pk, "alice", "SHA256:x", "192.0.2.1")
-    doorkeeper.session_began()
-    with Attendance(doorkeeper) as attendance:
+    with Attendance(logged_in(alice)) as attendance:
         with monkeypatch.context() as broken:
             broken.setattr(SftpSession, "save", fail)
             attendance.look()
