@@ -45,9 +45,9 @@ _S3_ERRORS = {
 class FaultProxy:
     """A proxy in front of ``upstream`` (``http://host:port``), at ``url`` while it is entered.
 
-    ``share`` of the calls (0 to 1) meet one of ``kinds``, drawn from ``seed`` in the order of the calls;
-    ``share`` may be set while it runs. ``CUT_UPLOAD`` is drawn only for calls that have a body. ``faults``
-    counts what was done to whom, ``calls`` all calls.
+    ``share`` of the calls (0 to 1) meet one of ``kinds``, drawn from ``seed`` in the order of the calls, and
+    of those that were met least, so that a short run meets each of them; ``share`` may be set while it runs.
+    ``CUT_UPLOAD`` is drawn only for calls that have a body. ``faults`` counts what was done, ``calls`` all calls.
     """
 
     def __init__(
@@ -82,7 +82,8 @@ class FaultProxy:
             kinds = [kind for kind in self.kinds if has_body or kind is not Fault.CUT_UPLOAD]
             if self._draw.random() >= self.share or not kinds:
                 return None
-            fault = self._draw.choice(kinds)
+            fewest = min(self.faults[kind] for kind in kinds)
+            fault = self._draw.choice([kind for kind in kinds if self.faults[kind] == fewest])
             self.faults[fault] += 1
             return fault
 

@@ -179,6 +179,14 @@ def test_a_hundred_megabytes_pass_both_ways(seaweedfs: SeaweedFS, client_of: Cli
         client.delete_object(Bucket=BUCKET, Key="sent")
 
 
+def test_the_first_upload_that_meets_a_fault_is_cut() -> None:
+    proxy = FaultProxy("http://127.0.0.1:9", share=1)
+    for _ in range(50):
+        assert proxy.next_fault(has_body=False) is not Fault.CUT_UPLOAD
+    assert proxy.next_fault(has_body=True) is Fault.CUT_UPLOAD
+    assert set(proxy.faults) == set(Fault)
+
+
 def test_the_same_seed_draws_the_same_faults() -> None:
     def drawn(seed: int) -> list[Fault | None]:
         proxy = FaultProxy("http://127.0.0.1:9", seed=seed)
