@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 from tests.e2e.browser import Stage
-from tests.e2e.scene import SUPPLIERS_PERSON, VIEWER
+from tests.e2e.scene import SUPPLIERS_PERSON, VIEWER, days_ago
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,8 @@ def at(path: str, who: str | None = "operator") -> Shown:
 
 
 def yesterday() -> str:
-    """A whole day that the scene has readings of, as the query of an address."""
-    day = datetime.now(UTC).date() - timedelta(days=1)
+    """A day that the scene has readings of, as the query of an address."""
+    day = days_ago(1)
     return urlencode({"start": f"{day} 00:00", "end": f"{day} 23:59"})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import django
@@ -29,6 +29,11 @@ VIEWER, ADMINISTRATOR, SUPPLIERS_PERSON = "vera", "ada", "ann"
 SUPPLIERS = ["acme-billing", "gridco", "northwind-mdm"]
 FAILED = "The exports store cannot be written to: No space left on device."
 _DAYS = 24
+
+
+def days_ago(number: int) -> date:
+    """A day in UTC. The scene has every reading of the second and the third, whatever the hour is."""
+    return datetime.now(UTC).date() - timedelta(days=number)
 
 
 def main() -> None:

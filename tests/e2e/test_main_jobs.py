@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import paramiko
@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.browser import Stage, Watch
 from tests.e2e.conftest import Enter
-from tests.e2e.scene import FAILED, METERS, PASSWORD, SUPPLIERS_PERSON, VIEWER
+from tests.e2e.scene import FAILED, METERS, PASSWORD, SUPPLIERS_PERSON, VIEWER, days_ago
 
 EVERY_WAY = [
     pytest.param({"width": "desktop"}, id="desktop"),
@@ -23,11 +23,6 @@ EVERY_WAY = [
     pytest.param({"width": "desktop", "javascript": False}, id="no-javascript"),
 ]
 every_way = pytest.mark.parametrize("way", EVERY_WAY)
-
-
-def days_ago(number: int) -> date:
-    """A day in UTC. The scene has every reading of the second and the third, whatever the hour is."""
-    return datetime.now(UTC).date() - timedelta(days=number)
 
 
 def until_completed(page: Page) -> None:
