@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 
 import paramiko
 import pytest
@@ -72,7 +73,8 @@ def logged_in(supplier: Supplier) -> Doorkeeper:
 def test_a_session_is_noted_on_a_machine_that_has_just_started(
     alice: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exports.delivery.sftp.attendance.time.monotonic", lambda: 2.0)
+    uptime = SimpleNamespace(monotonic=lambda: 2.0)
+    monkeypatch.setattr("exports.delivery.sftp.attendance.time", uptime)
     with Attendance(logged_in(alice)) as attendance:
         attendance.look()
         assert SftpSession.objects.filter(ended_at__isnull=True).count() == 1
