@@ -14,9 +14,9 @@ from django.core.files.storage import storages
 from django.db import connection
 
 from benchmarks.ratio import Ratio, measured
-from exports import steps
+from exports.file_requests import Order, accept
 from exports.models import FileRequest, Supplier
-from exports.requests import Order, accept
+from exports.pipeline import worker
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -74,7 +74,7 @@ def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
 def _export(supplier: Supplier) -> FileRequest:
     request = accept(supplier, Order(START, END))
     # The plan comes first and wakes the workers, as the Celery task does.
-    steps.take_one_step()
+    worker.take_one_step()
     with ThreadPoolExecutor(WORKERS) as workers:
         list(workers.map(lambda _: _work_off(), range(WORKERS)))
     request.refresh_from_db()
@@ -84,7 +84,7 @@ def _export(supplier: Supplier) -> FileRequest:
 
 def _work_off() -> None:
     try:
-        while steps.take_one_step() is not None or steps.something_is_left():
+        while worker.take_one_step() is not None or worker.something_is_left():
             pass
     finally:
         connection.close()

@@ -59,7 +59,7 @@ def _fill(days: int) -> list[str]:
     from django.utils import timezone
 
     from benchmarks.portal_rows import fill_history, fill_totals
-    from readings.fleet_setting import deployment_fleet
+    from readings.deployment_fleet import deployment_fleet
     from readings.repositories import repository
     from readings.tasks import sum_up
 
@@ -107,7 +107,7 @@ def _web(port: int) -> Iterator[str]:
         "-m",
         "gunicorn",
         "--config",
-        "headend/gunicorn_config.py",
+        "headend/http/gunicorn_config.py",
         "headend.wsgi",
     ]
     process = subprocess.Popen(command, cwd=ROOT)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Printed
 
-from readings.backfilling import backfill
+from readings.ingest.backfill import backfill
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.queries import Queries

@@ -19,12 +19,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from exports import requests
+from exports import file_requests
 from exports.delivery.links import download_url
 from exports.formats import FORMATS
 from exports.models import FileRequest, Status, Supplier
-from headend.errors import Conflict, TooMany, errors
-from headend.negotiation import OneMediaType
+from headend.api.errors import Conflict, TooMany, errors
+from headend.api.negotiation import OneMediaType
 from readings.parameters import InstantField, StrictSerializer, parameters_of
 
 KEY_LENGTH = 200
@@ -103,7 +103,7 @@ class FileRequestStatus(serializers.ModelSerializer[FileRequest]):
         if instance.record_count is not None:
             shown["record_count"] = instance.record_count
         if instance.status == Status.RUNNING:
-            shown["progress"] = requests.progress(instance)
+            shown["progress"] = file_requests.progress(instance)
         if instance.status == Status.FAILED:
             shown["reason"] = instance.reason
         if instance.has_file:
@@ -160,19 +160,19 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
         """Ask for the readings of a window as one file, fetched over SFTP once it is completed."""
         body = OrderBody(data=request.data)
         body.is_valid(raise_exception=True)
-        order = requests.Order(
+        order = file_requests.Order(
             start=body.validated_data["start_date"],
             end=body.validated_data["end_date"],
             format=body.validated_data["format"],
             as_of=body.validated_data.get("as_of"),
         )
         try:
-            accepted = requests.accept(
+            accepted = file_requests.accept(
                 _supplier(request), order, idempotency_key=_idempotency_key(request)
             )
-        except requests.IdempotencyConflictError as error:
+        except file_requests.IdempotencyConflictError as error:
             raise Conflict(str(error)) from None
-        except requests.QueueFullError as error:
+        except file_requests.QueueFullError as error:
             raise TooMany(str(error)) from None
         return Response({"request_id": str(accepted.id), "status": accepted.status})
 
@@ -195,7 +195,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
     def destroy(self, request: Request) -> Response:
         """Cancel a request that is not final; it ends failed, reason cancelled. 409 when it is final."""
         file_request = self._own(request)
-        if not requests.cancel(file_request):
+        if not file_requests.cancel(file_request):
             raise Conflict(f"request_id: the request is {file_request.status} already.")
         file_request.refresh_from_db()
         return Response(FileRequestStatus(file_request).data)

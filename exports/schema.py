@@ -10,7 +10,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers by a metaclass without types
     """The two headers, either of which will do."""
 
-    target_class = "exports.authentication.ApiKeyAuthentication"
+    target_class = "exports.suppliers.authentication.ApiKeyAuthentication"
     name = ["token", "apiKey"]
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:

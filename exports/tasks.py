@@ -7,10 +7,10 @@ import logging
 from celery import Task, shared_task
 from django.db import transaction
 
-from exports import steps
-from exports.delivery.courier import deliver_one
+from exports.delivery.dispatch import deliver_one
 from exports.delivery.transitions import due
-from exports.hand_over import forget_what_nobody_took
+from exports.pipeline import worker
+from exports.suppliers.hand_over import forget_what_nobody_took
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ def _send(task: Task[[], None], times: int) -> None:
 @shared_task
 def work() -> None:
     """Take one step and, while something is left, pass the wake on."""
-    opened = steps.take_one_step()
-    if opened is not None and (opened or steps.something_is_left()):
+    opened = worker.take_one_step()
+    if opened is not None and (opened or worker.something_is_left()):
         announce(max(1, opened))
     if due().exists():
         announce_deliveries()
@@ -57,8 +57,8 @@ def work() -> None:
 @shared_task
 def recover() -> None:
     """Wake a worker where work was left behind: a lost message, a dead worker, a failed attempt."""
-    steps.give_up_what_kills()
-    if steps.something_is_left():
+    worker.give_up_what_kills()
+    if worker.something_is_left():
         announce()
     if due().exists():
         announce_deliveries()
@@ -74,13 +74,13 @@ def deliver() -> None:
 @shared_task
 def tidy() -> None:
     """Remove what attempts at final requests left, and private keys that nobody came for."""
-    steps.remove_leftovers()
+    worker.remove_leftovers()
     forget_what_nobody_took()
 
 
 @shared_task
 def expire() -> None:
     """Withdraw the files whose time has passed."""
-    expired = steps.expire_files()
+    expired = worker.expire_files()
     if expired:
         log.info("files expired", extra={"files": expired})

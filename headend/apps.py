@@ -10,4 +10,4 @@ class HeadendConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the checks."""
-        from headend import checks  # noqa: F401 (they read models, which are loaded by now)
+        from headend.config import checks  # noqa: F401 (they read models, which are loaded by now)

@@ -9,12 +9,12 @@ from celery import Celery
 from celery.signals import before_task_publish, task_postrun, task_prerun
 from kombu.transport import TRANSPORT_ALIASES
 
-from headend.request_id import begin, current, end
+from headend.trace import begin, current, end
 
 _TRACE = "headend_trace"
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
-TRANSPORT_ALIASES["filesystem"] = "headend.broker:Transport"
+TRANSPORT_ALIASES["filesystem"] = "headend.deployment.filesystem_broker:Transport"
 
 app = Celery("headend")
 app.config_from_object("django.conf:settings", namespace="CELERY")

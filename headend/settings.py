@@ -12,8 +12,8 @@ from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from headend import connections
-from headend import environment as env
+from headend.config import environment as env
+from headend.config import service_urls
 
 # Lets Django's generic classes be subscripted (ModelAdmin[Supplier]), as the type checker wants it.
 django_stubs_ext.monkeypatch()
@@ -27,7 +27,7 @@ HEADEND_HOME = env.folder(
 SECRETS_URL = env.url(
     "SECRETS_URL", f"file://{HEADEND_HOME / 'secrets'}", ["file", "secretsmanager"]
 )
-_secrets_prefix, SECRETS = connections.secrets_store(SECRETS_URL, HEADEND_HOME)
+_secrets_prefix, SECRETS = service_urls.secrets_store(SECRETS_URL, HEADEND_HOME)
 
 # --- addresses --------------------------------------------------------------------------
 HEADEND_HOST = env.text("HEADEND_HOST", "127.0.0.1")
@@ -84,9 +84,9 @@ INSTALLED_APPS = [
     "axes",
 ]
 MIDDLEWARE = [
-    "headend.request_id.RequestIdMiddleware",
-    "headend.access_log.AccessLogMiddleware",
-    "headend.patience.PatienceMiddleware",
+    "headend.trace.RequestIdMiddleware",
+    "headend.http.access_log.AccessLogMiddleware",
+    "headend.http.request_deadline.PatienceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -133,15 +133,16 @@ AXES_COOLOFF_TIME = timedelta(minutes=10)
 # A stranger locks out nobody but the one they claim to be from where they are.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_LOCKOUT_CALLABLE = "headend.errors.locked_out"
+AXES_LOCKOUT_CALLABLE = "headend.portal.error_pages.locked_out"
 AXES_VERBOSE = False
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
-FORMAT_MODULE_PATH = "headend.formats"
-CSRF_FAILURE_VIEW = "headend.errors.csrf_failure"
+FORMAT_MODULE_PATH = "headend.config.date_formats"
+CSRF_FAILURE_VIEW = "headend.portal.error_pages.csrf_failure"
 STATIC_URL = "static/"
 STATIC_ROOT = HEADEND_HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "headend" / "portal" / "static"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- what a page may load ------------------------------------------------------------------
@@ -166,13 +167,13 @@ DATABASE_URL = env.url(
     f"sqlite:///{HEADEND_HOME / 'headend.sqlite3'}",
     ["sqlite", "postgres", "postgresql"],
 )
-DATABASES = {"default": connections.database(DATABASE_URL)}
+DATABASES = {"default": service_urls.database(DATABASE_URL)}
 
 # --- readings ---------------------------------------------------------------------------
 READINGS_URL = env.url(
     "READINGS_URL", f"delta://{HEADEND_HOME / 'readings'}", ["delta", "timestream"]
 )
-connections.check_readings(READINGS_URL)
+service_urls.check_readings(READINGS_URL)
 IN_TIMESTREAM = READINGS_URL.startswith("timestream://")
 READINGS_RETENTION_DAYS = env.whole("READINGS_RETENTION_DAYS", 0, least=0, most=36_500)
 
@@ -201,7 +202,7 @@ EXPORTS_LEASE_SECONDS = env.whole("EXPORTS_LEASE_SECONDS", 30, least=5, most=360
 EXPORTS_PART_SECONDS = env.whole("EXPORTS_PART_SECONDS", 600, least=10, most=86_400)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "exports": connections.exports_storage(EXPORTS_URL),
+    "exports": service_urls.exports_storage(EXPORTS_URL),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WEBHOOK_PRIVATE_ADDRESSES = env.switch("WEBHOOK_PRIVATE_ADDRESSES", default=False)
@@ -211,12 +212,12 @@ DEFAULT_SUPPLIER = "sftp-user"
 # --- the API ----------------------------------------------------------------------------
 API_BODY_LIMIT = 64 * 1024
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["exports.authentication.ApiKeyAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["exports.suppliers.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["headend.parsers.GuideJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["headend.api.parsers.GuideJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "headend.errors.answer",
+    "EXCEPTION_HANDLER": "headend.http.exception_handler.answer",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -227,10 +228,10 @@ SPECTACULAR_SETTINGS = {
     # For the pages' header alone: who is not logged in sees the same documentation.
     "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "PREPROCESSING_HOOKS": ["headend.schema.without_closing_slashes"],
+    "PREPROCESSING_HOOKS": ["readings.schema.without_closing_slashes"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "headend.schema.with_links",
+        "readings.schema.with_links",
     ],
     # Its deep links are links within buttons, which no screen reader can tell apart.
     "SWAGGER_UI_SETTINGS": {"deepLinking": False, "syntaxHighlight": False},
@@ -239,7 +240,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- Celery -----------------------------------------------------------------------------
-CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = connections.broker(
+CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = service_urls.broker(
     env.url("CELERY_BROKER_URL", "filesystem://", ["filesystem", "redis", "rediss", "sqs"]),
     HEADEND_HOME,
 )
@@ -299,7 +300,7 @@ LOGGING = {
             "rename_fields": {"asctime": "at", "levelname": "level", "name": "logger"},
         }
     },
-    "filters": {"trace": {"()": "headend.request_id.Trace"}},
+    "filters": {"trace": {"()": "headend.trace.Trace"}},
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["trace"]}
     },

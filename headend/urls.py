@@ -1,19 +1,14 @@
-"""The URLs of the deployment; the apps bring their own pages."""
+"""The URLs of the deployment: the API, health and metrics, the portal, the admin."""
 
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from exports.api import FileRequestViewSet
-from headend import health
-from headend.metrics import metrics
-from headend.portal.fleet import find_meter, fleet_page
-from headend.portal.login import admin_login, change_password
-from headend.portal.meter import meter_page
-from headend.portal.overview import overview
+from headend.monitoring import health
+from headend.monitoring.metrics import metrics
 from readings.api import ReadingsViewSet
 
 _views = {
@@ -33,20 +28,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", metrics, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
-    path("password/", change_password, name="password"),
-    path("admin/login/", admin_login),
-    path("admin/logout/", LogoutView.as_view()),
+    # Before the admin: the portal's login replaces the admin's own.
+    path("", include("headend.portal.urls")),
     path("admin/", admin.site.urls),
-    path("", overview, name="overview"),
-    path("fleet/", fleet_page, name="fleet"),
-    path("fleet/meters/", find_meter, name="find-meter"),
-    path("fleet/meters/<uuid:device_id>/", meter_page, name="meter"),
-    path("", include("exports.urls")),
 ]
 
-handler400 = "headend.errors.bad_request"
-handler403 = "headend.errors.permission_denied"
-handler404 = "headend.errors.not_found"
-handler500 = "headend.errors.server_error"
+handler400 = "headend.portal.error_pages.bad_request"
+handler403 = "headend.portal.error_pages.permission_denied"
+handler404 = "headend.portal.error_pages.not_found"
+handler500 = "headend.portal.error_pages.server_error"

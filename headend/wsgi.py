@@ -6,7 +6,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from headend.chunked import with_known_length
+from headend.http.chunked_bodies import with_known_length
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
 application = with_known_length(get_wsgi_application())

@@ -20,8 +20,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from headend.errors import errors
-from headend.negotiation import OneMediaType
+from headend.api.errors import errors
+from headend.api.negotiation import OneMediaType
 from readings import frame
 from readings.parameters import (
     InstantField,

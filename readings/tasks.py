@@ -9,8 +9,9 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from readings import interval_totals, live
-from readings.fleet_setting import deployment_fleet
+from readings import totals
+from readings.deployment_fleet import deployment_fleet
+from readings.ingest import live
 from readings.repositories import repository
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ def arrive() -> None:
 def sum_up(hours: int | None = None) -> None:
     """Bring the interval totals up to date, of the last ``hours`` or of all that is kept."""
     start = None if hours is None else timezone.now() - timedelta(hours=hours)
-    interval_totals.bring_up_to_date(repository().snapshot(), start)
+    totals.bring_up_to_date(repository().snapshot(), start)
 
 
 @shared_task

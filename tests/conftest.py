@@ -16,7 +16,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from readings.repositories import ReadingsRepository, open_repository
 
-pytest_plugins = ["tests.services.fixtures"]
+pytest_plugins = ["tests.services.fixtures", "tests.suppliers"]
 
 
 @pytest.fixture(scope="session")

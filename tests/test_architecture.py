@@ -20,12 +20,12 @@ MAY_NOT_IMPORT = {
     "readings/frame.py": ("django", "rest_framework", "readings"),
     "readings/window.py": ("django", "rest_framework"),
     "readings/repositories": ("rest_framework", "requests", "readings.api", "readings.simulation", "headend"),
-    "exports/pipeline.py": ("celery", "rest_framework", "exports.tasks", "exports.api", "exports.steps"),
-    "exports/steps.py": ("celery", "rest_framework", "exports.tasks", "exports.api"),
+    "exports/pipeline/export_file.py": ("celery", "rest_framework", "exports.tasks", "exports.api", "exports.pipeline.worker"),
+    "exports/pipeline/worker.py": ("celery", "rest_framework", "exports.tasks", "exports.api"),
     "exports/formats": ("django", "celery", "rest_framework"),
-    "exports/gzip_member.py": ("django", "readings"),
-    "exports/models": ("readings", "exports.transitions", "exports.pipeline", "celery"),
-    "exports/delivery": ("celery", "exports.tasks", "exports.pipeline", "rest_framework"),
+    "exports/formats/gzip_member.py": ("django", "readings"),
+    "exports/models": ("readings", "exports.pipeline.transitions", "exports.pipeline.export_file", "celery"),
+    "exports/delivery": ("celery", "exports.tasks", "exports.pipeline.export_file", "rest_framework"),
 }  # fmt: skip
 LONGEST_FILE = 400
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from exports import requests
+from exports import file_requests
 from exports.admin.confirmation import confirmed
 from exports.admin.deliveries import DeliveryInline
 from exports.admin.fetches import FileFetchInline
@@ -73,7 +73,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FileRequest]:
         """With the progress of all rows in the same query."""
-        return requests.with_progress(super().get_queryset(request))
+        return file_requests.with_progress(super().get_queryset(request))
 
     @admin.display(description="request", ordering="id")
     def short_id(self, obj: FileRequest) -> SafeString:
@@ -106,7 +106,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     @admin.display(description="progress")
     def progress(self, obj: FileRequest) -> SafeString:
         """How much is written."""
-        written = requests.progress(obj)
+        written = file_requests.progress(obj)
         return format_html(
             '<progress max="1" value="{}" aria-label="written"></progress> {}',
             f"{written:.3f}",
@@ -144,14 +144,14 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
             queryset,
             action="cancel",
             question="Cancel these requests? Their suppliers see them as failed.",
-            act=requests.cancel,
+            act=file_requests.cancel,
             done="{} cancelled.",
         )
 
     @admin.action(description="Run the selected requests again", permissions=["act"])
     def run_again(self, request: HttpRequest, queryset: QuerySet[FileRequest]) -> None:
         """Queue new requests for the same windows."""
-        again = [requests.run_again(chosen) for chosen in queryset.select_related("supplier")]
+        again = [file_requests.run_again(chosen) for chosen in queryset.select_related("supplier")]
         messages.success(request, f"{len(again)} queued again, as new requests.")
 
     def has_act_permission(self, request: HttpRequest) -> bool:

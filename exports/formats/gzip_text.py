@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from exports.formats.base import FileFormat, PartWriter, Stretch
-from exports.gzip_member import HEADER, Checksum, PartDeflater, trailer
+from exports.formats.gzip_member import HEADER, Checksum, PartDeflater, trailer
 
 Rows = Callable[[pl.DataFrame], bytes]
 

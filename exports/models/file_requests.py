@@ -1,6 +1,6 @@
 """What suppliers asked for, the parts it is made of, and the rules the database holds for both.
 
-Statuses are only ever written by :mod:`exports.transitions`.
+Statuses are only ever written by :mod:`exports.pipeline.transitions`.
 """
 
 from __future__ import annotations

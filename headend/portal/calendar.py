@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from django.db.models import Count, Min, Sum
 
 from headend.portal.coverage import DAY, GRACE, meters_expected
-from readings.fleet_setting import deployment_fleet
-from readings.interval_totals import time_as_text
+from readings.deployment_fleet import deployment_fleet
 from readings.models import IntervalTotals
+from readings.totals import time_as_text
 
 WEEKS_SHOWN = 27
 

@@ -13,14 +13,14 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from exports.pages.access import staff_only
-from exports.pages.fields import InstantField
 from headend.portal import charts
+from headend.portal.access import staff_only
 from headend.portal.calendar import weeks
 from headend.portal.coverage import DAY, newest_interval
-from readings.interval_totals import time_as_text
+from headend.portal.form_fields import InstantField
 from readings.models import IntervalTotals
 from readings.repositories import repository
+from readings.totals import time_as_text
 from readings.window import Window
 
 BY_THE_HOUR_FROM = timedelta(days=14)

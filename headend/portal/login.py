@@ -19,7 +19,7 @@ def admin_login(request: HttpRequest) -> HttpResponse:
 class ChangePassword(SuccessMessageMixin, PasswordChangeView):  # type: ignore[type-arg] # generic in the stubs alone
     """A password, changed by whose it is."""
 
-    template_name = "registration/change_password.html"
+    template_name = "portal/change_password.html"
     success_url = reverse_lazy("overview")
     success_message = "Your password is changed."
 

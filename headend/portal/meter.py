@@ -14,11 +14,11 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from exports.pages.access import staff_only
 from headend.portal import charts
+from headend.portal.access import staff_only
 from headend.portal.coverage import DAY, GRACE, newest_interval
 from headend.portal.fleet import BY_THE_HOUR_FROM, WindowForm
-from readings.fleet_setting import deployment_fleet
+from readings.deployment_fleet import deployment_fleet
 from readings.repositories import Snapshot, repository
 from readings.window import Window
 

@@ -16,9 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from exports.models import Delivery, DeliveryState, FileRequest, Status
-from exports.pages.access import logged_in
-from exports.pages.deliveries import connected, today
 from headend.portal import charts
+from headend.portal.access import logged_in
 from headend.portal.coverage import (
     DAY,
     WEEK,
@@ -28,7 +27,8 @@ from headend.portal.coverage import (
     may_still_come,
     newest_interval,
 )
-from readings.fleet_setting import deployment_fleet
+from headend.portal.deliveries import connected, today
+from readings.deployment_fleet import deployment_fleet
 
 LATE_FEED = 3
 """After so many intervals without readings the feed is called interrupted."""

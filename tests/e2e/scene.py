@@ -77,9 +77,9 @@ def _readings(now: datetime) -> None:
 
 
 def _suppliers() -> None:
-    from exports import hand_over
     from exports.credentials import new_private_key, public_key_of
     from exports.models import PushTarget, Supplier, Webhook
+    from exports.suppliers import hand_over
 
     for name in SUPPLIERS:
         supplier = Supplier.objects.create(name=name)
@@ -110,9 +110,9 @@ def _people() -> None:
 
 def _files(now: datetime) -> dict[str, str]:
     """Requests of a fortnight, done by a worker of this process, and what became of them."""
-    from exports import steps, transitions
+    from exports.file_requests import Order, accept, cancel
     from exports.models import FileRequest, Status, Supplier
-    from exports.requests import Order, accept, cancel
+    from exports.pipeline import transitions, worker
 
     by_age: dict[uuid.UUID, timedelta] = {}
 
@@ -130,7 +130,7 @@ def _files(now: datetime) -> dict[str, str]:
             asked("gridco", day + 0.2, 72, "jsonl")
     completed = asked("gridco", 0.1, 48)
     theirs = asked("acme-billing", 0.15, 12)
-    while steps.take_one_step() is not None:
+    while worker.take_one_step() is not None:
         pass
     failed = asked("northwind-mdm", 0.12, 6)
     transitions.fail(failed.pk, reason=FAILED)

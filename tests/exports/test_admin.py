@@ -12,12 +12,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from exports import credentials, transitions
-from exports.authentication import find
+from exports import credentials
 from exports.delivery.links import download_path
+from exports.file_requests import Order, accept
 from exports.models import ApiKey, FileRequest, SshKey, Status, Supplier
-from exports.requests import Order, accept
-from tests.exports.conftest import END, START, key_of
+from exports.pipeline import transitions
+from exports.suppliers.authentication import find
+from tests.suppliers import END, START, key_of
 
 REQUESTS = "/admin/exports/filerequest/"
 PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())

@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
-from exports import credentials, hand_over
+from exports import credentials
 from exports.delivery.transitions import claim
 from exports.models import (
     Delivery,
@@ -25,8 +25,9 @@ from exports.models import (
     SupplierPerson,
     Webhook,
 )
+from exports.suppliers import hand_over
 from readings.models import IntervalTotals, LiveArrival
-from tests.exports.conftest import START, key_of
+from tests.suppliers import START, key_of
 
 PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
 

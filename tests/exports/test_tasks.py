@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from exports import tasks
 from exports.models import FileRequest, Status, Supplier
-from tests.exports.conftest import END, START, client_of
+from tests.suppliers import END, START, client_of
 
 BODY = {"start_date": START.isoformat(), "end_date": END.isoformat()}
 

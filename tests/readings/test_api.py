@@ -13,7 +13,7 @@ from exports.models import Supplier
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import arrivals_between, readings_of
 from readings.simulation.fleet import Fleet
-from tests.exports.conftest import client_of
+from tests.suppliers import client_of
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 FLEET = Fleet(devices=40, late_arrivals=True, late_percent=30, late_minutes=20)

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.deployment import ROOT
 from tests.services.servers import Moto, Valkey
 
-LOOK = "import json; from headend.health import readiness; print(json.dumps(readiness.look()))"
+LOOK = "import json; from headend.monitoring.health import readiness; print(json.dumps(readiness.look()))"
 
 
 def broker_as_seen_by(home: Path, url: str) -> str:

@@ -15,7 +15,7 @@ from storages.backends.s3 import S3Storage
 from exports.stores.base import FileMissingError, Piece
 from exports.stores.ranges import BLOCK
 from exports.stores.s3 import S3Store
-from headend.connections import exports_storage
+from headend.config.service_urls import exports_storage
 from tests.services.servers import BUCKET, SeaweedFS
 
 MIB = 2**20

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import boto3
 import pytest
 
-from headend.connections import secrets_store
-from headend.secrets import Secrets
+from headend.config.secrets import Secrets
+from headend.config.service_urls import secrets_store
 from tests.services.servers import Moto
 
 

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from prometheus_client import start_http_server
 
-from exports.delivery.sftp.host_keys import host_keys
-from exports.delivery.sftp.listener import Listener
+from exports.sftp.host_keys import host_keys
+from exports.sftp.server import Listener
 
 
 class Command(BaseCommand):

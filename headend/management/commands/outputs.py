@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from headend import outputs
+from headend.deployment import outputs
 
 
 class Command(BaseCommand):

@@ -15,7 +15,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connections
 
-from headend import deployment, outputs, processes
+from headend.deployment import bootstrap, outputs, supervisor
 
 READY_WITHIN_SECONDS = 120
 
@@ -31,14 +31,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Set up, start, announce, and wait for the end."""
-        deployment.check_port("HEADEND_PORT", settings.HEADEND_PORT)
-        deployment.check_port("SFTP_PORT", settings.SFTP_PORT)
-        with deployment.sole_use_of(settings.HEADEND_HOME):
+        bootstrap.check_port("HEADEND_PORT", settings.HEADEND_PORT)
+        bootstrap.check_port("SFTP_PORT", settings.SFTP_PORT)
+        with bootstrap.sole_use_of(settings.HEADEND_HOME):
             try:
                 call_command("setup", stdout=self.stdout, stderr=self.stderr)
                 connections.close_all()
                 threading.Thread(target=self._announce, daemon=True).start()
-                sys.exit(processes.run(settings.BASE_DIR / "Procfile"))
+                sys.exit(supervisor.run(settings.BASE_DIR / "Procfile"))
             except KeyboardInterrupt:
                 self.stderr.write("Ended during set-up; the next run goes on from there.")
                 sys.exit(130)

@@ -10,8 +10,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from headend import checks, deployment
-from readings.fleet_setting import deployment_fleet
+from headend.config import checks
+from headend.deployment import bootstrap
+from readings.deployment_fleet import deployment_fleet
 from readings.frame import format_instant
 from readings.repositories import RepositoryUnavailableError, repository
 from readings.window import Window
@@ -36,12 +37,12 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         self._step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
         call_command("collectstatic", verbosity=0, interactive=False)
-        supplier = deployment.ensure_default_supplier()
+        supplier = bootstrap.ensure_default_supplier()
         self._step("supplier", supplier.name)
         for problem in checks.anonymous_supplier_is_a_supplier(databases=["default"]):
             raise CommandError(f"{problem.msg} {problem.hint}")
-        deployment.ensure_operator()
-        self._step("operator", deployment.OPERATOR)
+        bootstrap.ensure_operator()
+        self._step("operator", bootstrap.OPERATOR)
         if settings.SIMULATION:
             try:
                 self._simulate()
@@ -73,7 +74,7 @@ def _room_they_take() -> str:
         return "in Timestream; `manage.py timestream status` shows how long they are kept"
     days = settings.READINGS_RETENTION_DAYS
     kept = f"kept for {days} days" if days else "kept for good; READINGS_RETENTION_DAYS bounds it"
-    return f"about {deployment.gigabytes_a_day():.2g} GB a day, {kept}"
+    return f"about {bootstrap.gigabytes_a_day():.2g} GB a day, {kept}"
 
 
 def _holds_readings() -> bool:

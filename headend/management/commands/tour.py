@@ -10,8 +10,8 @@ import requests
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from headend import outputs
-from headend.tour import Client, DifferenceError, play
+from headend.deployment import outputs
+from headend.deployment.tour import Client, DifferenceError, play
 
 
 class Command(BaseCommand):

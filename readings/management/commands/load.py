@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from readings.frame import COLUMNS
-from readings.incoming import BadFileError
-from readings.loading import Loaded, load
+from readings.ingest.file_import import Loaded, load
+from readings.ingest.row_validation import BadFileError
 from readings.repositories import (
     ReadingsRefusedError,
     RepositoryUnavailableError,

@@ -28,11 +28,11 @@ from deltalake.schema import PrimitiveType
 
 from readings import frame
 from readings.repositories.base import ReadingsRepository, RepositoryUnavailableError
+from readings.repositories.delta.commit_log import Commit
 from readings.repositories.delta.compaction import ROW_GROUP, compact_day, crowded_days
-from readings.repositories.delta.files import PARTITION, DataFiles, collected
-from readings.repositories.delta.log import Commit
-from readings.repositories.delta.minutes import MinuteCounts
-from readings.repositories.delta.settled import COUNTS, HOURS, KeptByDay
+from readings.repositories.delta.data_files import PARTITION, DataFiles, collected
+from readings.repositories.delta.day_cache import COUNTS, HOURS, KeptByDay
+from readings.repositories.delta.minute_counts import MinuteCounts
 from readings.repositories.delta.snapshot import DeltaSnapshot
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from cachetools import LRUCache, cached
 
 from readings import frame
 from readings.repositories.base import LOADS_SCHEMA
-from readings.repositories.by_minute import SnapshotByMinute
-from readings.repositories.delta.files import DataFiles, Rows, collected
+from readings.repositories.delta.data_files import DataFiles, Rows, collected
+from readings.repositories.delta.day_cache import KeptByDay, settled
 from readings.repositories.delta.meter_hours import (
     means,
     read,
@@ -24,9 +24,9 @@ from readings.repositories.delta.meter_hours import (
     within,
     without,
 )
-from readings.repositories.delta.minutes import MinuteCounts, Minutes, minute_of_time
-from readings.repositories.delta.settled import KeptByDay, settled
-from readings.repositories.minutes import LAST_MICROSECOND, Counts, MinuteTotals, instant_of
+from readings.repositories.delta.minute_counts import MinuteCounts, Minutes, minute_of_time
+from readings.repositories.minute_index import LAST_MICROSECOND, Counts, MinuteTotals, instant_of
+from readings.repositories.page_finder import SnapshotByMinute
 from readings.window import Position, Window, window_of
 
 DECODED_BYTES = 256 * 2**20

@@ -11,7 +11,7 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import ReadingsRefusedError
-from readings.repositories.patience import still_wanted
+from readings.repositories.cancellation import still_wanted
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients, telling_what_failed
 from readings.repositories.timestream.records import MEASURES

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from readings.repositories.base import RepositoryUnavailableError
-from readings.repositories.patience import still_wanted
+from readings.repositories.cancellation import still_wanted
 from readings.repositories.timestream.address import Address
 
 CONNECT_SECONDS = 5

@@ -9,7 +9,7 @@ from threading import Lock
 import polars as pl
 from cachetools import LRUCache
 
-from readings.repositories.minutes import TOTALS_SCHEMA, MinuteTotals
+from readings.repositories.minute_index import TOTALS_SCHEMA, MinuteTotals
 
 HOUR = timedelta(hours=1)
 _KEPT_HOURS = 20_000

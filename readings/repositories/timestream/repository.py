@@ -12,7 +12,7 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import Extract, ReadingsRepository, RepositoryUnavailableError
-from readings.repositories.minutes import TOTALS_SCHEMA
+from readings.repositories.minute_index import TOTALS_SCHEMA
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.batch_load import BatchLoader
 from readings.repositories.timestream.clients import Clients

@@ -10,14 +10,14 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import HOURS_SCHEMA, LOADS_SCHEMA
-from readings.repositories.by_minute import SnapshotByMinute
-from readings.repositories.minutes import (
+from readings.repositories.minute_index import (
     COUNTS_SCHEMA,
     LAST_MICROSECOND,
     Counts,
     MinuteTotals,
     instant_of,
 )
+from readings.repositories.page_finder import SnapshotByMinute
 from readings.repositories.timestream.hours import HOUR, HourCounts, hour_of
 from readings.repositories.timestream.queries import Queries
 from readings.repositories.timestream.sql import READ, Statements

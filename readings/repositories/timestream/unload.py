@@ -13,7 +13,7 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import Extract, RepositoryUnavailableError
-from readings.repositories.minutes import COUNTS_SCHEMA
+from readings.repositories.minute_index import COUNTS_SCHEMA
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients, telling_what_failed
 from readings.repositories.timestream.queries import Queries

@@ -11,9 +11,9 @@ import paramiko
 import pytest
 
 from exports import credentials
-from exports.delivery.sftp.host_keys import host_keys
-from exports.delivery.sftp.listener import Listener
 from exports.models import SshKey, Supplier
+from exports.sftp.host_keys import host_keys
+from exports.sftp.server import Listener
 
 Connect = Callable[[], AbstractContextManager[paramiko.Transport]]
 

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from exports.delivery.audit import note_fetch
 from exports.delivery.links import download_path, download_url
 from exports.models import FetchWay, FileFetch, FileRequest, SshKey
-from headend.connections import exports_storage
+from headend.config.service_urls import exports_storage
 from tests.exports.delivery.conftest import Connect
 
 PATIENCE_SECONDS = 30
@@ -71,7 +71,7 @@ def test_a_range_counts_its_own_bytes(operator: Client, completed: FileRequest) 
 def test_a_download_that_breaks_off_counts_what_was_sent(
     operator: Client, completed: FileRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exports.delivery.downloads._BLOCK", 1000)
+    monkeypatch.setattr("exports.delivery.http_download._BLOCK", 1000)
     response: Any = operator.get(download_path(completed))
     blocks = iter(response)
     for _ in range(3):

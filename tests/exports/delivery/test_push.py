@@ -9,14 +9,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from exports import transitions
 from exports.credentials import new_private_key, public_key_of
 from exports.delivery import push
-from exports.delivery.courier import deliver_one
+from exports.delivery.dispatch import deliver_one
 from exports.delivery.transitions import PAUSES, claim
 from exports.models import Delivery, DeliveryState, FileRequest, PushTarget, Supplier
-from tests.exports.conftest import path_of
+from exports.pipeline import transitions
 from tests.exports.delivery.receiver import USER, Receiver
+from tests.suppliers import path_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,13 +15,13 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from exports import requests
+from exports import file_requests
 from exports.delivery.addresses import AddressRefusedError, callable_address
-from exports.delivery.courier import deliver_one
+from exports.delivery.dispatch import deliver_one
 from exports.delivery.webhook import signing_secret
+from exports.file_requests import Order, accept
 from exports.models import Delivery, DeliveryState, Supplier, Webhook
-from exports.requests import Order, accept
-from tests.exports.conftest import END, START
+from tests.suppliers import END, START
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -111,7 +111,7 @@ def test_a_completed_request_is_told_and_signed(
 
 def test_a_failed_request_is_told_with_its_reason(alice: Supplier, listener: Listener) -> None:
     request = accept(alice, Order(START, END))
-    assert requests.cancel(request)
+    assert file_requests.cancel(request)
     attempt(Delivery.objects.get())
     news = json.loads(listener.heard[0][1])
     assert (news["status"], news["reason"]) == ("failed", "cancelled")

@@ -17,14 +17,14 @@ from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exports import pipeline
 from exports.delivery.links import download_path
+from exports.file_requests import Order, accept
 from exports.formats import FORMATS
 from exports.models import Status, Supplier
-from exports.requests import Order, accept
+from exports.pipeline import export_file
 from readings import frame
-from tests.exports.conftest import END, START, client_of, path_of
 from tests.exports.formats.parts import Parts, file_of, in_parts, readings
+from tests.suppliers import END, START, client_of, path_of
 
 Rows = list[list[str]]
 
@@ -122,7 +122,7 @@ def test_a_request_ends_in_a_file_of_its_format(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    monkeypatch.setattr(pipeline, "PART_READINGS", len(readings) // 3)
+    monkeypatch.setattr(export_file, "PART_READINGS", len(readings) // 3)
     request = accept(alice, Order(START, END, name))
     work_off()
     request.refresh_from_db()

@@ -14,11 +14,11 @@ from exports.models import Supplier
 from headend.portal import charts
 from headend.portal.calendar import weeks
 from headend.portal.fleet import load
-from readings.interval_totals import bring_up_to_date
 from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
+from readings.totals import bring_up_to_date
 from tests.headend.portal.conftest import METERS
 
 FIVE = timedelta(minutes=5)

@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from exports.file_requests import Order, accept
 from exports.models import FileRequest, Supplier
-from exports.requests import Order, accept
-from tests.exports.conftest import END, START
+from tests.suppliers import END, START
 
 pytestmark = pytest.mark.django_db
 PAGES = ["/", "/fleet/", "/requests/", "/admin/", "/admin/exports/filerequest/"]

@@ -15,7 +15,7 @@ from deltalake.exceptions import CommitFailedError
 
 from readings import frame
 from readings.repositories.delta.compaction import COMPACT_FROM, compact_day, crowded_days
-from readings.repositories.delta.files import Rows, Run, runs_of
+from readings.repositories.delta.data_files import Rows, Run, runs_of
 from readings.repositories.delta.repository import DeltaRepository, as_the_one_writer
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet

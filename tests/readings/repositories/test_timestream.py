@@ -18,7 +18,7 @@ from readings.repositories import (
     RepositoryUnavailableError,
     open_repository,
 )
-from readings.repositories.patience import as_long_as
+from readings.repositories.cancellation import as_long_as
 from readings.repositories.timestream import clients, repository, unload
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients

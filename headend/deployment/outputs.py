@@ -1,0 +1,121 @@
+"""What a deployment tells those who use it, under the guide's names."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from exports.sftp.host_keys import known_hosts_lines
+from headend.deployment import bootstrap
+from readings.deployment_fleet import deployment_fleet
+from readings.frame import format_instant
+from readings.repositories import RepositoryUnavailableError, repository
+from readings.window import Window
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The guide's output values, and what a person needs beside them."""
+
+    url: str
+    api_key: str
+    sftp_address: str
+    sftp_port: int
+    sftp_user: str
+    secret_name: str
+    private_key_file: str
+    known_hosts_file: str
+    operator_url: str
+    operator: str
+    operator_password: str
+
+    def as_json(self) -> dict[str, str | int]:
+        """The values by the names that scripts rely on."""
+        return {
+            "apiGatewayInvokeURL": self.url,
+            "ApiKey": self.api_key,
+            "SftpServerAddress": self.sftp_address,
+            "SftpPort": self.sftp_port,
+            "SftpUserName": self.sftp_user,
+            "SecretName": self.secret_name,
+            "PrivateKeyFile": self.private_key_file,
+            "OperatorURL": self.operator_url,
+        }
+
+    def as_text(self) -> str:
+        """The values and lines to paste, for a person."""
+        values = self.as_json() | {
+            "Operator": f"{self.operator} / {self.operator_password}",
+            "API documentation": f"{self.url}/api/docs/",
+        }
+        width = max(map(len, values))
+        lines = [f"  {name:<{width}}  {value}" for name, value in values.items()]
+        return "\n".join(["", *lines, "", *self._lines_to_paste(), ""])
+
+    def _lines_to_paste(self) -> list[str]:
+        key = f"-H 'Authorization: Token {self.api_key}'"
+        start, end = _a_recent_window()
+        sftp = (
+            f"sftp -i {shlex.quote(self.private_key_file)} -P {self.sftp_port}"
+            f" -o UserKnownHostsFile={shlex.quote(self.known_hosts_file)}"
+        )
+        return [
+            "  A page of readings:",
+            f"    curl -sG {key} '{self.url}/readings'"
+            f" --data-urlencode 'start_date={start}' -d page_size=3",
+            "  A file of readings, requested, looked at, and fetched once it is completed:",
+            f"    REQUEST=$(curl -s {key} '{self.url}/readings/file'"
+            f' -d \'{{"start_date": "{start}", "end_date": "{end}"}}\''
+            " | grep -Eo '[0-9a-f-]{36}')",
+            f'    curl -s {key} "{self.url}/readings/file?request_id=$REQUEST"',
+            f'    {sftp} {self.sftp_user}@{self.sftp_address}:"$REQUEST/*.gz" .',
+            "  What lies there:",
+            f"    {sftp} {self.sftp_user}@{self.sftp_address}",
+        ]
+
+
+def collect() -> Outputs:
+    """The outputs of this deployment. Raises ``ImproperlyConfigured`` before its first ``run``."""
+    store = settings.SECRETS
+    api_key = store.get(bootstrap.api_key_secret())
+    password = store.get(bootstrap.operator_password_secret())
+    if api_key is None or password is None:
+        raise ImproperlyConfigured(
+            f"HEADEND_HOME: {settings.HEADEND_HOME} holds no deployment yet; start one with: make run"
+        )
+    known_hosts = settings.HEADEND_HOME / "known_hosts"
+    known_hosts.write_text(known_hosts_lines(settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT))
+    operator = get_user_model().objects.get(username=bootstrap.OPERATOR)
+    return Outputs(
+        url=settings.HEADEND_PUBLIC_URL,
+        api_key=api_key,
+        sftp_address=settings.SFTP_PUBLIC_HOST,
+        sftp_port=settings.SFTP_PORT,
+        sftp_user=settings.DEFAULT_SUPPLIER,
+        secret_name=bootstrap.private_key_secret(),
+        private_key_file=str(store.path(bootstrap.private_key_secret())),
+        known_hosts_file=str(known_hosts),
+        operator_url=f"{settings.HEADEND_PUBLIC_URL}/",
+        operator=bootstrap.OPERATOR,
+        operator_password=password if operator.check_password(password) else "(changed)",
+    )
+
+
+def _a_recent_window() -> tuple[str, str]:
+    """Two intervals that are there to be asked for."""
+    now = timezone.now()
+    fleet = deployment_fleet()
+    end = fleet.newest_interval(now)
+    try:
+        minutes = repository().snapshot().counts(Window(now - timedelta(days=1)))["minute"]
+    except RepositoryUnavailableError:
+        minutes = None
+    if minutes is not None and len(minutes):
+        end = minutes[-1]
+    return format_instant(end - fleet.interval), format_instant(end)

@@ -1,0 +1,238 @@
+"""GET /files/…: a file for whoever holds its link, and for operators; whole, or from where it broke off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from exports.delivery.links import download_path, download_url
+from exports.file_requests import Order, accept
+from exports.models import FileRequest, Supplier
+from headend.config.service_urls import exports_storage
+from tests.suppliers import END, START, path_of
+
+
+def local(url: str, settings: Settings) -> str:
+    return url.removeprefix(settings.HEADEND_PUBLIC_URL)
+
+
+def body(client: Client, path: str) -> bytes:
+    response = client.get(path)
+    assert response.status_code == 200
+    return response.getvalue()
+
+
+def test_whoever_holds_the_link_may_fetch_the_file(
+    client: Client, completed: FileRequest, settings: Settings
+) -> None:
+    response = client.get(local(download_url(completed), settings))
+    assert response.getvalue() == path_of(completed.location).read_bytes()
+    assert response["Content-Length"] == str(completed.size)
+    assert completed.location.partition("/")[2] in response["Content-Disposition"]
+
+
+def test_an_operator_needs_no_signature(operator: Client, completed: FileRequest) -> None:
+    assert body(operator, download_path(completed)) == path_of(completed.location).read_bytes()
+
+
+@pytest.mark.parametrize("signature", ["", "?signature=", "?signature=abc:def", "?signature=%00"])
+def test_without_a_signature_of_ours_nothing_is_told(
+    client: Client, completed: FileRequest, signature: str
+) -> None:
+    assert client.get(download_path(completed) + signature).status_code == 403
+    assert client.get(f"/files/{completed.pk}/other.gz{signature}").status_code == 403
+
+
+def test_a_signature_with_one_character_changed_is_refused(
+    client: Client, completed: FileRequest, settings: Settings
+) -> None:
+    link = local(download_url(completed), settings)
+    changed = link[:-2] + ("A" if link[-2] != "A" else "B") + link[-1]
+    assert client.get(changed).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["other.gz", "..%2Fsecret", "%2Fetc%2Fpasswd", "%00", "x" * 300])
+def test_a_foreign_name_is_a_404_even_for_an_operator(
+    operator: Client, completed: FileRequest, name: str
+) -> None:
+    response = operator.get(f"/files/{completed.pk}/{name}")
+    assert response.status_code == 404
+    assert response.json()["error"]
+
+
+def test_an_unfinished_request_has_no_file(operator: Client, alice: Supplier) -> None:
+    waiting = accept(alice, Order(START, END))
+    assert operator.get(f"/files/{waiting.pk}/run-1-part-r-00000.gz").status_code == 404
+
+
+def test_a_file_is_only_fetched(completed: FileRequest) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    for method in ("POST", "PUT", "DELETE"):
+        response = browser.generic(method, download_path(completed))
+        assert response.status_code == 405
+        assert response["Allow"] == "GET, HEAD"
+        assert method in response.json()["error"]
+
+
+def test_a_signature_is_good_for_one_file_only(
+    client: Client,
+    completed: FileRequest,
+    alice: Supplier,
+    work_off: Callable[[], None],
+    settings: Settings,
+) -> None:
+    other = accept(alice, Order(START, END))
+    work_off()
+    other.refresh_from_db()
+    signature = download_url(completed).partition("?")[2]
+    assert client.get(f"{download_path(other)}?{signature}").status_code == 403
+
+
+def test_a_link_ends_after_a_day(
+    client: Client, completed: FileRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = local(download_url(completed), settings)
+    later = timezone.now() + timedelta(hours=24, seconds=1)
+    monkeypatch.setattr("django.core.signing.time.time", later.timestamp)
+    assert client.get(link).status_code == 403
+
+
+def test_a_file_that_is_gone_is_a_404(
+    client: Client, completed: FileRequest, settings: Settings
+) -> None:
+    link = local(download_url(completed), settings)
+    FileRequest.objects.update(expired_at=timezone.now())
+    assert client.get(link).status_code == 404
+
+
+def test_a_planted_link_is_not_followed(
+    client: Client, completed: FileRequest, settings: Settings, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    path = path_of(completed.location)
+    path.unlink()
+    path.symlink_to(secret)
+    assert client.get(local(download_url(completed), settings)).status_code == 404
+
+
+@pytest.fixture
+def content(completed: FileRequest) -> bytes:
+    """The completed request's file."""
+    return path_of(completed.location).read_bytes()
+
+
+@pytest.fixture
+def etag(completed: FileRequest) -> str:
+    """What the completed request's file is known by."""
+    return f'"{completed.sha256}"'
+
+
+def test_a_download_tells_what_it_is_and_that_it_can_be_resumed(
+    operator: Client, completed: FileRequest, etag: str
+) -> None:
+    response = operator.get(download_path(completed))
+    assert response["ETag"] == etag
+    assert response["Accept-Ranges"] == "bytes"
+    assert response["Content-Type"] == "application/gzip"
+
+
+def test_a_broken_download_goes_on_where_it_broke_off(
+    operator: Client, completed: FileRequest, content: bytes, etag: str
+) -> None:
+    response = operator.get(
+        download_path(completed), headers={"Range": "bytes=100-", "If-Range": etag}
+    )
+    assert response.status_code == 206
+    assert response["Content-Range"] == f"bytes 100-{len(content) - 1}/{len(content)}"
+    assert response["Content-Length"] == str(len(content) - 100)
+    assert response.getvalue() == content[100:]
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [("bytes=0-0", 0, 1), ("bytes=5-9", 5, 10), ("bytes=-7", -7, None), ("bytes=3-99999999", 3, None)],
+)  # fmt: skip
+def test_a_stretch_of_a_file_is_just_that(
+    operator: Client,
+    completed: FileRequest,
+    content: bytes,
+    asked: str,
+    start: int,
+    end: int | None,
+) -> None:
+    response = operator.get(download_path(completed), headers={"Range": asked})
+    assert response.status_code == 206
+    assert response.getvalue() == content[start:end]
+
+
+def test_behind_the_end_there_is_nothing_to_resume(
+    operator: Client, completed: FileRequest
+) -> None:
+    response = operator.get(download_path(completed), headers={"Range": f"bytes={completed.size}-"})
+    assert response.status_code == 416
+    assert response["Content-Range"] == f"bytes */{completed.size}"
+    assert "Range" in response.json()["error"]
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "lines=1-2", "bytes=9-3", "rubbish"])
+def test_any_other_range_gets_the_whole_file(
+    operator: Client, completed: FileRequest, content: bytes, asked: str
+) -> None:
+    response = operator.get(download_path(completed), headers={"Range": asked})
+    assert response.status_code == 200
+    assert response.getvalue() == content
+
+
+def test_a_part_of_another_file_is_not_completed_with_this_one(
+    operator: Client, completed: FileRequest, content: bytes
+) -> None:
+    response = operator.get(
+        download_path(completed), headers={"Range": "bytes=100-", "If-Range": '"another"'}
+    )
+    assert response.status_code == 200
+    assert response.getvalue() == content
+
+
+def test_a_file_that_the_client_has_is_not_sent_again(
+    operator: Client, completed: FileRequest, etag: str
+) -> None:
+    response = operator.get(
+        download_path(completed), headers={"If-None-Match": etag, "Range": "bytes=999999999-"}
+    )
+    assert response.status_code == 304
+    assert response["ETag"] == etag
+    assert response.content == b""
+
+
+def test_head_tells_all_and_sends_nothing(
+    operator: Client, completed: FileRequest, etag: str
+) -> None:
+    response = operator.head(download_path(completed), headers={"Range": "bytes=5-"})
+    assert response.status_code == 200
+    assert response["Content-Length"] == str(completed.size)
+    assert response["ETag"] == etag
+    assert response.content == b""
+
+
+def test_where_the_store_gives_files_out_itself_links_lead_there(
+    operator: Client, completed: FileRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "exports": exports_storage("s3://bucket/data/sftp?endpoint_url=http://s3.example"),
+    }
+    there = f"http://s3.example/bucket/data/sftp/{completed.location}?"
+    assert download_url(completed).startswith(there)
+    response = operator.get(download_path(completed))
+    assert response.status_code == 302
+    assert response["Location"].startswith(there)
+    assert "X-Amz-Expires=86400" in response["Location"]

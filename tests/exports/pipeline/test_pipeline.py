@@ -1,0 +1,300 @@
+"""From a window of readings to one file: plan, parts, publish."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import zlib
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from exports.file_requests import Order, accept, run_again
+from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
+from exports.pipeline import export_file, transitions, worker
+from exports.stores.disk import DiskStore
+from readings.repositories import ReadingsRepository
+from readings.simulation.arrivals import readings_for
+from readings.window import Window
+from tests.suppliers import END, FLEET, START, content_of, csv_of, path_of
+
+INTERVAL = len(FLEET.meters)
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of two intervals, so that a small fleet makes several."""
+    monkeypatch.setattr(export_file, "PART_READINGS", 2 * INTERVAL)
+
+
+def request_of(supplier: Supplier) -> FileRequest:
+    return accept(supplier, Order(START, END))
+
+
+def test_a_file_holds_the_windows_readings_and_nothing_else(
+    alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None]
+) -> None:
+    request = accept(alice, Order(START + timedelta(minutes=5), END - timedelta(minutes=1)))
+    work_off()
+    request.refresh_from_db()
+
+    inside = readings.filter(pl.col("time").is_between(request.start, request.end))
+    assert request.status == Status.COMPLETED
+    assert request.record_count == len(inside) == 7 * INTERVAL
+    assert content_of(request) == csv_of(inside)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_parts_written_apart_make_one_gzip_member(
+    alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None]
+) -> None:
+    request = request_of(alice)
+    work_off()
+    request.refresh_from_db()
+    whole = path_of(request.location).read_bytes()
+
+    # zlib.decompress stops behind the first member, without a word.
+    assert request.parts.count() == 5
+    assert zlib.decompress(whole, wbits=31) == csv_of(readings)
+    assert subprocess.run(["gzip", "--test"], input=whole, check=True).returncode == 0
+
+
+def test_size_and_checksum_are_those_of_the_file(
+    alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None]
+) -> None:
+    request = request_of(alice)
+    work_off()
+    request.refresh_from_db()
+    whole = path_of(request.location).read_bytes()
+    assert (request.size, request.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
+
+
+@pytest.mark.usefixtures("small_parts", "readings")
+def test_the_file_does_not_depend_on_how_it_was_cut_or_when(
+    alice: Supplier, work_off: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = request_of(alice), request_of(alice)
+    work_off()
+    third = request_of(alice)
+    monkeypatch.setattr(export_file, "PART_READINGS", 10**9)
+    work_off()
+    for request in (first, second, third):
+        request.refresh_from_db()
+
+    assert path_of(first.location).read_bytes() == path_of(second.location).read_bytes()
+    assert content_of(first) == content_of(third)
+
+
+def test_a_window_without_readings_ends_with_a_header_alone(
+    alice: Supplier, store: ReadingsRepository, work_off: Callable[[], None]
+) -> None:
+    request = request_of(alice)
+    work_off()
+    request.refresh_from_db()
+    assert (request.status, request.record_count) == (Status.COMPLETED, 0)
+    assert content_of(request) == csv_of(
+        store.snapshot().page(_everything(), offset=0, size=1).readings
+    )
+
+
+def test_a_deployment_may_answer_an_empty_window_as_the_reference_does(
+    alice: Supplier,
+    store: ReadingsRepository,
+    work_off: Callable[[], None],
+    settings: Settings,
+    exports_folder: Path,
+) -> None:
+    settings.EXPORTS_EMPTY_STATUS = "skipped"
+    request = request_of(alice)
+    work_off()
+    request.refresh_from_db()
+    assert (request.status, request.location) == (Status.SKIPPED, "")
+    assert [path for path in exports_folder.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_readings_written_behind_the_plan_are_not_in_the_file(
+    alice: Supplier,
+    readings: pl.DataFrame,
+    store: ReadingsRepository,
+    work_off: Callable[[], None],
+) -> None:
+    request = request_of(alice)
+    worker.take_one_step()
+    odd = readings_for(FLEET, START + timedelta(minutes=5))
+    store.write(odd.with_columns(pl.col("time") + timedelta(seconds=1)))
+    store.upkeep()
+    work_off()
+    request.refresh_from_db()
+    assert content_of(request) == csv_of(readings)
+
+
+def test_as_of_leaves_out_what_arrived_later(
+    alice: Supplier, store: ReadingsRepository, work_off: Callable[[], None]
+) -> None:
+    readings = readings_for(FLEET, START).with_columns(
+        pl.col("arrival_time") + pl.int_range(pl.len()) * timedelta(seconds=1)
+    )
+    store.write(readings)
+    request = accept(alice, Order(START, END, as_of=START + timedelta(seconds=9)))
+    work_off()
+    request.refresh_from_db()
+    assert content_of(request) == csv_of(readings.head(10))
+
+
+@pytest.mark.usefixtures("small_parts", "readings")
+def test_nothing_shows_before_it_is_whole_and_nothing_is_left_behind(
+    alice: Supplier, exports_folder: Path
+) -> None:
+    request = request_of(alice)
+    shown: list[str] = []
+    while worker.take_one_step() is not None:
+        shown = [str(p.relative_to(exports_folder)) for p in exports_folder.glob("[!.]*/*")]
+        request.refresh_from_db()
+        assert bool(shown) == (request.status == Status.COMPLETED)
+    assert shown == [request.location]
+    assert list(exports_folder.glob(".parts/*")) == []
+
+
+@pytest.mark.usefixtures("small_parts", "readings")
+def test_an_attempt_left_behind_is_done_again_with_the_same_bytes(
+    alice: Supplier,
+    readings: pl.DataFrame,
+    work_off: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    request = request_of(alice)
+    worker.take_one_step()
+    abandoned = request.parts.order_by("number")[1]
+    assert transitions.claim_part(abandoned.pk) is not None
+    work_off()
+    request.refresh_from_db()
+    assert request.status == Status.RUNNING
+
+    monkeypatch.setattr(timezone, "now", lambda: START + timedelta(days=40_000))
+    work_off()
+    request.refresh_from_db()
+    assert request.status == Status.COMPLETED
+    assert content_of(request) == csv_of(readings)
+
+
+@pytest.mark.usefixtures("small_parts", "readings")
+def test_a_worker_that_comes_back_late_changes_nothing(
+    alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None]
+) -> None:
+    request = request_of(alice)
+    worker.take_one_step()
+    part = request.parts.order_by("number")[0]
+    late = transitions.claim_part(part.pk)
+    assert late is not None
+    ExportPart.objects.filter(pk=part.pk).update(leased_until=START)
+    work_off()
+
+    written = transitions.WrittenPart("elsewhere", 1, {"crc32": 1, "plain_size": 1})
+    assert not transitions.finish_part(late, written)
+    assert not transitions.renew_part(late, records_done=1)
+    request.refresh_from_db()
+    assert content_of(request) == csv_of(readings)
+
+
+@pytest.mark.usefixtures("small_parts", "readings")
+def test_a_cancelled_request_stops_and_leaves_nothing(
+    alice: Supplier, work_off: Callable[[], None], exports_folder: Path
+) -> None:
+    request = request_of(alice)
+    worker.take_one_step()
+    worker.take_one_step()
+    assert transitions.cancel(request.pk)
+    work_off()
+    request.refresh_from_db()
+    assert (request.status, request.reason) == (Status.FAILED, "cancelled")
+    FileRequest.objects.filter(pk=request.pk).update(finished_at=START)
+    worker.remove_leftovers()
+    assert list(exports_folder.rglob("*-*")) == []
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_step_that_keeps_failing_fails_its_request_with_the_reason(
+    alice: Supplier, exports_folder: Path, settings: Settings
+) -> None:
+    settings.EXPORTS_ATTEMPTS = 3
+    request = request_of(alice)
+    worker.take_one_step()
+    (exports_folder / ".parts").write_text("where a folder should be")
+    for _ in range(settings.EXPORTS_ATTEMPTS):
+        ExportPart.objects.update(leased_until=None)
+        worker.take_one_step()
+    request.refresh_from_db()
+    assert request.status == Status.FAILED
+    assert "Not a directory" in request.reason
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_failed_attempt_is_not_repeated_at_once(alice: Supplier, exports_folder: Path) -> None:
+    request = request_of(alice)
+    worker.take_one_step()
+    (exports_folder / ".parts").write_text("where a folder should be")
+    assert worker.take_one_step() == 0
+    assert worker.take_one_step() is None
+    part = request.parts.get()
+    assert (part.state, part.attempts) == (PartState.PENDING, 1)
+    assert "Not a directory" in part.error
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_file_that_cannot_be_removed_is_withdrawn_and_removed_later(
+    alice: Supplier, work_off: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = request_of(alice)
+    work_off()
+    FileRequest.objects.filter(pk=request.pk).update(expires_at=START)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("read-only")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(DiskStore, "remove_files", refuse)
+        assert worker.expire_files() == 0
+    request.refresh_from_db()
+    assert not request.has_file
+    assert path_of(request.location).exists()
+    assert worker.expire_files() == 1
+    assert not path_of(request.location).exists()
+
+
+@pytest.mark.usefixtures("readings")
+def test_an_expired_file_is_gone_and_its_row_says_so(
+    alice: Supplier, work_off: Callable[[], None]
+) -> None:
+    request = request_of(alice)
+    work_off()
+    FileRequest.objects.filter(pk=request.pk).update(expires_at=START)
+    request.refresh_from_db()
+    assert worker.expire_files() == 1
+    assert not path_of(request.location).exists()
+    request.refresh_from_db()
+    assert request.status == Status.COMPLETED
+    assert request.expired_at is not None
+    assert not request.has_file
+    assert worker.expire_files() == 0
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_request_run_again_is_a_new_one(alice: Supplier, work_off: Callable[[], None]) -> None:
+    first = request_of(alice)
+    work_off()
+    second = run_again(first)
+    work_off()
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert first.pk != second.pk
+    assert content_of(first) == content_of(second)
+
+
+def _everything() -> Window:
+    return Window(START)

@@ -1,0 +1,109 @@
+"""Statuses move forward only, each by one caller, whoever comes second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from exports.models import ACTIVE, FINAL, FileRequest, Status, Supplier
+from exports.pipeline import transitions
+from exports.pipeline.transitions import PublishedFile
+from tests.suppliers import END, START
+
+FILE = PublishedFile("x/run-1-part-r-00000.gz", 1, "0" * 64)
+
+
+def request_in(alice: Supplier, status: Status) -> FileRequest:
+    """A request that came to a status."""
+    done = {"location": "x/y.gz", "size": 1, "sha256": "0", "record_count": 0, "finished_at": END}
+    return FileRequest.objects.create(
+        supplier=alice, start=START, end=END, status=status, **(done if status in FINAL else {})
+    )
+
+
+def status_of(request: FileRequest) -> str:
+    request.refresh_from_db()
+    return request.status
+
+
+def claimed(request: FileRequest) -> transitions.Lease:  # type: ignore[type-arg] # of a request
+    lease = transitions.claim_request(request.pk, list(Status))
+    assert lease is not None
+    return lease
+
+
+MOVES: dict[str, tuple[Callable[[FileRequest], bool], set[Status], Status]] = {
+    "submit": (
+        lambda r: transitions.submit(claimed(r), snapshot="1", parts=[]),
+        {Status.QUEUED},
+        Status.SUBMITTED,
+    ),
+    "run": (lambda r: transitions.run(r.pk), {Status.SUBMITTED}, Status.RUNNING),
+    "complete": (
+        lambda r: transitions.complete(claimed(r), FILE),
+        {Status.RUNNING},
+        Status.COMPLETED,
+    ),
+    "skip": (lambda r: transitions.skip(claimed(r)), {Status.RUNNING}, Status.SKIPPED),
+    "fail": (lambda r: transitions.fail(r.pk, reason="x"), set(ACTIVE), Status.FAILED),
+    "cancel": (lambda r: transitions.cancel(r.pk), set(ACTIVE), Status.FAILED),
+}
+
+
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize(("move", "allowed", "end"), MOVES.values(), ids=MOVES.keys())
+def test_a_move_counts_from_its_own_statuses_only(
+    alice: Supplier,
+    status: Status,
+    move: Callable[[FileRequest], bool],
+    allowed: set[Status],
+    end: Status,
+) -> None:
+    request = request_in(alice, status)
+    FileRequest.objects.filter(pk=request.pk).update(record_count=0)
+    assert move(request) == (status in allowed)
+    assert status_of(request) == (end if status in allowed else status)
+
+
+def test_a_row_is_claimed_by_one_worker_until_its_lease_runs_out(
+    alice: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = request_in(alice, Status.QUEUED)
+    first = claimed(request)
+    assert transitions.claim_request(request.pk, [Status.QUEUED]) is None
+    assert transitions.renew_request(first)
+
+    later = timezone.now() + transitions.lease_time() + timedelta(seconds=1)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    second = transitions.claim_request(request.pk, [Status.QUEUED])
+    assert second is not None
+    assert second.attempt == 2
+    assert not transitions.renew_request(first)
+    assert not transitions.submit(first, snapshot="1", parts=[])
+    assert transitions.submit(second, snapshot="1", parts=[])
+
+
+def test_a_cancelled_request_is_claimed_by_nobody(alice: Supplier) -> None:
+    request = request_in(alice, Status.QUEUED)
+    lease = claimed(request)
+    transitions.cancel(request.pk)
+    assert not transitions.renew_request(lease)
+    assert transitions.claim_request(request.pk, [Status.QUEUED]) is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"status": "done"},
+        {"status": Status.COMPLETED},
+        {"end": START - timedelta(seconds=1)},
+    ],
+)
+def test_the_database_holds_the_rules_too(alice: Supplier, values: dict[str, object]) -> None:
+    request = request_in(alice, Status.QUEUED)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        FileRequest.objects.filter(pk=request.pk).update(**values)

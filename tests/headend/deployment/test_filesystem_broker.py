@@ -1,0 +1,123 @@
+"""The embedded broker: messages in a folder that several processes read and write."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Empty
+
+import pytest
+from kombu import Connection
+
+from headend.celery import app
+from headend.deployment.filesystem_broker import Channel
+
+MESSAGES = 1_000
+_CONSUME = """
+import sys, time
+from pathlib import Path
+from queue import Empty
+from tests.headend.deployment.test_filesystem_broker import channel_on
+channel, done = channel_on(Path(sys.argv[1])), Path(sys.argv[2])
+while True:
+    last_look = done.exists()
+    try:
+        print(channel._get("exports")["number"])
+    except Empty:
+        if last_look:
+            break
+        time.sleep(0.005)
+"""
+
+
+def channel_on(folder: Path) -> Channel:
+    """A channel of the transport that CELERY_BROKER_URL=filesystem:// names."""
+    places = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder}
+    connection = Connection(
+        "filesystem://localhost",
+        transport_options={name: str(place) for name, place in places.items()},
+    )
+    channel = connection.channel()
+    assert isinstance(channel, Channel)
+    return channel
+
+
+def test_celery_uses_it() -> None:
+    with app.connection_for_write() as connection:
+        assert isinstance(connection.channel(), Channel)
+
+
+def test_two_consuming_processes_get_every_message_once_and_whole(tmp_path: Path) -> None:
+    folder, done = tmp_path / "messages", tmp_path / "done"
+    folder.mkdir()
+    consumers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _CONSUME, str(folder), str(done)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    channel = channel_on(folder)
+    for number in range(MESSAGES):
+        channel._put("exports", {"number": number})
+    done.touch()
+    with ThreadPoolExecutor(2) as readers:
+        printed = list(readers.map(subprocess.Popen.communicate, consumers))
+    assert [errors for _, errors in printed] == ["", ""]
+    numbers = sorted(int(line) for out, _ in printed for line in out.split())
+    assert numbers == list(range(MESSAGES))
+    assert list(folder.glob("*.msg*")) == []
+
+
+def test_a_message_that_is_being_written_is_nobodys_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = channel_on(tmp_path)
+    rename: Callable[[Path, Path], Path] = Path.rename
+    seen: list[bool] = []
+
+    def look_before_renaming(self: Path, target: Path) -> Path:
+        if self.name.endswith(".unfinished"):
+            with pytest.raises(Empty):
+                channel_on(tmp_path)._get("exports")
+            seen.append(True)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", look_before_renaming)
+    channel._put("exports", {"number": 1})
+    assert seen == [True]
+    assert channel._get("exports") == {"number": 1}
+
+
+def test_messages_come_in_the_order_in_which_they_were_put(tmp_path: Path) -> None:
+    channel = channel_on(tmp_path)
+    for number in range(5):
+        channel._put("exports", {"number": number})
+    assert [channel._get("exports")["number"] for _ in range(5)] == [0, 1, 2, 3, 4]
+
+
+def test_a_queue_gives_only_its_own(tmp_path: Path) -> None:
+    channel = channel_on(tmp_path)
+    channel._put("readings", {"number": 1})
+    with pytest.raises(Empty):
+        channel._get("exports")
+    assert channel._get("readings") == {"number": 1}
+
+
+def test_a_taken_message_stays_on_its_own_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where the temporary folder is another disk, moving there is copying, and two may copy one.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "there-is-no-such-folder"))
+    messages = tmp_path / "messages"
+    messages.mkdir()
+    channel = channel_on(messages)
+    channel._put("exports", {"number": 1})
+    assert channel._get("exports") == {"number": 1}
+    assert list(messages.iterdir()) == []

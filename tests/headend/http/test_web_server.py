@@ -1,0 +1,103 @@
+"""What gunicorn answers before Django gets to see it: the contract's JSON, too."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.deployment import ROOT, free_port
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A web server of a deployment that has only that."""
+    taken = free_port()
+    home = tmp_path_factory.mktemp("web")
+    (home / "static").mkdir()
+    server = subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("gunicorn")),
+            "headend.wsgi",
+            "--config",
+            "headend/http/gunicorn_config.py",
+        ],
+        cwd=ROOT,
+        env=os.environ
+        | {"HEADEND_HOME": str(home), "HEADEND_PORT": str(taken), "WEB_WORKERS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _wait_for(taken, server)
+    yield taken
+    server.terminate()
+    assert server.wait(30) == 0
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        assert server.poll() is None
+        assert time.monotonic() < deadline
+        try:
+            requests.get(f"http://127.0.0.1:{port}/health/live", timeout=30)
+        except requests.ConnectionError:
+            time.sleep(0.1)
+        else:
+            return
+
+
+def answer_to(port: int, request: bytes) -> tuple[int, dict[str, str]]:
+    """The status and the JSON that the server answers to these bytes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(request)
+        received = b""
+        while chunk := connection.recv(65536):
+            received += chunk
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert b"application/json" in head, received
+    answer: dict[str, str] = json.loads(body)
+    return int(head.split()[1]), answer
+
+
+@pytest.mark.parametrize("length", [9_000, 1_000_000])
+def test_a_url_that_is_too_long_is_told_so(port: int, length: int) -> None:
+    answer = requests.get(f"http://127.0.0.1:{port}/readings?start_date={'x' * length}", timeout=30)
+    assert answer.status_code == 414
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.json() == {"error": "The URL is too long; 8190 bytes is the most."}
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"rubbish\r\n\r\n", 400),
+        (b"GET / HTTP/9.9\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Name: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"A: b\r\n" * 200 + b"\r\n", 431),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: strange\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: cookies\r\n\r\n", 417),
+    ],
+)
+def test_what_is_no_http_request_is_told_so(port: int, request_bytes: bytes, status: int) -> None:
+    answered, body = answer_to(port, request_bytes)
+    assert answered == status
+    assert list(body) == ["error"]
+    assert body["error"].endswith(".")
+
+
+def test_it_goes_on_answering_after_them(port: int) -> None:
+    for _ in range(20):
+        answer_to(port, b"rubbish\r\n\r\n")
+    answer = requests.get(f"http://127.0.0.1:{port}/health/live", timeout=30)
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok"}

@@ -1,0 +1,81 @@
+"""The operators' page of file requests."""
+
+from __future__ import annotations
+
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from exports.delivery.links import download_path
+from exports.file_requests import Order, accept
+from exports.models import ExportPart, FileRequest, Status, Supplier
+from exports.pipeline import transitions
+from headend.portal.file_requests import PAGE
+from tests.suppliers import END, START
+
+
+def test_the_page_lists_requests_with_status_and_download(
+    operator: Client,
+    completed: FileRequest,
+    alice: Supplier,
+) -> None:
+    accept(alice, Order(START, END))
+    page = operator.get("/requests/").content.decode()
+    assert download_path(completed) in page
+    assert page.count('class="badge completed"') == 1
+    assert page.count('class="badge queued"') == 1
+
+
+def test_htmx_gets_the_table_alone(operator: Client, completed: FileRequest) -> None:
+    page = operator.get("/requests/", headers={"HX-Request": "true"}).content.decode()
+    assert "<table>" in page
+    assert "<html" not in page
+
+
+def test_a_running_request_tells_how_far_it_is(operator: Client, alice: Supplier) -> None:
+    running = accept(alice, Order(START, END))
+    FileRequest.objects.update(status=Status.RUNNING, record_count=400)
+    ExportPart.objects.create(
+        request=running, number=1, start=START, end=END, record_count=400, records_done=100
+    )
+    page = operator.get("/requests/").content.decode()
+    assert '<progress max="1" value="0.250"' in page
+    assert "25 %" in page
+
+
+def test_a_failed_request_tells_why(operator: Client, alice: Supplier) -> None:
+    transitions.fail(accept(alice, Order(START, END)).pk, reason="<the store> is gone")
+    assert "&lt;the store&gt; is gone" in operator.get("/requests/").content.decode()
+
+
+def test_older_requests_are_on_the_next_page(operator: Client, alice: Supplier) -> None:
+    oldest, *_ = [accept(alice, Order(START, END)) for _ in range(PAGE + 1)]
+    assert str(oldest.pk) not in operator.get("/requests/").content.decode()
+    assert str(oldest.pk) in operator.get("/requests/?page=2").content.decode()
+    assert str(oldest.pk) in operator.get("/requests/?page=999").content.decode()
+
+
+def test_a_browser_keeps_neither_the_page_nor_the_table(operator: Client) -> None:
+    assert "no-store" in operator.get("/requests/")["Cache-Control"]
+
+
+def test_a_poll_after_the_session_ended_leads_to_the_login_page(client: Client, db: None) -> None:
+    response = client.get("/requests/", headers={"HX-Request": "true"})
+    assert response["HX-Refresh"] == "true"
+    assert response.content == b""
+    assert client.get("/requests/?page=2")["Location"] == "/login/?next=/requests/%3Fpage%3D2"
+
+
+def test_an_empty_page_says_what_to_do_next(operator: Client) -> None:
+    assert "/readings/file" in operator.get("/requests/").content.decode()
+
+
+def test_the_page_needs_no_more_queries_with_more_rows(
+    operator: Client,
+    alice: Supplier,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    for _ in range(20):
+        accept(alice, Order(START, END))
+    FileRequest.objects.update(status=Status.RUNNING, record_count=400)
+    with django_assert_max_num_queries(5):
+        operator.get("/requests/")

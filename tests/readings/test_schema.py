@@ -1,0 +1,116 @@
+"""The OpenAPI schema says what the API does; the fuzzing of tests/services holds every answer against it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
+
+from readings.frame import format_instant, parse_instant
+from readings.schema import CANONICAL, INSTANT
+
+Schema = dict[str, Any]
+
+
+@pytest.fixture
+def schema(client: Client) -> Schema:
+    """As anybody gets it."""
+    answer: Schema = client.get("/api/schema/", {"format": "json"}).json()
+    return answer
+
+
+def operations(schema: Schema) -> dict[str, Schema]:
+    return {
+        operation["operationId"]: operation
+        for path in schema["paths"].values()
+        for operation in path.values()
+    }
+
+
+def answer_of(schema: Schema, operation: str) -> Schema:
+    content = operations(schema)[operation]["responses"]["200"]["content"]
+    name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    named: Schema = schema["components"]["schemas"][name]
+    return named
+
+
+def test_a_page_of_readings_is_one_object(schema: Schema) -> None:
+    page = answer_of(schema, "readings")
+    assert page["type"] == "object"
+    assert set(page["required"]) == {"filter_params", "results", "next", "records"}
+
+
+def test_either_header_will_do(schema: Schema) -> None:
+    for operation in operations(schema).values():
+        assert operation["security"] == [{"token": []}, {"apiKey": []}]
+
+
+def test_an_order_is_json_that_holds_nothing_unknown(schema: Schema) -> None:
+    content = operations(schema)["request_file"]["requestBody"]["content"]
+    assert set(content) == {"application/json"}
+    assert schema["components"]["schemas"]["OrderBody"]["additionalProperties"] is False
+
+
+def test_a_status_is_always_there_and_its_dates_are_canonical(schema: Schema) -> None:
+    status = answer_of(schema, "file_status")
+    assert set(status["required"]) == {"request_id", "status"}
+    assert status["properties"]["expires_at"]["pattern"] == f"^{CANONICAL}$"
+    assert "format" not in status["properties"]["expires_at"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "errors"),
+    [
+        ("readings", {"400", "401", "405", "503"}),
+        ("request_file", {"400", "401", "405", "409", "413", "429", "503"}),
+        ("file_status", {"400", "401", "404", "405", "503"}),
+        ("cancel_file", {"400", "401", "404", "405", "409", "503"}),
+        ("list_files", {"400", "401", "404", "405", "503"}),
+    ],
+)
+def test_an_operation_names_its_own_errors(
+    schema: Schema, operation: str, errors: set[str]
+) -> None:
+    assert set(operations(schema)[operation]["responses"]) == errors | {"200"}
+
+
+def test_links_lead_to_operations_that_take_their_parameters(schema: Schema) -> None:
+    known = operations(schema)
+    for operation in known.values():
+        links = operation["responses"]["200"]["links"]
+        assert links
+        for link in links.values():
+            takes = {parameter["name"] for parameter in known[link["operationId"]]["parameters"]}
+            assert set(link["parameters"]) <= takes
+
+
+@given(st.from_regex(INSTANT, fullmatch=True))
+def test_what_looks_like_a_date_is_understood_or_does_not_exist(text: str) -> None:
+    try:
+        instant = parse_instant(text)
+    except ValueError as error:
+        assert "is not a date that exists" in str(error)  # noqa: PT017 (most of them do exist)
+    else:
+        assert re.fullmatch(CANONICAL, format_instant(instant))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2023-02-27",
+        "2023-02-27 16:00",
+        "2023-02-27 16:00:00",
+        "2023-02-27 16:00:00.000000",
+        "2023-02-27 16:00:00.123456789",
+        "2023-02-27T16:00:00Z",
+        "2023-02-27T16:00+0530",
+        "2023-02-27T16:00:00.5-05:30",
+    ],
+)
+def test_every_form_of_a_date_that_is_understood_is_in_the_schema(text: str) -> None:
+    parse_instant(text)
+    assert re.fullmatch(INSTANT, text)
