@@ -1,25 +1,32 @@
-# headend: `make run` starts it, `make test` tests it. `make help` lists the rest.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# headend: `make run` starts it, `make test` tests it. `make help` lists every target.
+#
+# PYTHON=python3.13 selects another Python, by name or path. Its virtual environment is .venv-3.13; without
+# PYTHON it is .venv.
+ifdef PYTHON
+VENV := .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+else
+PYTHON = $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c '' 2>/dev/null && echo $$name && break; done || echo python3)
 VENV := .venv
+endif
 BIN := $(VENV)/bin
 
-.PHONY: help run test stress lint bench screenshots clean
+.PHONY: help run test stress lint lock bench screenshots clean
 
-help: ## what there is to make
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
-run: $(VENV)/.run ## set up what is missing and run the whole deployment until Ctrl-C
+run: $(VENV)/.run ## install what is missing and run the whole deployment until Ctrl-C
 	@exec $(BIN)/python manage.py run
 
-test: $(VENV)/.test .browser ## run the tests, on SQLite and folders, then on PostgreSQL, Valkey and S3
-	@command -v sftp >/dev/null || (apt-get update -qq && apt-get install -y -qq openssh-client) >/dev/null
+test: $(VENV)/.test .browser .sftp ## run the tests, on SQLite and folders, then on PostgreSQL, Valkey and S3
 	$(BIN)/python -m pytest
 	TESTS_ON=servers $(BIN)/python -m pytest --ignore tests/services --ignore tests/e2e
 
-stress: $(VENV)/.test ## kill, spoil, double, fuzz and load a deployment for a while; print what became of it
+stress: $(VENV)/.test ## kill processes, corrupt files, fuzz and load a deployment; print what became of it
 	$(BIN)/python -m tests.services.stress
 
-lint: $(VENV)/.test ## ruff and mypy
+lint: $(VENV)/.test ## run ruff and mypy, and look for missing migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
@@ -28,31 +35,63 @@ lint: $(VENV)/.test ## ruff and mypy
 bench: $(VENV)/.test ## measure the three ratios of benchmarks/
 	$(BIN)/python -m benchmarks
 
-screenshots: $(VENV)/.test .browser ## take docs/screenshots/ anew
+screenshots: $(VENV)/.test .browser ## take the pictures in docs/screenshots/ again
 	$(BIN)/python -m tests.e2e.screenshots
 
-.PHONY: .browser
-.browser:
-	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null \
-	  || { echo "the browser tests need chromium: install it, and call make again"; exit 1; }
-	@command -v npm >/dev/null || (apt-get update -qq && apt-get install -y -qq npm) >/dev/null \
-	  || { echo "the browser tests need npm, for axe-core: install it, and call make again"; exit 1; }
-	@test -d tests/e2e/node_modules/axe-core || npm ci --silent --no-audit --no-fund --prefix tests/e2e
+clean: ## delete the virtual environments; state in HEADEND_HOME stays
+	rm -rf .venv .venv-*
 
-clean: ## remove the virtual environment; state in HEADEND_HOME stays
-	rm -rf $(VENV)
+# --- Locks: every package with its hashes, valid for each supported Python. ---
 
-$(VENV)/bin/pip:
+# Versions in the present locks stay where requirements*.txt allow them. `make lock UPGRADE=1` takes the newest.
+# The development lock comes first: the product gets the versions that the tests use.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) \
+	--universal --python-version 3.11 --generate-hashes
+
+lock: $(BIN)/uv ## resolve requirements*.txt into the lock files
+	$(COMPILE) requirements-dev.txt --output-file requirements-dev.lock
+	$(COMPILE) requirements.txt --constraints requirements-dev.lock --output-file requirements.lock
+	grep '^uv==' requirements-dev.txt | $(COMPILE) - --output-file requirements-uv.lock
+
+# --- Set-up: each target installs what is missing, once. ---
+
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "headend needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with: make PYTHON=...")'
-	@echo "  making the virtual environment $(VENV)"
+	@echo "  creating the virtual environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: requirements.txt | $(VENV)/bin/pip
-	@echo "  installing requirements.txt (once)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+$(BIN)/uv: requirements-uv.lock | $(BIN)/pip
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-$(VENV)/.test: requirements-dev.txt $(VENV)/.run
-	@echo "  installing requirements-dev.txt (once)"
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+# uv installs a lock in a fifth of pip's time. pip is the fallback where uv cannot reach the packages: only pip
+# reads a mirror or a certificate from pip.conf.
+define install
+	@echo "  installing $(1)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) || { \
+	  echo "  uv could not install $(1); installing it with pip"; \
+	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(1); }
 	@touch $@
+endef
+
+$(VENV)/.run: requirements.lock $(BIN)/uv
+	$(call install,requirements.lock)
+
+$(VENV)/.test: requirements-dev.lock $(BIN)/uv
+	$(call install,requirements-dev.lock)
+
+# $(call need,COMMAND,PACKAGE,WHAT NEEDS IT): install a Debian package if its command is missing.
+need = @command -v $(1) >/dev/null || (apt-get update -qq && apt-get install -y -qq $(2)) >/dev/null 2>&1 \
+	|| { echo "$(3) need the command $(1) (Debian: apt-get install $(2)). Install it, then run make again."; exit 1; }
+
+.PHONY: .browser .sftp
+.browser: tests/e2e/node_modules/.package-lock.json
+	$(call need,chromium,chromium,The browser tests)
+
+tests/e2e/node_modules/.package-lock.json: tests/e2e/package-lock.json
+	$(call need,npm,npm,The accessibility tests)
+	@npm ci --silent --no-audit --no-fund --prefix tests/e2e
+	@touch $@
+
+.sftp:
+	$(call need,sftp,openssh-client,The SFTP tests)
