@@ -14,6 +14,7 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import Page, Snapshot
+from readings.repositories.chunks import split_into_chunks
 from readings.repositories.minute_index import COUNTS_SCHEMA, Counts, MinuteTotals, instant_of
 from readings.window import Position, Window
 
@@ -43,12 +44,8 @@ class SnapshotByMinute(Snapshot):
 
     def frames(self, window: Window, *, about: int = FRAME_READINGS) -> Iterator[pl.DataFrame]:
         """See :meth:`Snapshot.frames`; each holds ``about`` so many readings."""
-        counts = self.counts(window)
-        stretches = (counts["readings"].cum_sum() - 1) // about
-        for stretch in counts.with_columns(stretches.alias("stretch")).partition_by(
-            "stretch", maintain_order=True
-        ):
-            readings = self._stretch(window, stretch["minute"][0], stretch["minute"][-1])
+        for chunk in split_into_chunks(self.counts(window), about):
+            readings = self._stretch(window, chunk.first_minute, chunk.last_minute)
             if len(readings):
                 yield readings
 

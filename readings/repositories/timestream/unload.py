@@ -13,6 +13,7 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import Extract, RepositoryUnavailableError
+from readings.repositories.chunks import split_into_chunks
 from readings.repositories.minute_index import COUNTS_SCHEMA
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients, telling_what_failed
@@ -204,9 +205,7 @@ def _cuts(counts: pl.DataFrame) -> list[datetime]:
     total = int(counts["readings"].sum())
     stretches = min(MOST_STRETCHES, total // STRETCH_READINGS + 1)
     each = max(1, -(-total // stretches))
-    numbered = counts.select("minute", ((pl.col("readings").cum_sum() - 1) // each).alias("number"))
-    firsts = numbered.group_by("number").agg(pl.col("minute").min()).sort("number")
-    return firsts["minute"].to_list()[1:]
+    return [chunk.start for chunk in split_into_chunks(counts, each)[1:]]
 
 
 def _stretches(files: list[str]) -> list[_Stretch]:
