@@ -12,6 +12,7 @@ from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from headend import __version__
 from headend.config import environment as env
 from headend.config import service_urls
 
@@ -223,7 +224,7 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "headend",
     "DESCRIPTION": "Smart-meter readings by page and by file.",
-    "VERSION": "1.0.0",
+    "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
     # For the pages' header alone: who is not logged in sees the same documentation.
     "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],

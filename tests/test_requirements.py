@@ -1,16 +1,19 @@
-"""Packages: what the code imports is declared, and the lock files hold what is declared."""
+"""Packages and metadata: imports are declared, lock files are complete, versions agree."""
 
 from __future__ import annotations
 
 import ast
 import re
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+
+import headend
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("manage.py", "headend", "readings", "exports")
@@ -124,3 +127,23 @@ def test_every_locked_package_has_a_hash(lock: Path) -> None:
     assert entries
     for entry in entries:
         assert "--hash=sha256:" in entry, entry
+
+
+def test_the_supported_pythons_are_the_same_in_the_metadata_and_in_the_workflow() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    classifiers = re.findall(r"Python :: (3\.\d+)", "\n".join(project["classifiers"]))
+    matrix = re.search(r"python: \[(.+)\]", (ROOT / ".github/workflows/ci.yml").read_text())
+    assert matrix
+    assert re.findall(r"3\.\d+", matrix[1]) == classifiers
+    assert project["requires-python"] == f">={classifiers[0]}"
+
+
+def test_the_schema_and_the_metadata_have_the_version_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert settings.SPECTACULAR_SETTINGS["VERSION"] == headend.__version__
+    assert "version" in project["project"]["dynamic"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "headend.__version__"}
+
+
+def test_the_changelog_has_an_entry_for_the_version() -> None:
+    assert f"\n## [{headend.__version__}] - " in (ROOT / "CHANGELOG.md").read_text()
