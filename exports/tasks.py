@@ -10,7 +10,6 @@ from django.db import transaction
 from exports.delivery.dispatch import deliver_one
 from exports.delivery.transitions import due
 from exports.pipeline import worker
-from exports.suppliers.hand_over import forget_what_nobody_took
 
 log = logging.getLogger(__name__)
 
@@ -73,9 +72,8 @@ def deliver() -> None:
 
 @shared_task
 def tidy() -> None:
-    """Remove what attempts at final requests left, and private keys that nobody came for."""
+    """Delete what attempts at final requests left."""
     worker.remove_leftovers()
-    forget_what_nobody_took()
 
 
 @shared_task

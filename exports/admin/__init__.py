@@ -13,7 +13,7 @@ from exports.admin.file_requests import FileRequestAdmin
 from exports.admin.keys import ApiKeyAdmin, SshKeyAdmin
 from exports.admin.parts import ExportPartAdmin
 from exports.admin.people import PersonAdmin, SupplierPersonAdmin
-from exports.admin.sessions import KeyHandOverAdmin, SftpSessionAdmin
+from exports.admin.sessions import SftpSessionAdmin
 from exports.admin.suppliers import SupplierAdmin
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "ExportPartAdmin",
     "FileFetchAdmin",
     "FileRequestAdmin",
-    "KeyHandOverAdmin",
     "PersonAdmin",
     "PushTargetAdmin",
     "SftpSessionAdmin",

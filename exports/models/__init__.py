@@ -18,7 +18,6 @@ from exports.models.file_requests import (
     PartState,
     Status,
 )
-from exports.models.hand_overs import KeyHandOver
 from exports.models.people import SupplierPerson
 from exports.models.sessions import SftpSession
 from exports.models.suppliers import ApiKey, PushTarget, SshKey, Supplier, Webhook
@@ -35,7 +34,6 @@ __all__ = [
     "FetchWay",
     "FileFetch",
     "FileRequest",
-    "KeyHandOver",
     "PartState",
     "PushTarget",
     "SftpSession",

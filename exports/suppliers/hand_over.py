@@ -1,36 +1,27 @@
-"""What a supplier needs to start, made and given away once: an API key, and a key pair for SFTP.
+"""Create a supplier's credentials: an API key, or a key pair for SFTP.
 
-The deployment keeps the API key's hash and the key pair's public half. The private half waits for
-its one download sealed with a token that only the hand-over page holds.
+The deployment stores the API key's hash and the key pair's public key. The API key itself and the
+private key are returned once, to be shown on the hand-over page, and are not stored anywhere.
 """
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
-from datetime import timedelta
-
-from cryptography.fernet import Fernet, InvalidToken
-from django.db import transaction
-from django.utils import timezone
 
 from exports import credentials
-from exports.models import ApiKey, KeyHandOver, SshKey, Supplier
-
-GOOD_FOR = timedelta(hours=1)
-"""A private key that nobody downloads within that time is forgotten."""
+from exports.models import ApiKey, SshKey, Supplier
 
 
 @dataclass(frozen=True)
-class SealedKey:
-    """A private key to be downloaded once, by whoever shows the token."""
+class KeyPair:
+    """A stored SSH key and its private key (PEM), which is stored nowhere."""
 
-    row: KeyHandOver
-    token: str
+    ssh_key: SshKey
+    private_key: str
 
 
-def give_api_key(supplier: Supplier, label: str = "") -> str:
-    """A new API key of the supplier's; nothing can tell it a second time."""
+def create_api_key(supplier: Supplier, label: str = "") -> str:
+    """Create an API key and return it. Only its hash is stored, so it cannot be shown again."""
     key = credentials.new_api_key()
     ApiKey.objects.create(
         supplier=supplier,
@@ -41,45 +32,18 @@ def give_api_key(supplier: Supplier, label: str = "") -> str:
     return key
 
 
-def give_key_pair(supplier: Supplier, label: str = "") -> SealedKey:
-    """A new key pair: its public half opens the supplier's SFTP home from now on."""
+def create_key_pair(supplier: Supplier, label: str = "") -> KeyPair:
+    """Create a key pair. Its public key is valid for the supplier's SFTP login from now on."""
     private_key = credentials.new_private_key()
-    token = Fernet.generate_key()
-    with transaction.atomic():
-        public_key = let_in(supplier, credentials.public_key_of(private_key), label)
-        row = KeyHandOver.objects.create(
-            supplier=supplier,
-            fingerprint=public_key.fingerprint,
-            sealed=Fernet(token).encrypt(private_key.encode()).decode(),
-        )
-    return SealedKey(row, token.decode())
+    ssh_key = add_ssh_key(supplier, credentials.public_key_of(private_key), label)
+    return KeyPair(ssh_key, private_key)
 
 
-def let_in(supplier: Supplier, public_key: str, label: str = "") -> SshKey:
-    """Have a public key, normalised, open the supplier's SFTP home."""
+def add_ssh_key(supplier: Supplier, public_key: str, label: str = "") -> SshKey:
+    """Store a normalised public key for the supplier's SFTP login."""
     return SshKey.objects.create(
         supplier=supplier,
         label=label,
         public_key=public_key,
         fingerprint=credentials.fingerprint(public_key),
     )
-
-
-def take_private_key(pk: uuid.UUID, token: str) -> str | None:
-    """The private key, to the first who shows its token; None afterwards, to others, and when it is too late."""
-    now = timezone.now()
-    waiting = KeyHandOver.objects.filter(pk=pk, taken_at__isnull=True, made_at__gt=now - GOOD_FOR)
-    row = waiting.first()
-    if row is None:
-        return None
-    try:
-        private_key = Fernet(token).decrypt(row.sealed).decode()
-    except (InvalidToken, ValueError):
-        return None
-    return private_key if waiting.update(taken_at=now, sealed="") else None
-
-
-def forget_what_nobody_took() -> None:
-    """Throw away private keys that were not downloaded in time."""
-    late = KeyHandOver.objects.filter(made_at__lte=timezone.now() - GOOD_FOR)
-    late.exclude(sealed="").update(sealed="")

@@ -1,26 +1,25 @@
-"""Making a supplier, and handing over what it needs to start: shown once, downloaded once."""
+"""The forms that create a supplier or a key, and the page that shows the new credentials once."""
 
 from __future__ import annotations
 
-import uuid
+import base64
 from datetime import timedelta
 
 from django import forms
 from django.conf import settings
-from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from exports.credentials import normalised_public_key
-from exports.models import KeyHandOver, Supplier
+from exports.models import Supplier
 from exports.sftp.host_keys import known_hosts_lines
 from exports.suppliers import hand_over
-from exports.suppliers.hand_over import SealedKey
+from exports.suppliers.hand_over import KeyPair
 from headend.portal.access import staff_only
 
 
@@ -67,13 +66,13 @@ def new_supplier(request: HttpRequest) -> HttpResponse:
         return render(request, "portal/new_supplier.html", {"form": form})
     with transaction.atomic():
         supplier = form.save()
-        api_key = hand_over.give_api_key(supplier, "first key")
-        sealed = None
+        api_key = hand_over.create_api_key(supplier, "first key")
+        key_pair = None
         if public_key := form.cleaned_data["public_key"]:
-            hand_over.let_in(supplier, public_key, "first key")
+            hand_over.add_ssh_key(supplier, public_key, "first key")
         else:
-            sealed = hand_over.give_key_pair(supplier, "first key")
-    return _handed_over(request, supplier, api_key=api_key, sealed=sealed, is_new=True)
+            key_pair = hand_over.create_key_pair(supplier, "first key")
+    return _handed_over(request, supplier, api_key=api_key, key_pair=key_pair, is_new=True)
 
 
 @never_cache
@@ -83,7 +82,7 @@ def new_supplier(request: HttpRequest) -> HttpResponse:
 def new_api_key(request: HttpRequest, name: str) -> HttpResponse:
     """One more API key, shown this once."""
     supplier = get_object_or_404(Supplier, name=name)
-    return _handed_over(request, supplier, api_key=hand_over.give_api_key(supplier))
+    return _handed_over(request, supplier, api_key=hand_over.create_api_key(supplier))
 
 
 @never_cache
@@ -91,29 +90,9 @@ def new_api_key(request: HttpRequest, name: str) -> HttpResponse:
 @staff_only
 @permission_required("exports.add_sshkey", raise_exception=True)
 def new_key_pair(request: HttpRequest, name: str) -> HttpResponse:
-    """One more key pair, downloaded once."""
+    """Create a key pair and show its private key this once."""
     supplier = get_object_or_404(Supplier, name=name)
-    return _handed_over(request, supplier, sealed=hand_over.give_key_pair(supplier))
-
-
-@never_cache
-@require_POST
-@staff_only
-@permission_required("exports.add_sshkey", raise_exception=True)
-def private_key(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """A private key, to the first who asks with its token."""
-    row = get_object_or_404(KeyHandOver.objects.select_related("supplier"), pk=pk)
-    key = hand_over.take_private_key(pk, request.POST.get("token", ""))
-    if key is None:
-        messages.error(
-            request,
-            "This private key was downloaded before, or not in time. Make the supplier a new key pair.",
-        )
-        return redirect("supplier", row.supplier.name)
-    file = f'attachment; filename="{row.supplier.name}.pem"'
-    return HttpResponse(
-        key, content_type="application/x-pem-file", headers={"Content-Disposition": file}
-    )
+    return _handed_over(request, supplier, key_pair=hand_over.create_key_pair(supplier))
 
 
 def _handed_over(
@@ -121,16 +100,17 @@ def _handed_over(
     supplier: Supplier,
     *,
     api_key: str | None = None,
-    sealed: SealedKey | None = None,
+    key_pair: KeyPair | None = None,
     is_new: bool = False,
 ) -> HttpResponse:
-    """Shown in the answer to the form itself, so that no key waits anywhere for a second page."""
+    """Render the keys in the response to the form itself, so that no key has to be stored for a second page."""
     host, port = settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT
     now = timezone.now()
     context = {
         "supplier": supplier,
         "api_key": api_key,
-        "sealed": sealed,
+        "key_pair": key_pair,
+        "private_key_link": _private_key_link(key_pair) if key_pair else None,
         "is_new": is_new,
         "url": settings.HEADEND_PUBLIC_URL,
         "host": host,
@@ -139,3 +119,9 @@ def _handed_over(
         "last_hour": (now - timedelta(hours=1), now),
     }
     return render(request, "portal/hand_over.html", context)
+
+
+def _private_key_link(key_pair: KeyPair) -> str:
+    """Return the private key as a ``data:`` URL: the page holds the only copy, the server none."""
+    encoded = base64.b64encode(key_pair.private_key.encode()).decode()
+    return f"data:application/x-pem-file;base64,{encoded}"

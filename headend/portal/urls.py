@@ -40,7 +40,6 @@ urlpatterns = [
     path("suppliers/", suppliers_page, name="suppliers"),
     # Beside the suppliers' own pages: one of them may be called "new".
     path("new-supplier/", hand_over.new_supplier, name="new-supplier"),
-    path("hand-over/<uuid:pk>/", hand_over.private_key, name="private-key"),
     path("suppliers/<slug:name>/", supplier_page, name="supplier"),
     path("suppliers/<slug:name>/api-key/", hand_over.new_api_key, name="new-api-key"),
     path("suppliers/<slug:name>/key-pair/", hand_over.new_key_pair, name="new-key-pair"),

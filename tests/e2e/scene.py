@@ -83,8 +83,8 @@ def _suppliers() -> None:
 
     for name in SUPPLIERS:
         supplier = Supplier.objects.create(name=name)
-        hand_over.give_api_key(supplier, "production")
-        hand_over.let_in(supplier, public_key_of(new_private_key()), "batch host")
+        hand_over.create_api_key(supplier, "production")
+        hand_over.add_ssh_key(supplier, public_key_of(new_private_key()), "batch host")
     Supplier.objects.filter(name="gridco").update(most_running=2)
     PushTarget.objects.create(
         supplier=Supplier.objects.get(name="gridco"), host="127.0.0.1", port=9, user="headend",

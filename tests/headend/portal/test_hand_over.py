@@ -1,28 +1,27 @@
-"""A supplier made by one form, and what it needs handed over once."""
+"""The form that creates a supplier, and the page that shows its credentials once."""
 
 from __future__ import annotations
 
+import base64
 import html
 import re
 from datetime import timedelta
 
 import pytest
-from cryptography.fernet import Fernet
+from django.apps import apps
 from django.test import Client
 from django.utils import timezone
 
 from exports import credentials
-from exports.models import ApiKey, FileRequest, KeyHandOver, SshKey, Supplier
-from exports.suppliers import hand_over
+from exports.models import ApiKey, FileRequest, Supplier
 from exports.suppliers.authentication import find
-from exports.tasks import tidy
 
 PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
 pytestmark = pytest.mark.django_db
 
 
-def made(operator: Client, **form: str) -> str:
-    """The page that a sent form leads to."""
+def create_supplier(operator: Client, **form: str) -> str:
+    """Submit the form and return the page that follows."""
     answer = operator.post("/new-supplier/", {"name": "carol"} | form)
     assert answer.status_code == 200
     assert "no-store" in answer["Cache-Control"]
@@ -34,15 +33,14 @@ def api_key_on(page: str) -> str:
     return str(key)
 
 
-def download_from(page: str) -> tuple[str, dict[str, str]]:
-    """The address and the token of the private key's download."""
-    [address] = re.findall(r'action="(/hand-over/[^"]+)"', page)
-    [token] = re.findall(r'name="token" value="([^"]+)"', page)
-    return address, {"token": token}
+def private_key_on(page: str) -> str:
+    """Return the PEM text behind the page's download link."""
+    [encoded] = re.findall(r'href="data:application/x-pem-file;base64,([^"]+)"', page)
+    return base64.b64decode(html.unescape(encoded)).decode()
 
 
 def test_one_form_makes_a_supplier_that_can_start(operator: Client) -> None:
-    page = made(operator)
+    page = create_supplier(operator)
     carol = Supplier.objects.get(name="carol")
     key = api_key_on(page)
     found = find(key)
@@ -54,14 +52,13 @@ def test_one_form_makes_a_supplier_that_can_start(operator: Client) -> None:
     ):  # fmt: skip
         assert line in page, line
 
-    answer = operator.post(*download_from(page))
-    private_key = answer.content.decode()
-    assert answer["Content-Disposition"] == 'attachment; filename="carol.pem"'
+    private_key = private_key_on(page)
+    assert 'download="carol.pem"' in page
     assert carol.ssh_keys.get().public_key == credentials.public_key_of(private_key)
 
 
 def test_the_example_asks_for_what_has_just_been_read(operator: Client, client: Client) -> None:
-    page = html.unescape(made(operator))
+    page = html.unescape(create_supplier(operator))
     [body] = re.findall(r"-d '({.*})'", page)
     answer = client.post(
         "/readings/file",
@@ -74,53 +71,37 @@ def test_the_example_asks_for_what_has_just_been_read(operator: Client, client: 
     assert asked.start < asked.end <= timezone.now() < asked.start + timedelta(minutes=62)
 
 
-def test_the_private_key_is_given_out_once(operator: Client) -> None:
-    download = download_from(made(operator))
-    assert operator.post(*download).status_code == 200
-    again = operator.post(*download, follow=True).content.decode()
-    assert "was downloaded before" in again
-    assert "PRIVATE KEY" not in again
-    assert KeyHandOver.objects.get().sealed == ""
+def test_a_private_key_has_the_form_that_the_reference_clients_load(operator: Client) -> None:
+    private_key = private_key_on(create_supplier(operator))
+    assert private_key.startswith("-----BEGIN RSA PRIVATE KEY-----\n")
+    assert private_key.endswith("-----END RSA PRIVATE KEY-----\n")
 
 
-def test_nobody_takes_it_without_the_token(operator: Client) -> None:
-    address, token = download_from(made(operator))
-    for wrong in ("", "x", token["token"][::-1], Fernet.generate_key().decode()):
-        assert (
-            "PRIVATE KEY"
-            not in operator.post(address, {"token": wrong}, follow=True).content.decode()
-        )
-    assert operator.get(address).status_code == 405
-    assert "PRIVATE KEY" in operator.post(address, token).content.decode()
+def test_the_old_download_address_gives_out_nothing(operator: Client) -> None:
+    create_supplier(operator)
+    address = "/hand-over/6f0b4a3e-2b8c-4d5f-9a51-3f8f0f6f1f11/"
+    assert operator.post(address, {"token": "x"}).status_code == 404
 
 
-def test_a_private_key_that_nobody_comes_for_is_forgotten(operator: Client) -> None:
-    download = download_from(made(operator))
-    KeyHandOver.objects.update(made_at=timezone.now() - hand_over.GOOD_FOR - timedelta(seconds=1))
-    assert "not in time" in operator.post(*download, follow=True).content.decode()
-    assert KeyHandOver.objects.get().sealed
-    tidy()
-    assert KeyHandOver.objects.get().sealed == ""
-
-
-def test_neither_key_is_kept(operator: Client) -> None:
-    page = made(operator)
-    key = api_key_on(page)
-    private_key = operator.post(*download_from(page)).content.decode()
-    for model in (Supplier, ApiKey, SshKey, KeyHandOver):
-        kept = str(list(model._default_manager.values()))
-        assert key not in kept
-        assert private_key[40:80] not in kept
-    assert key not in operator.get("/suppliers/carol/").content.decode()
+def test_neither_key_is_stored_or_shown_again(operator: Client) -> None:
+    page = create_supplier(operator)
+    key, private_key = api_key_on(page), private_key_on(page)
+    for model in apps.get_models():
+        rows = str(list(model._default_manager.values()))
+        assert key not in rows, model
+        assert private_key[40:80] not in rows, model
+    for later in ("/suppliers/carol/", "/admin/exports/sshkey/", "/admin/exports/apikey/"):
+        shown = operator.get(later).content.decode()
+        assert key not in shown
+        assert "data:application" not in shown
 
 
 def test_a_public_key_of_its_own_needs_no_private_one(operator: Client) -> None:
-    page = made(operator, public_key=PUBLIC_KEY + " carol@laptop", most_running="3")
+    page = create_supplier(operator, public_key=PUBLIC_KEY + " carol@laptop", most_running="3")
     carol = Supplier.objects.get(name="carol")
     assert carol.ssh_keys.get().public_key == PUBLIC_KEY
     assert carol.most_running == 3
     assert "Download" not in page
-    assert not KeyHandOver.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +118,7 @@ def test_a_public_key_of_its_own_needs_no_private_one(operator: Client) -> None:
 def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_made(
     operator: Client, bob: Supplier, form: dict[str, str], sentence: str
 ) -> None:
-    assert sentence in made(operator, **form)
+    assert sentence in create_supplier(operator, **form)
     assert not Supplier.objects.exclude(name="bob").exists()
     assert not ApiKey.objects.exists()
 
@@ -147,7 +128,7 @@ def test_one_more_key_is_handed_over_the_same_way(operator: Client, alice: Suppl
     assert find(api_key_on(page)) is not None
     assert "Download" not in page
     page = operator.post("/suppliers/alice/key-pair/").content.decode()
-    key = operator.post(*download_from(page)).content.decode()
+    key = private_key_on(page)
     assert alice.ssh_keys.get().public_key == credentials.public_key_of(key)
     assert operator.get("/suppliers/alice/api-key/").status_code == 405
     assert operator.post("/suppliers/nobody/api-key/").status_code == 404

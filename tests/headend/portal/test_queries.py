@@ -22,7 +22,6 @@ from exports.models import (
     FetchWay,
     FileFetch,
     FileRequest,
-    KeyHandOver,
     PushTarget,
     SftpSession,
     SshKey,
@@ -134,7 +133,6 @@ def _people_and_keys_of(supplier: Supplier, count: int, first: int) -> None:
         SupplierPerson.objects.create(user=user, supplier=supplier)
         ApiKey.objects.create(supplier=supplier, prefix=f"hek_{number}", digest=name)
         SshKey.objects.create(supplier=supplier, public_key=name, fingerprint=name)
-        KeyHandOver.objects.create(supplier=supplier, fingerprint=name, sealed="x")
 
 
 @pytest.fixture
