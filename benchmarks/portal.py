@@ -59,9 +59,9 @@ def _fill(days: int) -> list[str]:
     from django.utils import timezone
 
     from benchmarks.portal_rows import fill_history, fill_totals
-    from readings.deployment_fleet import deployment_fleet
+    from readings.ingest.deployment_fleet import deployment_fleet
     from readings.repositories import repository
-    from readings.tasks import sum_up
+    from readings.tasks import update_interval_totals
 
     call_command("migrate", verbosity=0)
     call_command("collectstatic", verbosity=0, interactive=False)
@@ -70,7 +70,7 @@ def _fill(days: int) -> list[str]:
     fleet = deployment_fleet()
     call_command("backfill", start=str(now - timedelta(days=1))[:19], verbosity=0)
     repository().upkeep()
-    sum_up(26)
+    update_interval_totals(26)
     fill_totals(now, timedelta(days=days), fleet.interval, METERS)
     request = fill_history(now, SUPPLIERS, REQUESTS)
     meter = next(

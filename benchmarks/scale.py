@@ -75,7 +75,12 @@ def _runs(servers: Servers, folder: Path, given: argparse.Namespace, console: Co
         end = start + timedelta(days=1, minutes=-5)
         cluster.manage("backfill", "--start", format_instant(start), "--end", format_instant(end))
         console.print(f"  filled day {day + 1} of {given.days}")
-    cluster.manage("shell", "-v0", "-c", "from readings.tasks import upkeep; upkeep()")
+    cluster.manage(
+        "shell",
+        "-v0",
+        "-c",
+        "from readings.tasks import maintain_repository; maintain_repository()",
+    )
     runs = []
     for workers in given.workers:
         cluster.workers = workers

@@ -25,7 +25,7 @@ from exports.formats import FORMATS
 from exports.models import FileRequest, Status, Supplier
 from headend.api.errors import Conflict, TooMany, errors
 from headend.api.negotiation import OneMediaType
-from readings.parameters import InstantField, StrictSerializer, parameters_of
+from readings.parameters import InstantField, StrictSerializer, query_parameters
 
 KEY_LENGTH = 200
 
@@ -208,13 +208,13 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
     )
     def list(self, request: Request) -> Response:
         """One's own file requests, newest first."""
-        ListQuery(data=parameters_of(request)).is_valid(raise_exception=True)
+        ListQuery(data=query_parameters(request)).is_valid(raise_exception=True)
         own = FileRequest.objects.filter(supplier=_supplier(request))
         page = self.paginate_queryset(own)
         return self.get_paginated_response(FileRequestStatus(page, many=True).data)
 
     def _own(self, request: Request) -> FileRequest:
-        query = RequestIdQuery(data=parameters_of(request))
+        query = RequestIdQuery(data=query_parameters(request))
         query.is_valid(raise_exception=True)
         request_id: uuid.UUID = query.validated_data["request_id"]
         own = FileRequest.objects.filter(supplier=_supplier(request), pk=request_id).first()

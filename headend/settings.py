@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from headend import __version__
 from headend.config import environment as env
 from headend.config import service_urls
+from readings import schedule as readings_schedule
 
 # Lets Django's generic classes be subscripted (ModelAdmin[Supplier]), as the type checker wants it.
 django_stubs_ext.monkeypatch()
@@ -229,10 +230,11 @@ SPECTACULAR_SETTINGS = {
     # For the pages' header alone: who is not logged in sees the same documentation.
     "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "PREPROCESSING_HOOKS": ["readings.schema.without_closing_slashes"],
+    "PREPROCESSING_HOOKS": ["headend.api.openapi.skip_paths_with_closing_slash"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "readings.schema.with_links",
+        "readings.schema.add_readings_links",
+        "exports.schema.add_file_links",
     ],
     # Its deep links are links within buttons, which no screen reader can tell apart.
     "SWAGGER_UI_SETTINGS": {"deepLinking": False, "syntaxHighlight": False},
@@ -262,28 +264,8 @@ CELERY_BEAT_SCHEDULE = {
     "recover what was left behind": {"task": "exports.tasks.recover", "schedule": 10.0},
     "remove leftovers": {"task": "exports.tasks.tidy", "schedule": 30.0},
     "expire old files": {"task": "exports.tasks.expire", "schedule": crontab(minute="7")},
-    "look after the store": {"task": "readings.tasks.upkeep", "schedule": crontab(minute="23")},
-    "sum up what is new": {
-        "task": "readings.tasks.sum_up",
-        # Timestream bills for what is counted.
-        "schedule": 60.0 if IN_TIMESTREAM else 30.0,
-        "args": [2],
-    },
-    "sum up what came late": {
-        "task": "readings.tasks.sum_up",
-        "schedule": crontab(minute="17"),
-        "args": [49],
-    },
-    "sum up everything": {
-        "task": "readings.tasks.sum_up",
-        "schedule": crontab(hour="3", minute="43") if IN_TIMESTREAM else crontab(minute="*/10"),
-    },
+    **readings_schedule.beat_schedule(simulation=SIMULATION, timestream=IN_TIMESTREAM),
 }
-if SIMULATION:
-    CELERY_BEAT_SCHEDULE["the interval that is due"] = {
-        "task": "readings.tasks.arrive",
-        "schedule": crontab(),
-    }
 
 # --- figures ----------------------------------------------------------------------------
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")

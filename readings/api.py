@@ -24,11 +24,11 @@ from headend.api.errors import errors
 from headend.api.negotiation import OneMediaType
 from readings import frame
 from readings.parameters import (
+    DeviceIdField,
     InstantField,
-    MeterField,
     PositionField,
     StrictSerializer,
-    parameters_of,
+    query_parameters,
 )
 from readings.repositories import repository
 from readings.window import Position, Window
@@ -62,7 +62,7 @@ class ReadingsQuery(StrictSerializer):
     )
     end_date = InstantField(required=False, help_text="Readings with time <= end_date.")
     device_id = serializers.ListField(
-        child=MeterField(), required=False, help_text="Only these meters; repeatable."
+        child=DeviceIdField(), required=False, help_text="Only these meters; repeatable."
     )
     arrived_after = InstantField(required=False, help_text="Only what arrived later than this.")
     as_of = InstantField(
@@ -157,7 +157,7 @@ class ReadingsViewSet(ViewSet):
     )
     def list(self, request: Request) -> Response:
         """One page of readings; follow ``next``, or repeat with ``offset`` = ``last_offset``."""
-        query = ReadingsQuery(data=parameters_of(request, repeatable={"device_id"}))
+        query = ReadingsQuery(data=query_parameters(request, repeatable={"device_id"}))
         query.is_valid(raise_exception=True)
         given = query.validated_data
         page = (

@@ -42,7 +42,7 @@ class InstantField(serializers.CharField):
         return format_instant(value)
 
 
-class MeterField(serializers.CharField):
+class DeviceIdField(serializers.CharField):
     """A meter's device id."""
 
     def to_internal_value(self, data: Any) -> str:
@@ -95,7 +95,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         }
 
 
-def parameters_of(request: Request, *, repeatable: Collection[str] = ()) -> dict[str, Any]:
+def query_parameters(request: Request, *, repeatable: Collection[str] = ()) -> dict[str, Any]:
     """The query's parameters; those of ``repeatable`` as lists. Raises ``ValidationError`` for one given twice.
 
     A plain mapping, as DRF reads an empty value in a form's data as one that was not given.

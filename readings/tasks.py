@@ -1,4 +1,7 @@
-"""The Celery tasks about readings: what arrives now, and the store's upkeep."""
+"""The Celery tasks about readings. ``readings.schedule`` says when they run.
+
+Each task keeps the name that messages carry, because a broker may still hold messages of an earlier release.
+"""
 
 from __future__ import annotations
 
@@ -10,31 +13,31 @@ from django.conf import settings
 from django.utils import timezone
 
 from readings import totals
-from readings.deployment_fleet import deployment_fleet
 from readings.ingest import live
+from readings.ingest.deployment_fleet import deployment_fleet
 from readings.repositories import repository
 
 log = logging.getLogger(__name__)
 
 
-@shared_task
-def arrive() -> None:
-    """Bring in what the simulated fleet has sent by now."""
-    live.deliver_due(deployment_fleet(), repository(), timezone.now())
+@shared_task(name="readings.tasks.arrive")
+def write_due_readings() -> None:
+    """Write the readings of the simulated fleet that are due and not stored yet."""
+    live.write_due_readings(deployment_fleet(), repository(), timezone.now())
 
 
-@shared_task
-def sum_up(hours: int | None = None) -> None:
-    """Bring the interval totals up to date, of the last ``hours`` or of all that is kept."""
+@shared_task(name="readings.tasks.sum_up")
+def update_interval_totals(hours: int | None = None) -> None:
+    """Update the interval totals of the last ``hours`` hours, or of all stored readings if it is None."""
     start = None if hours is None else timezone.now() - timedelta(hours=hours)
-    totals.bring_up_to_date(repository().snapshot(), start)
+    totals.update_totals(repository().snapshot(), start)
 
 
-@shared_task
-def upkeep() -> None:
-    """Compact and clean the store; forget what is older than the deployment wants to keep."""
+@shared_task(name="readings.tasks.upkeep")
+def maintain_repository() -> None:
+    """Compact and clean up the repository. Delete readings older than ``READINGS_RETENTION_DAYS``."""
     days = settings.READINGS_RETENTION_DAYS
     if days:
         repository().delete_before(timezone.now() - timedelta(days=days))
     log.info("upkeep", extra=repository().upkeep())
-    live.forget_old(keep=2 * live.CATCH_UP)
+    live.delete_records_before(timezone.now() - 2 * live.MAX_CATCH_UP)

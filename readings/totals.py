@@ -19,7 +19,7 @@ READINGS_AT_ONCE = 3_000_000
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
-def bring_up_to_date(
+def update_totals(
     snapshot: Snapshot, start: datetime | None = None, end: datetime | None = None
 ) -> int:
     """Make the totals between two instants (default: of all times), by whole minutes, those of the snapshot.
@@ -76,6 +76,6 @@ def _sum_up(snapshot: Snapshot, first: datetime, last: datetime) -> None:
     )
 
 
-def time_as_text(length: int) -> Substr:
+def time_prefix(length: int) -> Substr:
     """The first characters of the totals' time, to group by. SQLite would call Python for every row to truncate it."""
     return Substr(Cast("time", CharField()), 1, length)

@@ -1,4 +1,4 @@
-"""What a caller asks for: which readings, in terms of their own columns."""
+"""A window of readings, and a position inside it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 DAY = timedelta(days=1)
-GRAIN = timedelta(microseconds=1)
-"""Between two instants that can be told apart."""
+RESOLUTION = timedelta(microseconds=1)
+"""The smallest difference between two instants."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """The readings with ``start <= time <= end`` that meet every further bound given.
+    """The readings that a caller requests: those with ``start <= time <= end`` that meet all other bounds.
 
-    ``device_ids`` empty means every meter. ``arrived_after`` is exclusive, ``as_of`` inclusive;
-    both are about ``arrival_time``. All instants carry UTC.
+    - ``end``: None means no upper bound.
+    - ``device_ids``: empty means all meters.
+    - ``arrived_after``: only readings with a later ``arrival_time`` (exclusive).
+    - ``as_of``: only readings with an ``arrival_time`` up to this instant (inclusive).
+
+    All instants are in UTC.
     """
 
     start: datetime
@@ -28,33 +32,33 @@ class Window:
 
     @property
     def bounds_time_only(self) -> bool:
-        """Whether the window takes every reading between its start and its end."""
+        """Whether every reading between start and end belongs to the window."""
         return not self.device_ids and self.arrived_after is None and self.as_of is None
 
     def predicate(self) -> pl.Expr:
-        """The window as a filter on a readings frame."""
-        time, arrival = pl.col("time"), pl.col("arrival_time")
-        wanted = time >= self.start
+        """Return the window as a Polars filter for a readings frame."""
+        time, arrival_time = pl.col("time"), pl.col("arrival_time")
+        condition = time >= self.start
         if self.end is not None:
-            wanted &= time <= self.end
+            condition &= time <= self.end
         if self.device_ids:
-            wanted &= pl.col("device_id").is_in(list(self.device_ids))
+            condition &= pl.col("device_id").is_in(list(self.device_ids))
         if self.arrived_after is not None:
-            wanted &= arrival > self.arrived_after
+            condition &= arrival_time > self.arrived_after
         if self.as_of is not None:
-            wanted &= arrival <= self.as_of
-        return wanted
+            condition &= arrival_time <= self.as_of
+        return condition
 
 
-def window_of(day: date) -> Window:
-    """All of a day, UTC."""
+def window_of_day(day: date) -> Window:
+    """Return the window of all readings of one UTC day."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return Window(midnight, midnight + DAY - GRAIN)
+    return Window(midnight, midnight + DAY - RESOLUTION)
 
 
 @dataclass(frozen=True)
 class Position:
-    """A place in the order of readings: just behind the reading of this time and meter."""
+    """A place in the order of readings: directly after the reading of this time and meter."""
 
     time: datetime
     device_id: str

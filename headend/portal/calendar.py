@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from django.db.models import Count, Min, Sum
 
 from headend.portal.coverage import DAY, GRACE, meters_expected
-from readings.deployment_fleet import deployment_fleet
+from readings.ingest.deployment_fleet import deployment_fleet
 from readings.models import IntervalTotals
-from readings.totals import time_as_text
+from readings.totals import time_prefix
 
 WEEKS_SHOWN = 27
 
@@ -66,7 +66,7 @@ def _days(since: date, now: datetime) -> dict[date, Day]:
     began = IntervalTotals.objects.aggregate(began=Min("time"))["began"]
     rows = (
         IntervalTotals.objects.filter(time__gte=_midnight(since))
-        .annotate(day=time_as_text(len("2023-02-27")))
+        .annotate(day=time_prefix(len("2023-02-27")))
         .values("day")
         .annotate(readings=Sum("readings"), late=Sum("late"), intervals=Count("pk"))
         .order_by("day")

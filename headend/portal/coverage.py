@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Max, Min
 
-from readings.deployment_fleet import deployment_fleet
+from readings.ingest.deployment_fleet import deployment_fleet
 from readings.models import IntervalTotals
 
 GRACE = timedelta(minutes=2)

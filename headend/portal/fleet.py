@@ -20,7 +20,7 @@ from headend.portal.coverage import DAY, newest_interval
 from headend.portal.form_fields import InstantField
 from readings.models import IntervalTotals
 from readings.repositories import repository
-from readings.totals import time_as_text
+from readings.totals import time_prefix
 from readings.window import Window
 
 BY_THE_HOUR_FROM = timedelta(days=14)
@@ -89,7 +89,7 @@ def load(start: datetime, end: datetime) -> list[charts.Point]:
     rows = _between(start, end)
     if end - start < BY_THE_HOUR_FROM:
         return list(rows.values_list("time", "kw"))
-    hours = rows.annotate(hour=time_as_text(len("2023-02-27 16"))).values("hour")
+    hours = rows.annotate(hour=time_prefix(len("2023-02-27 16"))).values("hour")
     means = hours.annotate(mean=Avg("kw")).order_by("hour").values_list("hour", "mean")
     return [(datetime.fromisoformat(f"{hour}:00+00:00"), mean) for hour, mean in means]
 

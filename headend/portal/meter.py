@@ -18,7 +18,7 @@ from headend.portal import charts
 from headend.portal.access import staff_only
 from headend.portal.coverage import DAY, GRACE, newest_interval
 from headend.portal.fleet import BY_THE_HOUR_FROM, WindowForm
-from readings.deployment_fleet import deployment_fleet
+from readings.ingest.deployment_fleet import deployment_fleet
 from readings.repositories import Snapshot, repository
 from readings.window import Window
 

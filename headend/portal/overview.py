@@ -28,7 +28,7 @@ from headend.portal.coverage import (
     newest_interval,
 )
 from headend.portal.deliveries import connected, today
-from readings.deployment_fleet import deployment_fleet
+from readings.ingest.deployment_fleet import deployment_fleet
 
 LATE_FEED = 3
 """After so many intervals without readings the feed is called interrupted."""

@@ -1,4 +1,7 @@
-"""The live fleet: each interval is written when it is due, what was missed a day back included."""
+"""The live fleet: writes the simulated readings of each interval when they are due.
+
+After a pause it catches up, but not by more than :data:`MAX_CATCH_UP`.
+"""
 
 from __future__ import annotations
 
@@ -8,61 +11,72 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 import polars as pl
-from django.utils import timezone
 
 from readings.models import LiveArrival
 from readings.repositories import ReadingsRepository, Snapshot
-from readings.simulation.arrivals import Arrival, arrivals_between, readings_of
+from readings.simulation.arrivals import Arrival, arrivals_between, readings_in_arrival
 from readings.simulation.fleet import Fleet
 from readings.window import Window
 
 log = logging.getLogger(__name__)
 
-CATCH_UP = timedelta(days=1)
-"""How far back a deployment that was down makes up for what it missed; `backfill` does the rest."""
+MAX_CATCH_UP = timedelta(days=1)
+"""How far back missed readings are written after a pause. `manage.py backfill` writes older ones."""
 
 
-def deliver_due(fleet: Fleet, store: ReadingsRepository, now: datetime) -> int:
-    """Write everything that was due by ``now`` and is not kept yet; says how many readings were new."""
+def write_due_readings(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> int:
+    """Write all readings that are due at ``now`` and not stored yet. Return how many were new.
+
+    Each due instant is written as one frame and then recorded as a ``LiveArrival``. A process that is
+    killed between the two writes the same frame again next time, which changes nothing.
+
+    Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`. Instants before the
+    failed one are stored and recorded.
+    """
     total = 0
-    due = arrivals_between(fleet, _delivered_until(fleet, store, now), now)
+    due = arrivals_between(fleet, _last_written(fleet, repository, now), now)
     for at, arrivals in groupby(due, key=lambda arrival: arrival.at):
-        frames = list(_readings(fleet, store, arrivals))
-        new = store.write(pl.concat(frames)) if frames else 0
+        frames = list(_frames_to_write(fleet, repository, arrivals))
+        new = repository.write(pl.concat(frames)) if frames else 0
         LiveArrival.objects.get_or_create(at=at, defaults={"readings": new})
         log.info("an interval arrived", extra={"at": at.isoformat(), "readings": new})
         total += new
     return total
 
 
-def forget_old(*, keep: timedelta) -> None:
-    """Drop the records of deliveries that no catching up will look at."""
-    LiveArrival.objects.filter(at__lt=timezone.now() - keep).delete()
+def delete_records_before(instant: datetime) -> None:
+    """Delete the ``LiveArrival`` rows of instants before ``instant``. Readings are not deleted."""
+    LiveArrival.objects.filter(at__lt=instant).delete()
 
 
-def _delivered_until(fleet: Fleet, store: ReadingsRepository, now: datetime) -> datetime:
-    latest = LiveArrival.objects.values_list("at", flat=True).first()
-    if latest is None:
-        latest = _newest_time(store.snapshot(), now)
-    if latest is None:
-        latest = fleet.newest_interval(now) - fleet.interval
-    return max(latest, now - CATCH_UP)
+def _last_written(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> datetime:
+    """Return the instant after which readings are due: the last recorded one, if there is one.
+
+    A new deployment continues after the newest stored interval, so that it continues a backfill. With an
+    empty repository it starts with the newest interval.
+    """
+    last = LiveArrival.objects.values_list("at", flat=True).first()
+    if last is None:
+        last = _newest_stored_minute(repository.snapshot(), now)
+    if last is None:
+        last = fleet.newest_interval(now) - fleet.interval
+    return max(last, now - MAX_CATCH_UP)
 
 
-def _newest_time(snapshot: Snapshot, now: datetime) -> datetime | None:
-    minutes = snapshot.counts(Window(now - CATCH_UP, now))["minute"]
+def _newest_stored_minute(snapshot: Snapshot, now: datetime) -> datetime | None:
+    minutes = snapshot.counts(Window(now - MAX_CATCH_UP, now))["minute"]
     return minutes[-1] if len(minutes) else None
 
 
-def _readings(
-    fleet: Fleet, store: ReadingsRepository, arrivals: Iterator[Arrival]
+def _frames_to_write(
+    fleet: Fleet, repository: ReadingsRepository, arrivals: Iterator[Arrival]
 ) -> Iterator[pl.DataFrame]:
     for arrival in arrivals:
-        # A late reading comes from a meter that was collected from then on: an interval
-        # of which nothing is kept lies before this deployment's time.
-        if not arrival.late or _is_kept(store.snapshot(), arrival.time):
-            yield readings_of(fleet, arrival)
+        # Late readings belong to an interval whose other readings are stored already. If nothing is
+        # stored for it, the deployment did not exist at that time, and its late readings are skipped.
+        if not arrival.late or _has_readings(repository.snapshot(), arrival.time):
+            yield readings_in_arrival(fleet, arrival)
 
 
-def _is_kept(snapshot: Snapshot, time: datetime) -> bool:
+def _has_readings(snapshot: Snapshot, time: datetime) -> bool:
     return len(snapshot.counts(Window(time, time))) > 0

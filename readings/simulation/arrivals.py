@@ -11,9 +11,9 @@ import numpy.typing as npt
 import polars as pl
 
 from readings import frame
-from readings.simulation.draws import Bits, at_instant, meter_streams, uniform
 from readings.simulation.fleet import Fleet, Meters
 from readings.simulation.profiles import LATENESS, uniform_profile
+from readings.simulation.random_numbers import Bits, at_instant, meter_streams, uniform
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -39,11 +39,11 @@ def readings_for(fleet: Fleet, time: datetime, arrived_by: datetime | None = Non
     if arrived_by is None or time + fleet.delay <= arrived_by:
         return _readings(fleet, time, lambda late: np.ones_like(late))
     if time <= arrived_by:
-        return readings_of(fleet, Arrival(at=time, time=time, late=False))
+        return readings_in_arrival(fleet, Arrival(at=time, time=time, late=False))
     return frame.empty()
 
 
-def readings_of(fleet: Fleet, arrival: Arrival) -> pl.DataFrame:
+def readings_in_arrival(fleet: Fleet, arrival: Arrival) -> pl.DataFrame:
     """The readings that come in with one arrival, as a readings frame in order."""
     return _readings(fleet, arrival.time, lambda late: late if arrival.late else ~late)
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from readings.simulation.draws import Bits
+from readings.simulation.random_numbers import Bits
 
 MINUTES_A_DAY = 1440
 

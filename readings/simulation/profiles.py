@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from readings.simulation.draws import Bits, Floats, uniform
 from readings.simulation.fleet import Fleet, Meters
+from readings.simulation.random_numbers import Bits, Floats, uniform
 
 POWER_FACTOR, LOAD_FACTOR, VOLTAGE, LATENESS = range(4)
 """The channels of a meter's stream."""

@@ -54,7 +54,7 @@ def main() -> None:
 def _readings(now: datetime) -> None:
     from django.core.management import call_command
 
-    from readings.tasks import sum_up
+    from readings.tasks import update_interval_totals
 
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - timedelta(days=_DAYS)
@@ -73,7 +73,7 @@ def _readings(now: datetime) -> None:
     window(thin, thin + timedelta(hours=2), "--devices", str(METERS * 2 // 3))
     window(thin + timedelta(hours=2) + step, outage)
     window(outage + timedelta(minutes=40), now)
-    sum_up()
+    update_interval_totals()
 
 
 def _suppliers() -> None:

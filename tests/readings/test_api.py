@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from exports.models import Supplier
 from readings.repositories import ReadingsRepository
-from readings.simulation.arrivals import arrivals_between, readings_of
+from readings.simulation.arrivals import arrivals_between, readings_in_arrival
 from readings.simulation.fleet import Fleet
 from tests.suppliers import client_of
 
@@ -28,7 +28,7 @@ def alices(db: None) -> APIClient:
 def arrive(store: ReadingsRepository, after: datetime, until: datetime) -> None:
     for arrival in arrivals_between(FLEET, after, until):
         if arrival.time >= NOON:
-            store.write(readings_of(FLEET, arrival))
+            store.write(readings_in_arrival(FLEET, arrival))
 
 
 def pages(

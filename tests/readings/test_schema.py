@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from readings.frame import format_instant, parse_instant
-from readings.schema import CANONICAL, INSTANT
+from readings.schema import CANONICAL_INSTANT_PATTERN, INSTANT_PATTERN
 
 Schema = dict[str, Any]
 
@@ -58,7 +58,7 @@ def test_an_order_is_json_that_holds_nothing_unknown(schema: Schema) -> None:
 def test_a_status_is_always_there_and_its_dates_are_canonical(schema: Schema) -> None:
     status = answer_of(schema, "file_status")
     assert set(status["required"]) == {"request_id", "status"}
-    assert status["properties"]["expires_at"]["pattern"] == f"^{CANONICAL}$"
+    assert status["properties"]["expires_at"]["pattern"] == f"^{CANONICAL_INSTANT_PATTERN}$"
     assert "format" not in status["properties"]["expires_at"]
 
 
@@ -88,14 +88,14 @@ def test_links_lead_to_operations_that_take_their_parameters(schema: Schema) -> 
             assert set(link["parameters"]) <= takes
 
 
-@given(st.from_regex(INSTANT, fullmatch=True))
+@given(st.from_regex(INSTANT_PATTERN, fullmatch=True))
 def test_what_looks_like_a_date_is_understood_or_does_not_exist(text: str) -> None:
     try:
         instant = parse_instant(text)
     except ValueError as error:
         assert "is not a date that exists" in str(error)  # noqa: PT017 (most of them do exist)
     else:
-        assert re.fullmatch(CANONICAL, format_instant(instant))
+        assert re.fullmatch(CANONICAL_INSTANT_PATTERN, format_instant(instant))
 
 
 @pytest.mark.parametrize(
@@ -113,4 +113,4 @@ def test_what_looks_like_a_date_is_understood_or_does_not_exist(text: str) -> No
 )
 def test_every_form_of_a_date_that_is_understood_is_in_the_schema(text: str) -> None:
     parse_instant(text)
-    assert re.fullmatch(INSTANT, text)
+    assert re.fullmatch(INSTANT_PATTERN, text)

@@ -14,7 +14,7 @@ from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
-from readings.totals import bring_up_to_date
+from readings.totals import update_totals
 
 START = datetime(2023, 2, 27, 23, tzinfo=UTC)
 FLEET = Fleet(devices=40, late_arrivals=True, late_percent=20)
@@ -48,36 +48,36 @@ def totals() -> list[tuple[datetime, int, int, Any]]:
 
 
 def test_every_interval_is_summed_up(store: ReadingsRepository, everything: pl.DataFrame) -> None:
-    assert bring_up_to_date(store.snapshot()) == 25
+    assert update_totals(store.snapshot()) == 25
     assert totals() == expected(everything)
 
 
 def test_only_what_changed_is_summed_up_again(
     store: ReadingsRepository, everything: pl.DataFrame
 ) -> None:
-    bring_up_to_date(store.snapshot())
-    assert bring_up_to_date(store.snapshot()) == 0
+    update_totals(store.snapshot())
+    assert update_totals(store.snapshot()) == 0
     more = readings_for(Fleet(devices=50), START)
     store.write(more)
-    assert bring_up_to_date(store.snapshot()) == 1
+    assert update_totals(store.snapshot()) == 1
     assert IntervalTotals.objects.get(time=START).readings == 50
 
 
 def test_what_is_no_longer_kept_goes(store: ReadingsRepository, everything: pl.DataFrame) -> None:
-    bring_up_to_date(store.snapshot())
+    update_totals(store.snapshot())
     midnight = START + timedelta(hours=1)
     store.delete_before(midnight)
-    bring_up_to_date(store.snapshot())
+    update_totals(store.snapshot())
     assert totals()[0][0] == midnight
 
 
 def test_nothing_outside_the_window_is_touched(
     store: ReadingsRepository, everything: pl.DataFrame
 ) -> None:
-    bring_up_to_date(store.snapshot())
+    update_totals(store.snapshot())
     before = totals()
     in_a_minute = START + timedelta(minutes=30, seconds=20)
-    assert bring_up_to_date(store.snapshot(), in_a_minute, in_a_minute + timedelta(minutes=10)) == 0
+    assert update_totals(store.snapshot(), in_a_minute, in_a_minute + timedelta(minutes=10)) == 0
     assert totals() == before
 
 
@@ -85,14 +85,14 @@ def test_many_intervals_are_summed_up_in_pieces(
     store: ReadingsRepository, everything: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interval_totals, "READINGS_AT_ONCE", 100)
-    bring_up_to_date(store.snapshot())
+    update_totals(store.snapshot())
     assert totals() == expected(everything)
 
 
 def test_the_task_looks_back_as_far_as_it_is_told(
     store: ReadingsRepository, everything: pl.DataFrame
 ) -> None:
-    tasks.sum_up(2)
+    tasks.update_interval_totals(2)
     assert totals() == []
-    tasks.sum_up()
+    tasks.update_interval_totals()
     assert len(totals()) == 25

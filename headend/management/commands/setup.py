@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from headend.config import checks
 from headend.deployment import bootstrap
-from readings.deployment_fleet import deployment_fleet
 from readings.frame import format_instant
+from readings.ingest.deployment_fleet import deployment_fleet
 from readings.repositories import RepositoryUnavailableError, repository
 from readings.window import Window
 

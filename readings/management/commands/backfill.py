@@ -18,9 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from readings.deployment_fleet import deployment_fleet
 from readings.frame import format_instant, parse_instant
 from readings.ingest.backfill import backfill
+from readings.ingest.deployment_fleet import deployment_fleet
 from readings.repositories import (
     ReadingsRefusedError,
     RepositoryUnavailableError,

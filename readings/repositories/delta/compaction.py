@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction
 
 from readings import frame
 from readings.repositories.delta.snapshot import DeltaSnapshot
-from readings.window import window_of
+from readings.window import window_of_day
 
 FILE_READINGS = 1_000_000
 """About how many readings a compacted file holds: some 30 MB on disk, 110 MB in memory."""
@@ -73,7 +73,7 @@ def compact_day(
 def _rewritten(
     root: Path, snapshot: DeltaSnapshot, day: date, partition: str
 ) -> Iterator[AddAction]:
-    for readings in snapshot.frames(window_of(day), about=FILE_READINGS):
+    for readings in snapshot.frames(window_of_day(day), about=FILE_READINGS):
         name = f"{partition}={day.isoformat()}/part-{uuid.uuid4()}.zstd.parquet"
         readings.write_parquet(root / name, compression="zstd", row_group_size=ROW_GROUP)
         yield AddAction(

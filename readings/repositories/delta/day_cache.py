@@ -15,7 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
-from readings.window import DAY, window_of
+from readings.window import DAY, window_of_day
 
 DayFiles = Mapping[date, Sequence[str]]
 """The data files of each day, by their whole paths."""
@@ -32,7 +32,7 @@ _OUT_OF_USE_SECONDS = 3600
 def settled(days: Iterable[date], now: datetime) -> list[date]:
     """Those of the days that have settled, newest first."""
     return sorted(
-        (day for day in days if window_of(day).start + DAY + SETTLED_AFTER <= now), reverse=True
+        (day for day in days if window_of_day(day).start + DAY + SETTLED_AFTER <= now), reverse=True
     )
 
 

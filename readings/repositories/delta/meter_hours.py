@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from readings.repositories.base import HOURS_SCHEMA
-from readings.window import DAY, GRAIN, Window, window_of
+from readings.window import DAY, RESOLUTION, Window, window_of_day
 
 MEASURED = list(HOURS_SCHEMA)[3:]
 _COUNTS = ["readings", "late"]
@@ -69,7 +69,7 @@ def within(window: Window, days: Iterable[date]) -> list[date]:
     if window.arrived_after is not None or window.as_of is not None:
         return []
     end = window.end or datetime.max.replace(tzinfo=UTC)
-    whole = [(day, window_of(day)) for day in sorted(days)]
+    whole = [(day, window_of_day(day)) for day in sorted(days)]
     return [day for day, each in whole if window.start <= each.start and (each.end or end) <= end]
 
 
@@ -77,9 +77,9 @@ def without(window: Window, days: Iterable[date]) -> Iterator[Window]:
     """What is left of a window when some days, ascending, are taken out of it."""
     start = window.start
     for day in days:
-        midnight = window_of(day).start
+        midnight = window_of_day(day).start
         if start < midnight:
-            yield replace(window, start=start, end=midnight - GRAIN)
+            yield replace(window, start=start, end=midnight - RESOLUTION)
         start = midnight + DAY
     if window.end is None or start <= window.end or start == window.start:
         yield replace(window, start=start)

@@ -27,7 +27,7 @@ from readings.repositories.delta.meter_hours import (
 from readings.repositories.delta.minute_counts import MinuteCounts, Minutes, minute_of_time
 from readings.repositories.minute_index import LAST_MICROSECOND, Counts, MinuteTotals, instant_of
 from readings.repositories.page_finder import SnapshotByMinute
-from readings.window import Position, Window, window_of
+from readings.window import Position, Window, window_of_day
 
 DECODED_BYTES = 256 * 2**20
 """How much memory a process spends on minutes it has decoded."""
@@ -89,7 +89,7 @@ class DeltaSnapshot(SnapshotByMinute):
         kept = self._kept_hours.of(self._files.by_day)
         wanted = [day for day in settled(self._files.by_day, now) if day not in kept]
         for day in wanted[:DAYS_AT_ONCE]:
-            readings = self.frames(window_of(day), about=READINGS_AT_ONCE)
+            readings = self.frames(window_of_day(day), about=READINGS_AT_ONCE)
             self._kept_hours.keep(day, self._files.by_day[day], summed_up(readings))
         return len(wanted[:DAYS_AT_ONCE])
 

@@ -18,7 +18,7 @@ from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
-from readings.totals import bring_up_to_date
+from readings.totals import update_totals
 from tests.headend.portal.conftest import METERS
 
 FIVE = timedelta(minutes=5)
@@ -34,7 +34,7 @@ def kept(store: ReadingsRepository) -> None:
     """An hour of the fleet, kept and summed up."""
     for time in FLEET.intervals(START, START + 11 * FIVE):
         store.write(readings_for(FLEET, time))
-    bring_up_to_date(store.snapshot())
+    update_totals(store.snapshot())
 
 
 def totals(start: datetime, count: int, step: timedelta = FIVE, **values: float) -> None:
@@ -172,7 +172,7 @@ def test_a_meters_gaps_are_listed(operator: Client, store: ReadingsRepository) -
     for time in FLEET.intervals(START, START + 11 * FIVE):
         if time != START + 4 * FIVE:
             store.write(readings_for(FLEET, time))
-    bring_up_to_date(store.snapshot())
+    update_totals(store.snapshot())
     window = "start=2023-02-27+16:00&end=2023-02-27+16:55"
     page = operator.get(f"/fleet/meters/{FIRST}/?{window}").content.decode()
     assert "1 interval missing" in page

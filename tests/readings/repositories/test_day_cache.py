@@ -17,11 +17,11 @@ from readings.repositories.delta.repository import DeltaRepository
 from readings.repositories.delta.snapshot import DAYS_AT_ONCE
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
-from readings.window import DAY, GRAIN, Window
+from readings.window import DAY, RESOLUTION, Window
 
 FLEET = Fleet(devices=40, interval_minutes=60)
 MONDAY = datetime(2023, 2, 27, tzinfo=UTC)
-END = MONDAY + 3 * DAY - GRAIN
+END = MONDAY + 3 * DAY - RESOLUTION
 A, B = (str(meter) for meter in FLEET.meters.device_id[:2])
 WINDOWS = {
     "three days": Window(MONDAY, END),
@@ -31,7 +31,7 @@ WINDOWS = {
     "without an end": Window(MONDAY + DAY / 2, None, (A,)),
     "within a day": Window(MONDAY + DAY / 4, MONDAY + DAY / 2, (A,)),
     "an hour's half": Window(MONDAY, MONDAY + timedelta(minutes=30), (A,)),
-    "up to a day's last instant": Window(MONDAY, MONDAY + DAY - GRAIN, (A,)),
+    "up to a day's last instant": Window(MONDAY, MONDAY + DAY - RESOLUTION, (A,)),
     "up to the next day's first": Window(MONDAY, MONDAY + DAY, (A,)),
     "nobody": Window(MONDAY, END, ("0" * 36,)),
     "what arrived in time": Window(MONDAY, END, (A,), as_of=MONDAY + 1.2 * DAY),
@@ -128,7 +128,7 @@ def test_what_comes_later_shows_at_once_and_is_kept_anew(
     store: DeltaRepository, folder: Path
 ) -> None:
     store.upkeep()
-    tuesday = Window(MONDAY + DAY, MONDAY + 2 * DAY - GRAIN)
+    tuesday = Window(MONDAY + DAY, MONDAY + 2 * DAY - RESOLUTION)
     store.write(readings_for(Fleet(devices=50, interval_minutes=60), MONDAY + DAY))
     assert store.snapshot().hours(tuesday)["readings"].to_list() == [50, *[40] * 23]
     assert store.upkeep()["days summed up"] == 1

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from readings import frame
-from readings.simulation.arrivals import arrivals_between, readings_for, readings_of
+from readings.simulation.arrivals import arrivals_between, readings_for, readings_in_arrival
 from readings.simulation.fleet import Fleet
 
 NOON = datetime(2023, 2, 27, 12, tzinfo=UTC)
@@ -122,7 +122,7 @@ def test_arrivals_name_each_interval_once_on_time_and_once_late() -> None:
         (NOON + timedelta(minutes=10), NOON + timedelta(minutes=10), False),
     ]
     parts = [
-        readings_of(LATE, a)
+        readings_in_arrival(LATE, a)
         for a in arrivals_between(LATE, NOON - timedelta(minutes=1), NOON + timedelta(days=1))
         if a.time == NOON
     ]

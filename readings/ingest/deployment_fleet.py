@@ -1,4 +1,4 @@
-"""The fleet that this deployment simulates, as the settings have it."""
+"""The fleet that this deployment simulates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from readings.simulation.fleet import Fleet
 
 
 def deployment_fleet() -> Fleet:
-    """The fleet of the ``SIMULATION_…`` settings."""
+    """Return the fleet that the ``SIMULATION_…`` settings describe."""
     return Fleet(
         interval_minutes=settings.SIMULATION_INTERVAL,
         devices=settings.SIMULATION_DEVICES,
