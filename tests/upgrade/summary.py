@@ -26,7 +26,6 @@ def summary(api_key: str) -> dict[str, Any]:
         ExportPart,
         FileFetch,
         FileRequest,
-        KeyHandOver,
         SftpSession,
         SshKey,
         SupplierPerson,
@@ -86,7 +85,6 @@ def summary(api_key: str) -> dict[str, Any]:
             for fetch in FileFetch.objects.all()
         ],
         "sftp_sessions": SftpSession.objects.count(),
-        "hand_overs": [hand_over.fingerprint for hand_over in KeyHandOver.objects.all()],
         "users": {user.username: [user.is_staff, user.is_superuser] for user in User.objects.all()},
         "supplier_users": {
             person.user.username: person.supplier.name for person in SupplierPerson.objects.all()

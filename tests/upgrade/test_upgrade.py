@@ -69,6 +69,8 @@ def test_setup_keeps_readings_requests_keys_users_and_deliveries(
     own = [pk for pk, request in expected["requests"].items() if request[0] == "acme"]
     assert found.pop("listed") == sorted(own)
     expected.pop("acme_api_key")
+    # The old version stored a new private key until its download; the keys of suppliers are in the summary.
+    expected.pop("hand_overs")
     assert found == expected
     assert {path: path.read_bytes() for path in before} == before
     assert deployment.manage("setup").returncode == 0
