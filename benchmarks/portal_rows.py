@@ -76,7 +76,7 @@ def fill_history(now: datetime, suppliers: int, requests: int) -> uuid.UUID:
                 delivery=delivery,
                 number=n,
                 target="https://example.com/",
-                outcome="It answered 200.",
+                outcome="The receiver answered 200.",
             )
             for delivery in deliveries
             for n in (1, 2)

@@ -1,49 +1,60 @@
-"""News of a final state, POSTed to a supplier's URL and signed."""
+"""The webhook: a signed HTTP POST that notifies a supplier of a request's final status.
+
+Calls are signed by the Standard Webhooks scheme (https://www.standardwebhooks.com), with three headers:
+
+``webhook-id``
+    The id of the delivery. It is the same in every attempt, so a receiver can ignore repeated calls.
+``webhook-timestamp``
+    Seconds since 1970. A receiver rejects old timestamps, so that nobody can send a recorded call again.
+``webhook-signature``
+    ``v1,`` and the base64 of HMAC-SHA256 over ``<id>.<timestamp>.<body>``.
+
+The secret is stored as text and shown as ``whsec_`` and the base64 of that text. So the HMAC key is the
+text's bytes, and secrets that were made before this scheme stay valid.
+
+Deprecated: ``X-Headend-Timestamp`` and ``X-Headend-Signature`` are still sent, for one release. The signature is
+``sha256=`` and the hexadecimal HMAC-SHA256 over ``<timestamp>.<body>``, with the same key.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
 import secrets
-import time
 import uuid
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+import standardwebhooks
 import urllib3
 from django.conf import settings
 
-from exports.delivery.addresses import AddressRefusedError, callable_address
+from exports.delivery.addresses import AddressNotAllowedError, checked_address
 from exports.models import FileRequest, Supplier, Webhook
 
-CONNECT_SECONDS = 5
-ANSWER_SECONDS = 10
-TIMESTAMP_HEADER = "X-Headend-Timestamp"
-SIGNATURE_HEADER = "X-Headend-Signature"
+CONNECT_TIMEOUT = 5
+"""Seconds."""
+ANSWER_TIMEOUT = 10
+"""Seconds."""
 
 
 class WebhookError(Exception):
-    """The call was not taken; the message says why."""
+    """The call failed or its answer is not 2xx. The message says why."""
 
 
 def signing_secret(supplier: Supplier) -> str:
-    """What signs the supplier's calls; made when first asked for."""
-    name = f"{settings.SECRETS_PREFIX}/webhook/{supplier.name}/secret"
-    return str(settings.SECRETS.get_or_make(name, lambda: secrets.token_urlsafe(32)))
-
-
-def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """HMAC-SHA256 over the timestamp, a dot, and the body: an old call cannot be sent again as a new one."""
-    signed = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256)
-    return f"sha256={signed.hexdigest()}"
+    """Return the secret that verifies the supplier's calls, as ``whsec_<base64>``; create it at first use."""
+    return "whsec_" + base64.b64encode(_stored_secret(supplier).encode()).decode()
 
 
 def call(request: FileRequest, webhook: Webhook, *, delivery_id: uuid.UUID) -> str:
-    """Tell of a request's final state; says what was answered. Raises :class:`WebhookError`.
+    """POST a request's final status to the webhook's URL and return what was answered.
 
-    ``delivery_id`` is the same in every try, so that a receiver can tell a repetition.
+    ``delivery_id`` must be the same in every attempt of a delivery. Raises :class:`WebhookError`.
     """
-    news = {
+    event = {
         "delivery_id": str(delivery_id),
         "request_id": str(request.pk),
         "status": request.status,
@@ -53,53 +64,71 @@ def call(request: FileRequest, webhook: Webhook, *, delivery_id: uuid.UUID) -> s
         "sha256": request.sha256 or None,
         "reason": request.reason or None,
     }
-    return _post(webhook, json.dumps(news).encode())
+    return _post(webhook, json.dumps(event), message_id=str(delivery_id))
 
 
-def try_out(webhook: Webhook) -> str:
-    """Send a test; says what was answered. Raises :class:`WebhookError`."""
-    return _post(webhook, json.dumps({"test": True}).encode())
+def send_test(webhook: Webhook) -> str:
+    """POST a test event to the webhook's URL and return what was answered. Raises :class:`WebhookError`."""
+    return _post(webhook, json.dumps({"test": True}), message_id=str(uuid.uuid4()))
 
 
-def _post(webhook: Webhook, body: bytes) -> str:
-    timestamp = str(int(time.time()))
+def _stored_secret(supplier: Supplier) -> str:
+    name = f"{settings.SECRETS_PREFIX}/webhook/{supplier.name}/secret"
+    return str(settings.SECRETS.get_or_make(name, lambda: secrets.token_urlsafe(32)))
+
+
+def _signature_headers(supplier: Supplier, message_id: str, body: str) -> dict[str, str]:
+    now = datetime.now(UTC)
+    timestamp = str(int(now.timestamp()))
+    key = _stored_secret(supplier).encode()
+    old_signature = hmac.new(key, f"{timestamp}.{body}".encode(), hashlib.sha256).hexdigest()
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": standardwebhooks.Webhook(key).sign(message_id, now, body),
+        "X-Headend-Timestamp": timestamp,
+        "X-Headend-Signature": f"sha256={old_signature}",
+    }
+
+
+def _post(webhook: Webhook, body: str, *, message_id: str) -> str:
+    url = urlsplit(webhook.url)
     headers = {
+        "Host": url.netloc.rpartition("@")[2],
         "Content-Type": "application/json",
         "User-Agent": "headend",
-        TIMESTAMP_HEADER: timestamp,
-        SIGNATURE_HEADER: signature(signing_secret(webhook.supplier), timestamp, body),
+        **_signature_headers(webhook.supplier, message_id, body),
     }
-    url = urlsplit(webhook.url)
     try:
         answer = _pool(webhook.url).urlopen(
             "POST",
             f"{url.path or '/'}{f'?{url.query}' if url.query else ''}",
-            body,
-            headers | {"Host": url.netloc.rpartition("@")[2]},
-            # A redirect could lead inside; and what is not taken now is tried again later.
+            body.encode(),
+            headers,
+            # A redirect could lead to a private address, and failed calls are retried later.
             redirect=False,
             retries=False,
             preload_content=False,
         )
-    except AddressRefusedError as error:
+    except AddressNotAllowedError as error:
         raise WebhookError(str(error)) from None
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise WebhookError(f"It cannot be reached: {error}.") from error
-    # The status is all that counts; what else is sent is not even read.
+        raise WebhookError(f"The URL cannot be reached: {error}.") from error
+    # Only the status counts, so the body is not read.
     answer.close()
     if not 200 <= answer.status < 300:
-        raise WebhookError(f"It answered {answer.status}.")
-    return f"It answered {answer.status}."
+        raise WebhookError(f"The receiver answered {answer.status}.")
+    return f"The receiver answered {answer.status}."
 
 
 def _pool(link: str) -> urllib3.HTTPConnectionPool:
-    """A connection to the very address that was checked, under the name that was asked for."""
+    """Return a connection to the address that was checked, which still verifies the URL's host name in TLS."""
     url = urlsplit(link)
     if url.scheme not in ("http", "https") or not url.hostname:
-        raise WebhookError("It takes a URL that starts with https:// or http://.")
+        raise WebhookError("The URL must start with https:// or http://.")
     port = url.port or (443 if url.scheme == "https" else 80)
-    address = callable_address(url.hostname, port, private=settings.WEBHOOK_PRIVATE_ADDRESSES)
-    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS)
+    address = checked_address(url.hostname, port, allow_private=settings.WEBHOOK_PRIVATE_ADDRESSES)
+    timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=ANSWER_TIMEOUT)
     if url.scheme == "https":
         return urllib3.HTTPSConnectionPool(
             address, port, timeout=timeout, server_hostname=url.hostname,

@@ -199,7 +199,7 @@ def _deliveries(pushed: FileRequest, now: datetime) -> str:
             brought(
                 request,
                 DeliveryKind.WEBHOOK,
-                ["It answered 503.", "It answered 200."],
+                ["The receiver answered 503.", "The receiver answered 200."],
                 succeeded=True,
             )
             continue

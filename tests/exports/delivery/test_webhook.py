@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -12,11 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import standardwebhooks
 from django.test import Client
 from pytest_django.fixtures import Settings
 
 from exports import file_requests
-from exports.delivery.addresses import AddressRefusedError, callable_address
+from exports.delivery import webhook
+from exports.delivery.addresses import AddressNotAllowedError, checked_address
 from exports.delivery.dispatch import deliver_one
 from exports.delivery.webhook import signing_secret
 from exports.file_requests import Order, accept
@@ -80,22 +83,74 @@ def attempt(delivery: Delivery) -> str:
     return delivery.attempts.order_by("-number")[0].outcome
 
 
-def is_ours(secret: str, headers: dict[str, str], body: bytes) -> bool:
-    """What a receiver does, in its own words."""
+def has_old_signature(secret: str, headers: dict[str, str], body: bytes) -> bool:
+    """Verify the deprecated headers as receivers of version 1.0 do."""
     signed = f"{headers['X-Headend-Timestamp']}.".encode() + body
     expected = "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected, headers["X-Headend-Signature"])
 
 
-def test_a_completed_request_is_told_and_signed(
+def store_secret(supplier: Supplier, text: str, settings: Settings) -> None:
+    """Store a webhook secret as version 1.0 did."""
+    name = f"{settings.SECRETS_PREFIX}/webhook/{supplier.name}/secret"
+    settings.SECRETS.put(name, text)
+
+
+def test_the_standard_webhooks_library_verifies_a_call(
     alice: Supplier, listener: Listener, told: Delivery
 ) -> None:
+    attempt(told)
+    [(headers, body)] = listener.heard
+    secret = signing_secret(alice)
+    assert secret.startswith("whsec_")
+    event = standardwebhooks.Webhook(secret).verify(body, headers)
+    assert event["delivery_id"] == headers["webhook-id"] == str(told.pk)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(secret).verify(body + b" ", headers)
+    other = "whsec_" + base64.b64encode(b"another secret").decode()
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(other).verify(body, headers)
+
+
+def test_the_signature_covers_the_id_and_the_timestamp(
+    alice: Supplier, listener: Listener, told: Delivery
+) -> None:
+    attempt(told)
+    [(headers, body)] = listener.heard
+    verifier = standardwebhooks.Webhook(signing_secret(alice))
+    later = str(int(headers["webhook-timestamp"]) + 1)
+    for changed in ({"webhook-id": "another"}, {"webhook-timestamp": later}):
+        with pytest.raises(standardwebhooks.WebhookVerificationError):
+            verifier.verify(body, headers | changed)
+
+
+def test_a_test_event_is_signed_too(alice: Supplier, listener: Listener) -> None:
+    webhook.send_test(Webhook.objects.get(supplier=alice))
+    [(headers, body)] = listener.heard
+    event = standardwebhooks.Webhook(signing_secret(alice)).verify(body, headers)
+    assert event == {"test": True}
+
+
+def test_a_secret_that_was_stored_by_version_1_keeps_working(
+    alice: Supplier, listener: Listener, told: Delivery, settings: Settings
+) -> None:
+    old_secret = "kB5cuNVnCWmA2GDx3u4Ba-wc91BNrhx4S_vYWHTq7pA"
+    store_secret(alice, old_secret, settings)
+    attempt(told)
+    [(headers, body)] = listener.heard
+    assert has_old_signature(old_secret, headers, body)
+    assert not has_old_signature(old_secret, headers, body + b" ")
+    assert headers["X-Headend-Timestamp"] == headers["webhook-timestamp"]
+    new_secret = signing_secret(alice)
+    assert base64.b64decode(new_secret.removeprefix("whsec_")).decode() == old_secret
+    standardwebhooks.Webhook(new_secret).verify(body, headers)
+
+
+def test_a_completed_request_is_notified(listener: Listener, told: Delivery) -> None:
     delivery, completed = told, told.request
-    assert attempt(delivery) == "It answered 200."
+    assert attempt(delivery) == "The receiver answered 200."
     assert delivery.state == DeliveryState.DELIVERED
     [(headers, body)] = listener.heard
-    assert is_ours(signing_secret(alice), headers, body)
-    assert not is_ours(signing_secret(alice), headers, body + b" ")
     assert headers["Host"] == listener.url.split("/")[2]
     assert json.loads(body) == {
         "delivery_id": str(delivery.pk),
@@ -120,18 +175,20 @@ def test_a_failed_request_is_told_with_its_reason(alice: Supplier, listener: Lis
 def test_an_error_is_tried_again(listener: Listener, told: Delivery) -> None:
     listener.answers = [500]
     delivery = told
-    assert attempt(delivery) == "It answered 500."
+    assert attempt(delivery) == "The receiver answered 500."
     assert delivery.state == DeliveryState.PENDING
     assert not deliver_one()
-    assert attempt(delivery) == "It answered 200."
+    assert attempt(delivery) == "The receiver answered 200."
     [first, second] = [json.loads(body)["delivery_id"] for _, body in listener.heard]
     assert first == second
+    ids = [headers["webhook-id"] for headers, _ in listener.heard]
+    assert ids == [str(delivery.pk), str(delivery.pk)]
 
 
 def test_a_redirect_is_not_followed(listener: Listener, told: Delivery) -> None:
     listener.answers = [302]
     listener.location = listener.url
-    assert attempt(told) == "It answered 302."
+    assert attempt(told) == "The receiver answered 302."
     assert len(listener.heard) == 1
 
 
@@ -140,7 +197,7 @@ def test_a_private_address_is_refused(
 ) -> None:
     settings.WEBHOOK_PRIVATE_ADDRESSES = False
     delivery = told
-    assert "no public address" in attempt(delivery)
+    assert "not a public address" in attempt(delivery)
     assert (listener.heard, delivery.state) == ([], DeliveryState.PENDING)
 
 
@@ -156,7 +213,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_called(
         return resolve(host, *rest, **named)
 
     monkeypatch.setattr(socket, "getaddrinfo", once)
-    assert attempt(told) == "It answered 200."
+    assert attempt(told) == "The receiver answered 200."
     assert asked == ["localhost"]
 
 
@@ -170,13 +227,13 @@ def test_the_address_that_was_checked_is_the_one_that_is_called(
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public(address: str) -> None:
-    with pytest.raises(AddressRefusedError):
-        callable_address(address, 80, private=False)
+    with pytest.raises(AddressNotAllowedError):
+        checked_address(address, 80, allow_private=False)
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"])
 def test_addresses_that_are_public(address: str) -> None:
-    assert callable_address(address, 443, private=False) == address
+    assert checked_address(address, 443, allow_private=False) == address
 
 
 def test_a_name_with_one_private_address_among_public_ones_is_refused(
@@ -184,19 +241,19 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused(
 ) -> None:
     found = [(0, 0, 0, "", ("93.184.216.34", 80)), (0, 0, 0, "", ("10.0.0.1", 80))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-    with pytest.raises(AddressRefusedError, match=r"10\.0\.0\.1"):
-        callable_address("both.example", 80, private=False)
+    with pytest.raises(AddressNotAllowedError, match=r"10\.0\.0\.1"):
+        checked_address("both.example", 80, allow_private=False)
 
 
 def test_the_suppliers_page_sends_a_test(listener: Listener, operator: Client) -> None:
     test = "/suppliers/alice/webhook/test/"
     assert f'action="{test}"' in operator.get("/suppliers/alice/").content.decode()
     listener.answers = [204, 500]
-    assert "It answered 204." in operator.post(test, follow=True).content.decode()
+    assert "The receiver answered 204." in operator.post(test, follow=True).content.decode()
     [(_, body)] = listener.heard
     assert json.loads(body) == {"test": True}
     page = operator.post(test, follow=True).content.decode()
     assert 'class="message error" role="alert"' in page
-    assert "It answered 500." in page
+    assert "The receiver answered 500." in page
     Webhook.objects.all().delete()
     assert operator.post(test).status_code == 404
