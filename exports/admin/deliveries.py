@@ -49,14 +49,14 @@ class PushTargetAdmin(admin.ModelAdmin[PushTarget]):
     list_display = ["supplier", "__str__", "folder", "active"]
     list_filter = ["active"]
     list_select_related = ["supplier"]
-    actions = ["try_out"]
+    actions = ["test_connection"]
 
     @admin.action(description="Test the connection", permissions=["change"])
-    def try_out(self, request: HttpRequest, queryset: QuerySet[PushTarget]) -> None:
+    def test_connection(self, request: HttpRequest, queryset: QuerySet[PushTarget]) -> None:
         """Log in to each, and say how it went."""
         for target in queryset:
             try:
-                messages.success(request, push.try_out(target))
+                messages.success(request, push.test_connection(target))
             except push.PushError as error:
                 messages.error(request, str(error))
 
@@ -70,14 +70,14 @@ class WebhookAdmin(admin.ModelAdmin[Webhook]):
     list_select_related = ["supplier"]
     fields = ["supplier", "url", "active"]
     formfield_overrides = HTTPS_UNLESS_SAID
-    actions = ["try_out", "show_secret"]
+    actions = ["send_test", "show_secret"]
 
     @admin.action(description="Send a test", permissions=["change"])
-    def try_out(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
+    def send_test(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
         """Call each, and say what it answered."""
         for each in queryset:
             try:
-                messages.success(request, f"{each}: {webhook.try_out(each)}")
+                messages.success(request, f"{each}: {webhook.send_test(each)}")
             except webhook.WebhookError as error:
                 messages.error(request, f"{each}: {error}")
 

@@ -1,11 +1,9 @@
-"""A file over HTTP: whole or from where an earlier download broke off, and how much of it was sent."""
+"""The HTTP answer to a download: a complete file, or the range that resumes an interrupted download."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import IO
 
 from django.http import (
     HttpRequest,
@@ -16,104 +14,93 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.http.response import HttpResponseBase
-from django.utils import timezone
 from django.utils.http import content_disposition_header
 
-from exports.delivery.audit import note_fetch
-from exports.delivery.files import open_file
+from exports.delivery.audited_file import AuditedFile, Fetcher
 from exports.delivery.http_ranges import (
+    ByteRange,
     RangeNotSatisfiableError,
-    Stretch,
-    is_still_the_same,
-    is_there_already,
-    wanted_stretch,
+    matches_if_none_match,
+    matches_if_range,
+    parse_range,
 )
-from exports.delivery.links import url_of_the_store
+from exports.delivery.links import store_url
 from exports.formats import FORMATS
 from exports.models import FetchWay, FileRequest
 
-_BLOCK = 256 * 1024
+_BLOCK_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True)
-class Visitor:
-    """Who fetches a file, and how they came by it."""
+def http_fetcher(request: HttpRequest, way: FetchWay, name: str) -> Fetcher:
+    """Return the fetcher of a download over HTTP.
 
-    way: FetchWay
-    who: str
+    Its address is that of the connection. ``X-Forwarded-For`` is ignored: any caller can set it.
+    """
+    return Fetcher(way, name, request.META.get("REMOTE_ADDR", ""))
 
 
-def answer(request: HttpRequest, file_request: FileRequest, visitor: Visitor) -> HttpResponseBase:
-    """What a GET or a HEAD of a file is answered with. Raises :class:`FileMissingError`."""
+def download_response(
+    request: HttpRequest, file_request: FileRequest, fetcher: Fetcher
+) -> HttpResponseBase:
+    """Return the response to a GET or HEAD of a completed request's file.
+
+    200 with the file, 206 with the requested range, 302 to the store's presigned URL if it has
+    one, 304 if the client has the file, or 416 for a range beyond its end. Raises :class:`FileMissingError`.
+    """
     headers = _headers(file_request)
-    body = Body(open_file(file_request), file_request, visitor, _peer(request))
+    file = AuditedFile(file_request, fetcher)
     with ExitStack() as unsent:
-        unsent.callback(body.let_go)
-        if is_there_already(request.headers.get("If-None-Match", ""), headers["ETag"]):
+        unsent.callback(file.discard)
+        if matches_if_none_match(request.headers.get("If-None-Match", ""), headers["ETag"]):
             return HttpResponseNotModified(headers={"ETag": headers["ETag"]})
         if request.method == "HEAD":
-            return HttpResponse(headers={**headers, "Content-Length": str(body.stretch.size)})
-        elsewhere = url_of_the_store(file_request)
-        if elsewhere is not None:
-            # Noted with no bytes: the store sends them, and does not tell us.
-            body.close()
-            return HttpResponseRedirect(elsewhere)
+            return HttpResponse(headers={**headers, "Content-Length": str(file.size)})
+        presigned_url = store_url(file_request)
+        if presigned_url is not None:
+            # Recorded with 0 bytes: the store sends the file and does not report how much of it.
+            file.close()
+            return HttpResponseRedirect(presigned_url)
         try:
-            stretch = _stretch(request, headers["ETag"], body.stretch.size)
+            requested = _requested_range(request, headers["ETag"], file.size)
         except RangeNotSatisfiableError:
-            return _not_satisfiable(body.stretch.size)
+            return _not_satisfiable(file.size)
         unsent.pop_all()
-    if stretch is not None:
-        headers["Content-Range"] = f"bytes {stretch.start}-{stretch.end - 1}/{body.stretch.size}"
-        body.stretch = stretch
-    headers["Content-Length"] = str(body.stretch.size)
-    return StreamingHttpResponse(body, status=206 if stretch else 200, headers=headers)
+    sent = requested or ByteRange(0, file.size)
+    if requested is not None:
+        headers["Content-Range"] = f"bytes {sent.start}-{sent.end - 1}/{file.size}"
+    headers["Content-Length"] = str(sent.size)
+    return StreamingHttpResponse(
+        Body(file, sent), status=206 if requested is not None else 200, headers=headers
+    )
 
 
 class Body:
-    """A file, or a stretch of it, read as it is sent; noted when it has been, or when the client has gone."""
+    """The body of a response: a range of a file, read block by block while it is sent.
 
-    def __init__(
-        self, file: IO[bytes], file_request: FileRequest, visitor: Visitor, peer: str
-    ) -> None:
-        assert file_request.size is not None  # what has a file has its size
-        self.stretch = Stretch(0, file_request.size)
+    The server calls :meth:`close` when all blocks are sent or the client has disconnected.
+    """
+
+    def __init__(self, file: AuditedFile, sent: ByteRange) -> None:
         self._file = file
-        self._file_request = file_request
-        self._visitor = visitor
-        self._peer = peer
-        self._started_at = timezone.now()
-        self._sent = 0
+        self._range = sent
 
     def __iter__(self) -> Iterator[bytes]:
-        """The bytes. A block counts once the next one is asked for: the server has sent it then."""
-        self._file.seek(self.stretch.start)
-        while block := self._file.read(min(_BLOCK, self.stretch.size - self._sent)):
+        """Yield the blocks. A block counts as sent when the server requests the next one."""
+        self._file.seek(self._range.start)
+        remaining = self._range.size
+        while block := self._file.read(min(_BLOCK_BYTES, remaining)):
             yield block
-            self._sent += len(block)
+            remaining -= len(block)
+            self._file.count_sent(len(block))
 
     def close(self) -> None:
-        """Let go of the file and note how much of it was sent; only the first time counts."""
-        if self._file.closed:
-            return
-        self.let_go()
-        note_fetch(
-            self._file_request,
-            way=self._visitor.way,
-            who=self._visitor.who,
-            peer=self._peer,
-            bytes_sent=self._sent,
-            started_at=self._started_at,
-        )
-
-    def let_go(self) -> None:
-        """Let go of a file of which nothing is sent."""
+        """Close the file and record the download."""
         self._file.close()
 
 
 def _not_satisfiable(size: int) -> HttpResponse:
     return JsonResponse(
-        {"error": f"Range lies behind the end of the file, which has {size} bytes."},
+        {"error": f"Range contains no byte of the file, which has {size} bytes."},
         status=416,
         headers={"Content-Range": f"bytes */{size}"},
     )
@@ -129,13 +116,7 @@ def _headers(file_request: FileRequest) -> dict[str, str]:
     }
 
 
-def _stretch(request: HttpRequest, etag: str, size: int) -> Stretch | None:
-    if request.method != "GET" or not is_still_the_same(request.headers.get("If-Range"), etag):
+def _requested_range(request: HttpRequest, etag: str, size: int) -> ByteRange | None:
+    if request.method != "GET" or not matches_if_range(request.headers.get("If-Range"), etag):
         return None
-    return wanted_stretch(request.headers.get("Range", ""), size)
-
-
-def _peer(request: HttpRequest) -> str:
-    # X-Forwarded-For is what a caller says of itself.
-    peer: str = request.META.get("REMOTE_ADDR", "")
-    return peer
+    return parse_range(request.headers.get("Range", ""), size)

@@ -1,4 +1,4 @@
-"""The HTTP headers by which a client asks for a part of a file, or for one it does not have yet (RFC 9110)."""
+"""HTTP headers for partial and conditional downloads: Range, If-Range and If-None-Match (RFC 9110)."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from dataclasses import dataclass
 
 from django.utils.http import parse_etags
 
-_ONE_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
+_SINGLE_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
 class RangeNotSatisfiableError(Exception):
-    """The range has no byte of the file in it."""
+    """The requested range contains no byte of the file."""
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """The bytes from ``start`` up to ``end``."""
+class ByteRange:
+    """The bytes of a file from ``start`` (included) to ``end`` (excluded)."""
 
     start: int
     end: int
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The number of bytes."""
         return self.end - self.start
 
 
-def wanted_stretch(range_header: str, size: int) -> Stretch | None:
-    """What a ``Range`` asks for of a file of ``size`` bytes; None for all of it.
+def parse_range(range_header: str, size: int) -> ByteRange | None:
+    """Return the range that a ``Range`` header requests of a file of ``size`` bytes.
 
-    Several ranges, other units and what cannot be read count as no range at all, as the RFC
-    allows. Raises :class:`RangeNotSatisfiableError`.
+    Return None if the complete file has to be sent: there is no header, it has several ranges or
+    another unit, or it is malformed. RFC 9110 allows a server to ignore such headers.
+    Raises :class:`RangeNotSatisfiableError`.
     """
-    match = _ONE_RANGE.fullmatch(range_header.strip())
+    match = _SINGLE_RANGE.fullmatch(range_header.strip())
     if match is None:
         return None
     first, last = match.groups()
@@ -44,21 +45,24 @@ def wanted_stretch(range_header: str, size: int) -> Stretch | None:
         return None
     if start >= size:
         raise RangeNotSatisfiableError
-    return Stretch(start, end)
+    return ByteRange(start, end)
 
 
-def _suffix(length: int, size: int) -> Stretch:
+def _suffix(length: int, size: int) -> ByteRange:
     if not length or not size:
         raise RangeNotSatisfiableError
-    return Stretch(max(0, size - length), size)
+    return ByteRange(max(0, size - length), size)
 
 
-def is_still_the_same(if_range_header: str | None, etag: str) -> bool:
-    """Whether the file is the one of which the client has a part. A date does not prove that."""
+def matches_if_range(if_range_header: str | None, etag: str) -> bool:
+    """Return whether an ``If-Range`` header permits a partial answer for the file with this ETag.
+
+    A missing header permits it. A date does not: it cannot prove that the file is the same.
+    """
     return if_range_header is None or if_range_header.strip() == etag
 
 
-def is_there_already(if_none_match_header: str, etag: str) -> bool:
-    """Whether the client has the very file."""
-    known = [given.removeprefix("W/") for given in parse_etags(if_none_match_header)]
+def matches_if_none_match(if_none_match_header: str, etag: str) -> bool:
+    """Return whether an ``If-None-Match`` header says that the client already has the file with this ETag."""
+    known = [tag.removeprefix("W/") for tag in parse_etags(if_none_match_header)]
     return etag in known or known == ["*"]

@@ -1,4 +1,7 @@
-"""Download links: signed, good for a day, and for one file each; the store's own where it has them."""
+"""Download links. A signed link allows the download of one file for a day.
+
+If the export store can create presigned URLs (S3), the links point to the store itself.
+"""
 
 from __future__ import annotations
 
@@ -12,36 +15,39 @@ from exports.formats import FORMATS
 from exports.models import FileRequest
 from exports.stores import export_store
 
-GOOD_FOR = timedelta(hours=24)
+VALID_FOR = timedelta(hours=24)
 
 _signer = TimestampSigner(salt="exports.download")
 
 
 def download_path(request: FileRequest) -> str:
-    """The path of a completed request's file, for those who are logged in."""
+    """Return the URL path of a completed request's file, without a signature, for users who are logged in."""
     _, _, name = request.location.partition("/")
     return reverse("download", kwargs={"request_id": request.pk, "name": name})
 
 
 def download_url(request: FileRequest) -> str:
-    """An absolute link to a completed request's file; whoever holds it may fetch that file for a day."""
-    elsewhere = url_of_the_store(request)
-    if elsewhere is not None:
-        return elsewhere
+    """Return an absolute link to a completed request's file.
+
+    Anyone who has the link can download the file for :data:`VALID_FOR`, without other credentials.
+    """
+    presigned_url = store_url(request)
+    if presigned_url is not None:
+        return presigned_url
     signature = _signer.sign(request.location).removeprefix(request.location + _signer.sep)
     return f"{settings.HEADEND_PUBLIC_URL}{download_path(request)}?signature={signature}"
 
 
-def url_of_the_store(request: FileRequest) -> str | None:
-    """A link at which the store gives the file out by itself, where it does."""
+def store_url(request: FileRequest) -> str | None:
+    """Return the store's own presigned URL of the file, or None if the store cannot create one."""
     media_type = FORMATS[request.format].media_type
-    return export_store().presigned_url(request.location, media_type, GOOD_FOR)
+    return export_store().presigned_url(request.location, media_type, VALID_FOR)
 
 
-def is_signed(location: str, signature: str) -> bool:
-    """Whether ``signature`` is one that :func:`download_url` gave for this file within the last day."""
+def is_valid_signature(location: str, signature: str) -> bool:
+    """Return whether :func:`download_url` made this signature for this location within :data:`VALID_FOR`."""
     try:
-        _signer.unsign(f"{location}{_signer.sep}{signature}", max_age=GOOD_FOR)
+        _signer.unsign(f"{location}{_signer.sep}{signature}", max_age=VALID_FOR)
     except BadSignature:
         return False
     return True

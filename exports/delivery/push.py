@@ -1,4 +1,7 @@
-"""A completed file, brought to a supplier's own SFTP server: whole under its name, or not at all."""
+"""The push: upload a completed file to the supplier's own SFTP server.
+
+The file appears there complete under its final name, or not at all.
+"""
 
 from __future__ import annotations
 
@@ -13,96 +16,100 @@ import paramiko
 from django.conf import settings
 
 from exports.credentials import fingerprint, new_private_key, public_key_of
-from exports.delivery.files import open_file
+from exports.delivery.audited_file import open_file
 from exports.models import FileRequest, PushTarget, Supplier
 
-CONNECT_SECONDS = 15
-ANSWER_SECONDS = 60
-_CHUNK = 256 * 1024
-# An RSA key is pinned as ssh-rsa, and signs with SHA-2 all the same.
+CONNECT_TIMEOUT = 15
+"""Seconds."""
+ANSWER_TIMEOUT = 60
+"""Seconds."""
+_CHUNK_BYTES = 256 * 1024
+# A host key of type ssh-rsa also signs with SHA-2.
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
 
 class PushError(Exception):
-    """The file could not be brought now; the message says why."""
+    """The upload or the connection failed. The message says why."""
 
 
 def private_key(supplier: Supplier) -> str:
-    """The key that opens the supplier's server to us, as PEM; made when first asked for."""
+    """Return our key for the supplier's server, as PEM; create it at first use."""
     name = f"{settings.SECRETS_PREFIX}/push/{supplier.name}/private_key"
     return str(settings.SECRETS.get_or_make(name, new_private_key))
 
 
 def public_key(supplier: Supplier) -> str:
-    """What the supplier writes into its authorized_keys."""
+    """Return the line that the supplier adds to its authorized_keys."""
     return f"{public_key_of(private_key(supplier))} headend"
 
 
 def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None]) -> str:
-    """Upload under a temporary name, verify, rename; says what came of it.
+    """Upload a completed request's file and return what happened, in a sentence.
 
-    A file that is there already, as it is after a try whose end was not heard of, is left alone.
-    Raises :class:`PushError`, ``FileMissingError`` and what ``check`` raises between chunks.
+    Upload under a temporary name, verify checksum and size, then rename. If the file is already
+    there, an earlier attempt uploaded it but could not record that, so it is not sent again.
+    ``check`` is called between chunks and raises if the lease is lost.
+    Raises :class:`PushError`, ``FileMissingError`` and what ``check`` raises.
     """
-    folder, _, name = request.location.partition("/")
-    try:
-        with _session(target, private_key(request.supplier)) as sftp:
-            place = f"{target.folder.rstrip('/') or '/'}/{folder}"
-            _make_folder(sftp, place)
-            if _size(sftp, f"{place}/{name}") == request.size:
-                return "The file was there already."
-            aside = f"{place}/.{name}.part"
-            _upload(sftp, request, aside, check)
-            _rename(sftp, aside, f"{place}/{name}")
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        raise PushError(f"{str(error) or type(error).__name__}.") from error
-    return f"{request.size} bytes under {place}/{name}."
+    folder_name, _, name = request.location.partition("/")
+    with _connection(target, request.supplier) as sftp:
+        folder = f"{target.folder.rstrip('/') or '/'}/{folder_name}"
+        _make_folder(sftp, folder)
+        final_path = f"{folder}/{name}"
+        if _size(sftp, final_path) == request.size:
+            return "The file was already there."
+        temporary_path = f"{folder}/.{name}.part"
+        _upload(sftp, request, temporary_path, check)
+        _rename(sftp, temporary_path, final_path)
+    return f"Uploaded {request.size} bytes to {final_path}."
 
 
-def try_out(target: PushTarget) -> str:
-    """Log in and look into the folder; says what came of it. Raises :class:`PushError`."""
-    try:
-        with _session(target, private_key(target.supplier)) as sftp:
-            sftp.listdir(target.folder)
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        raise PushError(f"{str(error) or type(error).__name__}.") from error
-    return f"Logged in, and {target.folder} is there."
+def test_connection(target: PushTarget) -> str:
+    """Log in, list the target's folder and return what happened, in a sentence. Raises :class:`PushError`."""
+    with _connection(target, target.supplier) as sftp:
+        sftp.listdir(target.folder)
+    return f"Logged in, and the folder {target.folder} exists."
 
 
 @contextmanager
-def _session(target: PushTarget, key: str) -> Iterator[paramiko.SFTPClient]:
-    connection = socket.create_connection((target.host, target.port), CONNECT_SECONDS)
-    with connection, paramiko.Transport(connection) as transport:
-        transport.banner_timeout = transport.auth_timeout = CONNECT_SECONDS
-        kind = target.host_key.split()[0]
-        transport.get_security_options().key_types = _ALGORITHMS.get(kind, (kind,))
-        transport.start_client(timeout=CONNECT_SECONDS)
-        _refuse_others(target, transport.get_remote_server_key())
-        transport.auth_publickey(target.user, paramiko.RSAKey.from_private_key(io.StringIO(key)))
-        sftp = paramiko.SFTPClient.from_transport(transport)
-        if sftp is None:
-            raise PushError("There is no SFTP.")
-        with sftp:
-            channel = sftp.get_channel()
-            if channel is not None:
-                channel.settimeout(ANSWER_SECONDS)
-            yield sftp
+def _connection(target: PushTarget, supplier: Supplier) -> Iterator[paramiko.SFTPClient]:
+    """Connect and log in. Errors of SSH and of the network, in the block too, are raised as :class:`PushError`."""
+    try:
+        key = paramiko.RSAKey.from_private_key(io.StringIO(private_key(supplier)))
+        connection = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
+        with connection, paramiko.Transport(connection) as transport:
+            transport.banner_timeout = transport.auth_timeout = CONNECT_TIMEOUT
+            key_type = target.host_key.split()[0]
+            transport.get_security_options().key_types = _ALGORITHMS.get(key_type, (key_type,))
+            transport.start_client(timeout=CONNECT_TIMEOUT)
+            _verify_host_key(target, transport.get_remote_server_key())
+            transport.auth_publickey(target.user, key)
+            sftp = paramiko.SFTPClient.from_transport(transport)
+            if sftp is None:
+                raise PushError("The server does not offer SFTP.")
+            with sftp:
+                channel = sftp.get_channel()
+                if channel is not None:
+                    channel.settimeout(ANSWER_TIMEOUT)
+                yield sftp
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise PushError(f"{str(error) or type(error).__name__}.") from error
 
 
-def _refuse_others(target: PushTarget, shown: paramiko.PKey) -> None:
-    line = f"{shown.get_name()} {shown.get_base64()}"
+def _verify_host_key(target: PushTarget, received: paramiko.PKey) -> None:
+    line = f"{received.get_name()} {received.get_base64()}"
     if line != target.host_key:
         raise PushError(
-            f"The server shows the host key {fingerprint(line)}, not the pinned "
-            f"{fingerprint(target.host_key)}; nothing was sent."
+            f"The server has the host key {fingerprint(line)}, not the expected "
+            f"{fingerprint(target.host_key)}. Nothing was sent."
         )
 
 
-def _make_folder(sftp: paramiko.SFTPClient, place: str) -> None:
+def _make_folder(sftp: paramiko.SFTPClient, path: str) -> None:
     with suppress(FileNotFoundError):
-        if stat.S_ISDIR(sftp.stat(place).st_mode or 0):
+        if stat.S_ISDIR(sftp.stat(path).st_mode or 0):
             return
-    sftp.mkdir(place)
+    sftp.mkdir(path)
 
 
 def _size(sftp: paramiko.SFTPClient, path: str) -> int | None:
@@ -113,26 +120,26 @@ def _size(sftp: paramiko.SFTPClient, path: str) -> int | None:
 
 
 def _upload(
-    sftp: paramiko.SFTPClient, request: FileRequest, aside: str, check: Callable[[], None]
+    sftp: paramiko.SFTPClient, request: FileRequest, path: str, check: Callable[[], None]
 ) -> None:
     sha256 = hashlib.sha256()
-    with open_file(request) as file, sftp.open(aside, "wb") as remote:
+    with open_file(request) as file, sftp.open(path, "wb") as remote:
         remote.set_pipelined(True)
-        while chunk := file.read(_CHUNK):
+        while chunk := file.read(_CHUNK_BYTES):
             sha256.update(chunk)
             remote.write(chunk)
             check()
     if sha256.hexdigest() != request.sha256:
-        raise PushError("The file that was read is not the one that was published.")
-    if (arrived := _size(sftp, aside)) != request.size:
-        raise PushError(f"{arrived} of {request.size} bytes arrived.")
+        raise PushError("The stored file does not have the checksum of the published file.")
+    if (arrived := _size(sftp, path)) != request.size:
+        raise PushError(f"Only {arrived} of {request.size} bytes arrived.")
 
 
-def _rename(sftp: paramiko.SFTPClient, aside: str, final: str) -> None:
+def _rename(sftp: paramiko.SFTPClient, temporary_path: str, final_path: str) -> None:
     try:
-        sftp.posix_rename(aside, final)
+        sftp.posix_rename(temporary_path, final_path)
     except OSError:
-        # A server without OpenSSH's extension: its own rename does not replace what is there.
+        # The server does not support OpenSSH's extension. A plain rename does not replace a file.
         with suppress(FileNotFoundError):
-            sftp.remove(final)
-        sftp.rename(aside, final)
+            sftp.remove(final_path)
+        sftp.rename(temporary_path, final_path)

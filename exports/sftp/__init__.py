@@ -1,1 +1,1 @@
-"""The SFTP server: each supplier's home, read-only, by public key."""
+"""The SFTP server. Each supplier sees its own completed files, read-only, and logs in with a public key."""

@@ -1,4 +1,4 @@
-"""Who may come in: a supplier by one of its public keys, and by nothing else."""
+"""SFTP login: a supplier authenticates with one of its public keys; nothing else is accepted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import paramiko
 from django.db import connection
@@ -19,34 +18,28 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
-from exports.models import SshKey
+from exports.delivery.audited_file import Fetcher
+from exports.models import FetchWay, SshKey
 
-MOST_SESSIONS = 10
-"""SFTP sessions on one connection, as AWS Transfer Family has it."""
+MAX_SESSIONS = 10
+"""SFTP sessions on one connection: the limit of AWS Transfer Family."""
 
 
 @contextmanager
 def database() -> Iterator[None]:
-    """Use the database from a thread that Django does not know of, and leave no connection behind."""
+    """Close the thread's database connection after the block.
+
+    Django closes connections at the end of an HTTP request, which paramiko's threads do not have.
+    """
     try:
         yield
     finally:
         connection.close()
 
 
-@dataclass(frozen=True)
-class Visitor:
-    """Who came in, with which key, from which address."""
-
-    supplier_id: int
-    supplier: str
-    fingerprint: str
-    peer: str
-
-
-def visitor_with(user: str, key: paramiko.PKey, peer: str) -> Visitor | None:
-    """The active supplier of that name, if ``key`` is one of its keys."""
-    found = (
+def find_key(user: str, key: paramiko.PKey) -> SshKey | None:
+    """Return the stored key with its supplier if ``key`` belongs to the active supplier ``user``."""
+    return (
         SshKey.objects.select_related("supplier")
         .filter(
             supplier__name=user,
@@ -56,60 +49,76 @@ def visitor_with(user: str, key: paramiko.PKey, peer: str) -> Visitor | None:
         )
         .first()
     )
-    return Visitor(found.supplier_id, user, found.fingerprint, peer) if found else None
 
 
-def note_use(visitor: Visitor) -> None:
-    """Remember when a key was last used."""
-    SshKey.objects.filter(supplier=visitor.supplier_id, fingerprint=visitor.fingerprint).update(
-        last_used_at=timezone.now()
-    )
+def record_key_use(key: SshKey) -> None:
+    """Set the time at which the key was last used."""
+    SshKey.objects.filter(pk=key.pk).update(last_used_at=timezone.now())
 
 
-class Doorkeeper(paramiko.ServerInterface):
-    """paramiko's questions about one connection, answered. An unknown user and a wrong key look alike."""
+class ConnectionAuth(paramiko.ServerInterface):
+    """Authentication and limits of one SFTP connection.
 
-    def __init__(self, peer: str, request_id: str) -> None:
-        self.request_id = request_id
-        self.visitor: Visitor | None = None
+    paramiko calls the ``check_…`` and ``get_…`` methods. An unknown user and a wrong key get the same answer.
+    """
+
+    def __init__(self, address: str, trace_id: str) -> None:
+        """``address`` is the client's; ``trace_id`` is on every log line of this connection."""
+        self.address = address
+        self.trace_id = trace_id
+        self.key: SshKey | None = None
+        """The key that the client offered last and that is valid. The login is complete when a session opens."""
         self.open_sessions = 0
-        self.sessions_begun = 0
+        self.sessions_opened = 0
         self.bytes_sent = 0
         self.last_active = time.monotonic()
-        self._peer = peer
-        self._change = threading.Condition()
+        self._sessions_changed = threading.Condition()
 
-    def session_began(self) -> None:
-        """One more is open."""
-        with self._change:
+    @property
+    def logged_in_key(self) -> SshKey:
+        """The key of the login. Valid in sessions: paramiko opens no session before the login."""
+        assert self.key is not None
+        return self.key
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """Who downloads files over this connection. Valid in sessions."""
+        return Fetcher(FetchWay.SFTP, self.logged_in_key.fingerprint, self.address)
+
+    def session_opened(self) -> None:
+        """Count one more open session."""
+        with self._sessions_changed:
             self.open_sessions += 1
-            self.sessions_begun += 1
+            self.sessions_opened += 1
 
-    def session_ended(self) -> None:
-        """One has let go of all that it held."""
-        with self._change:
+    def session_closed(self) -> None:
+        """Count one open session less. Call it after the session has closed its files."""
+        with self._sessions_changed:
             self.open_sessions -= 1
-            self._change.notify_all()
+            self._sessions_changed.notify_all()
 
     def wait_for_sessions(self, seconds: float) -> None:
-        """Give sessions whose connection has ended the time to let go."""
-        with self._change:
-            self._change.wait_for(lambda: self.open_sessions == 0, seconds)
+        """Wait until all sessions are closed, for ``seconds`` at most."""
+        with self._sessions_changed:
+            self._sessions_changed.wait_for(lambda: self.open_sessions == 0, seconds)
 
     def get_allowed_auths(self, username: str) -> str:
-        """Neither password nor keyboard."""
+        """Offer public keys only: no password, no keyboard-interactive."""
         return "publickey"
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-        """Asked once whether a key would do, and again when it has signed."""
+        """Return whether the key may log in.
+
+        Clients call this twice: first without a signature, to learn whether the key is accepted.
+        """
         with database():
-            self.visitor = visitor_with(username, key, self._peer)
-        return AUTH_SUCCESSFUL if self.visitor else AUTH_FAILED
+            self.key = find_key(username, key)
+        return AUTH_SUCCESSFUL if self.key else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
-        """Sessions only, and not too many of them: no tunnels."""
+        """Allow up to :data:`MAX_SESSIONS` sessions, and no tunnels."""
         if kind != "session":
             return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
-        if self.open_sessions >= MOST_SESSIONS:
+        if self.open_sessions >= MAX_SESSIONS:
             return OPEN_FAILED_RESOURCE_SHORTAGE
         return OPEN_SUCCEEDED

@@ -1,7 +1,7 @@
-"""A supplier's home as SFTP shows it, made from the database; knows no SSH.
+"""A supplier's virtual filesystem, built from the database. Independent of SSH.
 
-``/`` holds a folder for each completed request, each folder its one file. What else may
-lie on the disk does not exist here, so no path can lead out.
+``/`` contains one folder for each completed request, and each folder contains the request's one file.
+Nothing else exists here, whatever is on the disk. So no path can lead outside.
 """
 
 from __future__ import annotations
@@ -9,27 +9,26 @@ from __future__ import annotations
 import posixpath
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
-from typing import IO
+from datetime import UTC, datetime
 
 from django.db.models import QuerySet
 
-from exports.delivery.files import open_file
+from exports.delivery.audited_file import AuditedFile, Fetcher
 from exports.models import FileRequest, Status, Supplier
 from exports.stores import FileMissingError
 
 
-class NothingThereError(Exception):
-    """The path leads to nothing of this supplier's."""
+class PathNotFoundError(Exception):
+    """The supplier has no file or folder at this path."""
 
 
-class NotAFileError(Exception):
-    """The path leads to a folder where a file is wanted, or the other way round."""
+class WrongFileTypeError(Exception):
+    """The path names a folder where a file is required, or a file where a folder is required."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or a folder; size in bytes."""
+    """A file or a folder. The size is in bytes, 0 for a folder."""
 
     name: str
     is_folder: bool
@@ -38,51 +37,53 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Home:
-    """The home of one supplier. Every look goes to the database, so a withdrawn supplier sees nothing."""
+class SupplierFilesystem:
+    """The files of one supplier.
+
+    Every method queries the database. So a supplier that is deactivated during a session sees nothing more.
+    """
 
     supplier_id: int
 
     def entry(self, path: str) -> Entry:
-        """What lies at ``path``. Raises :class:`NothingThereError`."""
+        """Return the file or folder at ``path``. Raises :class:`PathNotFoundError`."""
         match _names(path):
             case []:
-                requests = list(self._requests()[:1])
-                return _folder("/", requests[0].finished_at if requests else None)
+                newest = list(self._requests()[:1])
+                return _folder_entry("/", newest[0].finished_at if newest else None)
             case [folder]:
                 request = self._request(folder)
-                return _folder(folder, request.finished_at)
+                return _folder_entry(folder, request.finished_at)
             case [folder, name]:
-                return _file(self._request(folder, name))
-        raise NothingThereError
+                return file_entry(self._request(folder, name))
+        raise PathNotFoundError
 
     def entries(self, path: str) -> list[Entry]:
-        """What a folder holds. Raises :class:`NothingThereError` and :class:`NotAFileError`."""
+        """Return the contents of a folder. Raises :class:`PathNotFoundError` and :class:`WrongFileTypeError`."""
         match _names(path):
             case []:
-                return [_folder(str(r.pk), r.finished_at) for r in self._requests()]
+                return [_folder_entry(str(r.pk), r.finished_at) for r in self._requests()]
             case [folder]:
-                return [_file(self._request(folder))]
+                return [file_entry(self._request(folder))]
             case [folder, name]:
                 self._request(folder, name)
-                raise NotAFileError
-        raise NothingThereError
+                raise WrongFileTypeError
+        raise PathNotFoundError
 
-    def open(self, path: str) -> tuple[FileRequest, IO[bytes]]:
-        """A file's request and bytes. Raises :class:`NothingThereError` and :class:`NotAFileError`."""
+    def open(self, path: str, fetcher: Fetcher) -> AuditedFile:
+        """Open a file for one download. Raises :class:`PathNotFoundError` and :class:`WrongFileTypeError`."""
         match _names(path):
             case [folder, name]:
-                request = self._request(folder, name)
                 try:
-                    return request, open_file(request)
+                    return AuditedFile(self._request(folder, name), fetcher)
                 except FileMissingError:
-                    raise NothingThereError from None
+                    raise PathNotFoundError from None
         self.entry(path)
-        raise NotAFileError
+        raise WrongFileTypeError
 
     def _requests(self) -> QuerySet[FileRequest]:
         if not Supplier.objects.filter(pk=self.supplier_id, active=True).exists():
-            raise NothingThereError
+            raise PathNotFoundError
         return FileRequest.objects.filter(
             supplier=self.supplier_id, status=Status.COMPLETED, expired_at__isnull=True
         ).order_by("-finished_at")
@@ -91,31 +92,31 @@ class Home:
         try:
             request = self._requests().filter(pk=uuid.UUID(folder)).first()
         except ValueError:
-            raise NothingThereError from None
+            raise PathNotFoundError from None
+        # uuid.UUID accepts other spellings, such as upper case. Only the listed name is a path.
         if request is None or folder != str(request.pk):
-            raise NothingThereError
+            raise PathNotFoundError
         if name is not None and request.location != f"{folder}/{name}":
-            raise NothingThereError
+            raise PathNotFoundError
         return request
 
 
 def canonical(path: str) -> str:
-    """The absolute path inside the home that ``path`` names; ``..`` ends at the home."""
+    """Return ``path`` as an absolute path without ``.`` and ``..``; ``..`` at the root stays at the root."""
     return posixpath.normpath(posixpath.join("/", path)).replace("//", "/")
+
+
+def file_entry(request: FileRequest) -> Entry:
+    """Return the entry of a completed request's file."""
+    assert request.size is not None  # a database constraint for completed requests
+    assert request.finished_at is not None
+    name = request.location.partition("/")[2]
+    return Entry(name, is_folder=False, size=request.size, modified=request.finished_at)
 
 
 def _names(path: str) -> list[str]:
     return [name for name in canonical(path).split("/") if name]
 
 
-def _folder(name: str, modified: datetime | None) -> Entry:
-    return Entry(
-        name, is_folder=True, size=0, modified=modified or datetime.fromtimestamp(0).astimezone()
-    )
-
-
-def _file(request: FileRequest) -> Entry:
-    assert request.size is not None  # the database's own rules for a completed request
-    assert request.finished_at is not None
-    name = request.location.partition("/")[2]
-    return Entry(name, is_folder=False, size=request.size, modified=request.finished_at)
+def _folder_entry(name: str, modified: datetime | None) -> Entry:
+    return Entry(name, is_folder=True, size=0, modified=modified or datetime.fromtimestamp(0, UTC))

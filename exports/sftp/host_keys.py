@@ -1,4 +1,4 @@
-"""The server's own keys, made at its first start and kept, so that clients know it again."""
+"""The SFTP server's host keys. They are created at the first start and stored as secrets, so clients can pin them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.conf import settings
 
 
 def host_keys() -> list[paramiko.PKey]:
-    """An Ed25519 key, and an RSA key for the clients that know no other."""
+    """Return an Ed25519 key, and an RSA key for clients that do not support Ed25519; create missing keys."""
     ed25519_text = settings.SECRETS.get_or_make("sftp/host_key_ed25519", _new_ed25519)
     rsa_text = settings.SECRETS.get_or_make("sftp/host_key_rsa", _new_rsa)
     return [
@@ -21,20 +21,20 @@ def host_keys() -> list[paramiko.PKey]:
 
 
 def known_hosts_lines(host: str, port: int) -> str:
-    """What a client's known_hosts file says of this server."""
+    """Return the lines of a client's known_hosts file for this server, each with a line end."""
     name = host if port == 22 else f"[{host}]:{port}"
     return "".join(f"{name} {key.get_name()} {key.get_base64()}\n" for key in host_keys())
 
 
 def _new_ed25519() -> str:
-    return _openssh(ed25519.Ed25519PrivateKey.generate())
+    return _openssh_format(ed25519.Ed25519PrivateKey.generate())
 
 
 def _new_rsa() -> str:
-    return _openssh(rsa.generate_private_key(public_exponent=65537, key_size=3072))
+    return _openssh_format(rsa.generate_private_key(public_exponent=65537, key_size=3072))
 
 
-def _openssh(key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> str:
+def _openssh_format(key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.OpenSSH,

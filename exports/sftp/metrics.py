@@ -1,4 +1,7 @@
-"""What only an SFTP process knows of itself, for Prometheus: on a port of its own, where one is set."""
+"""Prometheus metrics of one SFTP process, served on ``SFTP_METRICS_PORT``.
+
+They count what only this process knows. What is in the database is on ``/metrics`` of the web process.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The listening socket, and a thread for each connection that comes in on it."""
+"""The SFTP server's listening socket. Each connection has its own thread."""
 
 from __future__ import annotations
 
@@ -9,84 +9,87 @@ import time
 
 import paramiko
 
-from exports.sftp.authentication import Doorkeeper
-from exports.sftp.session import BoundedSFTPServer, Session
-from exports.sftp.session_log import Attendance
+from exports.sftp.authentication import ConnectionAuth
+from exports.sftp.session import LimitedSFTPServer, Session
+from exports.sftp.session_log import SessionLog
 from headend import trace
 
 log = logging.getLogger("exports.sftp")
 
-MOST_CONNECTIONS = 200
-LOGIN_SECONDS = 30
-IDLE_SECONDS = 30 * 60
-"""As AWS Transfer Family has it."""
-ENDING_SECONDS = 3
-_LOOK_SECONDS = 0.5
+MAX_CONNECTIONS = 200
+LOGIN_TIMEOUT = 30
+"""Seconds until a connection that has not logged in is closed."""
+IDLE_TIMEOUT = 30 * 60
+"""Seconds until a connection without requests is closed: the limit of AWS Transfer Family."""
+SHUTDOWN_TIMEOUT = 3
+"""Seconds that :meth:`Listener.serve` waits for open connections after :meth:`Listener.stop`."""
+_POLL_SECONDS = 0.5
 
 
 class Listener:
     """Serves SFTP on one address until it is stopped."""
 
     def __init__(self, host: str, port: int, host_keys: list[paramiko.PKey]) -> None:
-        """Bind at once. Raises ``OSError`` when the address is taken."""
+        """Bind the address; port 0 selects a free port. Raises ``OSError`` if the address is in use."""
         self._host_keys = host_keys
         self._stopped = threading.Event()
-        self._room = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._free_slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._socket = socket.create_server((host, port), backlog=64)
-        self._socket.settimeout(_LOOK_SECONDS)
+        self._socket.settimeout(_POLL_SECONDS)
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port that the server listens on."""
         return int(self._socket.getsockname()[1])
 
     def serve(self) -> None:
-        """Take connections until :meth:`stop`, then end those that are open."""
+        """Accept connections until :meth:`stop`, then close the open ones."""
         with self._socket:
             while not self._stopped.is_set():
                 try:
                     connection, address = self._socket.accept()
                 except TimeoutError:
                     continue
-                if not self._room.acquire(blocking=False):
+                if not self._free_slots.acquire(blocking=False):
                     log.warning("too many connections", extra={"peer": address[0]})
                     connection.close()
                     continue
                 threading.Thread(
-                    target=self._serve_one, args=(connection, address[0]), daemon=True
+                    target=self._serve_connection, args=(connection, address[0]), daemon=True
                 ).start()
-        deadline = time.monotonic() + ENDING_SECONDS
-        for _ in range(MOST_CONNECTIONS):
-            self._room.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        deadline = time.monotonic() + SHUTDOWN_TIMEOUT
+        for _ in range(MAX_CONNECTIONS):
+            self._free_slots.acquire(timeout=max(0.0, deadline - time.monotonic()))
 
     def stop(self) -> None:
-        """End :meth:`serve`; may be called from a signal's handler."""
+        """End :meth:`serve`. Safe to call from a signal handler."""
         self._stopped.set()
 
-    def _serve_one(self, connection: socket.socket, peer: str) -> None:
-        doorkeeper = Doorkeeper(peer, trace.begin())
+    def _serve_connection(self, connection: socket.socket, address: str) -> None:
+        auth = ConnectionAuth(address, trace.begin())
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with paramiko.Transport(connection) as transport:
-                self._keep_open(transport, doorkeeper)
+                self._run_transport(transport, auth)
         except (paramiko.SSHException, OSError, EOFError) as error:
-            log.info("connection ended", extra={"peer": peer, "error": str(error)})
+            log.info("connection ended", extra={"peer": address, "error": str(error)})
         finally:
             connection.close()
-            # The sessions' own threads note what was fetched; they end with the process.
-            doorkeeper.wait_for_sessions(ENDING_SECONDS / 2)
-            self._room.release()
+            # The sessions' threads record the downloads. They are daemon threads: without this
+            # wait they would end with the process, before they have recorded anything.
+            auth.wait_for_sessions(SHUTDOWN_TIMEOUT / 2)
+            self._free_slots.release()
 
-    def _keep_open(self, transport: paramiko.Transport, doorkeeper: Doorkeeper) -> None:
+    def _run_transport(self, transport: paramiko.Transport, auth: ConnectionAuth) -> None:
         for key in self._host_keys:
             transport.add_server_key(key)
         transport.local_version = "SSH-2.0-headend"
-        transport.set_subsystem_handler("sftp", BoundedSFTPServer, sftp_si=Session)
-        transport.start_server(server=doorkeeper, event=threading.Event())
-        with Attendance(doorkeeper) as attendance:
+        transport.set_subsystem_handler("sftp", LimitedSFTPServer, sftp_si=Session)
+        transport.start_server(server=auth, event=threading.Event())
+        with SessionLog(auth) as session_log:
             while transport.is_active() and not self._stopped.is_set():
-                transport.join(_LOOK_SECONDS)
-                attendance.look()
-                patience = IDLE_SECONDS if transport.is_authenticated() else LOGIN_SECONDS
-                if time.monotonic() - doorkeeper.last_active > patience:
+                transport.join(_POLL_SECONDS)
+                session_log.update()
+                timeout = IDLE_TIMEOUT if transport.is_authenticated() else LOGIN_TIMEOUT
+                if time.monotonic() - auth.last_active > timeout:
                     return

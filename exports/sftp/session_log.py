@@ -1,4 +1,4 @@
-"""The record of who is connected: begun at the login, renewed while it lasts, ended when the client has gone."""
+"""The log of SFTP sessions: one row for each connection that logged in, from its login to its end."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from exports.models import SftpSession
-from exports.sftp.authentication import Doorkeeper, database
+from exports.sftp.authentication import ConnectionAuth, database
 
 log = logging.getLogger("exports.sftp")
 
-RENEWED_EVERY = timedelta(seconds=30)
-LOST_AFTER = 4 * RENEWED_EVERY
-"""A session that is neither ended nor renewed for so long has lost its process."""
+RENEW_INTERVAL = timedelta(seconds=30)
+LOST_AFTER = 4 * RENEW_INTERVAL
+"""If an open session's row was not renewed for this long, the process that served it has ended."""
 
 
-class Attendance(AbstractContextManager["Attendance"]):
-    """One connection's row. A database that is down costs the row, not the session."""
+class SessionLog(AbstractContextManager["SessionLog"]):
+    """Writes the row of one connection. If the database fails, the row is missing but the session continues."""
 
-    def __init__(self, doorkeeper: Doorkeeper) -> None:
-        self._doorkeeper = doorkeeper
+    def __init__(self, auth: ConnectionAuth) -> None:
+        self._auth = auth
         self._row: SftpSession | None = None
-        self._renewed = -math.inf
+        self._renewed_at = -math.inf
 
-    def look(self) -> None:
-        """Begin the row once somebody has logged in, and keep it fresh."""
-        due = self._renewed + RENEWED_EVERY.total_seconds()
-        # A visitor is known before the key has signed; a session is begun only after it.
-        if self._doorkeeper.sessions_begun and time.monotonic() > due:
-            self._note()
+    def update(self) -> None:
+        """Create the row after the login, and renew it every :data:`RENEW_INTERVAL`. Call this often."""
+        due = self._renewed_at + RENEW_INTERVAL.total_seconds()
+        # A valid key is known before the client has proved that it owns it. A session opens only afterwards.
+        if self._auth.sessions_opened and time.monotonic() > due:
+            self._save()
 
     def __exit__(
         self,
@@ -43,23 +43,22 @@ class Attendance(AbstractContextManager["Attendance"]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """The end of it."""
+        """Write the end of the session."""
         if self._row is not None:
-            self._note(ended=True)
+            self._save(ended=True)
 
-    def _note(self, *, ended: bool = False) -> None:
-        visitor = self._doorkeeper.visitor
-        assert visitor is not None  # paramiko opens no channel before the login
-        self._renewed = time.monotonic()
+    def _save(self, *, ended: bool = False) -> None:
+        key = self._auth.logged_in_key
+        self._renewed_at = time.monotonic()
         now = timezone.now()
         row = self._row or SftpSession(
-            supplier_id=visitor.supplier_id, who=visitor.fingerprint, peer=visitor.peer
+            supplier_id=key.supplier_id, who=key.fingerprint, peer=self._auth.address
         )
-        row.seen_at, row.bytes_sent = now, self._doorkeeper.bytes_sent
+        row.seen_at, row.bytes_sent = now, self._auth.bytes_sent
         row.ended_at = now if ended else None
         try:
             with database():
                 row.save()
             self._row = row
         except DatabaseError:
-            log.exception("a session could not be noted")
+            log.exception("an SFTP session could not be recorded")

@@ -20,7 +20,7 @@ def test_connection(request: HttpRequest, name: str) -> HttpResponse:
     """Log in to the supplier's server, and say how it went."""
     target = get_object_or_404(PushTarget.objects.select_related("supplier"), supplier__name=name)
     try:
-        messages.success(request, f"{target}: {push.try_out(target)}")
+        messages.success(request, f"{target}: {push.test_connection(target)}")
     except push.PushError as error:
         messages.error(request, f"{target}: {error}")
     return redirect("supplier", name)
@@ -33,7 +33,7 @@ def send_test(request: HttpRequest, name: str) -> HttpResponse:
     """Call the supplier's webhook, and say what it answered."""
     called = get_object_or_404(Webhook.objects.select_related("supplier"), supplier__name=name)
     try:
-        messages.success(request, f"{called.url}: {webhook.try_out(called)}")
+        messages.success(request, f"{called.url}: {webhook.send_test(called)}")
     except webhook.WebhookError as error:
         messages.error(request, f"{called.url}: {error}")
     return redirect("supplier", name)

@@ -8,8 +8,9 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from exports.delivery.http_download import Visitor, answer
-from exports.delivery.links import is_signed
+from exports.delivery.audited_file import Fetcher
+from exports.delivery.http_download import download_response, http_fetcher
+from exports.delivery.links import is_valid_signature
 from exports.models import FetchWay, FileRequest
 from exports.stores import FileMissingError
 from headend.portal.access import visible_requests
@@ -24,22 +25,22 @@ def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResp
         sentence = f"{request.method} is not allowed here; GET fetches the file."
         return JsonResponse({"error": sentence}, status=405, headers={"Allow": "GET, HEAD"})
     location = f"{request_id}/{name}"
-    visitor = _visitor(request, request_id, location)
-    if visitor is None:
+    fetcher = _fetcher(request, request_id, location)
+    if fetcher is None:
         return JsonResponse({"error": "signature is missing, wrong or too old."}, status=403)
     file_request = FileRequest.objects.filter(pk=request_id).first()
     try:
         # Compared here: PostgreSQL takes no name with a NUL in it, not even to look for it.
         if file_request is None or file_request.location != location:
             raise FileMissingError
-        return answer(request, file_request, visitor)
+        return download_response(request, file_request, fetcher)
     except FileMissingError:
         return JsonResponse({"error": "There is no such file, or no longer."}, status=404)
 
 
-def _visitor(request: HttpRequest, request_id: uuid.UUID, location: str) -> Visitor | None:
+def _fetcher(request: HttpRequest, request_id: uuid.UUID, location: str) -> Fetcher | None:
     if request.user.is_staff or visible_requests(request.user).filter(pk=request_id).exists():
-        return Visitor(FetchWay.PORTAL, request.user.get_username())
-    if is_signed(location, request.GET.get("signature", "")):
-        return Visitor(FetchWay.LINK, "link")
+        return http_fetcher(request, FetchWay.PORTAL, request.user.get_username())
+    if is_valid_signature(location, request.GET.get("signature", "")):
+        return http_fetcher(request, FetchWay.LINK, "link")
     return None

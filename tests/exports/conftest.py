@@ -1,12 +1,65 @@
-"""Every test here has an exports folder that no other test uses."""
+"""Fixtures for tests of exports: a separate exports folder for each test, and an SFTP server with a client."""
 
 from __future__ import annotations
 
+import io
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import paramiko
 import pytest
+
+from exports import credentials
+from exports.models import SshKey, Supplier
+from exports.sftp.host_keys import host_keys
+from exports.sftp.server import Listener
+
+Connect = Callable[[], AbstractContextManager[paramiko.Transport]]
 
 
 @pytest.fixture(autouse=True)
 def separate_exports_folder(exports_folder: Path) -> None:
     """Use the fixture in every test of this folder."""
+
+
+@pytest.fixture
+def sftp_port(transactional_db: None) -> Iterator[int]:
+    """Run an SFTP server on the test's database and return its port."""
+    listener = Listener("127.0.0.1", 0, host_keys())
+    thread = threading.Thread(target=listener.serve)
+    thread.start()
+    yield listener.port
+    listener.stop()
+    thread.join()
+
+
+@pytest.fixture
+def alices_key(alice: Supplier) -> tuple[SshKey, paramiko.PKey]:
+    """Alice's SSH key: the stored public key and the private key."""
+    private = credentials.new_private_key()
+    public = credentials.public_key_of(private)
+    stored = SshKey.objects.create(
+        supplier=alice, public_key=public, fingerprint=credentials.fingerprint(public)
+    )
+    return stored, paramiko.RSAKey.from_private_key(io.StringIO(private))
+
+
+@pytest.fixture
+def connect(sftp_port: int, alices_key: tuple[SshKey, paramiko.PKey]) -> Connect:
+    """Return a context manager that connects to the SFTP server as Alice.
+
+    The server records the end of a session after the client has disconnected, so tests have to wait for it.
+    """
+
+    @contextmanager
+    def connected() -> Iterator[paramiko.Transport]:
+        transport = paramiko.Transport(("127.0.0.1", sftp_port))
+        try:
+            transport.connect(username="alice", pkey=alices_key[1])
+            yield transport
+        finally:
+            transport.close()
+
+    return connected

@@ -1,4 +1,4 @@
-"""``manage.py sftpserver``: the suppliers' SFTP server."""
+"""``manage.py sftpserver`` runs the suppliers' SFTP server."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from exports.sftp.server import Listener
 
 
 class Command(BaseCommand):
-    """Serves until SIGTERM or Ctrl-C."""
+    """Serves SFTP until SIGTERM or Ctrl-C, then closes the open connections."""
 
     help = (
-        "Serve each supplier's files over SFTP on HEADEND_HOST:SFTP_PORT, read-only, by public key. "
-        "Any number of these may run on the same database and exports store. "
+        "Serve each supplier's files over SFTP on HEADEND_HOST:SFTP_PORT, read-only, with public keys. "
+        "You can run several of these processes on the same database and export store. "
         "Example: SFTP_PORT=2300 python manage.py sftpserver"
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Serve."""
+        """Serve. Raises ``CommandError`` if a port is in use."""
+        host = settings.HEADEND_HOST
         try:
-            listener = Listener(settings.HEADEND_HOST, settings.SFTP_PORT, host_keys())
+            listener = Listener(host, settings.SFTP_PORT, host_keys())
         except OSError as error:
             raise CommandError(
-                f"SFTP_PORT: {settings.HEADEND_HOST}:{settings.SFTP_PORT} cannot be listened on"
-                f" ({error.strerror}); set SFTP_PORT to a free port."
+                f"SFTP_PORT: cannot listen on {host}:{settings.SFTP_PORT} ({error.strerror});"
+                " set it to a free port."
             ) from None
 
         if settings.SFTP_METRICS_PORT:
             try:
-                start_http_server(settings.SFTP_METRICS_PORT, settings.HEADEND_HOST)
+                start_http_server(settings.SFTP_METRICS_PORT, host)
             except OSError as error:
                 raise CommandError(
-                    f"SFTP_METRICS_PORT: {settings.HEADEND_HOST}:{settings.SFTP_METRICS_PORT}"
-                    f" cannot be listened on ({error.strerror}); set it to a free port, or to 0."
+                    f"SFTP_METRICS_PORT: cannot listen on {host}:{settings.SFTP_METRICS_PORT}"
+                    f" ({error.strerror}); set it to a free port, or to 0."
                 ) from None
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -47,6 +48,6 @@ class Command(BaseCommand):
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        self.stdout.write(f"SFTP on {settings.HEADEND_HOST}:{listener.port}")
+        self.stdout.write(f"SFTP on {host}:{listener.port}")
         self.stdout.flush()
         listener.serve()

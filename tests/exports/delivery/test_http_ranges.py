@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exports.delivery.http_ranges import (
+    ByteRange,
     RangeNotSatisfiableError,
-    Stretch,
-    is_still_the_same,
-    is_there_already,
-    wanted_stretch,
+    matches_if_none_match,
+    matches_if_range,
+    parse_range,
 )
 
 SIZE = 1000
@@ -32,7 +32,7 @@ ETAG = '"abc"'
     ],
 )
 def test_one_range_is_a_stretch(header: str, start: int, end: int) -> None:
-    assert wanted_stretch(header, SIZE) == Stretch(start, end)
+    assert parse_range(header, SIZE) == ByteRange(start, end)
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,19 @@ def test_one_range_is_a_stretch(header: str, start: int, end: int) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_one_range_is_none(header: str) -> None:
-    assert wanted_stretch(header, SIZE) is None
+    assert parse_range(header, SIZE) is None
 
 
 @pytest.mark.parametrize("header", ["bytes=1000-", "bytes=5000-6000", "bytes=-0"])
 def test_a_range_without_a_byte_of_the_file_is_refused(header: str) -> None:
     with pytest.raises(RangeNotSatisfiableError):
-        wanted_stretch(header, SIZE)
+        parse_range(header, SIZE)
 
 
 @given(st.text(max_size=40) | st.from_regex(r"bytes=\d{0,4}-\d{0,4}"), st.integers(0, 2000))
 def test_whatever_is_asked_for_lies_within_the_file(header: str, size: int) -> None:
     try:
-        stretch = wanted_stretch(header, size)
+        stretch = parse_range(header, size)
     except RangeNotSatisfiableError:
         return
     assert stretch is None or 0 <= stretch.start < stretch.end <= size
@@ -72,8 +72,8 @@ def test_whatever_is_asked_for_lies_within_the_file(header: str, size: int) -> N
         ("Mon, 23 Nov 2026 00:00:00 GMT", False),
     ],
 )
-def test_a_range_counts_if_the_file_is_still_the_same(header: str | None, same: bool) -> None:
-    assert is_still_the_same(header, ETAG) is same
+def test_a_range_counts_if_the_file_matches_if_range(header: str | None, same: bool) -> None:
+    assert matches_if_range(header, ETAG) is same
 
 
 @pytest.mark.parametrize(
@@ -89,4 +89,4 @@ def test_a_range_counts_if_the_file_is_still_the_same(header: str | None, same: 
     ],
 )
 def test_a_file_is_there_already_if_one_of_the_tags_is_its_own(header: str, there: bool) -> None:
-    assert is_there_already(header, ETAG) is there
+    assert matches_if_none_match(header, ETAG) is there

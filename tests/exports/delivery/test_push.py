@@ -88,7 +88,7 @@ def test_a_pinned_key_of_the_same_kind_is_compared_too(
 ) -> None:
     with Receiver(receiver.folder, receiver.lets_in) as other:
         PushTarget.objects.update(host_key=other.host_key)
-    assert "not the pinned" in attempt(delivery)
+    assert "not the expected" in attempt(delivery)
     assert arrived(receiver) == {}
 
 
@@ -132,7 +132,7 @@ def test_a_file_that_is_there_already_is_not_sent_again(
 ) -> None:
     attempt(delivery)
     Delivery.objects.update(state=DeliveryState.PENDING)
-    assert attempt(delivery) == "The file was there already."
+    assert attempt(delivery) == "The file was already there."
     assert receiver.renames == 1
 
 
@@ -163,10 +163,10 @@ def test_two_workers_do_not_bring_the_same_file(delivery: Delivery) -> None:
 
 
 def test_the_connection_can_be_tried_out(target: PushTarget, receiver: Receiver) -> None:
-    assert "Logged in" in push.try_out(target)
+    assert "Logged in" in push.test_connection(target)
     receiver.lets_in = public_key_of(new_private_key())
     with pytest.raises(push.PushError, match="Authentication failed"):
-        push.try_out(target)
+        push.test_connection(target)
 
 
 def test_a_supplier_without_a_target_is_brought_nothing(completed: FileRequest) -> None:

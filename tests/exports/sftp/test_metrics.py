@@ -1,4 +1,4 @@
-"""What an SFTP process tells Prometheus of itself."""
+"""The Prometheus metrics of an SFTP process."""
 
 from __future__ import annotations
 
@@ -12,32 +12,34 @@ from pytest_django.fixtures import Settings
 
 from exports.models import FileRequest
 from tests.deployment import free_port
-from tests.exports.delivery.conftest import Connect
+from tests.exports.conftest import Connect
 
-PATIENCE_SECONDS = 30
+TIMEOUT = 30
 
 
 def sample(name: str) -> float:
     return REGISTRY.get_sample_value(name) or 0.0
 
 
-def wait_for_sessions(count: float) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def wait_for_open_sessions(count: float) -> None:
+    deadline = time.monotonic() + TIMEOUT
     while sample("headend_sftp_sessions") != count:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def test_open_sessions_are_counted_until_they_end(connect: Connect) -> None:
+def test_open_sessions_are_counted(connect: Connect) -> None:
     before = sample("headend_sftp_sessions")
     with connect() as transport:
         clients = [transport.open_sftp_client() for _ in range(3)]
         assert [client.listdir("/") for client in clients] == [[], [], []]
         assert sample("headend_sftp_sessions") == before + 3
-    wait_for_sessions(before)
+    wait_for_open_sessions(before)
 
 
-def test_bytes_are_counted_as_they_are_sent(connect: Connect, completed: FileRequest) -> None:
+def test_sent_bytes_are_counted_during_the_download(
+    connect: Connect, completed: FileRequest
+) -> None:
     before = sample("headend_sftp_sent_bytes_total")
     with (
         connect() as transport,
@@ -48,7 +50,7 @@ def test_bytes_are_counted_as_they_are_sent(connect: Connect, completed: FileReq
         assert sample("headend_sftp_sent_bytes_total") >= before + 100
 
 
-def test_a_metrics_port_that_is_taken_is_named(settings: Settings) -> None:
+def test_the_error_names_a_metrics_port_that_is_in_use(settings: Settings) -> None:
     settings.SFTP_PORT = free_port()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings.SFTP_METRICS_PORT = taken.getsockname()[1]

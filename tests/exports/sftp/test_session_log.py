@@ -1,4 +1,4 @@
-"""Who is connected is written down, from the login to the end."""
+"""Each SFTP session has a row in the database, from the login to the end."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
-from exports.models import FileRequest, SftpSession, Supplier
-from exports.sftp.authentication import Doorkeeper, Visitor
-from exports.sftp.session_log import Attendance
+from exports.models import FileRequest, SftpSession, SshKey, Supplier
+from exports.sftp.authentication import ConnectionAuth
+from exports.sftp.session_log import SessionLog
 from headend.portal.deliveries import connected
-from tests.exports.delivery.conftest import Connect
+from tests.exports.conftest import Connect
 
-PATIENCE_SECONDS = 30
+TIMEOUT = 30
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not true():
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_a_session_is_noted_while_it_lasts_and_when_it_ends(
+def test_a_session_is_recorded_from_the_login_to_the_end(
     connect: Connect, completed: FileRequest
 ) -> None:
     with connect() as transport, transport.open_sftp_client() as sftp:
@@ -44,55 +44,55 @@ def test_a_session_is_noted_while_it_lasts_and_when_it_ends(
     assert not connected(timezone.now()).exists()
 
 
-def test_a_session_shorter_than_a_look_is_noted_all_the_same(connect: Connect) -> None:
+def test_a_very_short_session_is_recorded_too(connect: Connect) -> None:
     with connect() as transport, transport.open_sftp_client() as sftp:
         sftp.listdir("/")
     wait_until(SftpSession.objects.filter(ended_at__isnull=False).exists)
     assert SftpSession.objects.count() == 1
 
 
-def test_who_does_not_get_in_leaves_no_session(sftp_port: int, alice: Supplier) -> None:
-    stranger = paramiko.RSAKey.generate(2048)
+def test_a_failed_login_is_not_recorded(sftp_port: int, alice: Supplier) -> None:
+    unknown_key = paramiko.RSAKey.generate(2048)
     with (
         paramiko.Transport(("127.0.0.1", sftp_port)) as transport,
         pytest.raises(paramiko.AuthenticationException),
     ):
-        transport.connect(username="alice", pkey=stranger)
+        transport.connect(username="alice", pkey=unknown_key)
     time.sleep(1)
     assert not SftpSession.objects.exists()
 
 
-def logged_in(supplier: Supplier) -> Doorkeeper:
-    doorkeeper = Doorkeeper("192.0.2.1", "trace")
-    doorkeeper.visitor = Visitor(supplier.pk, supplier.name, "SHA256:x", "192.0.2.1")
-    doorkeeper.session_began()
-    return doorkeeper
+def logged_in(supplier: Supplier) -> ConnectionAuth:
+    auth = ConnectionAuth("192.0.2.1", "trace")
+    auth.key = SshKey(supplier=supplier, fingerprint="SHA256:x")
+    auth.session_opened()
+    return auth
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_session_is_noted_on_a_machine_that_has_just_started(
+def test_a_session_is_recorded_on_a_machine_that_has_just_started(
     alice: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uptime = SimpleNamespace(monotonic=lambda: 2.0)
     monkeypatch.setattr("exports.sftp.session_log.time", uptime)
-    with Attendance(logged_in(alice)) as attendance:
-        attendance.look()
+    with SessionLog(logged_in(alice)) as session_log:
+        session_log.update()
         assert SftpSession.objects.filter(ended_at__isnull=True).count() == 1
 
 
-@pytest.mark.django_db(transaction=True)  # attendance closes its connection after each look
-def test_a_database_that_fails_costs_the_row_and_not_the_session(
+@pytest.mark.django_db(transaction=True)  # the session log closes its connection after each write
+def test_a_session_continues_and_is_recorded_later_if_the_database_fails(
     alice: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OperationalError
 
-    with Attendance(logged_in(alice)) as attendance:
+    with SessionLog(logged_in(alice)) as session_log:
         with monkeypatch.context() as broken:
             broken.setattr(SftpSession, "save", fail)
-            attendance.look()
+            session_log.update()
         assert not SftpSession.objects.exists()
-        monkeypatch.setattr("exports.sftp.session_log.RENEWED_EVERY", timedelta(0))
-        attendance.look()
+        monkeypatch.setattr("exports.sftp.session_log.RENEW_INTERVAL", timedelta(0))
+        session_log.update()
         assert SftpSession.objects.filter(ended_at__isnull=True).count() == 1
     assert SftpSession.objects.filter(ended_at__isnull=False).count() == 1

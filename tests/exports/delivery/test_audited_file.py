@@ -13,11 +13,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from exports.delivery.audit import note_fetch
+from exports.delivery.audited_file import AuditedFile, Fetcher
 from exports.delivery.links import download_path, download_url
 from exports.models import FetchWay, FileFetch, FileRequest, SshKey
 from headend.config.service_urls import exports_storage
-from tests.exports.delivery.conftest import Connect
+from tests.exports.conftest import Connect
 
 PATIENCE_SECONDS = 30
 
@@ -71,7 +71,7 @@ def test_a_range_counts_its_own_bytes(operator: Client, completed: FileRequest) 
 def test_a_download_that_breaks_off_counts_what_was_sent(
     operator: Client, completed: FileRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exports.delivery.http_download._BLOCK", 1000)
+    monkeypatch.setattr("exports.delivery.http_download._BLOCK_BYTES", 1000)
     response: Any = operator.get(download_path(completed))
     blocks = iter(response)
     for _ in range(3):
@@ -161,14 +161,7 @@ def test_a_database_that_is_down_costs_the_row_and_not_the_file(
 
 
 def test_operators_see_who_fetched_what(operator: Client, completed: FileRequest) -> None:
-    note_fetch(
-        completed,
-        way=FetchWay.SFTP,
-        who="SHA256:abc",
-        peer="10.0.0.7",
-        bytes_sent=5,
-        started_at=timezone.now(),
-    )
+    AuditedFile(completed, Fetcher(FetchWay.SFTP, "SHA256:abc", "10.0.0.7")).close()
     fetches = "/admin/exports/filefetch/"
     for path in (
         fetches,
