@@ -1,14 +1,18 @@
 """The exports app."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class ExportsConfig(AppConfig):
-    """What a supplier asked to have as a file, and how it reaches them."""
+    """File requests of suppliers, the files made for them, and how suppliers receive these."""
 
     name = "exports"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Tell the schema how suppliers log in."""
+        """Register the OpenAPI extension, and apply the roles after each migration."""
         import exports.schema  # noqa: F401 (registers itself)
+        from exports.roles import apply_roles
+
+        post_migrate.connect(apply_roles, sender=self)
