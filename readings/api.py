@@ -1,19 +1,14 @@
-"""GET /readings: the readings of a window, page by page."""
+"""GET /readings: the readings of a window, one page per call."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import polars as pl
-from drf_spectacular.utils import (
-    extend_schema,
-    extend_schema_serializer,
-    inline_serializer,
-)
+from drf_spectacular.utils import extend_schema, extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -30,71 +25,139 @@ from readings.parameters import (
     StrictSerializer,
     query_parameters,
 )
-from readings.repositories import repository
+from readings.repositories import Page, repository
 from readings.window import Position, Window
 
-LARGEST_PAGE = 50_000
-LARGEST_OFFSET = 2**62
+MAX_PAGE_SIZE = 50_000
+MAX_OFFSET = 2**62
 
 
 class ReadingsQuery(StrictSerializer):
-    """The parameters of GET /readings."""
+    """The query parameters of GET /readings."""
 
     start_date = InstantField(help_text="Readings with time >= start_date.")
     page_size = serializers.IntegerField(
         default=10,
         min_value=1,
-        max_value=LARGEST_PAGE,
+        max_value=MAX_PAGE_SIZE,
         error_messages=dict.fromkeys(
             ("invalid", "min_value", "max_value", "max_string_length"),
-            f"page_size takes a whole number from 1 to {LARGEST_PAGE}.",
+            f"page_size takes a whole number from 1 to {MAX_PAGE_SIZE}.",
         ),
+        help_text="The largest number of readings in the page.",
     )
     offset = serializers.IntegerField(
         default=0,
         min_value=0,
-        max_value=LARGEST_OFFSET,
+        max_value=MAX_OFFSET,
         error_messages=dict.fromkeys(
             ("invalid", "min_value", "max_value", "max_string_length"),
-            f"offset takes a whole number from 0 to {LARGEST_OFFSET}.",
+            f"offset takes a whole number from 0 to {MAX_OFFSET}.",
         ),
-        help_text="The row number after which the page starts.",
+        help_text="How many readings of the window come before the page.",
     )
     end_date = InstantField(required=False, help_text="Readings with time <= end_date.")
     device_id = serializers.ListField(
-        child=DeviceIdField(), required=False, help_text="Only these meters; repeatable."
+        child=DeviceIdField(),
+        required=False,
+        help_text="Only readings of these meters. The parameter may be repeated.",
     )
-    arrived_after = InstantField(required=False, help_text="Only what arrived later than this.")
+    arrived_after = InstantField(
+        required=False, help_text="Only readings with arrival_time > arrived_after."
+    )
     as_of = InstantField(
         required=False,
-        help_text="Leaves out what arrived later, so that late arrivals cannot shift pages.",
+        help_text="Only readings with arrival_time <= as_of: late readings cannot shift the pages.",
     )
     after = PositionField(
-        required=False, help_text="Set by next links, which make a page cost what it returns."
+        required=False,
+        help_text="The position that a next link carries. It replaces offset, and is faster.",
     )
 
     def window(self) -> Window:
-        """What the caller asks for."""
-        given = self.validated_data
+        """Return the requested window. Call it after ``is_valid``."""
+        values = self.validated_data
         return Window(
-            start=given["start_date"],
-            end=given.get("end_date"),
-            device_ids=tuple(sorted(set(given.get("device_id", ())))),
-            arrived_after=given.get("arrived_after"),
-            as_of=given.get("as_of"),
+            start=values["start_date"],
+            end=values.get("end_date"),
+            device_ids=tuple(sorted(set(values.get("device_id", ())))),
+            arrived_after=values.get("arrived_after"),
+            as_of=values.get("as_of"),
         )
 
 
-@dataclass(frozen=True)
-class ReadingsBody:
-    """The answer: ``head`` is everything but the records, which stay a readings frame until rendered."""
+class FilterParams(ReadingsQuery):
+    """The parameters that selected the readings of a page, each in its canonical form."""
 
-    head: dict[str, Any]
-    records: pl.DataFrame
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields of the query without ``page_size`` and ``after``."""
+        fields = super().get_fields()
+        return {name: fields[name] for name in fields if name not in ("page_size", "after")}
+
+
+class ReadingsFrameSerializer(serializers.ListSerializer[Any]):
+    """Records that stay a data frame: :class:`ReadingsRenderer` writes it as JSON."""
+
+    def to_representation(self, data: Any) -> Any:
+        """Return ``data``, a data frame, with exactly the declared fields as columns, in their order.
+
+        Raises ``polars.exceptions.ColumnNotFoundError`` if a declared field is no column.
+        """
+        assert isinstance(self.child, Reading)
+        return data.select(list(self.child.fields))
+
+
+class Reading(serializers.Serializer[Any]):
+    """One record of a page."""
+
+    # The fields follow from the schema of a readings frame, so the two cannot differ.
+
+    class Meta:
+        list_serializer_class = ReadingsFrameSerializer
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return ``offset``, the row number in the window from 1, and a field for each column of a reading."""
+        fields: dict[str, Any] = {"offset": serializers.IntegerField()}
+        for name, data_type in frame.SCHEMA.items():
+            fields[name] = DeviceIdField() if name == "device_id" else _FIELDS[data_type]()
+        return fields
+
+
+_FIELDS: dict[pl.DataType, type[serializers.Field[Any, Any, Any, Any]]] = {
+    frame.INSTANT: InstantField,
+    pl.Int64(): serializers.IntegerField,
+    pl.Float64(): serializers.FloatField,
+    pl.String(): serializers.CharField,
+}
+"""How a column of a readings frame is declared, by its data type."""
+
+
+# A page is one object, although the method of the viewset is called `list`.
+@extend_schema_serializer(many=False)
+class ReadingsPage(serializers.Serializer[Any]):
+    """One page of readings."""
+
+    # The OpenAPI schema declares this class, and the view builds the response with it.
+
+    filter_params = FilterParams()
+    results = inline_serializer(
+        "ReadingsPageResults",
+        {
+            "records_total": serializers.IntegerField(),
+            "last_offset": serializers.IntegerField(),
+            "last_date": InstantField(allow_null=True),
+        },
+    )
+    next = serializers.URLField(allow_null=True)
+    records = Reading(many=True)
+
+
+_PAGE_SERIALIZER = ReadingsPage()
+"""Serializes every page. DRF would copy 26 field objects for each request otherwise."""
 
 
 class ReadingsRenderer(JSONRenderer):
-    """Writes the records straight from the frame; 50,000 of them never become Python objects."""
+    """Writes the records directly from their data frame: 50,000 readings never become Python objects."""
 
     def render(
         self,
@@ -102,49 +165,16 @@ class ReadingsRenderer(JSONRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """The body's bytes; anything but a :class:`ReadingsBody` as DRF would write it."""
-        if not isinstance(data, ReadingsBody):
-            return bytes(super().render(data, accepted_media_type, renderer_context))
-        records = frame.with_instants_as_text(data.records).write_json().encode()
-        return json.dumps(data.head).encode()[:-1] + b', "records": ' + records + b"}"
-
-
-_RESULTS = inline_serializer(
-    "ReadingsPageResults",
-    {
-        "records_total": serializers.IntegerField(),
-        "last_offset": serializers.IntegerField(),
-        "last_date": InstantField(allow_null=True),
-    },
-)
-_RECORDS = inline_serializer(
-    "Reading",
-    {
-        "offset": serializers.IntegerField(),
-        "time": InstantField(),
-        "arrival_time": InstantField(),
-        "device_id": serializers.UUIDField(),
-        "measure_name": serializers.CharField(),
-        "load": serializers.IntegerField(),
-        **{name: serializers.FloatField() for name in ("crrnt", "pf", "kva", "kw", "vltg")},
-    },
-    many=True,
-)
-
-
-# One page is one object, though the viewset's method is called `list`.
-@extend_schema_serializer(many=False)
-class ReadingsPage(serializers.Serializer[Any]):
-    """The answer, for the schema."""
-
-    filter_params = serializers.DictField()
-    results = _RESULTS
-    next = serializers.URLField(allow_null=True)
-    records = _RECORDS
+        """Return the JSON text of a serialized :class:`ReadingsPage`; of other data, such as an error, as DRF does."""
+        match data:
+            case {"records": pl.DataFrame() as records, **head}:
+                array = frame.with_instants_as_text(records).write_json().encode()
+                return json.dumps(head).encode()[:-1] + b', "records": ' + array + b"}"
+        return bytes(super().render(data, accepted_media_type, renderer_context))
 
 
 class ReadingsViewSet(ViewSet):
-    """The readings of a window, in order of time and device id."""
+    """The readings of a window, sorted by time and device id."""
 
     renderer_classes = [ReadingsRenderer]
     content_negotiation_class = OneMediaType
@@ -156,48 +186,41 @@ class ReadingsViewSet(ViewSet):
         responses={200: ReadingsPage, **errors()},
     )
     def list(self, request: Request) -> Response:
-        """One page of readings; follow ``next``, or repeat with ``offset`` = ``last_offset``."""
+        """Return one page of readings. For the next page follow `next`, or repeat with `offset` = `last_offset`."""
         query = ReadingsQuery(data=query_parameters(request, repeatable={"device_id"}))
         query.is_valid(raise_exception=True)
-        given = query.validated_data
         page = (
             repository()
             .snapshot()
             .page(
                 query.window(),
-                offset=given["offset"],
-                size=given["page_size"],
-                after=given.get("after"),
+                offset=query.validated_data["offset"],
+                size=query.validated_data["page_size"],
+                after=query.validated_data.get("after"),
             )
         )
-        return Response(_body(request, query, page.readings, more=page.more))
+        return Response(_PAGE_SERIALIZER.to_representation(_page_content(request, query, page)))
 
 
-def _body(
-    request: Request, query: ReadingsQuery, readings: pl.DataFrame, *, more: bool
-) -> ReadingsBody:
+def _page_content(request: Request, query: ReadingsQuery, page: Page) -> dict[str, Any]:
+    """Return the values that :class:`ReadingsPage` serializes."""
     offset = query.validated_data["offset"]
-    last_offset = offset + len(readings)
-    last = readings.row(-1, named=True) if len(readings) else None
-    applied = query.to_representation(query.validated_data)
-    head: dict[str, Any] = {
-        "filter_params": {
-            name: value for name, value in applied.items() if name not in ("page_size", "after")
-        },
+    last_offset = offset + len(page.readings)
+    last = page.readings.row(-1, named=True) if len(page.readings) else None
+    next_url = None
+    if page.more and last:
+        after = Position(last["time"], last["device_id"])
+        next_query = query.validated_data | {"offset": last_offset, "after": after}
+        parameters = urlencode(query.to_representation(next_query), doseq=True)
+        next_url = f"{request.build_absolute_uri(request.path)}?{parameters}"
+    offsets = pl.int_range(offset + 1, last_offset + 1, dtype=pl.Int64, eager=True)
+    return {
+        "filter_params": query.validated_data,
         "results": {
-            "records_total": len(readings),
+            "records_total": len(page.readings),
             "last_offset": last_offset,
-            "last_date": frame.format_instant(last["time"]) if last else None,
+            "last_date": last["time"] if last else None,
         },
-        "next": None,
+        "next": next_url,
+        "records": page.readings.with_columns(offsets.alias("offset")),
     }
-    if more and last:
-        position = Position(last["time"], last["device_id"])
-        onward = {
-            **applied,
-            "offset": last_offset,
-            "after": query.fields["after"].to_representation(position),
-        }
-        head["next"] = f"{request.build_absolute_uri(request.path)}?{urlencode(onward, doseq=True)}"
-    numbers = pl.int_range(offset + 1, last_offset + 1, dtype=pl.Int64, eager=True)
-    return ReadingsBody(head, readings.insert_column(0, numbers.alias("offset")))

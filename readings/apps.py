@@ -4,6 +4,10 @@ from django.apps import AppConfig
 
 
 class ReadingsConfig(AppConfig):
-    """What a reading is, where readings come from, where they are kept, how they are asked for."""
+    """What a reading is, where readings come from, where they are stored, and how to request them."""
 
     name = "readings"
+
+    def ready(self) -> None:
+        """Register how the OpenAPI schema describes the fields of ``readings.parameters``."""
+        import readings.schema  # noqa: F401 (registers its classes)

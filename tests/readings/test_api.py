@@ -1,4 +1,4 @@
-"""GET /readings where late readings arrive between two calls."""
+"""GET /readings: what a page contains, and paging while late readings arrive between two calls."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 from rest_framework.test import APIClient
 
 from exports.models import Supplier
+from readings import frame
+from readings.api import FilterParams, Reading, ReadingsPage
 from readings.repositories import ReadingsRepository
-from readings.simulation.arrivals import arrivals_between, readings_in_arrival
+from readings.simulation.arrivals import arrivals_between, readings_for, readings_in_arrival
 from readings.simulation.fleet import Fleet
 from tests.suppliers import client_of
 
@@ -20,28 +22,28 @@ FLEET = Fleet(devices=40, late_arrivals=True, late_percent=30, late_minutes=20)
 
 
 @pytest.fixture
-def alices(db: None) -> APIClient:
-    """A client with a good key."""
+def client_of_alice(db: None) -> APIClient:
+    """A client that sends the API key of the supplier alice."""
     return client_of(Supplier.objects.create(name="alice"))
 
 
-def arrive(store: ReadingsRepository, after: datetime, until: datetime) -> None:
+def write_arrivals(store: ReadingsRepository, after: datetime, until: datetime) -> None:
     for arrival in arrivals_between(FLEET, after, until):
         if arrival.time >= NOON:
             store.write(readings_in_arrival(FLEET, arrival))
 
 
-def pages(
-    client: APIClient, store: ReadingsRepository, how: str, **query: str
+def records_of_all_pages(
+    client: APIClient, store: ReadingsRepository, follow: str, **query: str
 ) -> Iterator[dict[str, Any]]:
-    """Every record, page by page; between two pages, five more minutes arrive."""
+    """Yield every record, page by page. Between two pages, the readings of five more minutes arrive."""
     now = NOON + timedelta(minutes=30)
     answer = client.get("/readings", {"page_size": "17", **query}).json()
     while answer["records"]:
         yield from answer["records"]
-        arrive(store, now, now + timedelta(minutes=5))
+        write_arrivals(store, now, now + timedelta(minutes=5))
         now += timedelta(minutes=5)
-        if how == "next":
+        if follow == "next":
             if answer["next"] is None:
                 return
             answer = client.get(answer["next"]).json()
@@ -52,37 +54,74 @@ def pages(
             ).json()
 
 
-@pytest.mark.parametrize("how", ["offset", "next"])
-def test_pages_as_of_an_instant_are_the_same_while_readings_arrive(
-    alices: APIClient, store: ReadingsRepository, how: str
+def test_a_page_has_the_keys_and_values_that_its_serializers_declare(
+    client_of_alice: APIClient, store: ReadingsRepository
 ) -> None:
-    arrive(store, NOON - timedelta(minutes=1), NOON + timedelta(minutes=30))
+    readings = readings_for(FLEET, NOON)
+    store.write(readings)
+    query: dict[str, str | list[str]] = {
+        "start_date": "2026-05-01",
+        "device_id": readings["device_id"].to_list(),
+        "offset": "1",
+    }
+
+    page = client_of_alice.get("/readings", query).json()
+
+    assert list(page) == list(ReadingsPage().fields)
+    assert list(page["results"]) == ["records_total", "last_offset", "last_date"]
+    assert list(page["records"][0]) == list(Reading().fields) == ["offset", *frame.COLUMNS]
+    params = FilterParams(data=page["filter_params"])
+    assert params.is_valid(), params.errors
+    for number, record in enumerate(page["records"], start=1):
+        declared = Reading(data=record)
+        assert declared.is_valid(), declared.errors
+        assert declared.validated_data == {
+            "offset": number + 1,
+            **readings.row(number, named=True),
+        }
+
+
+def test_an_unknown_parameter_is_named_with_those_that_exist(client_of_alice: APIClient) -> None:
+    answer = client_of_alice.get("/readings", {"start_date": "2026-05-01", "colour": "red"})
+    assert answer.status_code == 400
+    assert "'colour'" in answer.json()["error"]
+    assert "start_date, page_size, offset" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("follow", ["offset", "next"])
+def test_pages_with_as_of_are_the_same_while_readings_arrive(
+    client_of_alice: APIClient, store: ReadingsRepository, follow: str
+) -> None:
+    write_arrivals(store, NOON - timedelta(minutes=1), NOON + timedelta(minutes=30))
     query = {"start_date": NOON.isoformat(), "as_of": (NOON + timedelta(minutes=30)).isoformat()}
-    at_once = alices.get("/readings", {**query, "page_size": "50000"}).json()["records"]
-    assert 150 < len(at_once) < 280
-    assert list(pages(alices, store, how, **query)) == at_once
+    one_page = client_of_alice.get("/readings", {**query, "page_size": "50000"}).json()["records"]
+    assert 150 < len(one_page) < 280
+    assert list(records_of_all_pages(client_of_alice, store, follow, **query)) == one_page
 
 
-def test_next_links_without_as_of_neither_repeat_nor_skip_what_was_there(
-    alices: APIClient, store: ReadingsRepository
+def test_next_links_without_as_of_neither_repeat_nor_skip_readings_that_were_stored(
+    client_of_alice: APIClient, store: ReadingsRepository
 ) -> None:
-    arrive(store, NOON - timedelta(minutes=1), NOON + timedelta(minutes=30))
+    write_arrivals(store, NOON - timedelta(minutes=1), NOON + timedelta(minutes=30))
     query = {"start_date": NOON.isoformat(), "end_date": (NOON + timedelta(minutes=30)).isoformat()}
-    at_once = alices.get("/readings", {**query, "page_size": "50000"}).json()["records"]
-    seen = [(r["time"], r["device_id"]) for r in pages(alices, store, "next", **query)]
+    one_page = client_of_alice.get("/readings", {**query, "page_size": "50000"}).json()["records"]
+    seen = [
+        (r["time"], r["device_id"])
+        for r in records_of_all_pages(client_of_alice, store, "next", **query)
+    ]
     assert len(seen) == len(set(seen))
-    assert {(r["time"], r["device_id"]) for r in at_once} <= set(seen)
+    assert {(r["time"], r["device_id"]) for r in one_page} <= set(seen)
     assert seen == sorted(seen)
 
 
-def test_arrived_after_brings_late_readings_too(
-    alices: APIClient, store: ReadingsRepository
+def test_arrived_after_includes_late_readings(
+    client_of_alice: APIClient, store: ReadingsRepository
 ) -> None:
-    arrive(store, NOON - timedelta(minutes=1), NOON + timedelta(minutes=20))
+    write_arrivals(store, NOON - timedelta(minutes=1), NOON + timedelta(minutes=20))
     query = {
         "start_date": NOON.isoformat(),
         "arrived_after": (NOON + timedelta(minutes=15)).isoformat(),
     }
-    records = alices.get("/readings", {**query, "page_size": "1000"}).json()["records"]
+    records = client_of_alice.get("/readings", {**query, "page_size": "1000"}).json()["records"]
     times = {record["time"][11:16] for record in records}
     assert times == {"12:00", "12:20"}
