@@ -61,7 +61,7 @@ $(BIN)/pip:
 	@$(PYTHON) -m venv $(VENV)
 
 $(BIN)/uv: requirements-uv.lock | $(BIN)/pip
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # uv installs a lock in a fifth of pip's time. pip is the fallback where uv cannot reach the packages: only pip
@@ -70,7 +70,7 @@ define install
 	@echo "  installing $(1)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) || { \
 	  echo "  uv could not install $(1); installing it with pip"; \
-	  $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(1); }
+	  $(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r $(1); }
 	@touch $@
 endef
 
