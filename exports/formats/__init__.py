@@ -1,4 +1,4 @@
-"""The formats of bulk files, by the name a supplier gives."""
+"""The formats of export files, by their name in the API."""
 
 from __future__ import annotations
 

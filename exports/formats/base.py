@@ -1,7 +1,9 @@
-"""What a format of bulk files is: an opening, parts that know nothing of each other, a closing.
+"""The interface of a file format: a header, parts that are written independently, and a footer.
 
-A part tells by its *note*, a JSON value, what the closing has to know of it. So parts made on
-any machine become one file by being put behind each other.
+Any worker can write any part, on any machine, without the other parts. The file is the header, the
+parts in order and the footer, one after the other. The footer depends on all of them, for example
+on their checksums. So each section (the header or a part) yields a *format state*, a JSON value
+with what the footer needs to know about it. The database stores it with the part.
 """
 
 from __future__ import annotations
@@ -15,45 +17,46 @@ import polars as pl
 
 
 class PartWriter(ABC):
-    """Turns the readings of one part into bytes, frame by frame."""
+    """Writes the readings of one part, frame by frame."""
 
     @abstractmethod
-    def rows(self, readings: pl.DataFrame) -> bytes:
-        """The bytes that are ready after these readings (a readings frame)."""
+    def write(self, readings: pl.DataFrame) -> bytes:
+        """Add a readings frame and return the bytes that are ready. They can be fewer than the frame needs."""
 
     @abstractmethod
-    def end(self) -> bytes:
-        """The rest of the part."""
+    def finish(self) -> bytes:
+        """Return the rest of the part's bytes."""
 
     @abstractmethod
-    def note(self) -> Any:
-        """What the closing has to know of the part; complete after :meth:`end`."""
+    def format_state(self) -> Any:
+        """Return what the footer needs to know about the part, as a JSON value. Valid after :meth:`finish`."""
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A part of a file, or its opening: how many bytes, and its note."""
+class Section:
+    """The header or a part of a file: its size in bytes and its format state."""
 
     size: int
-    note: Any
+    format_state: Any
 
 
 class FileFormat(ABC):
-    """A format; the same readings always make the same bytes."""
+    """A file format. The same readings in the same parts always give the same bytes."""
 
     name: str
-    """What a supplier calls it."""
+    """The format's name in the API."""
     media_type: str
     extension: str
+    """The extension of file names, without the leading dot."""
 
     @abstractmethod
-    def opening(self) -> tuple[bytes, Any]:
-        """The bytes a file begins with, and their note."""
+    def header(self) -> tuple[bytes, Any]:
+        """Return the first bytes of a file and their format state."""
 
     @abstractmethod
-    def part(self) -> PartWriter:
-        """A writer for one part."""
+    def part_writer(self) -> PartWriter:
+        """Return a writer for one part."""
 
     @abstractmethod
-    def closing(self, stretches: Sequence[Stretch]) -> bytes:
-        """The bytes a file ends with, given its opening and its parts in order."""
+    def footer(self, sections: Sequence[Section]) -> bytes:
+        """Return the last bytes of a file whose header and parts are ``sections``, in order."""

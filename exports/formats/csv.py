@@ -1,4 +1,4 @@
-"""Gzipped CSV: a header line, the contract's ten columns, no quoting, ``\\n`` line ends."""
+"""CSV, compressed with gzip: a header line, the ten columns of the contract, no quoting, ``\\n`` line ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exports.formats.gzip_text import GzipText
 from readings import frame
 
 
-def _rows(readings: pl.DataFrame) -> bytes:
+def _lines(readings: pl.DataFrame) -> bytes:
     lines = io.BytesIO()
     frame.with_instants_as_text(readings).select(frame.COLUMNS).write_csv(
         lines, include_header=False, quote_style="never"
@@ -19,5 +19,8 @@ def _rows(readings: pl.DataFrame) -> bytes:
 
 
 CSV = GzipText(
-    name="csv", extension="gz", head=(",".join(frame.COLUMNS) + "\n").encode(), rows=_rows
+    name="csv",
+    extension="gz",
+    first_line=(",".join(frame.COLUMNS) + "\n").encode(),
+    to_lines=_lines,
 )

@@ -1,4 +1,4 @@
-"""Text in one gzip member: what CSV and JSON lines have in common."""
+"""Formats of text lines in one gzip member: the common code of CSV and JSON lines."""
 
 from __future__ import annotations
 
@@ -7,57 +7,59 @@ from typing import Any
 
 import polars as pl
 
-from exports.formats.base import FileFormat, PartWriter, Stretch
+from exports.formats.base import FileFormat, PartWriter, Section
 from exports.formats.gzip_member import HEADER, Checksum, PartDeflater, trailer
 
-Rows = Callable[[pl.DataFrame], bytes]
+ToLines = Callable[[pl.DataFrame], bytes]
+"""Returns the lines of a readings frame, each with a line end."""
 
 
 class GzipText(FileFormat):
-    """``head`` opens the text; ``rows`` turns a readings frame into the lines that follow."""
+    """Lines of text in one gzip member. The format state is the checksum and size of the uncompressed text."""
 
     media_type = "application/gzip"
 
-    def __init__(self, *, name: str, extension: str, head: bytes, rows: Rows) -> None:
+    def __init__(self, *, name: str, extension: str, first_line: bytes, to_lines: ToLines) -> None:
+        """``first_line`` includes its line end; it is empty if the format has no header line."""
         self.name = name
         self.extension = extension
-        self._head = head
-        self._rows = rows
+        self._first_line = first_line
+        self._to_lines = to_lines
 
-    def opening(self) -> tuple[bytes, Any]:
-        """The member's header and the deflated head."""
-        head = PartDeflater()
-        deflated = head.deflate(self._head) + head.flush()
-        return HEADER + deflated, _note(head.checksum)
+    def header(self) -> tuple[bytes, Any]:
+        """Return the gzip header and the compressed first line."""
+        deflater = PartDeflater()
+        deflated = deflater.deflate(self._first_line) + deflater.flush()
+        return HEADER + deflated, _format_state(deflater.checksum)
 
-    def part(self) -> PartWriter:
-        """Deflates rows."""
-        return _DeflatedRows(self._rows)
+    def part_writer(self) -> PartWriter:
+        """Return a writer that compresses the lines of a part."""
+        return _LinesWriter(self._to_lines)
 
-    def closing(self, stretches: Sequence[Stretch]) -> bytes:
-        """The member's trailer over everything."""
+    def footer(self, sections: Sequence[Section]) -> bytes:
+        """Return the gzip trailer with the checksum of all sections."""
         checksum = Checksum()
-        for stretch in stretches:
-            checksum = checksum.followed_by(
-                Checksum(stretch.note["crc32"], stretch.note["plain_size"])
-            )
+        for section in sections:
+            state = section.format_state
+            checksum = checksum.followed_by(Checksum(state["crc32"], state["plain_size"]))
         return trailer(checksum)
 
 
-class _DeflatedRows(PartWriter):
-    def __init__(self, rows: Rows) -> None:
-        self._rows = rows
+class _LinesWriter(PartWriter):
+    def __init__(self, to_lines: ToLines) -> None:
+        self._to_lines = to_lines
         self._deflater = PartDeflater()
 
-    def rows(self, readings: pl.DataFrame) -> bytes:
-        return self._deflater.deflate(self._rows(readings))
+    def write(self, readings: pl.DataFrame) -> bytes:
+        return self._deflater.deflate(self._to_lines(readings))
 
-    def end(self) -> bytes:
+    def finish(self) -> bytes:
         return self._deflater.flush()
 
-    def note(self) -> Any:
-        return _note(self._deflater.checksum)
+    def format_state(self) -> Any:
+        return _format_state(self._deflater.checksum)
 
 
-def _note(plain: Checksum) -> dict[str, int]:
-    return {"crc32": plain.crc32, "plain_size": plain.length}
+def _format_state(checksum: Checksum) -> dict[str, int]:
+    # These keys are stored in the database with each part.
+    return {"crc32": checksum.crc32, "plain_size": checksum.length}

@@ -1,4 +1,4 @@
-"""Gzipped JSON lines: an object a reading, the contract's ten columns as its keys, in their order."""
+"""JSON lines, compressed with gzip: one object for each reading; its keys are the contract's ten columns, in order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from exports.formats.gzip_text import GzipText
 from readings import frame
 
 
-def _rows(readings: pl.DataFrame) -> bytes:
+def _lines(readings: pl.DataFrame) -> bytes:
     return frame.with_instants_as_text(readings).select(frame.COLUMNS).write_ndjson().encode()
 
 
-JSONL = GzipText(name="jsonl", extension="jsonl.gz", head=b"", rows=_rows)
+JSONL = GzipText(name="jsonl", extension="jsonl.gz", first_line=b"", to_lines=_lines)

@@ -1,7 +1,8 @@
-"""Parquet: the contract's ten columns with their types, a row group for each frame, zstd.
+"""Parquet: the ten columns of the contract with their types, one row group for each frame, compressed with zstd.
 
-Each frame is written as a small file in memory, of which the row group's bytes are kept. A
-part's note holds the row groups' own descriptions; the closing moves them to where the bytes lie.
+Polars writes each frame as a small file in memory, of which only the pages are used. The format
+state of a part is the list of its row groups' metadata, with offsets relative to the part's start.
+The footer contains all row groups, with their offsets moved to where the parts are in the file.
 """
 
 from __future__ import annotations
@@ -13,59 +14,68 @@ from typing import Any
 
 import polars as pl
 
-from exports.formats.base import FileFormat, PartWriter, Stretch
-from exports.formats.parquet_footer import MAGIC, moved, parsed, row_groups, split, tail, written
+from exports.formats.base import FileFormat, PartWriter, Section
+from exports.formats.parquet_footer import (
+    MAGIC,
+    file_end,
+    parse,
+    row_groups,
+    serialize,
+    shift_offsets,
+    split_file,
+)
 from readings import frame
 
 
 class Parquet(FileFormat):
-    """One file out of row groups that were written apart."""
+    """One Parquet file from row groups that are written independently."""
 
     name = "parquet"
     media_type = "application/vnd.apache.parquet"
     extension = "parquet"
 
-    def opening(self) -> tuple[bytes, Any]:
-        """The magic."""
+    def header(self) -> tuple[bytes, Any]:
+        """Return the magic number and no row groups."""
         return MAGIC, []
 
-    def part(self) -> PartWriter:
-        """Writes row groups."""
-        return _RowGroups()
+    def part_writer(self) -> PartWriter:
+        """Return a writer that makes one row group of each frame."""
+        return _RowGroupsWriter()
 
-    def closing(self, stretches: Sequence[Stretch]) -> bytes:
-        """One footer for the row groups of all parts."""
+    def footer(self, sections: Sequence[Section]) -> bytes:
+        """Return the file metadata with the row groups of all parts, its length and the magic number."""
         groups, position = [], 0
-        for stretch in stretches:
-            for described in stretch.note:
-                group = parsed(base64.b64decode(described))
-                groups.append(moved(group, position))
-            position += stretch.size
-        _, footer = split(_file(frame.empty()))
-        return tail(footer, groups)
+        for section in sections:
+            for encoded in section.format_state:
+                group = parse(base64.b64decode(encoded))
+                groups.append(shift_offsets(group, position))
+            position += section.size
+        _, metadata = split_file(_parquet_file(frame.empty()))
+        return file_end(metadata, groups)
 
 
-class _RowGroups(PartWriter):
+class _RowGroupsWriter(PartWriter):
     def __init__(self) -> None:
         self._position = 0
-        self._described: list[str] = []
+        self._row_groups: list[str] = []
 
-    def rows(self, readings: pl.DataFrame) -> bytes:
-        content, footer = split(_file(readings))
-        for group in row_groups(footer):
-            described = written(moved(group, self._position - len(MAGIC)))
-            self._described.append(base64.b64encode(described).decode())
-        self._position += len(content)
-        return content
+    def write(self, readings: pl.DataFrame) -> bytes:
+        pages, metadata = split_file(_parquet_file(readings))
+        for group in row_groups(metadata):
+            # In its own file the first page follows the magic number, in a part it is at 0.
+            serialized = serialize(shift_offsets(group, self._position - len(MAGIC)))
+            self._row_groups.append(base64.b64encode(serialized).decode())
+        self._position += len(pages)
+        return pages
 
-    def end(self) -> bytes:
+    def finish(self) -> bytes:
         return b""
 
-    def note(self) -> Any:
-        return self._described
+    def format_state(self) -> Any:
+        return self._row_groups
 
 
-def _file(readings: pl.DataFrame) -> bytes:
+def _parquet_file(readings: pl.DataFrame) -> bytes:
     file = io.BytesIO()
     readings.select(frame.COLUMNS).write_parquet(
         file, compression="zstd", statistics=True, row_group_size=max(1, len(readings))

@@ -1,8 +1,8 @@
-"""A Parquet file's footer, read, moved and written again, so that row groups made apart share one file.
+"""Read, change and write the metadata at the end of a Parquet file, so that independent row groups form one file.
 
-Thrift's compact protocol, read without a schema: a struct is its fields by number, each with its
-type, and what is not known here goes through as it is. Numbers are those of parquet.thrift
-(apache/parquet-format).
+The metadata is in Thrift's compact protocol. It is read without a schema: a struct is a dictionary
+of its fields by number, each with its Thrift type. Fields that this module does not know are kept
+unchanged. The field numbers are those of parquet.thrift (apache/parquet-format).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from thrift.transport.TTransport import TMemoryBuffer
 
 MAGIC = b"PAR1"
 Struct = dict[int, tuple[int, Any]]
-"""Fields by number: Thrift's type and the value. A list's value is its elements' type and the elements."""
+"""A Thrift struct: field number to type and value. The value of a list is its element type and the elements."""
 
 _NUM_ROWS, _ROW_GROUPS = 3, 4
 _GROUP_COLUMNS, _GROUP_ROWS, _GROUP_OFFSET, _GROUP_ORDINAL = 1, 3, 5, 7
@@ -26,62 +26,65 @@ _PAGE_INDEX_OFFSETS = (4, 6)
 _META_OFFSETS = (9, 10, 11, 14)  # of data pages, index pages, the dictionary, the Bloom filter
 
 
-def split(file: bytes) -> tuple[bytes, Struct]:
-    """A file's pages, from behind its opening magic on, and its footer."""
+def split_file(file: bytes) -> tuple[bytes, Struct]:
+    """Split a Parquet file and return its pages, without the magic number before them, and its metadata."""
     [length] = struct.unpack("<I", file[-8:-4])
     end = len(file) - 8 - length
-    footer = parsed(file[end:-8])
+    metadata = parse(file[end:-8])
     page_indexes = [
         chunk[number][1]
-        for group in row_groups(footer)
+        for group in row_groups(metadata)
         for chunk in group[_GROUP_COLUMNS][1][1]
         for number in _PAGE_INDEX_OFFSETS
         if number in chunk
     ]
-    return file[len(MAGIC) : min([end, *page_indexes])], footer
+    return file[len(MAGIC) : min([end, *page_indexes])], metadata
 
 
-def parsed(content: bytes) -> Struct:
-    """The struct that ``content`` holds."""
+def parse(content: bytes) -> Struct:
+    """Return the struct that ``content`` contains in Thrift's compact protocol."""
     return _read_struct(TCompactProtocol(TMemoryBuffer(content)))
 
 
-def written(fields: Struct) -> bytes:
-    """The struct's bytes."""
+def serialize(fields: Struct) -> bytes:
+    """Return the bytes of a struct in Thrift's compact protocol."""
     buffer = TMemoryBuffer()
     _write_struct(TCompactProtocol(buffer), fields)
     content: bytes = buffer.getvalue()
     return content
 
 
-def row_groups(footer: Struct) -> list[Struct]:
-    """The file's row groups."""
-    groups: list[Struct] = footer[_ROW_GROUPS][1][1]
+def row_groups(metadata: Struct) -> list[Struct]:
+    """Return the metadata of a file's row groups."""
+    groups: list[Struct] = metadata[_ROW_GROUPS][1][1]
     return groups
 
 
-def moved(group: Struct, by: int) -> Struct:
-    """The row group as it reads when its pages lie ``by`` further on; without page indexes."""
-    # A page index holds offsets from the file's beginning, so it cannot be moved as it is, and its
-    # statistics tell little that the row group's do not. An ordinal is an i16: too small, and optional.
+def shift_offsets(group: Struct, by: int) -> Struct:
+    """Return a row group's metadata with its page offsets increased by ``by``, and without page indexes.
+
+    A page index contains offsets from the file's start, so it cannot be moved without a change. Its
+    statistics add little to those of the row group. The ordinal is removed too: it is optional, and
+    as an i16 too small.
+    """
     kind, chunks = group[_GROUP_COLUMNS][1]
     columns = [
-        _shifted(_without(chunk, _PAGE_INDEX), (_CHUNK_OFFSET,), by)
-        | {_CHUNK_META: (TType.STRUCT, _shifted(chunk[_CHUNK_META][1], _META_OFFSETS, by))}
+        _add_to(_without(chunk, _PAGE_INDEX), (_CHUNK_OFFSET,), by)
+        | {_CHUNK_META: (TType.STRUCT, _add_to(chunk[_CHUNK_META][1], _META_OFFSETS, by))}
         for chunk in chunks
     ]
-    return _shifted(_without(group, (_GROUP_ORDINAL,)), (_GROUP_OFFSET,), by) | {
+    return _add_to(_without(group, (_GROUP_ORDINAL,)), (_GROUP_OFFSET,), by) | {
         _GROUP_COLUMNS: (TType.LIST, (kind, columns))
     }
 
 
-def tail(footer: Struct, groups: list[Struct]) -> bytes:
-    """What a file of ``groups`` ends with; all else about it as ``footer`` has it."""
-    whole = footer | {
+def file_end(metadata: Struct, groups: list[Struct]) -> bytes:
+    """Return the last bytes of a file with these row groups; the rest of its metadata is ``metadata``."""
+    complete = metadata | {
         _NUM_ROWS: (TType.I64, sum(group[_GROUP_ROWS][1] for group in groups)),
         _ROW_GROUPS: (TType.LIST, (TType.STRUCT, groups)),
     }
-    content = written(whole)
+    content = serialize(complete)
     return content + struct.pack("<I", len(content)) + MAGIC
 
 
@@ -89,7 +92,7 @@ def _without(fields: Struct, numbers: tuple[int, ...]) -> Struct:
     return {number: field for number, field in fields.items() if number not in numbers}
 
 
-def _shifted(fields: Struct, numbers: tuple[int, ...], by: int) -> Struct:
+def _add_to(fields: Struct, numbers: tuple[int, ...], by: int) -> Struct:
     return fields | {
         number: (fields[number][0], fields[number][1] + by)
         for number in numbers
@@ -118,7 +121,7 @@ def _read(source: Any, kind: int) -> Any:
         elements = [_read(source, element) for _ in range(length)]
         source.readListEnd()
         return element, elements
-    return getattr(source, f"read{_PLAIN[kind]}")()
+    return getattr(source, f"read{_PRIMITIVES[kind]}")()
 
 
 def _write_struct(target: Any, fields: Struct) -> None:
@@ -137,14 +140,14 @@ def _write(target: Any, kind: int, value: Any) -> None:
     elif kind == TType.LIST:
         element, elements = value
         target.writeListBegin(element, len(elements))
-        for each in elements:
-            _write(target, element, each)
+        for item in elements:
+            _write(target, element, item)
         target.writeListEnd()
     else:
-        getattr(target, f"write{_PLAIN[kind]}")(value)
+        getattr(target, f"write{_PRIMITIVES[kind]}")(value)
 
 
-_PLAIN = {
+_PRIMITIVES = {
     TType.BOOL: "Bool",
     TType.BYTE: "Byte",
     TType.I16: "I16",

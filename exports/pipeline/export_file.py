@@ -10,7 +10,7 @@ from datetime import timedelta
 import polars as pl
 
 from exports.formats import FORMATS
-from exports.formats.base import FileFormat, Stretch
+from exports.formats.base import FileFormat, Section
 from exports.models import ExportPart, FileRequest
 from exports.pipeline.transitions import PublishedFile, WrittenPart
 from exports.stores import Piece, StoredPart, export_store
@@ -63,22 +63,22 @@ def write_part(
     planned, and whatever ``progress`` raises.
     """
     request = part.request
-    writer = FORMATS[request.format].part()
+    writer = FORMATS[request.format].part_writer()
     window = Window(part.start, part.end, as_of=request.as_of)
 
     def chunks() -> Iterator[bytes]:
         records = 0
         for readings in repository.extracted(request.snapshot).frames(window):
-            yield writer.rows(readings)
+            yield writer.write(readings)
             records += len(readings)
             progress(records)
-        yield writer.end()
+        yield writer.finish()
         if records != part.record_count:
             planned = part.record_count
             raise ValueError(f"{records} readings were read where {planned} were planned.")
 
     stored = export_store().put_part(f"{request.pk}/{part.number:05}-{attempt}", chunks())
-    return WrittenPart(stored.name, stored.size, writer.note())
+    return WrittenPart(stored.name, stored.size, writer.format_state())
 
 
 def publish(request: FileRequest, *, attempt: str, progress: Progress) -> PublishedFile:
@@ -90,30 +90,30 @@ def publish(request: FileRequest, *, attempt: str, progress: Progress) -> Publis
     location = f"{request.pk}/run-{int(time.time() * 1000)}-part-r-00000.{file_format.extension}"
     sha256, size = hashlib.sha256(), 0
 
-    def look(chunk: bytes) -> None:
+    def on_block(block: bytes) -> None:
         nonlocal size
-        sha256.update(chunk)
-        size += len(chunk)
+        sha256.update(block)
+        size += len(block)
         progress(size)
 
-    export_store().join(location, _pieces(request, file_format), attempt=attempt, look=look)
+    export_store().join(location, _pieces(request, file_format), attempt=attempt, on_block=on_block)
     return PublishedFile(location, size, sha256.hexdigest())
 
 
 def _pieces(request: FileRequest, file_format: FileFormat) -> list[Piece]:
-    opening, note = file_format.opening()
-    pieces: list[Piece] = [opening]
-    stretches = [Stretch(len(opening), note)]
+    header, header_state = file_format.header()
+    pieces: list[Piece] = [header]
+    sections = [Section(len(header), header_state)]
     for part in request.parts.order_by("number").iterator():
         assert part.size is not None  # the database's own rule for a written part
         pieces.append(StoredPart(part.path, part.size))
-        stretches.append(Stretch(part.size, part.note))
-    return [*pieces, file_format.closing(stretches)]
+        sections.append(Section(part.size, part.note))
+    return [*pieces, file_format.footer(sections)]
 
 
 def remove_leftovers(request: FileRequest, repository: ReadingsRepository) -> None:
     """Remove what a final request's attempts left: files that were not the one, its parts, its extracts."""
     store = export_store()
-    store.remove_files(request.pk, but=request.location if request.has_file else None)
-    store.remove_unfinished(request.pk)
+    store.delete_files(request.pk, keep=request.location if request.has_file else None)
+    store.delete_unfinished(request.pk)
     repository.release(str(request.pk))

@@ -58,7 +58,7 @@ def something_is_left() -> bool:
 
 def remove_leftovers() -> None:
     """Remove what attempts at final requests left."""
-    for pk in {*export_store().unfinished(), *_with_extracts()}:
+    for pk in {*export_store().unfinished_requests(), *_with_extracts()}:
         _tidy_if_final(pk)
 
 

@@ -1,4 +1,4 @@
-"""The deployment's place for export files, chosen by the scheme of ``EXPORTS_URL``."""
+"""The deployment's export store. The scheme of ``EXPORTS_URL`` selects the implementation."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["ExportStore", "FileMissingError", "Piece", "StoredPart", "export_sto
 
 
 def export_store() -> ExportStore:
-    """The store over ``STORAGES["exports"]``."""
+    """Return the export store on top of Django's storage ``STORAGES["exports"]``."""
     storage = storages["exports"]
     if isinstance(storage, FileSystemStorage):
         return DiskStore(storage)
-    # boto3 costs half a second to import; a deployment on a disk does without.
+    # Imported here because boto3 takes half a second to import, and a deployment on a disk does not need it.
     from storages.backends.s3 import S3Storage
 
     from exports.stores.s3 import S3Store

@@ -1,7 +1,7 @@
-"""What a place for export files does. One implementation per ``EXPORTS_URL`` scheme.
+"""The interface of an export store. There is one implementation for each scheme of ``EXPORTS_URL``.
 
-Unfinished bytes lie apart from files, by request, under names of one attempt each. A file
-appears whole, under its final name, or not at all.
+Parts and files are stored separately. A part's name contains the attempt that wrote it, so two
+attempts never write the same part. A file appears complete under its final name, or not at all.
 """
 
 from __future__ import annotations
@@ -13,59 +13,71 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO
 
-Look = Callable[[bytes], None]
-"""Shown every byte of a file, in order, while it is joined; raises when it is no longer wanted."""
+OnBlock = Callable[[bytes], None]
+"""Called with every block of a file, in order, while the file is joined. It may raise to cancel the join."""
 
 
 class FileMissingError(Exception):
-    """There is no such file, or what lies in its place is not it."""
+    """The file does not exist, or something else is in its place."""
 
 
 @dataclass(frozen=True)
 class StoredPart:
-    """Unfinished bytes that :meth:`ExportStore.put_part` keeps."""
+    """A part that :meth:`ExportStore.put_part` has stored; its size is in bytes."""
 
     name: str
     size: int
 
 
 Piece = bytes | StoredPart
+"""What a file is joined from: bytes in memory, or a stored part."""
+
+
+def piece_size(piece: Piece) -> int:
+    """Return the size of a piece in bytes."""
+    return len(piece) if isinstance(piece, bytes) else piece.size
 
 
 class ExportStore(ABC):
-    """Where parts wait and files lie. Names are relative: ``<request id>/<name>``."""
+    """Stores parts and files. Names and locations are relative: ``<request id>/<name>``."""
 
     @abstractmethod
-    def put_part(self, name: str, chunks: Iterable[bytes]) -> StoredPart:
-        """Keep the bytes as an unfinished part, whole or not at all."""
+    def put_part(self, name: str, blocks: Iterable[bytes]) -> StoredPart:
+        """Store the bytes as a part: completely or, if ``blocks`` raises, not at all."""
 
     @abstractmethod
-    def join(self, location: str, pieces: Sequence[Piece], *, attempt: str, look: Look) -> None:
-        """Make one file of ``pieces`` and show it under ``location``, whole.
+    def join(
+        self, location: str, pieces: Sequence[Piece], *, attempt: str, on_block: OnBlock
+    ) -> None:
+        """Join ``pieces`` to one file that appears at ``location`` when it is complete.
 
-        ``attempt`` keeps apart two that do this at once. Raises what ``look`` raises; then nothing shows.
+        ``attempt`` identifies the caller, because two workers may join the same file at the same time.
+        Raises what ``on_block`` raises; then no file appears.
         """
 
     @abstractmethod
     def open(self, location: str, size: int) -> IO[bytes]:
-        """A file of ``size`` bytes, seekable, never held in memory whole. Raises :class:`FileMissingError`."""
+        """Open a file of ``size`` bytes. It is seekable, and never completely in memory.
+
+        Raises :class:`FileMissingError`, at once or, on S3, at the first read.
+        """
 
     @abstractmethod
-    def presigned_url(self, location: str, media_type: str, good_for: timedelta) -> str | None:
-        """A link at which the store itself gives the file out; None where it has none."""
+    def presigned_url(self, location: str, media_type: str, valid_for: timedelta) -> str | None:
+        """Return a URL at which the store itself serves the file, or None if it cannot serve files."""
 
     @abstractmethod
-    def unfinished(self) -> Iterator[uuid.UUID]:
-        """The requests that something unfinished lies there for."""
+    def unfinished_requests(self) -> Iterator[uuid.UUID]:
+        """Yield the ids of the requests that have parts or incomplete files in the store."""
 
     @abstractmethod
-    def remove_unfinished(self, request: uuid.UUID) -> None:
-        """Remove a request's parts, and what was being joined."""
+    def delete_unfinished(self, request: uuid.UUID) -> None:
+        """Delete a request's parts and incomplete files."""
 
     @abstractmethod
-    def remove_files(self, request: uuid.UUID, *, but: str | None = None) -> None:
-        """Remove a request's files; all of them, or all ``but`` one."""
+    def delete_files(self, request: uuid.UUID, *, keep: str | None = None) -> None:
+        """Delete a request's files, except the one at the location ``keep``."""
 
     @abstractmethod
     def probe(self) -> None:
-        """Raise if the store cannot be used now."""
+        """Raise an error if the store cannot be used now."""

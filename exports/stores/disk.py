@@ -1,4 +1,4 @@
-"""Export files on a disk; one that several hosts share will do."""
+"""The export store in a folder on a disk, which several hosts may share."""
 
 from __future__ import annotations
 
@@ -13,38 +13,40 @@ from typing import IO, BinaryIO
 
 from django.core.files.storage import FileSystemStorage
 
-from exports.stores.base import ExportStore, FileMissingError, Look, Piece, StoredPart
+from exports.stores.base import ExportStore, FileMissingError, OnBlock, Piece, StoredPart
 
-_COPY_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 20
 _UNFINISHED = ".parts"
 
 
 class DiskStore(ExportStore):
-    """The store behind ``file:///folder``."""
+    """The store for ``file:///folder``."""
 
     def __init__(self, storage: FileSystemStorage) -> None:
         self._storage = storage
         self._root = Path(storage.location)
 
-    def put_part(self, name: str, chunks: Iterable[bytes]) -> StoredPart:
+    def put_part(self, name: str, blocks: Iterable[bytes]) -> StoredPart:
         """See :meth:`ExportStore.put_part`."""
-        with _new_file(self._root / _UNFINISHED / name) as file:
-            size = sum(file.write(chunk) for chunk in chunks)
+        with _durable_file(self._root / _UNFINISHED / name) as file:
+            size = sum(file.write(block) for block in blocks)
         return StoredPart(name, size)
 
-    def join(self, location: str, pieces: Sequence[Piece], *, attempt: str, look: Look) -> None:
-        """See :meth:`ExportStore.join`. One rename shows the file."""
-        target = self._root / location
-        aside = self._root / _UNFINISHED / target.parent.name / f"whole-{attempt}"
-        with _new_file(aside) as file:
-            for chunk in self._chunks(pieces):
-                look(chunk)
-                file.write(chunk)
-        target.parent.mkdir(exist_ok=True)
-        aside.replace(target)
+    def join(
+        self, location: str, pieces: Sequence[Piece], *, attempt: str, on_block: OnBlock
+    ) -> None:
+        """See :meth:`ExportStore.join`. A rename makes the complete file visible."""
+        final = self._root / location
+        temporary = self._root / _UNFINISHED / final.parent.name / f"whole-{attempt}"
+        with _durable_file(temporary) as file:
+            for block in self._blocks(pieces):
+                on_block(block)
+                file.write(block)
+        final.parent.mkdir(exist_ok=True)
+        temporary.replace(final)
 
     def open(self, location: str, size: int) -> IO[bytes]:
-        """See :meth:`ExportStore.open`. A link that was planted in a file's place is not followed."""
+        """See :meth:`ExportStore.open`. A symbolic link in the path is not followed, but treated as missing."""
         root = self._root.resolve()
         if Path(self._storage.path(location)).resolve() != root / location:
             raise FileMissingError
@@ -53,54 +55,57 @@ class DiskStore(ExportStore):
         except FileNotFoundError:
             raise FileMissingError from None
 
-    def presigned_url(self, location: str, media_type: str, good_for: timedelta) -> None:
-        """A disk gives nothing out by itself."""
+    def presigned_url(self, location: str, media_type: str, valid_for: timedelta) -> None:
+        """Return None: a disk serves no files."""
 
-    def unfinished(self) -> Iterator[uuid.UUID]:
-        """See :meth:`ExportStore.unfinished`."""
+    def unfinished_requests(self) -> Iterator[uuid.UUID]:
+        """See :meth:`ExportStore.unfinished_requests`."""
         folder = self._root / _UNFINISHED
         if folder.is_dir():
             yield from [uuid.UUID(entry.name) for entry in folder.iterdir()]
 
-    def remove_unfinished(self, request: uuid.UUID) -> None:
-        """See :meth:`ExportStore.remove_unfinished`."""
-        _remove_folder(self._root / _UNFINISHED / str(request))
+    def delete_unfinished(self, request: uuid.UUID) -> None:
+        """See :meth:`ExportStore.delete_unfinished`."""
+        _delete_folder(self._root / _UNFINISHED / str(request))
 
-    def remove_files(self, request: uuid.UUID, *, but: str | None = None) -> None:
-        """See :meth:`ExportStore.remove_files`."""
+    def delete_files(self, request: uuid.UUID, *, keep: str | None = None) -> None:
+        """See :meth:`ExportStore.delete_files`."""
         folder = self._root / str(request)
-        if but is None:
-            _remove_folder(folder)
+        if keep is None:
+            _delete_folder(folder)
         elif folder.is_dir():
             for file in folder.iterdir():
-                if file != self._root / but:
+                if file != self._root / keep:
                     file.unlink(missing_ok=True)
 
     def probe(self) -> None:
-        """Raises ``OSError``: whether a disk takes a file shows only when it is given one."""
-        with _new_file(self._root / f".probe-{uuid.uuid4()}") as file:
+        """Write a small file and delete it, because only a write shows whether a disk is writable.
+
+        Raises ``OSError``.
+        """
+        with _durable_file(self._root / f".probe-{uuid.uuid4()}") as file:
             file.write(b"headend")
         Path(file.name).unlink()
 
-    def _chunks(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
+    def _blocks(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
         for piece in pieces:
             if isinstance(piece, bytes):
                 yield piece
                 continue
             with (self._root / _UNFINISHED / piece.name).open("rb") as file:
-                while chunk := file.read(_COPY_BYTES):
-                    yield chunk
+                while block := file.read(_BLOCK_BYTES):
+                    yield block
 
 
-def _remove_folder(folder: Path) -> None:
-    # What is gone already was removed by another worker at the same time.
+def _delete_folder(folder: Path) -> None:
+    # Another worker may delete the same folder at the same time.
     with suppress(FileNotFoundError):
         shutil.rmtree(folder)
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """A new file that is on the disk, not only in its cache, when the block ends well, and gone otherwise."""
+def _durable_file(path: Path) -> Iterator[BinaryIO]:
+    """Create a file. After the block it is on the disk, not only in a cache; if the block raises, it is deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("wb") as file:

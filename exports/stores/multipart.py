@@ -1,7 +1,7 @@
-"""How the parts of a multipart upload are cut from the pieces of a file.
+"""Plan a multipart upload on S3: how the pieces of a file become upload parts.
 
-S3 takes no part under 5 MiB but the last. What is large is copied inside the bucket; what is
-small goes together with its neighbours, read from the bucket and sent back.
+S3 requires at least 5 MiB in every upload part except the last. So large pieces are copied inside
+the bucket. Small pieces are combined with their neighbours, read from the bucket and sent again.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from exports.stores.base import Piece
+from exports.stores.base import Piece, piece_size
 
-LEAST_PART = 5 * 2**20
-MOST_COPIED = 2**30
-"""How much one copy takes; S3 allows 5 GiB, but a smaller copy that fails costs less again."""
+MIN_PART_BYTES = 5 * 2**20
+MAX_COPY_BYTES = 2**30
+"""The size of one copy. S3 allows 5 GiB, but less has to be repeated if a smaller copy fails."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Bytes ``start`` to ``end`` of a piece."""
+    """The bytes of a piece from ``start`` (included) to ``end`` (excluded)."""
 
     piece: Piece
     start: int
@@ -26,50 +26,53 @@ class Slice:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """The number of bytes."""
         return self.end - self.start
 
 
 @dataclass
 class UploadPart:
-    """One part of the upload: a single slice that is copied, or some that are sent together."""
+    """One part of the upload: a single slice that is copied, or several that are sent together."""
 
     copied: bool
     slices: list[Slice] = field(default_factory=list)
 
     @property
     def size(self) -> int:
-        """Bytes."""
-        return sum(piece.size for piece in self.slices)
+        """The number of bytes."""
+        return sum(part_slice.size for part_slice in self.slices)
 
 
 def upload_parts(pieces: Sequence[Piece]) -> list[UploadPart]:
-    """The upload's parts, in order; each but the last of at least :data:`LEAST_PART` bytes."""
+    """Return the upload's parts, in order. Each part except the last has at least :data:`MIN_PART_BYTES`."""
     parts: list[UploadPart] = []
-    together = UploadPart(copied=False)
+    combined = UploadPart(copied=False)
     for piece in pieces:
-        size = len(piece) if isinstance(piece, bytes) else piece.size
-        taken = _to_send(piece, size, together.size)
-        if taken:
-            together.slices.append(Slice(piece, 0, taken))
-        if together.size >= LEAST_PART or (taken < size and together.size):
-            parts.append(together)
-            together = UploadPart(copied=False)
-        parts += [UploadPart(copied=True, slices=[cut]) for cut in _cuts(piece, taken, size)]
-    return [*parts, together] if together.size else parts
+        size = piece_size(piece)
+        sent = _bytes_to_send(piece, size, combined.size)
+        if sent:
+            combined.slices.append(Slice(piece, 0, sent))
+        if combined.size >= MIN_PART_BYTES or (sent < size and combined.size):
+            parts.append(combined)
+            combined = UploadPart(copied=False)
+        parts += [UploadPart(copied=True, slices=[copy]) for copy in _copies(piece, sent, size)]
+    return [*parts, combined] if combined.size else parts
 
 
-def _to_send(piece: Piece, size: int, waiting: int) -> int:
-    """How much of a piece has to be sent: enough to fill up what waits, all if too little would be left."""
+def _bytes_to_send(piece: Piece, size: int, combined_size: int) -> int:
+    """Return how many of a piece's first bytes are sent; the rest is copied.
+
+    Send what the combined part needs to reach the minimum, or all if the rest is too small to be copied.
+    """
     if isinstance(piece, bytes):
         return size
-    missing = max(0, LEAST_PART - waiting) if waiting else 0
-    return missing if size - missing >= LEAST_PART else size
+    needed = max(0, MIN_PART_BYTES - combined_size) if combined_size else 0
+    return needed if size - needed >= MIN_PART_BYTES else size
 
 
-def _cuts(piece: Piece, start: int, end: int) -> Iterator[Slice]:
-    while end - start > MOST_COPIED + LEAST_PART:
-        yield Slice(piece, start, start + MOST_COPIED)
-        start += MOST_COPIED
+def _copies(piece: Piece, start: int, end: int) -> Iterator[Slice]:
+    while end - start > MAX_COPY_BYTES + MIN_PART_BYTES:
+        yield Slice(piece, start, start + MAX_COPY_BYTES)
+        start += MAX_COPY_BYTES
     if start < end:
         yield Slice(piece, start, end)

@@ -1,4 +1,4 @@
-"""Files put together from parts that were written apart, as workers and the closing do it."""
+"""Write files as workers do: each part independently, then all parts joined."""
 
 from __future__ import annotations
 
@@ -8,47 +8,49 @@ from datetime import UTC, datetime
 import polars as pl
 
 from exports.formats import FORMATS
-from exports.formats.base import Stretch
+from exports.formats.base import Section
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 
 Parts = list[list[pl.DataFrame]]
-FIRST = datetime(2023, 2, 27, tzinfo=UTC)
+"""The frames of each part."""
+FIRST_INTERVAL = datetime(2023, 2, 27, tzinfo=UTC)
 
 
 def readings(intervals: int, meters: int = 50) -> pl.DataFrame:
-    """The first ``intervals`` of a small fleet."""
+    """Return the first intervals of a small fleet."""
     fleet = Fleet(devices=meters)
-    return pl.concat([readings_for(fleet, FIRST + n * fleet.interval) for n in range(intervals)])
+    return pl.concat(
+        [readings_for(fleet, FIRST_INTERVAL + n * fleet.interval) for n in range(intervals)]
+    )
 
 
-def in_parts(whole: pl.DataFrame, *lengths: list[int]) -> Parts:
-    """The frame cut into parts, of which each is a list of its frames' lengths."""
+def in_parts(readings: pl.DataFrame, *part_lengths: list[int]) -> Parts:
+    """Split the readings into parts. Each argument lists the lengths of one part's frames."""
     parts, start = [], 0
-    for frames in lengths:
+    for frame_lengths in part_lengths:
         part = []
-        for length in frames:
-            part.append(whole.slice(start, length))
+        for length in frame_lengths:
+            part.append(readings.slice(start, length))
             start += length
         parts.append(part)
-    assert start == len(whole)
+    assert start == len(readings)
     return parts
 
 
-def written_part(name: str, frames: list[pl.DataFrame]) -> tuple[bytes, Stretch]:
-    """A part's bytes, and what is known of it afterwards."""
-    writer = FORMATS[name].part()
-    content = b"".join(writer.rows(each) for each in frames) + writer.end()
-    # As the database keeps it.
-    return content, Stretch(len(content), json.loads(json.dumps(writer.note())))
+def written_part(name: str, frames: list[pl.DataFrame]) -> tuple[bytes, Section]:
+    """Return a part's bytes and its section, as the database stores it."""
+    writer = FORMATS[name].part_writer()
+    content = b"".join(writer.write(frame) for frame in frames) + writer.finish()
+    return content, Section(len(content), json.loads(json.dumps(writer.format_state())))
 
 
 def file_of(name: str, parts: Parts) -> bytes:
-    """The parts written apart, and put behind each other."""
-    content, note = FORMATS[name].opening()
-    stretches = [Stretch(len(content), note)]
+    """Return the file that consists of these parts."""
+    content, header_state = FORMATS[name].header()
+    sections = [Section(len(content), header_state)]
     for part in parts:
-        written, stretch = written_part(name, part)
-        content += written
-        stretches.append(stretch)
-    return content + FORMATS[name].closing(stretches)
+        part_content, section = written_part(name, part)
+        content += part_content
+        sections.append(section)
+    return content + FORMATS[name].footer(sections)

@@ -1,4 +1,4 @@
-"""Every format gives the same readings, in the same order, whichever parts they were written in."""
+"""Every format stores the same readings in the same order, however they are split into parts."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from tests.suppliers import END, START, client_of, path_of
 Rows = list[list[str]]
 
 
-def texts(whole: pl.DataFrame) -> Rows:
-    """The readings' values, as the contract writes them."""
+def texts(readings: pl.DataFrame) -> Rows:
+    """Return the readings' values in the contract's text form."""
     return [
         [f"{v:%Y-%m-%d %H:%M:%S.%f}" if isinstance(v, datetime) else str(v) for v in row]
-        for row in whole.rows()
+        for row in readings.rows()
     ]
 
 
@@ -47,8 +47,8 @@ def read_csv(content: bytes) -> Rows:
 def read_jsonl(content: bytes) -> Rows:
     assert zlib.decompressobj(wbits=31).decompress(content) == gzip.decompress(content)
     objects = [json.loads(line) for line in gzip.decompress(content).splitlines()]
-    assert all(list(each) == frame.COLUMNS for each in objects)
-    return [[str(value) for value in each.values()] for each in objects]
+    assert all(list(row) == frame.COLUMNS for row in objects)
+    return [[str(value) for value in row.values()] for row in objects]
 
 
 def read_parquet(content: bytes) -> Rows:
@@ -64,10 +64,10 @@ READERS: dict[str, Callable[[bytes], Rows]] = {
     "parquet": read_parquet,
 }
 SIX = readings(6)
-CUTS = [
+SPLITS = [
     pytest.param(in_parts(SIX, [300]), id="one part"),
-    pytest.param(in_parts(SIX, [50, 100], [1], [149]), id="several"),
-    pytest.param([], id="empty"),
+    pytest.param(in_parts(SIX, [50, 100], [1], [149]), id="several parts"),
+    pytest.param([], id="no parts"),
 ]
 INSTANTS = st.datetimes(
     datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC), allow_imaginary=False
@@ -87,34 +87,34 @@ FRAME = st.lists(READING, max_size=4).map(
 PARTS = st.lists(st.lists(FRAME, max_size=3), max_size=3)
 
 
-def test_every_format_has_a_reader_here() -> None:
+def test_every_format_has_a_reader_in_this_module() -> None:
     assert READERS.keys() == FORMATS.keys()
 
 
-@pytest.mark.parametrize("parts", CUTS)
+@pytest.mark.parametrize("parts", SPLITS)
 @pytest.mark.parametrize("name", READERS)
 def test_a_file_holds_the_readings_in_order(name: str, parts: Parts) -> None:
-    expected = [row for part in parts for each in part for row in texts(each)]
+    expected = [row for part in parts for part_frame in part for row in texts(part_frame)]
     assert READERS[name](file_of(name, parts)) == expected
 
 
 @pytest.mark.parametrize("name", READERS)
 @settings(deadline=None, max_examples=50)
 @given(parts=PARTS)
-def test_any_readings_in_any_parts_come_back_as_they_are(name: str, parts: Parts) -> None:
-    expected = [row for part in parts for each in part for row in texts(each)]
+def test_any_readings_in_any_parts_are_read_unchanged(name: str, parts: Parts) -> None:
+    expected = [row for part in parts for part_frame in part for row in texts(part_frame)]
     assert READERS[name](file_of(name, parts)) == expected
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_the_same_readings_make_the_same_bytes(name: str) -> None:
+def test_the_same_readings_in_the_same_parts_give_the_same_bytes(name: str) -> None:
     in_many_chunks = pl.concat([SIX.slice(n, 7) for n in range(0, 300, 7)], rechunk=False)
-    first, second = (in_parts(whole, [100, 100], [100]) for whole in (SIX, in_many_chunks))
+    first, second = (in_parts(same, [100, 100], [100]) for same in (SIX, in_many_chunks))
     assert file_of(name, first) == file_of(name, second)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_request_ends_in_a_file_of_its_format(
+def test_a_request_completes_with_a_file_of_its_format(
     alice: Supplier,
     operator: Client,
     readings: pl.DataFrame,
@@ -134,7 +134,7 @@ def test_a_request_ends_in_a_file_of_its_format(
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_window_without_readings_ends_in_a_file_without_rows(
+def test_a_window_without_readings_gives_a_file_without_rows(
     alice: Supplier, work_off: Callable[[], None], name: str
 ) -> None:
     request = accept(alice, Order(START, END, name))
@@ -144,7 +144,7 @@ def test_a_window_without_readings_ends_in_a_file_without_rows(
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_a_post_takes_the_format(alice: Supplier, name: str) -> None:
+def test_the_api_accepts_the_format(alice: Supplier, name: str) -> None:
     body = {"start_date": f"{START:%F %T}", "end_date": f"{END:%F %T}", "format": name}
     assert client_of(alice).post("/readings/file", body, format="json").status_code == 200
     assert alice.file_requests.get().format == name

@@ -258,7 +258,7 @@ def test_a_file_that_cannot_be_removed_is_withdrawn_and_removed_later(
         raise OSError("read-only")
 
     with monkeypatch.context() as broken:
-        broken.setattr(DiskStore, "remove_files", refuse)
+        broken.setattr(DiskStore, "delete_files", refuse)
         assert worker.expire_files() == 0
     request.refresh_from_db()
     assert not request.has_file
