@@ -10,17 +10,17 @@ from headend.api.openapi import Schema, add_links
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers by a metaclass without types
-    """The two headers, either of which will do."""
+    """An API key in one of two headers."""
 
     target_class = "exports.suppliers.authentication.ApiKeyAuthentication"
     name = ["token", "apiKey"]
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
-        """One or the other; both in one entry would ask for both."""
+        """Return one requirement for each header: two in one entry would mean that both are required."""
         return [{name: []} for name in self.name]
 
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
-        """One definition for each name."""
+        """Return the definition of each header."""
         return [
             {
                 "type": "apiKey",

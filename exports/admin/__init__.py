@@ -1,4 +1,4 @@
-"""Django admin for suppliers, their keys, and the history of file requests."""
+"""Django admin of the exports: suppliers, their credentials, file requests and deliveries."""
 
 from django.contrib import admin
 
@@ -8,13 +8,13 @@ from exports.admin.deliveries import (
     PushTargetAdmin,
     WebhookAdmin,
 )
-from exports.admin.fetches import FileFetchAdmin
+from exports.admin.downloads import FileFetchAdmin
 from exports.admin.file_requests import FileRequestAdmin
 from exports.admin.keys import ApiKeyAdmin, SshKeyAdmin
 from exports.admin.parts import ExportPartAdmin
-from exports.admin.people import PersonAdmin, SupplierPersonAdmin
-from exports.admin.sessions import SftpSessionAdmin
+from exports.admin.sftp_sessions import SftpSessionAdmin
 from exports.admin.suppliers import SupplierAdmin
+from exports.admin.users import RoleAdmin, StaffUserAdmin, SupplierPersonAdmin
 
 __all__ = [
     "ApiKeyAdmin",
@@ -23,10 +23,11 @@ __all__ = [
     "ExportPartAdmin",
     "FileFetchAdmin",
     "FileRequestAdmin",
-    "PersonAdmin",
     "PushTargetAdmin",
+    "RoleAdmin",
     "SftpSessionAdmin",
     "SshKeyAdmin",
+    "StaffUserAdmin",
     "SupplierAdmin",
     "SupplierPersonAdmin",
     "WebhookAdmin",
@@ -35,6 +36,6 @@ __all__ = [
 admin.site.site_header = "headend"
 admin.site.site_title = "headend"
 admin.site.index_title = "Suppliers and their files"
-# The header has the portal's own links, and the lists need the sidebar's room.
+# The header already links to the portal, and the wide tables need the space of the sidebar.
 admin.site.site_url = None
 admin.site.enable_nav_sidebar = False

@@ -1,4 +1,4 @@
-"""Admin actions that end something ask first."""
+"""A page on which an operator confirms an admin action."""
 
 from __future__ import annotations
 
@@ -14,26 +14,30 @@ from django.shortcuts import render
 Row = TypeVar("Row", bound=Model)
 
 
-def confirmed(
+def run_if_confirmed(
     model_admin: ModelAdmin[Row],
     request: HttpRequest,
-    chosen: QuerySet[Row],
+    rows: QuerySet[Row],
     *,
     action: str,
     question: str,
     act: Callable[[Row], bool],
-    done: str,
+    success: str,
 ) -> HttpResponse | None:
-    """Ask ``question``; once it is confirmed, ``act`` on each row and say for how many it counted."""
+    """Return a page that asks ``question``, or run ``act`` on each row if the operator has confirmed it.
+
+    ``act`` returns whether it changed the row. ``success`` is the message; ``{}`` in it is replaced by the
+    number of changed rows.
+    """
     if "confirmed" in request.POST:
-        count = sum(act(row) for row in chosen)
-        messages.success(request, done.format(count))
+        changed = sum(act(row) for row in rows)
+        messages.success(request, success.format(changed))
         return None
     context = {
         **model_admin.admin_site.each_context(request),
         "title": question,
         "opts": model_admin.opts,
         "action": action,
-        "chosen": chosen,
+        "rows": rows,
     }
     return render(request, "admin/confirm_action.html", context)

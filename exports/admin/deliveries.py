@@ -1,4 +1,4 @@
-"""Where files and news are brought, and how each delivery went."""
+"""The admin's pages of push targets, webhooks, deliveries and their attempts."""
 
 from __future__ import annotations
 
@@ -14,46 +14,47 @@ from exports.delivery import push, webhook
 from exports.models import Delivery, DeliveryAttempt, FileRequest, PushTarget, Supplier, Webhook
 from headend.read_only_admin import ReadOnly
 
-HTTPS_UNLESS_SAID: Mapping[type[models.Field[Any, Any]], Mapping[str, Any]] = {
+HTTPS_BY_DEFAULT: Mapping[type[models.Field[Any, Any]], Mapping[str, Any]] = {
     models.URLField: {"assume_scheme": "https"}
 }
+"""A URL that is typed without a scheme gets ``https://``."""
 
 
 class PushTargetInline(admin.StackedInline[PushTarget, Supplier]):
-    """A supplier's push target."""
+    """The push target on a supplier's page."""
 
     model = PushTarget
     extra = 0
-    fields = ["active", "host", "port", "user", "host_key", "folder", "our_public_key"]
-    readonly_fields = ["our_public_key"]
+    fields = ["active", "host", "port", "user", "host_key", "folder", "deployment_public_key"]
+    readonly_fields = ["deployment_public_key"]
 
-    @admin.display(description="our public key", empty_value="shown once it is saved")
-    def our_public_key(self, obj: PushTarget) -> str | None:
-        """What the supplier has to let in."""
+    @admin.display(description="public key of headend", empty_value="shown after you save")
+    def deployment_public_key(self, obj: PushTarget) -> str | None:
+        """Return the line that the supplier adds to its authorized_keys."""
         return push.public_key(obj.supplier) if obj.pk else None
 
 
 class WebhookInline(admin.StackedInline[Webhook, Supplier]):
-    """A supplier's webhook."""
+    """The webhook on a supplier's page."""
 
     model = Webhook
     extra = 0
     fields = ["active", "url"]
-    formfield_overrides = HTTPS_UNLESS_SAID
+    formfield_overrides = HTTPS_BY_DEFAULT
 
 
 @admin.register(PushTarget)
 class PushTargetAdmin(admin.ModelAdmin[PushTarget]):
-    """Push targets, to be tried out."""
+    """Push targets, with an action that tests the connection."""
 
     list_display = ["supplier", "__str__", "folder", "active"]
     list_filter = ["active"]
     list_select_related = ["supplier"]
     actions = ["test_connection"]
 
-    @admin.action(description="Test the connection", permissions=["change"])
+    @admin.action(description="Test connection", permissions=["change"])
     def test_connection(self, request: HttpRequest, queryset: QuerySet[PushTarget]) -> None:
-        """Log in to each, and say how it went."""
+        """Log in to each server and show the result."""
         for target in queryset:
             try:
                 messages.success(request, push.test_connection(target))
@@ -63,35 +64,36 @@ class PushTargetAdmin(admin.ModelAdmin[PushTarget]):
 
 @admin.register(Webhook)
 class WebhookAdmin(admin.ModelAdmin[Webhook]):
-    """Webhooks, to be tried out."""
+    """Webhooks, with actions that send a test event and show the signing secret."""
 
     list_display = ["supplier", "url", "active"]
     list_filter = ["active"]
     list_select_related = ["supplier"]
     fields = ["supplier", "url", "active"]
-    formfield_overrides = HTTPS_UNLESS_SAID
+    formfield_overrides = HTTPS_BY_DEFAULT
     actions = ["send_test", "show_secret"]
 
-    @admin.action(description="Send a test", permissions=["change"])
+    @admin.action(description="Send test event", permissions=["change"])
     def send_test(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
-        """Call each, and say what it answered."""
+        """Call each webhook and show its response."""
         for each in queryset:
             try:
                 messages.success(request, f"{each}: {webhook.send_test(each)}")
             except webhook.WebhookError as error:
                 messages.error(request, f"{each}: {error}")
 
-    @admin.action(description="Show the signing secret", permissions=["change"])
+    @admin.action(description="Show signing secret", permissions=["change"])
     def show_secret(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
-        """What the receiver checks signatures with."""
+        """Show the secret with which the receiver verifies the signatures."""
         for each in queryset:
             messages.warning(
-                request, f"{each.supplier} signs with {webhook.signing_secret(each.supplier)}"
+                request,
+                f"Signing secret of {each.supplier}: {webhook.signing_secret(each.supplier)}",
             )
 
 
 class DeliveryAttemptInline(ReadOnly, admin.TabularInline[DeliveryAttempt, Delivery]):
-    """The tries of a delivery."""
+    """The attempts on a delivery's page."""
 
     model = DeliveryAttempt
     extra = 0
@@ -99,7 +101,7 @@ class DeliveryAttemptInline(ReadOnly, admin.TabularInline[DeliveryAttempt, Deliv
 
 
 class DeliveryInline(ReadOnly, admin.TabularInline[Delivery, FileRequest]):
-    """How a request's file and news were brought."""
+    """The deliveries on a file request's page."""
 
     model = Delivery
     extra = 0
@@ -109,7 +111,7 @@ class DeliveryInline(ReadOnly, admin.TabularInline[Delivery, FileRequest]):
 
 @admin.register(DeliveryAttempt)
 class DeliveryAttemptAdmin(ReadOnly, admin.ModelAdmin[DeliveryAttempt]):
-    """Every try of every delivery."""
+    """The attempts of all deliveries."""
 
     list_display = ["started_at", "delivery", "number", "target", "succeeded", "outcome"]
     list_filter = ["succeeded", "delivery__kind", "started_at"]
@@ -122,7 +124,7 @@ class DeliveryAttemptAdmin(ReadOnly, admin.ModelAdmin[DeliveryAttempt]):
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnly, admin.ModelAdmin[Delivery]):
-    """What was brought to whom."""
+    """Pushes and webhook calls, with their attempts."""
 
     list_display = ["created_at", "kind", "supplier", "state", "tries", "finished_at", "request"]
     list_filter = ["kind", "state", "request__supplier"]
@@ -134,5 +136,5 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin[Delivery]):
 
     @admin.display(description="supplier", ordering="request__supplier__name")
     def supplier(self, obj: Delivery) -> str:
-        """Whose file or news it is."""
+        """Return the supplier that receives the delivery."""
         return obj.request.supplier.name

@@ -1,4 +1,4 @@
-"""The history of file requests, and the two things that can be done about one."""
+"""The admin's list and page of file requests, with the actions cancel and run again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from exports import file_requests
-from exports.admin.confirmation import confirmed
+from exports.admin.confirmation import run_if_confirmed
 from exports.admin.deliveries import DeliveryInline
-from exports.admin.fetches import FileFetchInline
+from exports.admin.downloads import FileFetchInline
 from exports.delivery.links import download_path
 from exports.models import ExportPart, FileRequest
 from headend.read_only_admin import ReadOnly
@@ -22,7 +22,7 @@ from readings.frame import format_instant
 
 
 class ExportPartInline(ReadOnly, admin.TabularInline[ExportPart, FileRequest]):
-    """A request's parts."""
+    """The parts on a file request's page."""
 
     model = ExportPart
     extra = 0
@@ -33,17 +33,17 @@ class ExportPartInline(ReadOnly, admin.TabularInline[ExportPart, FileRequest]):
 
     @admin.display(description="window (UTC)")
     def window(self, obj: ExportPart) -> SafeString:
-        """Both bounds, to the microsecond."""
+        """Return start and end, with microseconds."""
         return _two_lines(format_instant(obj.start), format_instant(obj.end))
 
 
 @admin.register(FileRequest)
 class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
-    """What suppliers asked to have as a file, and what became of it."""
+    """File requests of all suppliers, read-only."""
 
     list_display = [
-        "short_id", "badge", "supplier", "seconds", "readings",
-        "progress", "asked", "took", "file_size", "file",
+        "short_id", "badge", "supplier", "short_window", "readings",
+        "progress", "queued", "took", "file_size", "file",
     ]  # fmt: skip
     list_filter = ["status", "supplier", "format", "queued_at"]
     search_fields = ["id", "location", "reason", "supplier__name"]
@@ -54,10 +54,10 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     actions = ["cancel", "run_again"]
     fieldsets = [
         (None, {"fields": ["id", "supplier", "badge", "progress", "file"]}),
-        ("Asked for", {"fields": ["window", "as_of", "format"]}),
+        ("Request", {"fields": ["window", "as_of", "format"]}),
         ("File", {"fields": ["readings", "location", "file_size", "sha256"]}),
         (
-            "When",
+            "Times",
             {
                 "fields": [
                     "queued_at", "submitted_at", "running_at", "finished_at", "took",
@@ -68,44 +68,44 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     ]  # fmt: skip
 
     def view_on_site(self, obj: FileRequest) -> str:
-        """Its page in the portal."""
+        """Return the address of the file request's page in the portal."""
         return reverse("request", args=[obj.pk])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FileRequest]:
-        """With the progress of all rows in the same query."""
+        """Add the progress of all rows in the same query."""
         return file_requests.with_progress(super().get_queryset(request))
 
     @admin.display(description="request", ordering="id")
     def short_id(self, obj: FileRequest) -> SafeString:
-        """Enough of the id to tell rows apart; all of it is on the request's own page."""
+        """Return the first characters of the id; the page of the request shows all of it."""
         return format_html('<code title="{}">{}…</code>', obj.pk, str(obj.pk)[:8])
 
     @admin.display(description="status", ordering="status")
     def badge(self, obj: FileRequest) -> SafeString:
-        """The status, coloured, with the reason why it came to that."""
+        """Return the status as a coloured badge, followed by the reason if there is one."""
         badge = format_html('<span class="badge {}">{}</span>', obj.status, obj.status)
         if not obj.reason:
             return badge
         return format_html('{}<div class="faint reason">{}</div>', badge, obj.reason)
 
     @admin.display(description="window (UTC)", ordering="start")
-    def seconds(self, obj: FileRequest) -> SafeString:
-        """Both bounds, to the second: what a list has room for."""
+    def short_window(self, obj: FileRequest) -> SafeString:
+        """Return start and end without fractions of a second, which fits into the list."""
         return _two_lines(f"{obj.start:%Y-%m-%d %H:%M:%S}", f"{obj.end:%Y-%m-%d %H:%M:%S}")
 
     @admin.display(description="window (UTC)")
     def window(self, obj: FileRequest) -> SafeString:
-        """Both bounds, to the microsecond."""
+        """Return start and end, with microseconds."""
         return _two_lines(format_instant(obj.start), format_instant(obj.end))
 
     @admin.display(description="readings", ordering="record_count")
     def readings(self, obj: FileRequest) -> str | None:
-        """How many, once they are counted."""
+        """Return the number of readings, or None before they are counted."""
         return None if obj.record_count is None else intcomma(obj.record_count)
 
     @admin.display(description="progress")
     def progress(self, obj: FileRequest) -> SafeString:
-        """How much is written."""
+        """Return the written share of the readings as a progress bar."""
         written = file_requests.progress(obj)
         return format_html(
             '<progress max="1" value="{}" aria-label="written"></progress> {}',
@@ -115,47 +115,49 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
 
     @admin.display(description="size", ordering="size")
     def file_size(self, obj: FileRequest) -> str | None:
-        """The file's size."""
+        """Return the size of the file, or None before it is published."""
         return None if obj.size is None else filesizeformat(obj.size)
 
-    @admin.display(description="asked (UTC)", ordering="queued_at")
-    def asked(self, obj: FileRequest) -> SafeString:
-        """When it was queued."""
+    @admin.display(description="queued (UTC)", ordering="queued_at")
+    def queued(self, obj: FileRequest) -> SafeString:
+        """Return the date and the time at which the request was queued."""
         return _two_lines(f"{obj.queued_at:%Y-%m-%d}", f"{obj.queued_at:%H:%M:%S}")
 
     @admin.display(description="took")
     def took(self, obj: FileRequest) -> str | None:
-        """From asked for to final."""
+        """Return the seconds from queued to final."""
         return None if obj.took is None else f"{obj.took.total_seconds():.1f} s"
 
     @admin.display(description="file")
     def file(self, obj: FileRequest) -> SafeString | None:
-        """The download link."""
+        """Return the download link, or None without a file."""
         if not obj.has_file:
             return None
         return format_html('<a href="{}">Download</a>', download_path(obj))
 
-    @admin.action(description="Cancel the selected requests", permissions=["act"])
+    @admin.action(description="Cancel selected file requests", permissions=["act"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[FileRequest]) -> HttpResponse | None:
-        """End what is not final, once the operator has confirmed it."""
-        return confirmed(
+        """Cancel the requests that are not final, after the operator has confirmed it."""
+        return run_if_confirmed(
             self,
             request,
             queryset,
             action="cancel",
-            question="Cancel these requests? Their suppliers see them as failed.",
+            question="Cancel these file requests? Suppliers will see them as failed.",
             act=file_requests.cancel,
-            done="{} cancelled.",
+            success="{} cancelled.",
         )
 
-    @admin.action(description="Run the selected requests again", permissions=["act"])
+    @admin.action(description="Run selected file requests again", permissions=["act"])
     def run_again(self, request: HttpRequest, queryset: QuerySet[FileRequest]) -> None:
-        """Queue new requests for the same windows."""
-        again = [file_requests.run_again(chosen) for chosen in queryset.select_related("supplier")]
-        messages.success(request, f"{len(again)} queued again, as new requests.")
+        """Queue a new file request for each of the same windows."""
+        requests = [
+            file_requests.run_again(earlier) for earlier in queryset.select_related("supplier")
+        ]
+        messages.success(request, f"{len(requests)} queued as new file requests.")
 
     def has_act_permission(self, request: HttpRequest) -> bool:
-        """Who may end or repeat a request."""
+        """Return whether the user may cancel file requests and run them again."""
         return request.user.has_perm("exports.change_filerequest")
 
 

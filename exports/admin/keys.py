@@ -1,4 +1,4 @@
-"""API keys: made, shown once, revoked. SSH keys: validated, told apart by their fingerprint."""
+"""The admin's pages of API keys and SSH keys."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from exports.admin.confirmation import confirmed
+from exports.admin.confirmation import run_if_confirmed
 from exports.credentials import PREFIX_LENGTH, digest, new_api_key
 from exports.models import ApiKey, SshKey, Supplier
 from headend.read_only_admin import ReadOnly
 
-ASKED = ("supplier", "label")
-TOLD = ("prefix", "created_at", "last_used_at", "revoked_at")
+ENTERED_FIELDS = ("supplier", "label")
+STORED_FIELDS = ("prefix", "created_at", "last_used_at", "revoked_at")
 
 
 class ApiKeyInline(ReadOnly, admin.TabularInline[ApiKey, Supplier]):
-    """A supplier's API keys; a new one is made on its own page, where it is shown once."""
+    """The API keys on a supplier's page. A new key has a page that shows it once."""
 
     model = ApiKey
     extra = 0
-    fields = ["label", *TOLD]
+    fields = ["label", *STORED_FIELDS]
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
-    """API keys: made, shown once, revoked; never changed or removed."""
+    """API keys: created, shown once, revoked; never edited or deleted."""
 
     list_display = ["__str__", "supplier", "label", "created_at", "last_used_at", "revoked_at"]
     list_filter = ["supplier", ("revoked_at", admin.EmptyFieldListFilter)]
@@ -39,15 +39,15 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
     actions = ["revoke"]
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        """What is asked for a new key; all there is to tell about an old one."""
-        return ASKED if obj is None else ASKED + TOLD
+        """Return the fields to enter for a new key, or all fields of a stored key."""
+        return ENTERED_FIELDS if obj is None else ENTERED_FIELDS + STORED_FIELDS
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        """A key in use is revoked, not edited."""
+        """Return False for a stored key: it can be revoked but not edited."""
         return obj is None and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
-        """A key's row stays, to tell whose it was."""
+        """Return False: the row shows later which supplier had the key."""
         return False
 
     def save_model(
@@ -57,37 +57,39 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
         form: ModelForm[ApiKey],
         change: bool,  # noqa: FBT001 (Django's own signature)
     ) -> None:
-        """Make the key, keep its hash, and show it this once."""
+        """Create the key, store its hash, and show the key once."""
         key = new_api_key()
         obj.prefix, obj.digest = key[:PREFIX_LENGTH], digest(key)
         super().save_model(request, obj, form, change)
         messages.warning(
             request,
             format_html(
-                "The API key of {} is <code>{}</code>. It is shown only now.", obj.supplier, key
+                "The API key of {} is <code>{}</code>. Copy it now: it cannot be shown again.",
+                obj.supplier,
+                key,
             ),
         )
 
-    @admin.action(description="Revoke the selected keys", permissions=["change"])
+    @admin.action(description="Revoke selected API keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
-        """Refuse these keys from now on, once the operator has confirmed it."""
-        return confirmed(
+        """Revoke the keys after the operator has confirmed it."""
+        return run_if_confirmed(
             self,
             request,
             queryset,
             action="revoke",
-            question="Revoke these API keys? Whoever uses them is refused from then on.",
+            question="Revoke these API keys? Clients that use them will get 401 responses.",
             act=lambda key: bool(
                 ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(
                     revoked_at=timezone.now()
                 )
             ),
-            done="{} revoked.",
+            success="{} revoked.",
         )
 
 
 class SshKeyForm(ModelForm[SshKey]):
-    """A public key, pasted."""
+    """The form for an SSH public key."""
 
     class Meta:
         model = SshKey
@@ -95,19 +97,22 @@ class SshKeyForm(ModelForm[SshKey]):
         widgets = {"public_key": Textarea(attrs={"rows": 4, "cols": 48})}
 
     def validate_unique(self) -> None:
-        """Refuse a key the supplier has already; Django skips rules about fields a form leaves out."""
+        """Refuse a key that the supplier already has.
+
+        Django checks a constraint only if the form has all of its fields, and the fingerprint is not one.
+        """
         super().validate_unique()
         try:
             self.instance.validate_constraints()
         except ValidationError:
-            self.add_error("public_key", "This supplier has this key already.")
+            self.add_error("public_key", "This supplier already has this key.")
 
 
 class SshKeyFormSet(BaseInlineFormSet[SshKey, Supplier, ModelForm[SshKey]]):
-    """The SSH keys pasted into a supplier's page."""
+    """The SSH keys that are entered on a supplier's page."""
 
     def clean(self) -> None:
-        """Refuse a key that was pasted twice at once."""
+        """Refuse a key that is entered twice."""
         super().clean()
         seen = set()
         for form in self.forms:
@@ -115,12 +120,12 @@ class SshKeyFormSet(BaseInlineFormSet[SshKey, Supplier, ModelForm[SshKey]]):
             if not fingerprint or form.cleaned_data.get(DELETION_FIELD_NAME):
                 continue
             if fingerprint in seen:
-                form.add_error("public_key", "This key is here twice.")
+                form.add_error("public_key", "This key is entered twice.")
             seen.add(fingerprint)
 
 
 class SshKeyInline(admin.StackedInline[SshKey, Supplier]):
-    """A supplier's SSH keys."""
+    """The SSH keys on a supplier's page."""
 
     model = SshKey
     form = SshKeyForm
@@ -132,7 +137,7 @@ class SshKeyInline(admin.StackedInline[SshKey, Supplier]):
 
 @admin.register(SshKey)
 class SshKeyAdmin(admin.ModelAdmin[SshKey]):
-    """SSH keys."""
+    """SSH public keys of suppliers."""
 
     form = SshKeyForm
     list_display = ["fingerprint", "supplier", "label", "created_at", "last_used_at"]

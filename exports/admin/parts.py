@@ -1,4 +1,4 @@
-"""The parts of file requests, all of them: what is slow, what was tried again."""
+"""The admin's list of all parts, to find slow ones and those that needed several attempts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from headend.read_only_admin import ReadOnly
 
 @admin.register(ExportPart)
 class ExportPartAdmin(ReadOnly, admin.ModelAdmin[ExportPart]):
-    """Parts, as history."""
+    """Parts of file requests, read-only."""
 
     list_display = [
         "__str__", "state", "record_count", "records_done", "attempts", "error",
-        "started_at", "written_at", "its_request",
+        "started_at", "written_at", "request_link",
     ]  # fmt: skip
     list_filter = ["state", "started_at"]
     search_fields = ["request__id", "error"]
@@ -25,12 +25,12 @@ class ExportPartAdmin(ReadOnly, admin.ModelAdmin[ExportPart]):
     list_per_page = 50
     show_full_result_count = False
     fields = [
-        "its_request", "number", "start", "end", "record_count", "records_done", "state",
+        "request_link", "number", "start", "end", "record_count", "records_done", "state",
         "attempts", "error", "size", "started_at", "written_at", "leased_until",
     ]  # fmt: skip
 
     @admin.display(description="request", ordering="request")
-    def its_request(self, obj: ExportPart) -> SafeString:
-        """The way to the request in the portal."""
+    def request_link(self, obj: ExportPart) -> SafeString:
+        """Return a link to the file request in the portal."""
         link = reverse("request", args=[obj.request_id])
         return format_html('<a href="{}">{}…</a>', link, str(obj.request_id)[:8])

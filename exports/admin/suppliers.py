@@ -1,4 +1,4 @@
-"""Suppliers, with their keys."""
+"""The admin's page of a supplier, with its keys, push target and webhook."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from exports.models import Supplier
 
 @admin.register(Supplier)
 class SupplierAdmin(admin.ModelAdmin[Supplier]):
-    """Suppliers, with their keys."""
+    """Suppliers, with their API keys, SSH keys, push target and webhook."""
 
     list_display = ["name", "active", "requests", "most_running", "most_queued", "created_at"]
     list_filter = ["active"]
@@ -26,23 +26,23 @@ class SupplierAdmin(admin.ModelAdmin[Supplier]):
     inlines = [ApiKeyInline, SshKeyInline, PushTargetInline, WebhookInline]
 
     def view_on_site(self, obj: Supplier) -> str:
-        """Its page in the portal."""
+        """Return the address of the supplier's page in the portal."""
         return reverse("supplier", args=[obj.name])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Supplier]:
-        """With how much each has asked for."""
-        return super().get_queryset(request).annotate(asked=Count("file_requests"))
+        """Add the number of file requests of each supplier."""
+        return super().get_queryset(request).annotate(request_count=Count("file_requests"))
 
-    @admin.display(description="file requests", ordering="asked")
+    @admin.display(description="file requests", ordering="request_count")
     def requests(self, obj: Supplier) -> SafeString:
-        """How many, and the way to them in the portal."""
+        """Return the number of file requests, as a link to their list in the portal."""
         link = reverse("requests", query={"supplier": obj.name})
-        return format_html('<a href="{}">{}</a>', link, getattr(obj, "asked", 0))
+        return format_html('<a href="{}">{}</a>', link, getattr(obj, "request_count", 0))
 
     @admin.display(description="new API key")
     def new_api_key(self, obj: Supplier) -> SafeString | str:
-        """The way to the page that makes and shows one."""
+        """Return a link to the page that creates a key and shows it once."""
         if obj.pk is None:
-            return "once the supplier is saved"
+            return "available after you save the supplier"
         link = reverse("admin:exports_apikey_add", query={"supplier": obj.pk})
-        return format_html('<a href="{}">make one</a>', link)
+        return format_html('<a href="{}">Create API key</a>', link)

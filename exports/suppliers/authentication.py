@@ -1,4 +1,4 @@
-"""Who calls the API: one supplier per key."""
+"""API authentication: each API key belongs to one supplier."""
 
 from __future__ import annotations
 
@@ -14,32 +14,39 @@ from rest_framework.request import Request
 from exports.credentials import digest
 from exports.models import ApiKey, Supplier
 
-LAST_USE_GRAIN = timedelta(minutes=1)
+LAST_USE_PRECISION = timedelta(minutes=1)
+"""``last_used_at`` is written at most once in this time, so that most API calls write nothing."""
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """``Authorization: Token <key>`` or ``X-API-Key: <key>``.
+    """Authenticate by ``Authorization: Token <key>`` or ``X-API-Key: <key>``.
 
-    Without either, the supplier of ``HEADEND_ANONYMOUS_SUPPLIER`` where the deployment names one.
+    A call without either header acts as the supplier named by ``HEADEND_ANONYMOUS_SUPPLIER``, if that is set.
     """
 
     def authenticate(self, request: Request) -> tuple[Supplier, ApiKey | None] | None:
-        """The supplier and the key, None without credentials. Raises ``AuthenticationFailed``."""
-        key = _key_in(request)
+        """Return the supplier and the API key, or None without credentials.
+
+        Raises ``AuthenticationFailed`` for a key that is unknown or revoked, and for a malformed header.
+        """
+        key = _key_from(request)
         if key is None:
-            return _anonymous()
-        supplier_and_key = find(key)
+            return _anonymous_supplier()
+        supplier_and_key = find_supplier(key)
         if supplier_and_key is None:
             raise AuthenticationFailed("The API key is unknown or revoked.")
         return supplier_and_key
 
     def authenticate_header(self, request: Request) -> str:
-        """What a 401 asks for."""
+        """Return the value of ``WWW-Authenticate`` in a 401 response."""
         return "Token"
 
 
-def find(key: str) -> tuple[Supplier, ApiKey] | None:
-    """The active supplier of a key that is not revoked; its use is noted."""
+def find_supplier(key: str) -> tuple[Supplier, ApiKey] | None:
+    """Return the active supplier of an API key and the key's row, or None if it is unknown or revoked.
+
+    Updates ``last_used_at``.
+    """
     now = timezone.now()
     found = (
         ApiKey.objects.select_related("supplier")
@@ -48,13 +55,13 @@ def find(key: str) -> tuple[Supplier, ApiKey] | None:
     )
     if found is None:
         return None
-    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - LAST_USE_GRAIN)
-    if found.last_used_at is None or found.last_used_at < now - LAST_USE_GRAIN:
+    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - LAST_USE_PRECISION)
+    if found.last_used_at is None or found.last_used_at < now - LAST_USE_PRECISION:
         ApiKey.objects.filter(stale, pk=found.pk).update(last_used_at=now)
     return found.supplier, found
 
 
-def _key_in(request: Request) -> str | None:
+def _key_from(request: Request) -> str | None:
     header = request.headers.get("Authorization")
     if header is None:
         return request.headers.get("X-API-Key")
@@ -64,7 +71,7 @@ def _key_in(request: Request) -> str | None:
     return key.strip()
 
 
-def _anonymous() -> tuple[Supplier, None] | None:
+def _anonymous_supplier() -> tuple[Supplier, None] | None:
     if not settings.HEADEND_ANONYMOUS_SUPPLIER:
         return None
     supplier = Supplier.objects.filter(

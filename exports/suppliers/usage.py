@@ -1,4 +1,4 @@
-"""What a supplier used the headend for, day by day."""
+"""How much a supplier requested and downloaded on each day."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Figures = dict[str, int]
 
 
 @dataclass(frozen=True)
-class DayOfUse:
-    """One day, UTC: what was asked for on it, and what was fetched. Sizes are in bytes."""
+class DailyUsage:
+    """The file requests and downloads of one day (UTC). Sizes are in bytes."""
 
     day: date
-    asked: Figures = field(default_factory=dict)
-    fetched: Figures = field(default_factory=dict)
+    requested: Figures = field(default_factory=dict)
+    downloaded: Figures = field(default_factory=dict)
 
 
-def use_by_day(supplier: Supplier, now: datetime) -> list[DayOfUse]:
-    """The last :data:`DAYS` days, newest first; none if it used nothing in them."""
+def usage_by_day(supplier: Supplier, now: datetime) -> list[DailyUsage]:
+    """Return the last :data:`DAYS` days, newest first; an empty list if the supplier was not active in them."""
     today = now.astimezone(UTC).date()
     days = [today - timedelta(days=back) for back in range(DAYS)]
     since = datetime.combine(days[-1], datetime.min.time(), UTC)
-    asked = _by_day(
+    requested = _by_day(
         FileRequest.objects.filter(supplier=supplier, queued_at__gte=since),
         "queued_at",
         requests=Count("pk"),
@@ -38,15 +38,15 @@ def use_by_day(supplier: Supplier, now: datetime) -> list[DayOfUse]:
         readings=Sum("record_count", default=0),
         bytes=Sum("size", default=0),
     )
-    fetched = _by_day(
+    downloaded = _by_day(
         FileFetch.objects.filter(request__supplier=supplier, started_at__gte=since),
         "started_at",
         files=Count("pk"),
         bytes=Sum("bytes_sent", default=0),
     )
-    if not asked and not fetched:
+    if not requested and not downloaded:
         return []
-    return [DayOfUse(day, asked.get(day, {}), fetched.get(day, {})) for day in days]
+    return [DailyUsage(day, requested.get(day, {}), downloaded.get(day, {})) for day in days]
 
 
 def _by_day(rows: QuerySet[Any], when: str, **figures: Any) -> dict[date, Figures]:

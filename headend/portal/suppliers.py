@@ -18,7 +18,7 @@ from exports.models import (
     SupplierPerson,
     Webhook,
 )
-from exports.suppliers.usage import use_by_day
+from exports.suppliers.usage import usage_by_day
 from headend.portal.access import staff_only
 
 
@@ -43,7 +43,7 @@ def suppliers_page(request: HttpRequest) -> HttpResponse:
 def supplier_page(request: HttpRequest, name: str) -> HttpResponse:
     """One supplier."""
     supplier = get_object_or_404(Supplier, name=name)
-    use = use_by_day(supplier, timezone.now())
+    use = usage_by_day(supplier, timezone.now())
     context = {
         "supplier": supplier,
         "api_keys": supplier.api_keys.all(),
@@ -54,6 +54,6 @@ def supplier_page(request: HttpRequest, name: str) -> HttpResponse:
         "most_running": supplier.most_running or settings.EXPORTS_RUNNING_PER_SUPPLIER,
         "most_queued": supplier.most_queued or settings.EXPORTS_QUEUED_PER_SUPPLIER,
         "use": use,
-        "most_readings": max((day.asked.get("readings", 0) for day in use), default=0) or 1,
+        "most_readings": max((day.requested.get("readings", 0) for day in use), default=0) or 1,
     }
     return render(request, "portal/supplier.html", context)

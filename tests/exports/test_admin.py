@@ -1,4 +1,4 @@
-"""Django admin: suppliers and keys are made there, the history of requests is looked at."""
+"""The admin creates suppliers and keys, and shows file requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from exports.delivery.links import download_path
 from exports.file_requests import Order, accept
 from exports.models import ApiKey, FileRequest, SshKey, Status, Supplier
 from exports.pipeline import transitions
-from exports.suppliers.authentication import find
+from exports.suppliers.authentication import find_supplier
 from tests.suppliers import END, START, key_of
 
 REQUESTS = "/admin/exports/filerequest/"
@@ -31,7 +31,7 @@ def post(operator: Client, path: str, **data: Any) -> str:
 
 
 def post_supplier(operator: Client, name: str, *public_keys: str) -> str:
-    """Fill in the page that makes a supplier, with SSH keys pasted into it."""
+    """Submit the page that adds a supplier with these SSH keys."""
     return post(
         operator,
         "/admin/exports/supplier/add/",
@@ -44,7 +44,7 @@ def post_supplier(operator: Client, name: str, *public_keys: str) -> str:
 
 
 @pytest.mark.parametrize("model", ["supplier", "apikey", "sshkey", "filerequest"])
-def test_every_list_and_every_row_opens(operator: Client, alice: Supplier, model: str) -> None:
+def test_every_list_and_every_row_has_a_page(operator: Client, alice: Supplier, model: str) -> None:
     key_of(alice)
     SshKey.objects.create(supplier=alice, public_key=PUBLIC_KEY, fingerprint="SHA256:x")
     accept(alice, Order(START, END))
@@ -54,7 +54,7 @@ def test_every_list_and_every_row_opens(operator: Client, alice: Supplier, model
     assert operator.get(f"/admin/exports/{model}/{pk}/change/").status_code == 200
 
 
-def test_a_supplier_is_made_with_its_ssh_key(operator: Client) -> None:
+def test_a_supplier_is_added_with_its_ssh_key(operator: Client) -> None:
     post_supplier(operator, "carol", PUBLIC_KEY + " carol@laptop")
     key = SshKey.objects.get(supplier__name="carol")
     assert key.public_key == PUBLIC_KEY
@@ -62,27 +62,27 @@ def test_a_supplier_is_made_with_its_ssh_key(operator: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "complaint"),
+    ("key", "message"),
     [("hello", "not a public key"), (PUBLIC_KEY[:60], "not a public key")],
 )
-def test_what_is_no_public_key_is_refused(
-    operator: Client, alice: Supplier, key: str, complaint: str
+def test_text_that_is_not_a_public_key_is_refused(
+    operator: Client, alice: Supplier, key: str, message: str
 ) -> None:
     page = post(operator, "/admin/exports/sshkey/add/", supplier=alice.pk, public_key=key)
-    assert complaint in page
+    assert message in page
     assert not SshKey.objects.exists()
 
 
-def test_a_key_the_supplier_has_already_is_refused(operator: Client, alice: Supplier) -> None:
-    pasted = {"supplier": alice.pk, "public_key": PUBLIC_KEY}
-    post(operator, "/admin/exports/sshkey/add/", **pasted)
-    page = post(operator, "/admin/exports/sshkey/add/", **pasted)
-    assert "This supplier has this key already." in page
+def test_a_key_that_the_supplier_already_has_is_refused(operator: Client, alice: Supplier) -> None:
+    form = {"supplier": alice.pk, "public_key": PUBLIC_KEY}
+    post(operator, "/admin/exports/sshkey/add/", **form)
+    page = post(operator, "/admin/exports/sshkey/add/", **form)
+    assert "This supplier already has this key." in page
     assert SshKey.objects.count() == 1
 
 
-def test_a_key_pasted_twice_at_once_is_refused(operator: Client) -> None:
-    assert "This key is here twice." in post_supplier(operator, "carol", PUBLIC_KEY, PUBLIC_KEY)
+def test_a_key_that_is_entered_twice_is_refused(operator: Client) -> None:
+    assert "This key is entered twice." in post_supplier(operator, "carol", PUBLIC_KEY, PUBLIC_KEY)
     assert not Supplier.objects.filter(name="carol").exists()
 
 
@@ -95,7 +95,7 @@ def test_two_suppliers_may_use_the_same_key(
 
 
 @pytest.mark.parametrize("name", ["Carol", "carol smith", "../carol", "carol\n", ""])
-def test_a_name_that_is_no_user_name_is_refused(operator: Client, name: str) -> None:
+def test_a_name_that_is_not_a_valid_user_name_is_refused(operator: Client, name: str) -> None:
     post_supplier(operator, name)
     assert not Supplier.objects.exclude(name="carol").exists()
 
@@ -104,7 +104,7 @@ def test_an_api_key_is_shown_once_and_works(operator: Client, alice: Supplier) -
     page = post(operator, "/admin/exports/apikey/add/", supplier=alice.pk, label="laptop")
     [key] = re.findall(r"<code>(hek_[\w-]+)</code>", page)
 
-    found = find(key)
+    found = find_supplier(key)
     assert found is not None
     assert found[0] == alice
     row = ApiKey.objects.get()
@@ -113,16 +113,16 @@ def test_an_api_key_is_shown_once_and_works(operator: Client, alice: Supplier) -
     assert key not in operator.get(f"/admin/exports/apikey/{row.pk}/change/").content.decode()
 
 
-def test_revoking_asks_first_and_ends_a_key(operator: Client, alice: Supplier) -> None:
+def test_revoking_a_key_needs_confirmation(operator: Client, alice: Supplier) -> None:
     key = key_of(alice)
     chosen = {"action": "revoke", "_selected_action": ApiKey.objects.get().pk}
     assert "Revoke these API keys?" in post(operator, "/admin/exports/apikey/", **chosen)
-    assert find(key) is not None
+    assert find_supplier(key) is not None
     post(operator, "/admin/exports/apikey/", **chosen, confirmed="yes")
-    assert find(key) is None
+    assert find_supplier(key) is None
 
 
-def test_a_key_in_use_is_shown_but_not_edited(operator: Client, alice: Supplier) -> None:
+def test_a_stored_key_is_shown_but_cannot_be_edited(operator: Client, alice: Supplier) -> None:
     key_of(alice)
     key = ApiKey.objects.get()
     path = f"/admin/exports/apikey/{key.pk}/change/"
@@ -130,26 +130,28 @@ def test_a_key_in_use_is_shown_but_not_edited(operator: Client, alice: Supplier)
     assert operator.post(path, {"supplier": alice.pk, "label": "other"}).status_code == 403
 
 
-def test_a_supplier_with_keys_is_not_deleted_with_them(operator: Client, alice: Supplier) -> None:
+def test_a_supplier_with_keys_cannot_be_deleted(operator: Client, alice: Supplier) -> None:
     key_of(alice)
     operator.post(f"/admin/exports/supplier/{alice.pk}/delete/", {"post": "yes"})
     assert ApiKey.objects.filter(supplier=alice).exists()
 
 
-@pytest.mark.parametrize("what", ["apikey", "filerequest"])
-def test_history_cannot_be_deleted(operator: Client, alice: Supplier, what: str) -> None:
+@pytest.mark.parametrize("model", ["apikey", "filerequest"])
+def test_api_keys_and_file_requests_cannot_be_deleted(
+    operator: Client, alice: Supplier, model: str
+) -> None:
     key_of(alice)
     request = accept(alice, Order(START, END))
-    pk = request.pk if what == "filerequest" else ApiKey.objects.get().pk
-    assert operator.post(f"/admin/exports/{what}/{pk}/delete/", {"post": "yes"}).status_code == 403
+    pk = request.pk if model == "filerequest" else ApiKey.objects.get().pk
+    assert operator.post(f"/admin/exports/{model}/{pk}/delete/", {"post": "yes"}).status_code == 403
 
 
-def test_cancelling_asks_first_and_ends_what_is_not_final(
+def test_cancelling_needs_confirmation_and_skips_final_requests(
     operator: Client, alice: Supplier
 ) -> None:
     request = accept(alice, Order(START, END))
     chosen = {"action": "cancel", "_selected_action": str(request.pk)}
-    assert "Cancel these requests?" in post(operator, REQUESTS, **chosen)
+    assert "Cancel these file requests?" in post(operator, REQUESTS, **chosen)
     assert "1 cancelled" in post(operator, REQUESTS, **chosen, confirmed="yes")
     request.refresh_from_db()
     assert (request.status, request.reason) == (Status.FAILED, "cancelled")
@@ -157,14 +159,14 @@ def test_cancelling_asks_first_and_ends_what_is_not_final(
 
 
 @pytest.mark.usefixtures("readings")
-def test_running_again_makes_a_new_request(operator: Client, alice: Supplier) -> None:
+def test_run_again_queues_a_new_file_request(operator: Client, alice: Supplier) -> None:
     request = accept(alice, Order(START, END))
     post(operator, REQUESTS, action="run_again", _selected_action=str(request.pk))
     assert FileRequest.objects.filter(start=START, end=END).count() == 2
 
 
 @pytest.mark.usefixtures("readings")
-def test_a_request_is_found_by_what_is_known_of_it(
+def test_a_file_request_is_found_by_its_values(
     operator: Client, alice: Supplier, bob: Supplier, work_off: Callable[[], None]
 ) -> None:
     done = accept(alice, Order(START, END))
@@ -186,24 +188,24 @@ def test_a_request_is_found_by_what_is_known_of_it(
         assert f"{REQUESTS}{hidden.pk}/" not in page, query
 
 
-def test_what_came_of_a_request_stands_on_its_page(
+def test_the_page_of_a_completed_request_shows_its_file(
     operator: Client, alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None]
 ) -> None:
     request = accept(alice, Order(START, END))
     work_off()
     request.refresh_from_db()
     page = operator.get(f"{REQUESTS}{request.pk}/change/").content.decode()
-    for told in (
+    for value in (
         "2023-02-27 16:40:00.000000",
         f"{readings.height:,}",
         request.location,
         request.sha256,
         download_path(request),
     ):
-        assert told in page
+        assert value in page
 
 
-def test_the_list_of_requests_needs_no_more_queries_with_more_rows(
+def test_the_list_takes_the_same_number_of_queries_for_more_rows(
     operator: Client,
     alice: Supplier,
     django_assert_max_num_queries: DjangoAssertNumQueries,
@@ -215,7 +217,7 @@ def test_the_list_of_requests_needs_no_more_queries_with_more_rows(
         operator.get(REQUESTS)
 
 
-def test_nobody_looks_without_logging_in(client: Client, alice: Supplier) -> None:
+def test_a_page_needs_a_login(client: Client, alice: Supplier) -> None:
     for path in (REQUESTS, "/admin/", "/"):
         assert client.get(path).status_code == 302
     client.force_login(User.objects.create_user("somebody"))

@@ -1,4 +1,4 @@
-"""Django admin: every table of ours has its list, history is only read, and people get no more than their role."""
+"""The admin: every model has a list, history is read-only, and users get only the permissions of their role."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
 
 @pytest.fixture
 def a_row_of_each(completed: FileRequest, alice: Supplier, admin_user: User) -> None:
-    """At least one row in every table of ours."""
+    """At least one row in every table of the project."""
     now = timezone.now()
     key_of(alice)
     hand_over.create_key_pair(alice)
@@ -50,7 +50,7 @@ def a_row_of_each(completed: FileRequest, alice: Supplier, admin_user: User) -> 
     LiveArrival.objects.create(at=START, readings=1)
 
 
-def ours() -> list[type[Model]]:
+def project_models() -> list[type[Model]]:
     return [
         model
         for app in ("exports", "readings", "auth")
@@ -59,34 +59,34 @@ def ours() -> list[type[Model]]:
     ]
 
 
-def test_every_table_has_its_list_and_its_rows(operator: Client, a_row_of_each: None) -> None:
-    for model in ours():
+def test_every_model_has_a_list_and_a_page(operator: Client, a_row_of_each: None) -> None:
+    for model in project_models():
         row = model._default_manager.first()
         if row is None:
             assert model._meta.label == "auth.Group"
             continue
-        place = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
-        assert operator.get(place).status_code == 200, place
-        assert operator.get(f"{place}?q=x").status_code == 200, place
-        assert operator.get(f"{place}{row.pk}/change/").status_code == 200, place
+        path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        assert operator.get(path).status_code == 200, path
+        assert operator.get(f"{path}?q=x").status_code == 200, path
+        assert operator.get(f"{path}{row.pk}/change/").status_code == 200, path
 
 
-def test_history_is_read_and_never_written(operator: Client, a_row_of_each: None) -> None:
+def test_history_is_read_only(operator: Client, a_row_of_each: None) -> None:
     for model in (
         FileRequest, ExportPart, Delivery, DeliveryAttempt, FileFetch, SftpSession,
         IntervalTotals, LiveArrival,
     ):  # fmt: skip
         row = model._default_manager.first()
         assert row is not None
-        place = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
-        assert operator.get(f"{place}add/").status_code == 403, place
-        assert operator.post(f"{place}{row.pk}/delete/", {"post": "yes"}).status_code == 403, place
-        assert operator.post(f"{place}{row.pk}/change/", {}).status_code == 403, place
+        path = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        assert operator.get(f"{path}add/").status_code == 403, path
+        assert operator.post(f"{path}{row.pk}/delete/", {"post": "yes"}).status_code == 403, path
+        assert operator.post(f"{path}{row.pk}/change/", {}).status_code == 403, path
 
 
-def test_admin_and_portal_lead_to_each_other(operator: Client, a_row_of_each: None) -> None:
+def test_the_admin_and_the_portal_link_to_each_other(operator: Client, a_row_of_each: None) -> None:
     request = FileRequest.objects.get()
-    for place, link in (
+    for path, link in (
         (f"/admin/exports/filerequest/{request.pk}/change/", f'href="/requests/{request.pk}/"'),
         (f"/admin/exports/supplier/{request.supplier_id}/change/", 'href="/suppliers/alice/"'),
         ("/admin/exports/supplier/", 'href="/requests/?supplier=alice"'),
@@ -97,27 +97,27 @@ def test_admin_and_portal_lead_to_each_other(operator: Client, a_row_of_each: No
         ("/suppliers/alice/", f'href="/admin/exports/supplier/{request.supplier_id}/change/"'),
         ("/deliveries/", 'href="/admin/exports/sftpsession/"'),
     ):
-        assert link in operator.get(place).content.decode(), (place, link)
+        assert link in operator.get(path).content.decode(), (path, link)
 
 
-# --- people ------------------------------------------------------------------------------------
+# --- users -------------------------------------------------------------------------------------
 @pytest.fixture
 def administrator(client: Client, django_user_model: type[User]) -> Client:
-    """Somebody with the role, and no superuser."""
-    person = django_user_model.objects.create_user("ada", is_staff=True)
-    person.groups.add(Group.objects.get(name="administrator"))
-    client.force_login(person)
+    """A browser of a user with the role administrator who is not a superuser."""
+    user = django_user_model.objects.create_user("ada", is_staff=True)
+    user.groups.add(Group.objects.get(name="administrator"))
+    client.force_login(user)
     return client
 
 
-def test_a_suppliers_person_is_made_on_one_page(administrator: Client, alice: Supplier) -> None:
-    place = f"/admin/auth/user/add/?supplier={alice.pk}"
+def test_a_supplier_user_is_added_on_one_page(administrator: Client, alice: Supplier) -> None:
+    path = f"/admin/auth/user/add/?supplier={alice.pk}"
     assert (
         f'<option value="{alice.pk}" selected>alice</option>'
-        in administrator.get(place).content.decode()
+        in administrator.get(path).content.decode()
     )
     administrator.post(
-        place,
+        path,
         {
             "username": "ann", "usable_password": "true",
             "password1": "correct horse", "password2": "correct horse",
@@ -125,13 +125,14 @@ def test_a_suppliers_person_is_made_on_one_page(administrator: Client, alice: Su
             "supplier_person-0-supplier": alice.pk,
         },
     )  # fmt: skip
-    person = SupplierPerson.objects.get()
-    assert (person.user.username, person.supplier, person.user.is_staff) == ("ann", alice, False)
+    membership = SupplierPerson.objects.get()
+    added = membership.user
+    assert (added.username, membership.supplier, added.is_staff) == ("ann", alice, False)
     listed = administrator.get("/admin/auth/user/").content.decode()
     assert '<td class="field-supplier">alice</td>' in listed
 
 
-def test_an_administrator_makes_nobody_a_superuser(
+def test_an_administrator_cannot_make_or_change_a_superuser(
     administrator: Client, django_user_model: type[User]
 ) -> None:
     ada = django_user_model.objects.get(username="ada")

@@ -53,7 +53,7 @@ def test_a_database_that_cannot_be_reached_is_a_503(
     def refuse(*_: object) -> None:
         raise OperationalError("database is locked")
 
-    monkeypatch.setattr("exports.suppliers.authentication.find", refuse)
+    monkeypatch.setattr("exports.suppliers.authentication.find_supplier", refuse)
     answer = alices.get("/readings", QUERY)
     assert answer.status_code == 503
     assert answer["Retry-After"]

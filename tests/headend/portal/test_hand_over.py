@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from exports import credentials
 from exports.models import ApiKey, FileRequest, Supplier
-from exports.suppliers.authentication import find
+from exports.suppliers.authentication import find_supplier
 
 PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def test_one_form_makes_a_supplier_that_can_start(operator: Client) -> None:
     page = create_supplier(operator)
     carol = Supplier.objects.get(name="carol")
     key = api_key_on(page)
-    found = find(key)
+    found = find_supplier(key)
     assert found is not None
     assert found[0] == carol
     for line in (
@@ -125,7 +125,7 @@ def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_made(
 
 def test_one_more_key_is_handed_over_the_same_way(operator: Client, alice: Supplier) -> None:
     page = operator.post("/suppliers/alice/api-key/").content.decode()
-    assert find(api_key_on(page)) is not None
+    assert find_supplier(api_key_on(page)) is not None
     assert "Download" not in page
     page = operator.post("/suppliers/alice/key-pair/").content.decode()
     key = private_key_on(page)

@@ -21,7 +21,7 @@ from exports.models import (
     Supplier,
     Webhook,
 )
-from exports.suppliers.usage import use_by_day
+from exports.suppliers.usage import usage_by_day
 from tests.suppliers import END, START, key_of
 
 
@@ -85,14 +85,14 @@ def test_its_use_is_told_by_day(
     page = operator.get("/suppliers/alice/").content.decode()
     assert f"{now:%Y-%m-%d}</td>" in page
     assert "1,800</td>" in page
-    today, yesterday, *before = use_by_day(alice, now)
-    assert today.asked["requests"] == 1
-    assert today.asked["bytes"] == completed.size
-    assert not today.fetched
-    assert (yesterday.fetched["files"], yesterday.fetched["bytes"]) == (1, 700)
+    today, yesterday, *before = usage_by_day(alice, now)
+    assert today.requested["requests"] == 1
+    assert today.requested["bytes"] == completed.size
+    assert not today.downloaded
+    assert (yesterday.downloaded["files"], yesterday.downloaded["bytes"]) == (1, 700)
     assert len(before) == 12
-    assert not any(day.asked or day.fetched for day in before)
-    assert use_by_day(bob, now) == []
+    assert not any(day.requested or day.downloaded for day in before)
+    assert usage_by_day(bob, now) == []
     assert "It has asked for nothing" in operator.get("/suppliers/bob/").content.decode()
 
 

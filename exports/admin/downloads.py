@@ -1,4 +1,4 @@
-"""The record of every file that was fetched."""
+"""The admin's list of downloads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headend.read_only_admin import ReadOnly
 
 
 class FileFetchInline(ReadOnly, admin.TabularInline[FileFetch, FileRequest]):
-    """Who fetched a request's file."""
+    """The downloads on a file request's page."""
 
     model = FileFetch
     extra = 0
@@ -18,7 +18,7 @@ class FileFetchInline(ReadOnly, admin.TabularInline[FileFetch, FileRequest]):
 
 @admin.register(FileFetch)
 class FileFetchAdmin(ReadOnly, admin.ModelAdmin[FileFetch]):
-    """Who fetched what, from where, how, how much of it, when."""
+    """Each download: who fetched which file, how, from which address, how many bytes, and when."""
 
     list_display = ["started_at", "way", "supplier", "who", "peer", "bytes_sent", "request"]
     list_filter = ["way", "started_at", "request__supplier"]
@@ -30,5 +30,5 @@ class FileFetchAdmin(ReadOnly, admin.ModelAdmin[FileFetch]):
 
     @admin.display(description="supplier", ordering="request__supplier__name")
     def supplier(self, obj: FileFetch) -> str:
-        """Whose file it was."""
+        """Return the supplier whose file it is."""
         return obj.request.supplier.name

@@ -1,4 +1,4 @@
-"""Who logs in: the staff by their roles, a supplier's people by their supplier."""
+"""The admin's pages of users and roles, and of the supplier that a user belongs to."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from django.http import HttpRequest
 from exports.models import SupplierPerson
 
 CHECKBOXES: Any = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
-"""Django's two lists side by side have labels that screen readers do not get."""
+"""Checkboxes replace Django's widget of two lists, whose labels screen readers do not read."""
 
 
 class SupplierPersonForm(ModelForm[SupplierPerson]):
-    """A supplier, often filled in already."""
+    """The form for a user's supplier. The page of a supplier links to it with the supplier selected."""
 
     def has_changed(self) -> bool:
-        """What was filled in for a new login counts as given; Django takes it for an empty row."""
-        given = self.data.get(self.add_prefix("supplier"))
-        return super().has_changed() or bool(self.instance._state.adding and given)
+        """Return True for a new user with a preselected supplier; Django would ignore the row as empty."""
+        selected = self.data.get(self.add_prefix("supplier"))
+        return super().has_changed() or bool(self.instance._state.adding and selected)
 
 
 class SupplierPersonInline(admin.StackedInline[SupplierPerson, User]):
-    """The supplier that a login belongs to."""
+    """The supplier on a user's page."""
 
     model = SupplierPerson
     form = SupplierPersonForm
@@ -35,11 +35,11 @@ class SupplierPersonInline(admin.StackedInline[SupplierPerson, User]):
     fields = ["supplier"]
 
     def get_extra(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> int:
-        """One, where a supplier's page asked for a login of its own."""
+        """Return 1 if the address names a supplier, as the link on a supplier's page does."""
         return 1 if "supplier" in request.GET else 0
 
     def get_formset(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:
-        """With the supplier that the address names."""
+        """Preselect the supplier that the address names."""
         formset = super().get_formset(request, obj, **kwargs)
         formset.form.base_fields["supplier"].initial = request.GET.get("supplier")
         return formset
@@ -50,16 +50,16 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin[User]):
-    """Django's own, with the supplier; nobody makes themselves more than they are."""
+class StaffUserAdmin(UserAdmin[User]):
+    """Django's user admin with the supplier. Only a superuser can make or change a superuser."""
 
     list_display = ["username", "email", "role", "supplier", "is_active", "last_login"]
     list_filter = ["is_staff", "is_superuser", "is_active", "groups", "supplier_person__supplier"]
     inlines = [SupplierPersonInline]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),
-        ("Personal", {"fields": ["first_name", "last_name", "email"]}),
-        ("May", {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
+        ("Personal information", {"fields": ["first_name", "last_name", "email"]}),
+        ("Permissions", {"fields": ["is_active", "is_staff", "is_superuser", "groups"]}),
         ("History", {"fields": ["last_login", "date_joined"]}),
     ]
     readonly_fields = ["last_login", "date_joined"]
@@ -67,58 +67,58 @@ class PersonAdmin(UserAdmin[User]):
     formfield_overrides = CHECKBOXES
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """With what the list shows of each."""
-        people = super().get_queryset(request)
-        return people.select_related("supplier_person__supplier").prefetch_related("groups")
+        """Load the supplier and the roles of all rows in two queries."""
+        users = super().get_queryset(request)
+        return users.select_related("supplier_person__supplier").prefetch_related("groups")
 
     @admin.display(description="role")
     def role(self, obj: User) -> str:
-        """What they may do."""
+        """Return the roles of a staff user."""
         if obj.is_superuser:
             return "superuser"
         return ", ".join(group.name for group in obj.groups.all()) if obj.is_staff else "-"
 
     @admin.display(description="supplier", ordering="supplier_person__supplier__name")
     def supplier(self, obj: User) -> str | None:
-        """Whose files they see."""
-        person: SupplierPerson | None = getattr(obj, "supplier_person", None)
-        return person.supplier.name if person else None
+        """Return the supplier whose file requests the user sees."""
+        membership: SupplierPerson | None = getattr(obj, "supplier_person", None)
+        return membership.supplier.name if membership else None
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
-        """An administrator gives roles, and no powers beyond them."""
+        """Make ``is_superuser`` read-only for everyone but superusers."""
         fields = [str(field) for field in super().get_readonly_fields(request, obj)]
         return fields if request.user.is_superuser else [*fields, "is_superuser"]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """A superuser, and so its password, is only another's to change."""
-        return _may_touch(request, obj) and super().has_change_permission(request, obj)
+        """Return False if the user is a superuser and the editor is not: a password change would give the account away."""
+        return _may_edit(request, obj) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """As for changing."""
-        return _may_touch(request, obj) and super().has_delete_permission(request, obj)
+        """Return False if the user is a superuser and the editor is not."""
+        return _may_edit(request, obj) and super().has_delete_permission(request, obj)
 
 
 @admin.register(Group)
 class RoleAdmin(GroupAdmin):
-    """What each role may."""
+    """Roles with their permissions."""
 
-    list_display = ["name", "people"]
+    list_display = ["name", "users"]
     filter_horizontal = []
     formfield_overrides = CHECKBOXES
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        """With how many have it."""
-        return super().get_queryset(request).annotate(people=Count("user"))
+        """Add the number of users with each role."""
+        return super().get_queryset(request).annotate(user_count=Count("user"))
 
-    @admin.display(ordering="people")
-    def people(self, obj: Any) -> int:
-        """How many have it."""
-        return int(obj.people)
+    @admin.display(ordering="user_count")
+    def users(self, obj: Any) -> int:
+        """Return the number of users with the role."""
+        return int(obj.user_count)
 
 
 @admin.register(SupplierPerson)
 class SupplierPersonAdmin(admin.ModelAdmin[SupplierPerson]):
-    """Which login belongs to which supplier."""
+    """Which user belongs to which supplier."""
 
     list_display = ["user", "supplier", "created_at"]
     list_filter = ["supplier"]
@@ -128,5 +128,5 @@ class SupplierPersonAdmin(admin.ModelAdmin[SupplierPerson]):
     fields = ["user", "supplier"]
 
 
-def _may_touch(request: HttpRequest, person: User | None) -> bool:
-    return request.user.is_superuser or person is None or not person.is_superuser
+def _may_edit(request: HttpRequest, user: User | None) -> bool:
+    return request.user.is_superuser or user is None or not user.is_superuser
