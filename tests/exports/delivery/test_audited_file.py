@@ -1,4 +1,4 @@
-"""Every file that was fetched is a row: who, from where, how, how much of it, when."""
+"""Every download is recorded: who, from which address, how, how many bytes, when."""
 
 from __future__ import annotations
 
@@ -19,56 +19,58 @@ from exports.models import FetchWay, FileFetch, FileRequest, SshKey
 from headend.config.service_urls import exports_storage
 from tests.exports.conftest import Connect
 
-PATIENCE_SECONDS = 30
+TIMEOUT = 30
 
 
 def only_fetch() -> FileFetch:
-    """The one row there is; over SFTP it is written when the server has seen the end."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    """Return the only row. Wait for it: an SFTP server writes it after the client has closed the file."""
+    deadline = time.monotonic() + TIMEOUT
     while not FileFetch.objects.exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return FileFetch.objects.get()
 
 
-def local(request: FileRequest, settings: Settings) -> str:
+def local_link(request: FileRequest, settings: Settings) -> str:
     return download_url(request).removeprefix(settings.HEADEND_PUBLIC_URL)
 
 
-def test_a_fetch_by_link_is_noted(
+def test_a_download_by_signed_link_is_recorded(
     client: Client, completed: FileRequest, settings: Settings
 ) -> None:
     before = timezone.now()
-    client.get(local(completed, settings)).getvalue()
+    client.get(local_link(completed, settings)).getvalue()
     fetch = only_fetch()
     assert (fetch.request, fetch.way, fetch.who) == (completed, FetchWay.LINK, "link")
     assert fetch.bytes_sent == completed.size
     assert before <= fetch.started_at <= fetch.ended_at <= timezone.now()
 
 
-def test_an_operators_fetch_has_their_name(operator: Client, completed: FileRequest) -> None:
+def test_a_download_in_the_portal_is_recorded_with_the_users_name(
+    operator: Client, completed: FileRequest
+) -> None:
     operator.get(download_path(completed)).getvalue()
     fetch = only_fetch()
     assert (fetch.way, fetch.who) == (FetchWay.PORTAL, "admin")
 
 
-def test_what_a_caller_says_of_its_address_is_not_believed(
-    operator: Client, completed: FileRequest
-) -> None:
+def test_the_forwarded_address_is_ignored(operator: Client, completed: FileRequest) -> None:
     operator.get(
         download_path(completed), headers={"X-Forwarded-For": "10.9.8.7"}, REMOTE_ADDR="10.0.0.1"
     ).getvalue()
     assert only_fetch().peer == "10.0.0.1"
 
 
-def test_a_range_counts_its_own_bytes(operator: Client, completed: FileRequest) -> None:
+def test_a_partial_download_counts_the_bytes_of_its_range(
+    operator: Client, completed: FileRequest
+) -> None:
     operator.get(download_path(completed), headers={"Range": "bytes=10-19"}).getvalue()
     assert only_fetch().bytes_sent == 10
 
 
-# Closing a response closes the database connection, too, and with it a transaction around the test.
+# Closing the response closes the database connection, and that would end a transaction around the test.
 @pytest.mark.django_db(transaction=True)
-def test_a_download_that_breaks_off_counts_what_was_sent(
+def test_an_interrupted_download_counts_the_bytes_sent(
     operator: Client, completed: FileRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("exports.delivery.http_download._BLOCK_BYTES", 1000)
@@ -77,14 +79,14 @@ def test_a_download_that_breaks_off_counts_what_was_sent(
     for _ in range(3):
         next(blocks)
     response.close()
-    # The third block was handed over, and nobody knows whether it arrived.
+    # The third block was passed to the server, but it is unknown whether it was sent.
     assert only_fetch().bytes_sent == 2000
 
 
 @pytest.mark.parametrize(
     "headers", [{"If-None-Match": "*"}, {"Range": "bytes=999999999-"}, {"Range": "bytes=-0"}]
 )
-def test_what_sends_no_file_is_no_fetch(
+def test_an_answer_without_file_content_is_not_recorded(
     operator: Client, completed: FileRequest, headers: dict[str, str]
 ) -> None:
     operator.get(download_path(completed), headers=headers)
@@ -92,7 +94,7 @@ def test_what_sends_no_file_is_no_fetch(
     assert not FileFetch.objects.exists()
 
 
-def test_a_fetch_from_the_bucket_itself_is_noted_without_bytes(
+def test_a_download_from_the_bucket_is_recorded_with_zero_bytes(
     operator: Client, completed: FileRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
@@ -106,7 +108,7 @@ def test_a_fetch_from_the_bucket_itself_is_noted_without_bytes(
     assert (fetch.way, fetch.who, fetch.bytes_sent) == (FetchWay.PORTAL, "admin", 0)
 
 
-def test_a_fetch_over_sftp_is_noted_with_the_key(
+def test_a_download_over_sftp_is_recorded_with_the_key(
     connect: Connect,
     completed: FileRequest,
     alices_key: tuple[SshKey, paramiko.PKey],
@@ -120,7 +122,7 @@ def test_a_fetch_over_sftp_is_noted_with_the_key(
     assert fetch.bytes_sent == completed.size
 
 
-def test_a_connection_that_dies_is_noted_as_far_as_it_came(
+def test_a_broken_connection_is_recorded_with_the_bytes_sent(
     connect: Connect, completed: FileRequest
 ) -> None:
     with connect() as transport:
@@ -130,14 +132,14 @@ def test_a_connection_that_dies_is_noted_as_far_as_it_came(
     assert only_fetch().bytes_sent >= 1000
 
 
-def test_every_line_of_a_connection_goes_under_one_id(
+def test_all_log_lines_of_a_connection_have_the_same_trace_id(
     connect: Connect, completed: FileRequest, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     for _ in range(2):
         with connect() as transport, transport.open_sftp_client() as sftp:
             sftp.open(completed.location).close()
-            only = [line for line in log_lines() if line["message"] == "file fetched"]
-            assert only[-1]["request"] == str(completed.pk)
+            downloads = [line for line in log_lines() if line["message"] == "file fetched"]
+            assert downloads[-1]["request"] == str(completed.pk)
     opened = [line["trace"] for line in log_lines() if line["message"] == "session opened"]
     fetched = [line["trace"] for line in log_lines() if line["message"] == "file fetched"]
     assert opened == fetched
@@ -145,7 +147,7 @@ def test_every_line_of_a_connection_goes_under_one_id(
     assert None not in opened
 
 
-def test_a_database_that_is_down_costs_the_row_and_not_the_file(
+def test_a_download_succeeds_and_is_logged_if_the_database_fails(
     operator: Client,
     completed: FileRequest,
     monkeypatch: pytest.MonkeyPatch,
@@ -160,7 +162,7 @@ def test_a_database_that_is_down_costs_the_row_and_not_the_file(
     assert line["bytes_sent"] == completed.size
 
 
-def test_operators_see_who_fetched_what(operator: Client, completed: FileRequest) -> None:
+def test_operators_see_downloads_in_the_admin(operator: Client, completed: FileRequest) -> None:
     AuditedFile(completed, Fetcher(FetchWay.SFTP, "SHA256:abc", "10.0.0.7")).close()
     fetches = "/admin/exports/filefetch/"
     for path in (

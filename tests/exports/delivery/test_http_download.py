@@ -1,4 +1,4 @@
-"""GET /files/…: a file for whoever holds its link, and for operators; whole, or from where it broke off."""
+"""GET /files/…: downloads by signed link and in the portal, complete and in ranges."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def body(client: Client, path: str) -> bytes:
     return response.getvalue()
 
 
-def test_whoever_holds_the_link_may_fetch_the_file(
+def test_a_signed_link_downloads_the_file(
     client: Client, completed: FileRequest, settings: Settings
 ) -> None:
     response = client.get(local(download_url(completed), settings))
@@ -42,7 +42,7 @@ def test_an_operator_needs_no_signature(operator: Client, completed: FileRequest
 
 
 @pytest.mark.parametrize("signature", ["", "?signature=", "?signature=abc:def", "?signature=%00"])
-def test_without_a_signature_of_ours_nothing_is_told(
+def test_a_missing_or_invalid_signature_is_refused_whether_the_file_exists_or_not(
     client: Client, completed: FileRequest, signature: str
 ) -> None:
     assert client.get(download_path(completed) + signature).status_code == 403
@@ -58,7 +58,7 @@ def test_a_signature_with_one_character_changed_is_refused(
 
 
 @pytest.mark.parametrize("name", ["other.gz", "..%2Fsecret", "%2Fetc%2Fpasswd", "%00", "x" * 300])
-def test_a_foreign_name_is_a_404_even_for_an_operator(
+def test_a_wrong_file_name_is_not_found_even_for_an_operator(
     operator: Client, completed: FileRequest, name: str
 ) -> None:
     response = operator.get(f"/files/{completed.pk}/{name}")
@@ -66,12 +66,12 @@ def test_a_foreign_name_is_a_404_even_for_an_operator(
     assert response.json()["error"]
 
 
-def test_an_unfinished_request_has_no_file(operator: Client, alice: Supplier) -> None:
+def test_a_queued_request_has_no_file(operator: Client, alice: Supplier) -> None:
     waiting = accept(alice, Order(START, END))
     assert operator.get(f"/files/{waiting.pk}/run-1-part-r-00000.gz").status_code == 404
 
 
-def test_a_file_is_only_fetched(completed: FileRequest) -> None:
+def test_only_get_and_head_are_allowed(completed: FileRequest) -> None:
     browser = Client(enforce_csrf_checks=True)
     for method in ("POST", "PUT", "DELETE"):
         response = browser.generic(method, download_path(completed))
@@ -80,7 +80,7 @@ def test_a_file_is_only_fetched(completed: FileRequest) -> None:
         assert method in response.json()["error"]
 
 
-def test_a_signature_is_good_for_one_file_only(
+def test_a_signature_is_valid_for_one_file_only(
     client: Client,
     completed: FileRequest,
     alice: Supplier,
@@ -94,7 +94,7 @@ def test_a_signature_is_good_for_one_file_only(
     assert client.get(f"{download_path(other)}?{signature}").status_code == 403
 
 
-def test_a_link_ends_after_a_day(
+def test_a_link_expires_after_a_day(
     client: Client, completed: FileRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = local(download_url(completed), settings)
@@ -103,7 +103,7 @@ def test_a_link_ends_after_a_day(
     assert client.get(link).status_code == 403
 
 
-def test_a_file_that_is_gone_is_a_404(
+def test_an_expired_file_is_not_found(
     client: Client, completed: FileRequest, settings: Settings
 ) -> None:
     link = local(download_url(completed), settings)
@@ -111,7 +111,7 @@ def test_a_file_that_is_gone_is_a_404(
     assert client.get(link).status_code == 404
 
 
-def test_a_planted_link_is_not_followed(
+def test_a_symbolic_link_in_place_of_the_file_is_not_followed(
     client: Client, completed: FileRequest, settings: Settings, tmp_path: Path
 ) -> None:
     secret = tmp_path / "secret"
@@ -130,11 +130,11 @@ def content(completed: FileRequest) -> bytes:
 
 @pytest.fixture
 def etag(completed: FileRequest) -> str:
-    """What the completed request's file is known by."""
+    """The ETag of the completed request's file."""
     return f'"{completed.sha256}"'
 
 
-def test_a_download_tells_what_it_is_and_that_it_can_be_resumed(
+def test_a_download_has_a_type_an_etag_and_accepts_ranges(
     operator: Client, completed: FileRequest, etag: str
 ) -> None:
     response = operator.get(download_path(completed))
@@ -143,7 +143,7 @@ def test_a_download_tells_what_it_is_and_that_it_can_be_resumed(
     assert response["Content-Type"] == "application/gzip"
 
 
-def test_a_broken_download_goes_on_where_it_broke_off(
+def test_an_interrupted_download_is_resumed(
     operator: Client, completed: FileRequest, content: bytes, etag: str
 ) -> None:
     response = operator.get(
@@ -156,41 +156,39 @@ def test_a_broken_download_goes_on_where_it_broke_off(
 
 
 @pytest.mark.parametrize(
-    ("asked", "start", "end"),
+    ("requested", "start", "end"),
     [("bytes=0-0", 0, 1), ("bytes=5-9", 5, 10), ("bytes=-7", -7, None), ("bytes=3-99999999", 3, None)],
 )  # fmt: skip
-def test_a_stretch_of_a_file_is_just_that(
+def test_a_range_of_the_file_is_sent(
     operator: Client,
     completed: FileRequest,
     content: bytes,
-    asked: str,
+    requested: str,
     start: int,
     end: int | None,
 ) -> None:
-    response = operator.get(download_path(completed), headers={"Range": asked})
+    response = operator.get(download_path(completed), headers={"Range": requested})
     assert response.status_code == 206
     assert response.getvalue() == content[start:end]
 
 
-def test_behind_the_end_there_is_nothing_to_resume(
-    operator: Client, completed: FileRequest
-) -> None:
+def test_a_range_after_the_end_is_not_satisfiable(operator: Client, completed: FileRequest) -> None:
     response = operator.get(download_path(completed), headers={"Range": f"bytes={completed.size}-"})
     assert response.status_code == 416
     assert response["Content-Range"] == f"bytes */{completed.size}"
     assert "Range" in response.json()["error"]
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "lines=1-2", "bytes=9-3", "rubbish"])
-def test_any_other_range_gets_the_whole_file(
-    operator: Client, completed: FileRequest, content: bytes, asked: str
+@pytest.mark.parametrize("requested", ["bytes=0-1,5-6", "lines=1-2", "bytes=9-3", "rubbish"])
+def test_other_range_headers_get_the_complete_file(
+    operator: Client, completed: FileRequest, content: bytes, requested: str
 ) -> None:
-    response = operator.get(download_path(completed), headers={"Range": asked})
+    response = operator.get(download_path(completed), headers={"Range": requested})
     assert response.status_code == 200
     assert response.getvalue() == content
 
 
-def test_a_part_of_another_file_is_not_completed_with_this_one(
+def test_a_download_of_another_file_is_not_resumed_with_this_one(
     operator: Client, completed: FileRequest, content: bytes
 ) -> None:
     response = operator.get(
@@ -200,7 +198,7 @@ def test_a_part_of_another_file_is_not_completed_with_this_one(
     assert response.getvalue() == content
 
 
-def test_a_file_that_the_client_has_is_not_sent_again(
+def test_a_file_that_the_client_has_is_not_sent(
     operator: Client, completed: FileRequest, etag: str
 ) -> None:
     response = operator.get(
@@ -211,7 +209,7 @@ def test_a_file_that_the_client_has_is_not_sent_again(
     assert response.content == b""
 
 
-def test_head_tells_all_and_sends_nothing(
+def test_head_returns_the_headers_and_no_content(
     operator: Client, completed: FileRequest, etag: str
 ) -> None:
     response = operator.head(download_path(completed), headers={"Range": "bytes=5-"})
@@ -221,7 +219,7 @@ def test_head_tells_all_and_sends_nothing(
     assert response.content == b""
 
 
-def test_where_the_store_gives_files_out_itself_links_lead_there(
+def test_links_lead_to_the_store_if_it_serves_files(
     operator: Client, completed: FileRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
@@ -230,9 +228,9 @@ def test_where_the_store_gives_files_out_itself_links_lead_there(
         **settings.STORAGES,
         "exports": exports_storage("s3://bucket/data/sftp?endpoint_url=http://s3.example"),
     }
-    there = f"http://s3.example/bucket/data/sftp/{completed.location}?"
-    assert download_url(completed).startswith(there)
+    presigned = f"http://s3.example/bucket/data/sftp/{completed.location}?"
+    assert download_url(completed).startswith(presigned)
     response = operator.get(download_path(completed))
     assert response.status_code == 302
-    assert response["Location"].startswith(there)
+    assert response["Location"].startswith(presigned)
     assert "X-Amz-Expires=86400" in response["Location"]

@@ -1,4 +1,4 @@
-"""Range, If-Range and If-None-Match, as RFC 9110 has them."""
+"""The headers Range, If-Range and If-None-Match, as RFC 9110 defines them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ETAG = '"abc"'
         (" bytes=1-2 ", 1, 3),
     ],
 )
-def test_one_range_is_a_stretch(header: str, start: int, end: int) -> None:
+def test_a_single_range_is_parsed(header: str, start: int, end: int) -> None:
     assert parse_range(header, SIZE) == ByteRange(start, end)
 
 
@@ -43,27 +43,27 @@ def test_one_range_is_a_stretch(header: str, start: int, end: int) -> None:
         f"bytes=0-{'9' * 5000}",
     ],
 )  # fmt: skip
-def test_what_is_not_one_range_is_none(header: str) -> None:
+def test_any_other_header_is_ignored(header: str) -> None:
     assert parse_range(header, SIZE) is None
 
 
 @pytest.mark.parametrize("header", ["bytes=1000-", "bytes=5000-6000", "bytes=-0"])
-def test_a_range_without_a_byte_of_the_file_is_refused(header: str) -> None:
+def test_a_range_without_any_byte_of_the_file_is_not_satisfiable(header: str) -> None:
     with pytest.raises(RangeNotSatisfiableError):
         parse_range(header, SIZE)
 
 
 @given(st.text(max_size=40) | st.from_regex(r"bytes=\d{0,4}-\d{0,4}"), st.integers(0, 2000))
-def test_whatever_is_asked_for_lies_within_the_file(header: str, size: int) -> None:
+def test_a_parsed_range_is_always_inside_the_file(header: str, size: int) -> None:
     try:
-        stretch = parse_range(header, size)
+        parsed = parse_range(header, size)
     except RangeNotSatisfiableError:
         return
-    assert stretch is None or 0 <= stretch.start < stretch.end <= size
+    assert parsed is None or 0 <= parsed.start < parsed.end <= size
 
 
 @pytest.mark.parametrize(
-    ("header", "same"),
+    ("header", "matches"),
     [
         (None, True),
         (ETAG, True),
@@ -72,12 +72,14 @@ def test_whatever_is_asked_for_lies_within_the_file(header: str, size: int) -> N
         ("Mon, 23 Nov 2026 00:00:00 GMT", False),
     ],
 )
-def test_a_range_counts_if_the_file_matches_if_range(header: str | None, same: bool) -> None:
-    assert matches_if_range(header, ETAG) is same
+def test_if_range_permits_a_partial_answer_for_the_same_file_only(
+    header: str | None, matches: bool
+) -> None:
+    assert matches_if_range(header, ETAG) is matches
 
 
 @pytest.mark.parametrize(
-    ("header", "there"),
+    ("header", "matches"),
     [
         ("", False),
         (ETAG, True),
@@ -88,5 +90,5 @@ def test_a_range_counts_if_the_file_matches_if_range(header: str | None, same: b
         ("rubbish", False),
     ],
 )
-def test_a_file_is_there_already_if_one_of_the_tags_is_its_own(header: str, there: bool) -> None:
-    assert matches_if_none_match(header, ETAG) is there
+def test_if_none_match_matches_any_tag_of_the_file(header: str, matches: bool) -> None:
+    assert matches_if_none_match(header, ETAG) is matches
