@@ -18,7 +18,7 @@ from exports.models import Supplier
 from readings.api import ReadingsViewSet
 from readings.frame import format_instant
 from readings.repositories import ReadingsRepository
-from readings.repositories.delta.snapshot import decoded
+from readings.repositories.delta.minute_reader import decode
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
@@ -43,7 +43,7 @@ def fill_day(store: ReadingsRepository) -> None:
         start = DAY + timedelta(hours=hour)
         times = fleet.intervals(start, start + timedelta(minutes=59))
         store.write(pl.concat([readings_for(fleet, time) for time in times]))
-    store.upkeep()
+    store.maintain()
 
 
 def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
@@ -84,7 +84,7 @@ def _fill_peer(peer: duckdb.DuckDBPyConnection, store: ReadingsRepository) -> No
 
 
 def _our_page(offset: int) -> list[dict[str, object]]:
-    decoded.cache_clear()
+    decode.cache_clear()
     query = {"start_date": format_instant(DAY), "page_size": str(PAGE), "offset": str(offset)}
     request: Request = APIRequestFactory().get("/readings", query)
     force_authenticate(request, Supplier(name="bench"))  # type: ignore[arg-type] # stands where DRF expects a user

@@ -69,7 +69,7 @@ def _fill(days: int) -> list[str]:
     now = timezone.now()
     fleet = deployment_fleet()
     call_command("backfill", start=str(now - timedelta(days=1))[:19], verbosity=0)
-    repository().upkeep()
+    repository().maintain()
     update_interval_totals(26)
     fill_totals(now, timedelta(days=days), fleet.interval, METERS)
     request = fill_history(now, SUPPLIERS, REQUESTS)

@@ -102,13 +102,13 @@ class _Ours:
         assert len(page.readings) == PAGE
 
     def count(self, window: Window) -> None:
-        counted = self._store.snapshot().counts(window)["readings"].sum()
+        counted = self._store.snapshot().minute_counts(window)["readings"].sum()
         assert counted == INTERVALS * len(FLEET.meters)
 
     def export(self, window: Window) -> None:
-        extract = self._store.extract(window, "scanned/1")
-        counted = extract.counts(window)["readings"].sum()
-        self._store.release("scanned")
+        extract = self._store.create_extract(window, "scanned/1")
+        counted = extract.minute_counts(window)["readings"].sum()
+        self._store.delete_extracts("scanned")
         assert counted == INTERVALS * len(FLEET.meters)
 
 
@@ -120,7 +120,7 @@ class _Reference:
         self._table = f'"{address.database}"."{address.table}"'
 
     def page(self, offset: int) -> None:
-        rows = self._queries.run(
+        rows = self._queries.rows(
             f"SELECT place, {_READINGS} FROM (SELECT row_number() OVER (ORDER BY time, device_id) AS place,"
             f" {_READINGS} FROM {self._table} WHERE time >= '{START:%Y-%m-%d %H:%M:%S}')"
             f" WHERE place > {offset} AND place <= {offset + PAGE} ORDER BY place"
@@ -128,7 +128,7 @@ class _Reference:
         assert len(rows) == PAGE
 
     def count(self) -> None:
-        self._queries.run(f"SELECT count(*) AS n FROM {self._table} WHERE {_between(START, END)}")
+        self._queries.rows(f"SELECT count(*) AS n FROM {self._table} WHERE {_between(START, END)}")
 
     def export(self) -> None:
         self.count()

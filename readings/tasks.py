@@ -39,5 +39,5 @@ def maintain_repository() -> None:
     days = settings.READINGS_RETENTION_DAYS
     if days:
         repository().delete_before(timezone.now() - timedelta(days=days))
-    log.info("upkeep", extra=repository().upkeep())
+    log.info("upkeep", extra=repository().maintain())
     live.delete_records_before(timezone.now() - 2 * live.MAX_CATCH_UP)

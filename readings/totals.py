@@ -29,7 +29,7 @@ def update_totals(
     :class:`RepositoryUnavailableError`.
     """
     window = Window((start or _EVER).replace(second=0, microsecond=0), end)
-    counts = snapshot.counts(window)
+    counts = snapshot.minute_counts(window)
     kept = _kept(window)
     there = dict(counts.iter_rows())
     IntervalTotals.objects.filter(time__in=kept.keys() - there.keys()).delete()
@@ -63,7 +63,7 @@ def _stretches(changed: pl.DataFrame) -> Iterator[tuple[datetime, datetime]]:
 
 
 def _sum_up(snapshot: Snapshot, first: datetime, last: datetime) -> None:
-    loads = snapshot.loads(Window(first, last + LAST_MICROSECOND))
+    loads = snapshot.interval_totals(Window(first, last + LAST_MICROSECOND))
     IntervalTotals.objects.bulk_create(
         [
             IntervalTotals(time=minute, readings=readings, late=late, kw=kw)

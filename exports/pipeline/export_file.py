@@ -27,12 +27,12 @@ Progress = Callable[[int], None]
 
 def extract(request: FileRequest, repository: ReadingsRepository, *, attempt: str) -> Extract:
     """The request's readings, ready to be read by any worker until the request's leftovers are removed."""
-    return repository.extract(_window(request), f"{request.pk}/{attempt}")
+    return repository.create_extract(_window(request), f"{request.pk}/{attempt}")
 
 
 def plan(request: FileRequest, readings: Extract) -> list[ExportPart]:
     """The request's window cut into parts of about :data:`PART_READINGS`, in order; not saved."""
-    counts = readings.counts(_window(request))
+    counts = readings.minute_counts(_window(request))
     stretches = (counts["readings"].cum_sum() - 1) // PART_READINGS
     return [
         ExportPart(
@@ -68,7 +68,7 @@ def write_part(
 
     def chunks() -> Iterator[bytes]:
         records = 0
-        for readings in repository.extracted(request.snapshot).frames(window):
+        for readings in repository.open_extract(request.snapshot).frames(window):
             yield writer.write(readings)
             records += len(readings)
             progress(records)
@@ -116,4 +116,4 @@ def remove_leftovers(request: FileRequest, repository: ReadingsRepository) -> No
     store = export_store()
     store.delete_files(request.pk, keep=request.location if request.has_file else None)
     store.delete_unfinished(request.pk)
-    repository.release(str(request.pk))
+    repository.delete_extracts(str(request.pk))

@@ -24,7 +24,7 @@ from exports.pipeline.failure_reasons import reason_of
 from exports.pipeline.transitions import Lease, Pk
 from exports.stores import export_store
 from readings.repositories import repository
-from readings.repositories.cancellation import as_long_as
+from readings.repositories.cancellation import cancel_when
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def remove_leftovers() -> None:
 
 
 def _with_extracts() -> Iterator[uuid.UUID]:
-    for key in repository().extracts():
+    for key in repository().extract_owners():
         # What else lies beside the extracts is somebody else's.
         with suppress(ValueError):
             yield uuid.UUID(key)
@@ -230,7 +230,7 @@ def _attempt(
             Heartbeat(
                 renew, limit=limit, overdue=lambda: failed(f"A part took longer than {limit:g} s.")
             ) as heartbeat,
-            as_long_as(heartbeat.check),
+            cancel_when(heartbeat.check),
         ):
             work(heartbeat)
     except LeaseLostError:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from readings.repositories import RepositoryUnavailableError
-from readings.repositories.cancellation import as_long_as
+from readings.repositories.cancellation import cancel_when
 
 ANSWER_SECONDS = 25.0
 """Below the half minute that proxies commonly wait, API Gateway among them."""
@@ -39,7 +39,7 @@ class PatienceMiddleware:
             if caller is not None and has_gone(caller):
                 raise CallerGoneError("The caller has gone.")
 
-        with as_long_as(check):
+        with cancel_when(check):
             return self._get_response(request)
 
 

@@ -73,7 +73,7 @@ def meter_page(request: HttpRequest, device_id: uuid.UUID) -> HttpResponse:
         raise Http404
     if by_the_hour:
         measured = measured_by_the_hour(
-            snapshot.hours(Window(*shown, device_ids=(str(device_id),))), *shown
+            snapshot.hourly_means(Window(*shown, device_ids=(str(device_id),))), *shown
         )
     else:
         measured = measured_by_interval(readings, *shown)

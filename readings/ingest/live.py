@@ -64,7 +64,7 @@ def _last_written(fleet: Fleet, repository: ReadingsRepository, now: datetime) -
 
 
 def _newest_stored_minute(snapshot: Snapshot, now: datetime) -> datetime | None:
-    minutes = snapshot.counts(Window(now - MAX_CATCH_UP, now))["minute"]
+    minutes = snapshot.minute_counts(Window(now - MAX_CATCH_UP, now))["minute"]
     return minutes[-1] if len(minutes) else None
 
 
@@ -79,4 +79,4 @@ def _frames_to_write(
 
 
 def _has_readings(snapshot: Snapshot, time: datetime) -> bool:
-    return len(snapshot.counts(Window(time, time))) > 0
+    return len(snapshot.minute_counts(Window(time, time))) > 0

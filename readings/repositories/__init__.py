@@ -1,4 +1,4 @@
-"""The repositories, by the scheme of their URL."""
+"""Readings repositories: one implementation per scheme of ``READINGS_URL``."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = [
 
 @cache
 def open_repository(url: str) -> ReadingsRepository:
-    """The repository that ``url`` names, one object a process.
+    """Return the repository at ``url``. A process has one object per URL.
 
-    Raises ``ValueError`` for a scheme that no repository serves, and a URL that it does not take.
+    Raises ``ValueError`` if no repository has this scheme, or if the URL is not valid for it.
     """
-    # Imported on use: a deployment loads the client library of its own store and no other.
+    # Imported here: a deployment loads only the client library of the engine that it uses.
     scheme, _, rest = url.partition("://")
     if scheme == "delta":
         from readings.repositories.delta.repository import DeltaRepository
@@ -41,11 +41,11 @@ def open_repository(url: str) -> ReadingsRepository:
         from readings.repositories.timestream.repository import TimestreamRepository
 
         return TimestreamRepository(Address.of(url))
-    raise ValueError(f"{scheme}:// names no readings repository.")
+    raise ValueError(f"{scheme}:// is not a scheme of a readings repository.")
 
 
 def repository() -> ReadingsRepository:
-    """The repository of this deployment, as ``READINGS_URL`` names it."""
+    """Return the repository of this deployment, from the setting ``READINGS_URL``."""
     from django.conf import settings
 
     return open_repository(settings.READINGS_URL)

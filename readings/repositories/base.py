@@ -1,4 +1,4 @@
-"""What a readings repository does. One implementation per ``READINGS_URL`` scheme."""
+"""The interface of a readings repository. Each ``READINGS_URL`` scheme has one implementation."""
 
 from __future__ import annotations
 
@@ -12,135 +12,155 @@ import polars as pl
 from readings import frame
 from readings.window import Position, Window
 
-LOADS_SCHEMA = {
+INTERVAL_TOTALS_SCHEMA = {
     "minute": frame.INSTANT,
     "readings": pl.Int64(),
     "late": pl.Int64(),
     "kw": pl.Float64(),
 }
-"""Readings of a minute, how many of them arrived later than their time, and the sum of their active power, kW."""
+"""One row per minute: its readings, how many of them are late, and the sum of their active power in kW."""
 
-HOURS_SCHEMA = {
+HOURLY_MEANS_SCHEMA = {
     "hour": frame.INSTANT,
     "readings": pl.Int64(),
     "late": pl.Int64(),
     **dict.fromkeys(("kw", "vltg", "crrnt", "pf"), pl.Float64()),
 }
-"""Readings of an hour, how many of them arrived later than their time, and the means of what they measured."""
+"""One row per hour: its readings, how many of them are late, and the mean of each measured column."""
 
 
 class RepositoryUnavailableError(Exception):
-    """The store cannot be reached or read now; trying again later may help."""
+    """The repository cannot be reached or read now. A later retry may succeed."""
 
 
 class ReadingsRefusedError(Exception):
-    """The store does not take some readings, now or later; the message says which, why, and what to do."""
+    """The repository refuses some readings, and a retry does not help.
+
+    The message says which readings, why, and what an operator can do.
+    """
 
 
 @dataclass(frozen=True)
 class Page:
     """One page of a window.
 
-    ``readings`` is a readings frame; ``more`` tells whether the window goes on behind it.
+    ``readings`` is a readings frame. ``more`` is true if the window has readings after this page.
     """
 
     readings: pl.DataFrame
     more: bool
 
+    @classmethod
+    def first_of(cls, readings: pl.DataFrame, size: int) -> Page:
+        """Return a page of the first ``size`` readings. Pass at least one reading more, if there is one."""
+        return cls(readings.head(size), more=len(readings) > size)
+
 
 class Extract(ABC):
-    """Readings to be read in bulk, by any number of processes."""
+    """Readings prepared for a bulk read. Any number of processes can read it at the same time."""
 
     name: str
-    """Names the extract, so that another process can ask the repository for the same; 200 characters at most."""
+    """Another process opens the same extract by this name. At most 200 characters."""
 
     @abstractmethod
-    def counts(self, window: Window) -> pl.DataFrame:
-        """How many readings ``window`` holds by minute: columns ``minute`` (instant), ``readings``; ascending."""
+    def minute_counts(self, window: Window) -> pl.DataFrame:
+        """Return how many readings of ``window`` each minute holds.
+
+        Columns ``minute`` (instant) and ``readings`` (at least 1), ascending.
+        """
 
     @abstractmethod
     def frames(self, window: Window) -> Iterator[pl.DataFrame]:
-        """The readings of ``window`` in order, as frames that end on a whole minute.
+        """Yield the readings of ``window`` in order, as frames of whole minutes.
 
-        Memory is bounded by the frames, not by the window. Empty frames are left out.
+        Memory is bounded by one frame, not by the window. Empty frames are skipped.
         """
 
 
 class Snapshot(Extract):
-    """The repository as it stood at one moment, as far as its engine keeps moments apart."""
+    """The repository at one moment, if the engine keeps old versions; otherwise the current state."""
 
     @abstractmethod
     def page(
         self, window: Window, *, offset: int, size: int, after: Position | None = None
     ) -> Page:
-        """At most ``size`` readings of ``window`` behind row ``offset``, or behind ``after`` when given.
+        """Return at most ``size`` readings of ``window`` that follow its first ``offset`` readings.
 
-        ``after`` makes a page cost what it returns, wherever it is; with it ``offset`` has no effect.
+        If ``after`` is given, the page starts after that position and ``offset`` is ignored. The cost of such
+        a page depends on its size only, not on where it is in the window.
         """
 
     @abstractmethod
-    def loads(self, window: Window) -> pl.DataFrame:
-        """What the window's readings come to by minute: columns of :data:`LOADS_SCHEMA`, ascending."""
+    def interval_totals(self, window: Window) -> pl.DataFrame:
+        """Return the totals of the window's readings by minute: :data:`INTERVAL_TOTALS_SCHEMA`, ascending."""
 
     @abstractmethod
-    def hours(self, window: Window) -> pl.DataFrame:
-        """What the window's readings come to by hour: columns of :data:`HOURS_SCHEMA`, ascending."""
+    def hourly_means(self, window: Window) -> pl.DataFrame:
+        """Return the means of the window's readings by hour: :data:`HOURLY_MEANS_SCHEMA`, ascending."""
 
     @abstractmethod
-    def days(self) -> pl.DataFrame:
-        """What is kept, a row a day, ascending.
+    def day_summaries(self) -> pl.DataFrame:
+        """Return a summary of the repository, one row per UTC day, ascending.
 
         Columns ``day`` (date), ``earliest`` and ``latest`` (instants of ``time``), ``readings``,
         ``intervals`` (distinct times), ``meters`` (distinct device ids).
         """
 
     @abstractmethod
-    def meters(self) -> int:
-        """How many meters have readings, in all."""
+    def meter_count(self) -> int:
+        """Return the number of meters that have at least one reading."""
 
 
 class ReadingsRepository(ABC):
-    """Where readings are kept."""
+    """The place where readings are stored."""
 
     @abstractmethod
     def snapshot(self, name: str | None = None) -> Snapshot:
-        """The newest state, or the one that :attr:`Snapshot.name` named.
+        """Return the newest snapshot, or the one with this :attr:`Snapshot.name`.
 
-        Raises :class:`RepositoryUnavailableError` when the store cannot be reached, or no longer
-        has that snapshot.
+        Raises :class:`RepositoryUnavailableError` if the repository cannot be reached or the named snapshot
+        does not exist (any more).
         """
 
-    def extract(self, window: Window, key: str) -> Extract:
-        """The readings of ``window`` made ready to be read in bulk, until ``key`` is released.
+    def create_extract(self, window: Window, key: str) -> Extract:
+        """Prepare the readings of ``window`` for a bulk read and return the extract.
 
-        ``key`` is the caller's, two words with a slash between: what it is for, and which try. Raises
-        :class:`RepositoryUnavailableError`.
+        ``key`` is chosen by the caller: an owner and an attempt, separated by one slash. The extract exists
+        until its owner calls :meth:`delete_extracts`. Raises :class:`RepositoryUnavailableError`.
         """
         return self.snapshot()
 
-    def extracted(self, name: str) -> Extract:
-        """The extract that :attr:`Extract.name` named. Raises :class:`RepositoryUnavailableError`."""
+    def open_extract(self, name: str) -> Extract:
+        """Return the extract with this :attr:`Extract.name`. Raises :class:`RepositoryUnavailableError`."""
         return self.snapshot(name)
 
-    def extracts(self) -> Iterable[str]:
-        """What extracts are for that take up room until they are released: their keys' first words."""
+    def extract_owners(self) -> Iterable[str]:
+        """Return the owners (first parts of the keys) of all extracts that take up storage."""
         return ()
 
-    def release(self, key: str) -> None:  # noqa: B027 (an engine that makes nothing has nothing to release)
-        """Nobody will read the extracts any more whose keys begin with this word."""
+    def delete_extracts(self, owner: str) -> None:  # noqa: B027 (most engines store no extracts)
+        """Delete all extracts of this owner. The caller ensures that no process reads them any more."""
 
     @abstractmethod
     def write(self, readings: pl.DataFrame) -> int:
-        """Keep the readings that are not there yet, and say how many they were.
+        """Store the readings that are new, and return how many were new.
 
-        An engine that can keeps all of them at once or none. A reading whose (``device_id``, ``time``) is kept already is left as it is: writing the same
-        frame again changes nothing, whoever wrote it and however far an earlier try came.
+        A reading whose (``device_id``, ``time``) is already stored stays unchanged. So writing the same frame
+        again is safe, also after an attempt by another process that stopped halfway. If the engine supports
+        it, the write is atomic: all new readings are stored or none.
         """
 
     @abstractmethod
     def delete_before(self, instant: datetime) -> None:
-        """Forget the days that ended before ``instant``; an engine that deletes by age may keep a day more."""
+        """Delete the days that ended before ``instant``. An engine that deletes by age may keep one day more."""
 
     @abstractmethod
-    def upkeep(self) -> dict[str, int]:
-        """Bring the store in order (compaction, removal of leftovers); says what was done, by name."""
+    def maintain(self) -> dict[str, int]:
+        """Compact the storage and delete unused files. Return how often each action was done, by its name."""
+
+
+def in_order_without_duplicates(readings: pl.DataFrame) -> pl.DataFrame:
+    """Return a readings frame in order that holds each (``device_id``, ``time``) once: the first of them."""
+    return frame.in_order(
+        readings.select(frame.COLUMNS).unique(frame.ORDER, keep="first", maintain_order=True)
+    )

@@ -1,4 +1,8 @@
-"""Whether an answer is still wanted. Who asks says so; who waits for an engine looks from time to time."""
+"""Cancel the work of a repository when its result is no longer needed.
+
+The caller (an HTTP request, a worker with a lease) provides a check. A repository runs the check while it waits
+for an engine, for example between the result pages of a query.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,22 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Check = Callable[[], None]
-"""Returns while the answer is wanted, raises when it no longer is."""
+"""Returns while the result is needed, and raises the caller's own exception when it is not."""
 
 
-def _always() -> None:
-    """Nobody asked to be asked."""
+def _never() -> None:
+    """The check outside :func:`cancel_when`: work is never cancelled."""
 
 
-_check: ContextVar[Check] = ContextVar("readings still wanted", default=_always)
+_check: ContextVar[Check] = ContextVar("readings cancellation check", default=_never)
 
 
 @contextmanager
-def as_long_as(check: Check) -> Iterator[None]:
-    """What is asked of a repository in here is given up when ``check`` raises."""
+def cancel_when(check: Check) -> Iterator[None]:
+    """Cancel repository calls in this context as soon as ``check`` raises.
+
+    The context belongs to the current thread or task. A nested context replaces the outer check.
+    """
     token = _check.set(check)
     try:
         yield
@@ -27,6 +34,6 @@ def as_long_as(check: Check) -> Iterator[None]:
         _check.reset(token)
 
 
-def still_wanted() -> None:
-    """Raises what the one who asks raises when nobody waits any more."""
+def raise_if_cancelled() -> None:
+    """Raise the caller's exception if the caller no longer needs the result; otherwise return."""
     _check.get()()

@@ -1,7 +1,7 @@
-"""How many readings there are by whole minute, and what a window takes of each.
+"""Minute counts: how many readings each minute holds, and how many of them are in a window.
 
-Readings are counted by whole minute: a meter that sends at intervals sends on whole
-minutes, and one that does not still makes no more than 1,440 counts a day.
+A meter that sends at intervals sends on whole minutes. A meter that sends at odd seconds still makes at most
+1,440 counts a day. So the counts stay small, and a page can be found by them without numbering any row.
 """
 
 from __future__ import annotations
@@ -16,69 +16,82 @@ from numpy.typing import NDArray
 from readings import frame
 from readings.window import Window
 
-Flags = NDArray[np.bool_]
-Integers = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
 
 MINUTE = timedelta(minutes=1)
 LAST_MICROSECOND = MINUTE - timedelta(microseconds=1)
-"""From a minute's beginning to the last instant it holds."""
-COUNTS_SCHEMA = {"minute": frame.INSTANT, "readings": pl.Int64()}
-TOTALS_SCHEMA = COUNTS_SCHEMA | dict.fromkeys(
+"""The time from the beginning of a minute to its last instant."""
+MINUTE_COUNTS_SCHEMA = {"minute": frame.INSTANT, "readings": pl.Int64()}
+MINUTE_INDEX_SCHEMA = MINUTE_COUNTS_SCHEMA | dict.fromkeys(
     ("first", "last", "first_arrival", "last_arrival"), frame.INSTANT
 )
-"""A minute's readings: how many, between which instants of ``time`` and of ``arrival_time``."""
+"""One row per minute: its readings, and the earliest and latest ``time`` and ``arrival_time`` among them."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def micros_of(instant: datetime) -> int:
-    """Microseconds since 1970: how instants are kept in arrays."""
+def to_micros(instant: datetime) -> int:
+    """Return the microseconds from 1970 to ``instant``. Arrays hold instants in this form."""
     return (instant - _EPOCH) // _MICROSECOND
 
 
-def instant_of(micros: int) -> datetime:
-    """The instant so many microseconds after 1970 began."""
+def from_micros(micros: int) -> datetime:
+    """Return the instant that is ``micros`` microseconds after the beginning of 1970."""
     return _EPOCH + int(micros) * _MICROSECOND
 
 
-def integers(values: pl.Series) -> Integers:
-    """A column without nulls as an array, its instants as microseconds since 1970."""
-    return values.to_physical().to_numpy()
+def as_int_array(column: pl.Series) -> IntArray:
+    """Return a column without nulls as an array. Instants become microseconds since 1970."""
+    return column.to_physical().to_numpy()
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Minutes, ascending, and how many readings each holds of a window.
+class MinuteCounts:
+    """Minutes, ascending, and how many readings of a window each of them holds.
 
-    Where a minute is not ``whole`` in the window, how many it holds of them at most.
+    ``minute`` is in microseconds since 1970. ``complete`` tells whether all readings of the minute are in the
+    window. If they are not, ``readings`` is an upper bound until the minute is counted.
     """
 
-    minute: Integers
-    readings: Integers
-    whole: Flags
+    minute: IntArray
+    readings: IntArray
+    complete: BoolArray
 
     def __len__(self) -> int:
         return len(self.minute)
 
-    def __getitem__(self, which: slice | Flags) -> Counts:
-        return Counts(self.minute[which], self.readings[which], self.whole[which])
+    def __getitem__(self, selection: slice | BoolArray) -> MinuteCounts:
+        return MinuteCounts(
+            self.minute[selection], self.readings[selection], self.complete[selection]
+        )
 
-    def with_counted(self, first: int, end: int, read: pl.DataFrame) -> Counts:
-        """With what reading them found in place of the minutes ``first`` up to ``end``.
+    @property
+    def first_minute(self) -> datetime:
+        """The beginning of the first minute."""
+        return from_micros(self.minute[0])
 
-        ``read`` has the columns of :meth:`as_frame`.
+    @property
+    def last_minute(self) -> datetime:
+        """The beginning of the last minute."""
+        return from_micros(self.minute[-1])
+
+    def with_counted(self, first: int, end: int, counted: pl.DataFrame) -> MinuteCounts:
+        """Return a copy in which ``counted`` replaces the rows ``first`` (inclusive) to ``end`` (exclusive).
+
+        ``counted`` has the columns of :data:`MINUTE_COUNTS_SCHEMA`.
         """
-        return Counts(
-            np.concatenate([self.minute[:first], integers(read["minute"]), self.minute[end:]]),
-            np.concatenate(
-                [self.readings[:first], integers(read["readings"]), self.readings[end:]]
-            ),
-            np.concatenate([self.whole[:first], np.zeros(len(read), np.bool_), self.whole[end:]]),
+        minute, readings = as_int_array(counted["minute"]), as_int_array(counted["readings"])
+        complete = np.zeros(len(counted), np.bool_)
+        return MinuteCounts(
+            np.concatenate([self.minute[:first], minute, self.minute[end:]]),
+            np.concatenate([self.readings[:first], readings, self.readings[end:]]),
+            np.concatenate([self.complete[:first], complete, self.complete[end:]]),
         )
 
     def as_frame(self) -> pl.DataFrame:
-        """The columns ``minute`` (instant) and ``readings``."""
+        """Return the columns of :data:`MINUTE_COUNTS_SCHEMA`."""
         return pl.DataFrame(
             [
                 pl.Series("minute", self.minute).cast(frame.INSTANT),
@@ -87,39 +100,42 @@ class Counts:
         )
 
 
-class MinuteTotals:
-    """The minutes of a store, in arrays: a data frame's query costs more than a page has time for."""
+class MinuteIndex:
+    """The minutes of a repository, or of a part of it, with their counts and bounds.
 
-    def __init__(self, totals: pl.DataFrame) -> None:
-        """``totals`` has the columns of :data:`TOTALS_SCHEMA`, a row a minute, ascending."""
-        self._columns = {name: integers(totals[name]) for name in TOTALS_SCHEMA}
+    Held in arrays: a query on a data frame takes too long for a page.
+    """
+
+    def __init__(self, minutes: pl.DataFrame) -> None:
+        """``minutes`` has the columns of :data:`MINUTE_INDEX_SCHEMA`, one row per minute, ascending."""
+        self._columns = {name: as_int_array(minutes[name]) for name in MINUTE_INDEX_SCHEMA}
 
     def __len__(self) -> int:
         return len(self._columns["minute"])
 
-    def overlapping(self, window: Window) -> Counts:
-        """The minutes that may hold readings of the window."""
-        start, end = micros_of(window.start), None
+    def overlapping(self, window: Window) -> MinuteCounts:
+        """Return the minutes that may hold readings of the window, not counted yet where they are partly in it."""
+        start, end = to_micros(window.start), None
         if window.end is not None:
-            end = self._columns["first"].searchsorted(micros_of(window.end), side="right")
-        totals = _only(self._columns, slice(self._columns["last"].searchsorted(start), end))
+            end = self._columns["first"].searchsorted(to_micros(window.end), side="right")
+        rows = _select(self._columns, slice(self._columns["last"].searchsorted(start), end))
         if window.as_of is not None:
-            totals = _only(totals, totals["first_arrival"] <= micros_of(window.as_of))
+            rows = _select(rows, rows["first_arrival"] <= to_micros(window.as_of))
         if window.arrived_after is not None:
-            totals = _only(totals, totals["last_arrival"] > micros_of(window.arrived_after))
-        return Counts(totals["minute"], totals["readings"], _lie_whole_in(window, totals))
+            rows = _select(rows, rows["last_arrival"] > to_micros(window.arrived_after))
+        return MinuteCounts(rows["minute"], rows["readings"], _are_complete(window, rows))
 
 
-def _only(totals: dict[str, Integers], which: slice | Flags) -> dict[str, Integers]:
-    return {name: values[which] for name, values in totals.items()}
+def _select(rows: dict[str, IntArray], selection: slice | BoolArray) -> dict[str, IntArray]:
+    return {name: values[selection] for name, values in rows.items()}
 
 
-def _lie_whole_in(window: Window, totals: dict[str, Integers]) -> Flags:
-    whole: Flags = (totals["first"] >= micros_of(window.start)) & (not window.device_ids)
+def _are_complete(window: Window, rows: dict[str, IntArray]) -> BoolArray:
+    inside: BoolArray = (rows["first"] >= to_micros(window.start)) & (not window.device_ids)
     if window.end is not None:
-        whole &= totals["last"] <= micros_of(window.end)
+        inside &= rows["last"] <= to_micros(window.end)
     if window.as_of is not None:
-        whole &= totals["last_arrival"] <= micros_of(window.as_of)
+        inside &= rows["last_arrival"] <= to_micros(window.as_of)
     if window.arrived_after is not None:
-        whole &= totals["first_arrival"] > micros_of(window.arrived_after)
-    return whole
+        inside &= rows["first_arrival"] > to_micros(window.arrived_after)
+    return inside

@@ -1,116 +1,119 @@
-"""Snapshots that find rows by counts: how many readings each minute holds tells which minutes hold a page.
+"""Find pages by minute counts: the counts say which minutes hold a page, and only these are read.
 
-So a page costs what it returns, wherever it is, and no engine has to number rows that nobody sees.
+So a page costs what it returns, wherever it is in the window, and no engine numbers rows that nobody sees.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Protocol
 
 import numpy as np
 import polars as pl
 
 from readings import frame
-from readings.repositories.base import Page, Snapshot
-from readings.repositories.chunks import split_into_chunks
-from readings.repositories.minute_index import COUNTS_SCHEMA, Counts, MinuteTotals, instant_of
-from readings.window import Position, Window
+from readings.repositories.base import Page
+from readings.repositories.chunks import Chunk, split_into_chunks
+from readings.repositories.minute_index import (
+    MINUTE_COUNTS_SCHEMA,
+    MinuteCounts,
+    MinuteIndex,
+    from_micros,
+)
+from readings.window import Window
 
 FRAME_READINGS = 250_000
-"""About how many readings a frame of :meth:`Snapshot.frames` holds: some 30 MB."""
-_FEW_DOZEN_MINUTES = 64
+"""About how many readings a frame of :meth:`PageFinder.frames` holds: about 30 MB."""
+_FIRST_MINUTES_COUNTED = 64
 
 
-class SnapshotByMinute(Snapshot):
-    """What engines have in common that can count by minute, and read minutes."""
+class MinuteReader(Protocol):
+    """What an engine provides: an index of its minutes, and the readings of some of them."""
 
-    def page(
-        self, window: Window, *, offset: int, size: int, after: Position | None = None
-    ) -> Page:
-        """See :meth:`Snapshot.page`."""
-        wanted = size + 1
-        if after is None:
-            readings = self._page(window, offset, wanted)
-        else:
-            readings = self._page_behind(window, after, wanted)
-        return Page(readings.head(size), more=len(readings) > size)
+    def indexes(self, window: Window) -> Iterable[MinuteIndex]:
+        """Return the minutes that may hold readings of the window, ascending, in one or more pieces."""
 
-    def counts(self, window: Window) -> pl.DataFrame:
-        """See :meth:`Snapshot.counts`."""
-        none = pl.DataFrame(schema=COUNTS_SCHEMA)
-        return pl.concat([none, *(each.as_frame() for each in self._count_stretches(window))])
+    def count(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
+        """Return how many of the window's readings each minute from ``first`` to ``last`` holds.
 
-    def frames(self, window: Window, *, about: int = FRAME_READINGS) -> Iterator[pl.DataFrame]:
-        """See :meth:`Snapshot.frames`; each holds ``about`` so many readings."""
-        for chunk in split_into_chunks(self.counts(window), about):
-            readings = self._stretch(window, chunk.first_minute, chunk.last_minute)
-            if len(readings):
-                yield readings
-
-    @abstractmethod
-    def _totals(self, window: Window) -> Iterable[MinuteTotals]:
-        """The minutes that may hold readings of the window, ascending, in as many pieces as suits the engine."""
-
-    @abstractmethod
-    def _counted(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
-        """How many of the window's readings each of the minutes from ``first`` to ``last`` holds.
-
-        Columns of :data:`COUNTS_SCHEMA`, ascending, minutes without any left out.
+        Columns of :data:`MINUTE_COUNTS_SCHEMA`, ascending, without empty minutes.
         """
 
-    @abstractmethod
-    def _rows(self, window: Window, minutes: Counts, skip: int, wanted: int) -> pl.DataFrame:
-        """Of the window's readings in these minutes, ``wanted`` behind the first ``skip``, in order."""
+    def read(self, window: Window, minutes: MinuteCounts, *, skip: int, limit: int) -> pl.DataFrame:
+        """Return at most ``limit`` of the window's readings in these minutes, in order, after the first ``skip``."""
 
-    @abstractmethod
-    def _page_behind(self, window: Window, after: Position, wanted: int) -> pl.DataFrame:
-        """The window's first ``wanted`` readings behind ``after``, in order."""
+    def read_chunk(self, window: Window, chunk: Chunk) -> pl.DataFrame:
+        """Return all of the window's readings in the minutes of the chunk, in order."""
 
-    @abstractmethod
-    def _stretch(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
-        """The window's readings in the minutes from ``first`` to ``last``, in order."""
 
-    def _page(self, window: Window, skip: int, wanted: int) -> pl.DataFrame:
+class PageFinder:
+    """Finds the pages, minute counts and frames of windows through a :class:`MinuteReader`."""
+
+    def __init__(self, reader: MinuteReader) -> None:
+        self._reader = reader
+
+    def page(self, window: Window, *, offset: int, size: int) -> Page:
+        """Return at most ``size`` readings of the window after its first ``offset`` readings."""
+        # One reading more tells whether another page follows.
+        return Page.first_of(self._read(window, offset, size + 1), size)
+
+    def _read(self, window: Window, skip: int, limit: int) -> pl.DataFrame:
         found: list[pl.DataFrame] = []
-        for counts in self._count_stretches(window):
+        for counts in self.counted_minutes(window):
             ends = counts.readings.cumsum()
             total = int(ends[-1])
             if skip >= total:
                 skip -= total
                 continue
             first = int(ends.searchsorted(skip, side="right"))
-            last = int(ends.searchsorted(min(skip + wanted, total), side="left"))
+            last = int(ends.searchsorted(min(skip + limit, total), side="left"))
             before = int(ends[first] - counts.readings[first])
-            rows = self._rows(window, counts[first : last + 1], skip - before, wanted)
+            minutes = counts[first : last + 1]
+            rows = self._reader.read(window, minutes, skip=skip - before, limit=limit)
             found.append(rows)
-            skip, wanted = 0, wanted - len(rows)
-            if not wanted:
+            skip, limit = 0, limit - len(rows)
+            if not limit:
                 break
         return pl.concat(found) if found else frame.empty()
 
-    def _count_stretches(self, window: Window) -> Iterator[Counts]:
-        """The window's counts by minute, in stretches without empty ones.
+    def minute_counts(self, window: Window) -> pl.DataFrame:
+        """Return the counts of the window's minutes: :data:`MINUTE_COUNTS_SCHEMA`, ascending, none of them 0."""
+        none = pl.DataFrame(schema=MINUTE_COUNTS_SCHEMA)
+        return pl.concat([none, *(each.as_frame() for each in self.counted_minutes(window))])
 
-        A minute that lies in the window whole is counted already. The others are counted by
-        reading them, first a few and then ever more, as most callers stop early.
+    def frames(
+        self, window: Window, *, frame_readings: int = FRAME_READINGS
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the window's readings in order, as frames of about ``frame_readings`` readings, never empty."""
+        for chunk in split_into_chunks(self.minute_counts(window), frame_readings):
+            readings = self._reader.read_chunk(window, chunk)
+            if len(readings):
+                yield readings
+
+    def counted_minutes(self, window: Window) -> Iterator[MinuteCounts]:
+        """Yield exact counts of the window's minutes, ascending, in pieces without empty minutes.
+
+        The index already has the count of a minute whose readings are all in the window. The others are counted
+        by reading them: a few at first, then twice as many each time, as most callers stop early.
         """
-        for totals in self._totals(window):
-            minutes = totals.overlapping(window)
-            start, length = 0, len(minutes) if minutes.whole.all() else _FEW_DOZEN_MINUTES
+        for index in self._reader.indexes(window):
+            minutes = index.overlapping(window)
+            start = 0
+            length = len(minutes) if minutes.complete.all() else _FIRST_MINUTES_COUNTED
             while start < len(minutes):
-                counts = self._counts_of(window, minutes[start : start + length])
+                counts = self._count_partial(window, minutes[start : start + length])
                 if len(counts):
                     yield counts
                 start, length = start + length, length * 2
 
-    def _counts_of(self, window: Window, minutes: Counts) -> Counts:
-        if minutes.whole.all():
+    def _count_partial(self, window: Window, minutes: MinuteCounts) -> MinuteCounts:
+        """Return the minutes with exact counts. One query covers the first to the last partial minute."""
+        if minutes.complete.all():
             return minutes
-        partial = np.flatnonzero(~minutes.whole)
+        partial = np.flatnonzero(~minutes.complete)
         first, last = partial[0], partial[-1]
-        read = self._counted(
-            window, instant_of(minutes.minute[first]), instant_of(minutes.minute[last])
+        counted = self._reader.count(
+            window, from_micros(minutes.minute[first]), from_micros(minutes.minute[last])
         )
-        return minutes.with_counted(first, last + 1, read)
+        return minutes.with_counted(first, last + 1, counted)

@@ -29,8 +29,8 @@ class Command(BaseCommand):
         """Print the table."""
         try:
             snapshot = repository().snapshot()
-            days = [_row(day) for day in snapshot.days().iter_rows(named=True)]
-            total = _total(days, snapshot.meters())
+            days = [_row(day) for day in snapshot.day_summaries().iter_rows(named=True)]
+            total = _total(days, snapshot.meter_count())
         except RepositoryUnavailableError as error:
             raise CommandError(str(error)) from error
         if options["json"]:

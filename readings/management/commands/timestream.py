@@ -101,7 +101,7 @@ class Command(BaseCommand):
                 "table is in it. Nothing was done. Say it with --yes."
             )
         else:
-            table.destroy()
+            table.delete()
             self.stdout.write(f"table {name}: removed")
-        if sure and table.destroy_database():
+        if sure and table.delete_database_if_empty():
             self.stdout.write(f"database {address.database}: removed, as it held no other table")

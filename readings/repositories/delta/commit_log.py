@@ -1,6 +1,6 @@
-"""Which commit a Delta table's log ends with, told by the names of its files.
+"""The newest commit of a Delta table's log, found by the names of its files.
 
-Reading the log takes longer than a page's readings; a look at two names does not.
+Reading the log takes longer than reading a page. Looking for one or two file names does not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Commit:
-    """A version's commit, as it lay in the log when the table was read."""
+    """The log file of one version, as it was when the table was read.
+
+    ``identity`` is the inode and the modification time of the file, or None if the log does not have it.
+    """
 
     log: Path
     version: int
@@ -19,18 +22,24 @@ class Commit:
 
     @classmethod
     def of(cls, folder: Path, version: int) -> Commit:
-        """The commit that made ``version`` of the table in ``folder``."""
+        """Return the commit that made ``version`` of the table in ``folder``."""
         log = folder / "_delta_log"
         return cls(log, version, _identity(_file(log, version)))
 
-    def is_kept(self) -> bool:
-        """Whether the log still has it; not so once the log was cut behind it, or the table made anew."""
+    def is_in_log(self) -> bool:
+        """Return whether the log still has this very file.
+
+        It does not after log clean-up has deleted the file, or after the table was deleted and created again.
+        """
         return self.identity is not None and self.identity == _identity(
             _file(self.log, self.version)
         )
 
-    def is_last(self) -> bool:
-        """Whether no other follows. To be asked of a commit that is kept: a log is cut from its old end."""
+    def is_newest(self) -> bool:
+        """Return whether no commit follows.
+
+        Valid only for a commit that is in the log: log clean-up deletes the oldest files first.
+        """
         return not _file(self.log, self.version + 1).exists()
 
 

@@ -1,6 +1,6 @@
-"""The data files of a Delta table's version, and the rows in them.
+"""The data files of one version of a Delta table, and the rows in them.
 
-A data file never changes once it is written.
+A data file never changes after it is written.
 """
 
 from __future__ import annotations
@@ -15,27 +15,33 @@ from deltalake import DeltaTable
 
 from readings import frame
 from readings.repositories.base import RepositoryUnavailableError
-from readings.repositories.minute_index import integers, micros_of
+from readings.repositories.minute_index import as_int_array, to_micros
 
-# Delta keeps a file's least and greatest instants cut to milliseconds.
-_STATISTICS_GRAIN = timedelta(milliseconds=1)
+# Delta stores the smallest and largest instant of a file truncated to milliseconds.
+_STATISTICS_PRECISION = timedelta(milliseconds=1)
 
 PARTITION = "day"
-"""The table's partition column: the date of ``time``. Upkeep and other engines go by it."""
-MOST_RUNS = 32
-"""From how many stretches of rows on a scan that filters is quicker than reading each."""
+"""The table's partition column: the UTC date of ``time``. Maintenance and other engines rely on it."""
+MAX_ROW_RANGES = 32
+"""If readings are spread over more row ranges than this, a scan with a filter is faster than reading each range."""
 
 
-def collected(readings: pl.LazyFrame) -> pl.DataFrame:
-    """What a query of data files comes to. Raises :class:`RepositoryUnavailableError` when one cannot be read."""
+def collect(query: pl.LazyFrame) -> pl.DataFrame:
+    """Return the result of a query on data files.
+
+    Raises :class:`RepositoryUnavailableError` if a file cannot be read.
+    """
     try:
-        return readings.collect(engine="streaming")
+        return query.collect(engine="streaming")
     except (OSError, pl.exceptions.ComputeError) as error:
         raise RepositoryUnavailableError(f"A data file cannot be read: {error}") from error
 
 
 class DataFiles:
-    """The files of one version of a table, with the span of ``time`` each may hold."""
+    """The files of one version of a table, and the bounds of ``time`` in each.
+
+    ``paths`` are sorted by their earliest reading; ``by_day`` maps each UTC day to its paths.
+    """
 
     def __init__(self, table: DeltaTable) -> None:
         root = table.table_uri.removeprefix("file://").rstrip("/")
@@ -47,68 +53,75 @@ class DataFiles:
         files = actions.select(
             pl.format(f"{root}/{{}}", "path").alias("path"),
             pl.col("min.time").cast(frame.INSTANT).alias("first"),
-            (pl.col("max.time").cast(frame.INSTANT) + _STATISTICS_GRAIN).alias("last"),
+            (pl.col("max.time").cast(frame.INSTANT) + _STATISTICS_PRECISION).alias("last"),
             pl.col(f"partition.{PARTITION}").alias("day"),
         ).sort("first", "path")
         self.paths = files["path"].to_list()
         self.by_day = dict(files.group_by("day").agg("path").iter_rows())
-        self._first, self._last = integers(files["first"]), integers(files["last"])
+        self._first, self._last = as_int_array(files["first"]), as_int_array(files["last"])
 
-    def spanning(self, start: datetime, end: datetime) -> tuple[str, ...]:
-        """The files that may hold readings with ``start <= time <= end``."""
+    def overlapping(self, start: datetime, end: datetime) -> tuple[str, ...]:
+        """Return the files that may hold readings with ``start <= time <= end``."""
         if not self.paths:
             return ()
-        near = (self._last >= micros_of(start)) & (self._first <= micros_of(end))
-        return tuple(self.paths[file] for file in np.flatnonzero(near))
+        overlaps = (self._last >= to_micros(start)) & (self._first <= to_micros(end))
+        return tuple(self.paths[number] for number in np.flatnonzero(overlaps))
 
 
 @dataclass(frozen=True)
-class Run:
-    """Rows that lie together in a data file."""
+class RowRange:
+    """Consecutive rows of a data file: ``length`` rows from row ``start``."""
 
     file: str
-    row: int
+    start: int
     length: int
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Where the readings with ``first <= time <= last`` lie.
+class RowSelection:
+    """The rows that hold the readings with ``first <= time <= last``.
 
-    In ``runs`` and nothing else in them, where these are few; otherwise somewhere in ``files``.
+    If ``ranges`` is given, they hold exactly these readings. Otherwise ``files`` must be searched.
     """
 
     files: tuple[str, ...]
     first: datetime
     last: datetime
-    runs: tuple[Run, ...] | None
+    ranges: tuple[RowRange, ...] | None
 
     def scan(self) -> pl.LazyFrame:
-        """The readings, in no order. A run is read several times as fast as it is searched for."""
-        if self.runs is not None:
-            found = [pl.scan_parquet(r.file).slice(r.row, r.length) for r in self.runs]
+        """Return the readings, in no particular order.
+
+        Reading a range is several times as fast as searching for the same rows.
+        """
+        if self.ranges is not None:
+            scans = [pl.scan_parquet(r.file).slice(r.start, r.length) for r in self.ranges]
         else:
             inside = pl.col("time").is_between(self.first, self.last)
-            found = [pl.scan_parquet(list(self.files)).filter(inside)] if self.files else []
-        if not found:
+            scans = [pl.scan_parquet(list(self.files)).filter(inside)] if self.files else []
+        if not scans:
             return frame.empty().lazy()
-        return pl.concat([rows.select(frame.COLUMNS) for rows in found])
+        return pl.concat([scan.select(frame.COLUMNS) for scan in scans])
 
 
-def runs_of(places: Iterable[tuple[str, int, int, int]]) -> tuple[Run, ...] | None:
-    """Places of readings (file, first row, readings, rows they lie among) as few runs.
+def merge_row_ranges(
+    minutes: Iterable[tuple[str, int, int, int]],
+) -> tuple[RowRange, ...] | None:
+    """Return the rows of some minutes as few ranges.
 
-    None if the runs are many, or other readings lie in between.
+    Each minute is (file, first row, number of readings, number of rows from its first to its last reading). Returns
+    None if other readings lie between those of a minute, or if there are more than :data:`MAX_ROW_RANGES`
+    ranges.
     """
-    runs: list[Run] = []
-    for file, row, readings, span in sorted(places):
+    ranges: list[RowRange] = []
+    for file, row, readings, span in sorted(minutes):
         if span != readings:
             return None
-        last = runs[-1] if runs else None
-        if last is not None and (last.file, last.row + last.length) == (file, row):
-            runs[-1] = Run(file, last.row, last.length + readings)
-        elif len(runs) < MOST_RUNS:
-            runs.append(Run(file, row, readings))
+        last = ranges[-1] if ranges else None
+        if last is not None and (last.file, last.start + last.length) == (file, row):
+            ranges[-1] = RowRange(file, last.start, last.length + readings)
+        elif len(ranges) < MAX_ROW_RANGES:
+            ranges.append(RowRange(file, row, readings))
         else:
             return None
-    return tuple(runs)
+    return tuple(ranges)

@@ -1,7 +1,8 @@
-"""What upkeep works out of a table's settled days, kept in files beside it.
+"""The day cache: results for days that ended more than a day ago, in files next to the table.
 
-Data files never change, so what was worked out of certain ones stays true of them. A file here is named after its day
-and the data files it was made of; a day that has changed since has no file of that name, and is read itself.
+Data files never change, so a result computed from certain data files stays true for them. A cache file is named
+after its day and the data files it was computed from. A day that received another reading since then has other
+data files, so it has no valid cache file and is read itself.
 """
 
 from __future__ import annotations
@@ -17,54 +18,58 @@ import polars as pl
 
 from readings.window import DAY, window_of_day
 
-DayFiles = Mapping[date, Sequence[str]]
-"""The data files of each day, by their whole paths."""
-COUNTS, HOURS = "_minutes", "_hours"
-"""The kinds: counts of :mod:`minutes`, sums of :mod:`meter_hours`. Delta leaves alone what begins with an underscore."""
-SETTLED_AFTER = DAY
-"""How long after its end hardly any reading of a day arrives any more."""
-_ROW_GROUP = 24_000
-"""A thousand meters' day, by the hour."""
-_OUT_OF_USE_SECONDS = 3600
-"""How long a file is left that no day has any more: somebody may be about to read it."""
+FilesByDay = Mapping[date, Sequence[str]]
+"""The full paths of each day's data files."""
+MINUTE_COUNTS, HOURLY_SUMS = "_minutes", "_hours"
+"""The folders: for :mod:`file_counts` and :mod:`hourly_sums`. Delta ignores names that begin with an underscore."""
+FINISHED_AFTER = DAY
+"""The time after the end of a day from which on almost no late readings are expected."""
+_ROWS_PER_GROUP = 24_000
+"""The hourly sums of a thousand meters for a day."""
+_DELETE_AFTER_SECONDS = 3600
+"""An unused file is deleted after this time, because a running query may still read it."""
 
 
-def settled(days: Iterable[date], now: datetime) -> list[date]:
-    """Those of the days that have settled, newest first."""
+def finished_days(days: Iterable[date], now: datetime) -> list[date]:
+    """Return the days that ended more than :data:`FINISHED_AFTER` ago, newest first."""
     return sorted(
-        (day for day in days if window_of_day(day).start + DAY + SETTLED_AFTER <= now), reverse=True
+        (day for day in days if window_of_day(day).start + DAY + FINISHED_AFTER <= now),
+        reverse=True,
     )
 
 
-class KeptByDay:
-    """The files of one kind, in a folder of that name within the table's."""
+class DayCache:
+    """The cache files of one kind, in one folder inside the table's folder."""
 
-    def __init__(self, root: str, kind: str) -> None:
-        self._folder = Path(root) / kind
+    def __init__(self, table_folder: str, name: str) -> None:
+        self._folder = Path(table_folder) / name
 
-    def of(self, by_day: DayFiles) -> dict[date, Path]:
-        """Where the files of those days lie that have one."""
+    def find(self, by_day: FilesByDay) -> dict[date, Path]:
+        """Return the cache files of those days that have a valid one."""
         paths = ((day, self._path(day, files)) for day, files in by_day.items())
         return {day: path for day, path in paths if path.exists()}
 
-    def keep(self, day: date, files: Sequence[str], rows: pl.DataFrame) -> None:
-        """Keep what these data files of a day come to. The file appears whole or not at all."""
+    def store(self, day: date, files: Sequence[str], rows: pl.DataFrame) -> None:
+        """Store a result that was computed from these data files of a day. The file appears atomically."""
         self._folder.mkdir(exist_ok=True)
-        aside = self._folder / f".{uuid.uuid4()}"
-        rows.write_parquet(aside, compression="zstd", row_group_size=_ROW_GROUP)
-        aside.replace(self._path(day, files))
+        temporary = self._folder / f".{uuid.uuid4()}"
+        rows.write_parquet(temporary, compression="zstd", row_group_size=_ROWS_PER_GROUP)
+        temporary.replace(self._path(day, files))
 
-    def forget_all_but(self, by_day: DayFiles) -> int:
-        """Remove what none of these days has; says how many files."""
-        kept = set(self.of(by_day).values())
-        out_of_use = time.time() - _OUT_OF_USE_SECONDS
+    def delete_unused(self, by_day: FilesByDay) -> int:
+        """Delete the files that are valid for none of these days, an hour after their last change.
+
+        Return how many files were deleted. Unfinished temporary files are included.
+        """
+        used = set(self.find(by_day).values())
+        limit = time.time() - _DELETE_AFTER_SECONDS
         files = self._folder.iterdir() if self._folder.exists() else ()
-        old = [file for file in files if file not in kept and file.stat().st_mtime < out_of_use]
+        old = [file for file in files if file not in used and file.stat().st_mtime < limit]
         for file in old:
             file.unlink()
         return len(old)
 
     def _path(self, day: date, files: Sequence[str]) -> Path:
         names = "\n".join(sorted(Path(file).name for file in files))
-        made_of = hashlib.sha256(names.encode()).hexdigest()[:32]
-        return self._folder / f"{day.isoformat()}-{made_of}.parquet"
+        digest = hashlib.sha256(names.encode()).hexdigest()[:32]
+        return self._folder / f"{day.isoformat()}-{digest}.parquet"

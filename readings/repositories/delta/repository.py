@@ -1,8 +1,8 @@
-"""Readings in a Delta Lake table: many processes write and read it at once, on a laptop's disk.
+"""The repository in a Delta Lake table on a disk. Many processes can write and read it at once.
 
-Every write is one commit that carries the same application transaction, so that of two
-writers that looked at the same version only one commits; the other looks again.
-That is what keeps (``device_id``, ``time``) unique without a lock.
+Writers do not lock. Every write is one commit with the same application transaction. If two writers opened the same
+version, only one of them commits; the other opens the new version and checks again what is already stored. This
+keeps (``device_id``, ``time``) unique.
 """
 
 from __future__ import annotations
@@ -27,37 +27,42 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.schema import PrimitiveType
 
 from readings import frame
-from readings.repositories.base import ReadingsRepository, RepositoryUnavailableError
+from readings.repositories.base import (
+    ReadingsRepository,
+    RepositoryUnavailableError,
+    in_order_without_duplicates,
+)
 from readings.repositories.delta.commit_log import Commit
-from readings.repositories.delta.compaction import ROW_GROUP, compact_day, crowded_days
-from readings.repositories.delta.data_files import PARTITION, DataFiles, collected
-from readings.repositories.delta.day_cache import COUNTS, HOURS, KeptByDay
-from readings.repositories.delta.minute_counts import MinuteCounts
+from readings.repositories.delta.compaction import ROWS_PER_GROUP, compact_day, days_to_compact
+from readings.repositories.delta.data_files import PARTITION, DataFiles, collect
+from readings.repositories.delta.day_cache import HOURLY_SUMS, MINUTE_COUNTS, DayCache
+from readings.repositories.delta.file_counts import FileCounts
+from readings.repositories.delta.maintenance import fill_hourly_sums, fill_minute_counts
 from readings.repositories.delta.snapshot import DeltaSnapshot
 
 log = logging.getLogger(__name__)
 
-_WRITER = "readings-writer"
-_ATTEMPTS = 20
-_PROPERTIES = WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP)
-_TYPES = {
+_TRANSACTION_ID = "readings-writer"
+_WRITE_ATTEMPTS = 20
+_WRITER_PROPERTIES = WriterProperties(compression="ZSTD", max_row_group_size=ROWS_PER_GROUP)
+_DELTA_TYPES = {
     frame.INSTANT: PrimitiveType("timestamp"),
     pl.String(): PrimitiveType("string"),
     pl.Int64(): PrimitiveType("long"),
     pl.Float64(): PrimitiveType("double"),
 }
-_TABLE = Schema(
-    [Field(name, _TYPES[kind], nullable=False) for name, kind in frame.SCHEMA.items()]
+_TABLE_SCHEMA = Schema(
+    [Field(name, _DELTA_TYPES[kind], nullable=False) for name, kind in frame.SCHEMA.items()]
     + [Field(PARTITION, PrimitiveType("date"), nullable=False)]
 )
 
 KEEP_VERSIONS_HOURS = 7 * 24
-"""How long an export may go on reading the version it began with."""
+"""An export can read the version that it started with for this long."""
 
 
 @dataclass(frozen=True)
-class _Read:
-    """The newest version that was read: the table, the commit it ends with, what it shows."""
+class _OpenVersion:
+    """The newest version that this process has read: the table, its commit, and its snapshot."""
 
     table: DeltaTable
     commit: Commit
@@ -65,19 +70,20 @@ class _Read:
 
 
 class DeltaRepository(ReadingsRepository):
-    """The repository behind ``delta:///folder``."""
+    """The repository of ``READINGS_URL=delta:///folder``."""
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._kept = {kind: KeptByDay(path, kind) for kind in (COUNTS, HOURS)}
-        self._counts = MinuteCounts(self._kept[COUNTS])
+        self._minute_counts = DayCache(path, MINUTE_COUNTS)
+        self._hourly_sums = DayCache(path, HOURLY_SUMS)
+        self._file_counts = FileCounts(self._minute_counts)
         self._lock = Lock()
-        self._newest: _Read | None = None
+        self._newest: _OpenVersion | None = None
 
     def snapshot(self, name: str | None = None) -> DeltaSnapshot:
-        """See :meth:`ReadingsRepository.snapshot`."""
+        """See :meth:`ReadingsRepository.snapshot`. The table keeps its versions for seven days."""
         with self._lock:
-            newest = self._read_to_the_end().snapshot
+            newest = self._open_newest().snapshot
         if name is None or name == newest.name:
             return newest
         try:
@@ -86,50 +92,53 @@ class DeltaRepository(ReadingsRepository):
             raise RepositoryUnavailableError(f"Version {name} is gone: {error}") from error
 
     def write(self, readings: pl.DataFrame) -> int:
-        """See :meth:`ReadingsRepository.write`."""
-        readings = frame.in_order(
-            readings.select(frame.COLUMNS).unique(frame.ORDER, keep="first", maintain_order=True)
-        )
-        for _ in range(_ATTEMPTS):
+        """See :meth:`ReadingsRepository.write`. The write is atomic."""
+        readings = in_order_without_duplicates(readings)
+        for _ in range(_WRITE_ATTEMPTS):
             table = self._open()
-            new = _not_kept(table, readings)
+            new = _without_stored(table, readings)
             if new.is_empty():
                 return 0
             try:
                 self._append(table, new)
             except CommitFailedError as error:
-                log.info("another writer was first, looking again", extra={"error": str(error)})
+                log.info("another writer committed first, retrying", extra={"error": str(error)})
                 continue
             return len(new)
-        raise RepositoryUnavailableError("Other writers kept coming first.")
+        raise RepositoryUnavailableError(
+            f"Other writers committed first in all {_WRITE_ATTEMPTS} attempts."
+        )
 
     def delete_before(self, instant: datetime) -> None:
         """See :meth:`ReadingsRepository.delete_before`."""
         day = instant.astimezone(UTC).date().isoformat()
         self._open().delete(f"{PARTITION} < '{day}'")
 
-    def upkeep(self) -> dict[str, int]:
-        """Makes few files of a day's many, sums up the hours of settled days, removes files that no version of the last week has."""
-        compacted = 0
-        for day in crowded_days(self._open(), PARTITION):
-            table = self._open()
-            snapshot = self._snapshot_of(table)
-            compacted += compact_day(table, snapshot, day, PARTITION, as_the_one_writer(table))
-        removed = self._open().vacuum(retention_hours=KEEP_VERSIONS_HOURS, dry_run=False, full=True)
+    def maintain(self) -> dict[str, int]:
+        """Compact days with many files, delete files older than all kept versions, and fill the day cache."""
+        compacted = self._compact()
+        deleted = self._open().vacuum(retention_hours=KEEP_VERSIONS_HOURS, dry_run=False, full=True)
         return {
             "days compacted": compacted,
-            "files removed": len(removed),
-            **self._work_out_settled_days(),
+            "files removed": len(deleted),
+            **self._fill_day_cache(),
         }
 
-    def _work_out_settled_days(self) -> dict[str, int]:
+    def _compact(self) -> int:
+        compacted = 0
+        for day in days_to_compact(self._open()):
+            table = self._open()
+            compacted += compact_day(table, self._snapshot_of(table), day, exclusive_commit(table))
+        return compacted
+
+    def _fill_day_cache(self) -> dict[str, int]:
         table = self._open()
-        snapshot, now = self._snapshot_of(table), datetime.now(UTC)
-        by_day = DataFiles(table).by_day
+        by_day, snapshot, now = DataFiles(table).by_day, self._snapshot_of(table), datetime.now(UTC)
         return {
-            "days counted": snapshot.keep_counts(now),
-            "days summed up": snapshot.keep_hours(now),
-            "files out of use": sum(kept.forget_all_but(by_day) for kept in self._kept.values()),
+            "days counted": fill_minute_counts(self._file_counts, by_day, now),
+            "days summed up": fill_hourly_sums(self._hourly_sums, snapshot, by_day, now),
+            "files out of use": self._minute_counts.delete_unused(by_day)
+            + self._hourly_sums.delete_unused(by_day),
         }
 
     def _append(self, table: DeltaTable, readings: pl.DataFrame) -> None:
@@ -137,41 +146,43 @@ class DeltaRepository(ReadingsRepository):
             table,
             readings.with_columns(pl.col("time").dt.date().alias(PARTITION)),
             mode="append",
-            writer_properties=_PROPERTIES,
-            commit_properties=as_the_one_writer(table),
+            writer_properties=_WRITER_PROPERTIES,
+            commit_properties=exclusive_commit(table),
         )
 
     def _open(self) -> DeltaTable:
         try:
             return DeltaTable(self._path)
         except TableNotFoundError:
-            return self._made()
+            return self._create()
         except DeltaError as error:
             raise RepositoryUnavailableError(f"The table cannot be opened: {error}") from error
 
-    def _made(self) -> DeltaTable:
+    def _create(self) -> DeltaTable:
         try:
             Path(self._path).mkdir(exist_ok=True)
-            return DeltaTable.create(self._path, _TABLE, mode="ignore", partition_by=[PARTITION])
+            return DeltaTable.create(
+                self._path, _TABLE_SCHEMA, mode="ignore", partition_by=[PARTITION]
+            )
         except CommitFailedError:
-            # Another process made it in the same instant.
+            # Another process created it at the same moment.
             return DeltaTable(self._path)
         except (OSError, DeltaError) as error:
-            raise RepositoryUnavailableError(f"The table cannot be made: {error}") from error
+            raise RepositoryUnavailableError(f"The table cannot be created: {error}") from error
 
-    def _read_to_the_end(self) -> _Read:
+    def _open_newest(self) -> _OpenVersion:
         newest = self._newest
-        if newest is None or not newest.commit.is_kept():
+        if newest is None or not newest.commit.is_in_log():
             table = self._open()
-        elif newest.commit.is_last():
+        elif newest.commit.is_newest():
             return newest
         else:
-            table = self._continued(newest.table)
+            table = self._update(newest.table)
         commit = Commit.of(Path(self._path), table.version())
-        self._newest = _Read(table, commit, self._snapshot_of(table))
+        self._newest = _OpenVersion(table, commit, self._snapshot_of(table))
         return self._newest
 
-    def _continued(self, table: DeltaTable) -> DeltaTable:
+    def _update(self, table: DeltaTable) -> DeltaTable:
         try:
             table.update_incremental()
         except DeltaError as error:
@@ -180,24 +191,27 @@ class DeltaRepository(ReadingsRepository):
         return table
 
     def _snapshot_of(self, table: DeltaTable) -> DeltaSnapshot:
-        return DeltaSnapshot(table.version(), DataFiles(table), self._counts, self._kept[HOURS])
+        return DeltaSnapshot(
+            table.version(), DataFiles(table), self._file_counts, self._hourly_sums
+        )
 
 
-def as_the_one_writer(table: DeltaTable) -> CommitProperties:
-    """Lets a commit through only if nothing was committed this way since ``table`` was opened."""
-    return CommitProperties(app_transactions=[Transaction(_WRITER, table.version() + 1)])
+def exclusive_commit(table: DeltaTable) -> CommitProperties:
+    """Return properties with which a commit fails if another such commit followed since ``table`` was opened."""
+    return CommitProperties(app_transactions=[Transaction(_TRANSACTION_ID, table.version() + 1)])
 
 
-def _not_kept(table: DeltaTable, readings: pl.DataFrame) -> pl.DataFrame:
+def _without_stored(table: DeltaTable, readings: pl.DataFrame) -> pl.DataFrame:
+    """Return the readings (in order) whose time and device id are not in the table yet."""
     if readings.is_empty():
         return readings
     first, last = readings["time"][0], readings["time"][-1]
-    files = DataFiles(table).spanning(first, last)
+    files = DataFiles(table).overlapping(first, last)
     if not files:
         return readings
-    kept = (
+    stored = (
         pl.scan_parquet(list(files))
         .filter(pl.col("time").is_between(first, last))
         .select(frame.ORDER)
     )
-    return readings.join(collected(kept), on=frame.ORDER, how="anti", maintain_order="left")
+    return readings.join(collect(stored), on=frame.ORDER, how="anti", maintain_order="left")

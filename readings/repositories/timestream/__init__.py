@@ -1,1 +1,1 @@
-"""Readings in Amazon Timestream for LiveAnalytics."""
+"""Readings in a table of Amazon Timestream for LiveAnalytics."""

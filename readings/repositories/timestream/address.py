@@ -1,4 +1,4 @@
-"""What ``READINGS_URL=timestream://database/table?…`` says."""
+"""The parts of ``READINGS_URL=timestream://database/table?…``."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _OPTIONS = ("region", "bucket", "endpoint_url", "s3_endpoint_url")
 class Address:
     """A table, and the bucket that Timestream may unload to and load from.
 
-    ``bucket`` is ``bucket`` or ``bucket/prefix``, in the table's account and region. The endpoints
-    are for servers other than AWS's own.
+    ``bucket`` is ``bucket`` or ``bucket/prefix``, in the account and region of the table. The endpoint URLs are for
+    servers that are not AWS.
     """
 
     database: str
@@ -27,19 +27,19 @@ class Address:
 
     @classmethod
     def of(cls, url: str) -> Address:
-        """Read the URL. Raises ``ValueError`` with a sentence that says what is wrong with it."""
+        """Parse the URL. Raises ``ValueError`` with a sentence for the operator that says what is wrong."""
         parts = urlsplit(url)
         database, table = parts.netloc, parts.path.strip("/")
         for name in (database, table):
             if not _NAME.fullmatch(name):
                 raise ValueError(
-                    f"{name!r} is no name of a database or table of Timestream; "
-                    "it takes timestream://database/table?region=…"
+                    f"{name!r} is not a valid name of a Timestream database or table; "
+                    "use timestream://database/table?region=…"
                 )
-        given = dict(parse_qsl(parts.query))
-        for option in given.keys() - set(_OPTIONS):
-            raise ValueError(f"{option} is not known; it takes {', '.join(_OPTIONS)}.")
-        return cls(database, table, **given)
+        options = dict(parse_qsl(parts.query))
+        for option in options.keys() - set(_OPTIONS):
+            raise ValueError(f"{option} is not a known option; use {', '.join(_OPTIONS)}.")
+        return cls(database, table, **options)
 
     @property
     def bucket_name(self) -> str:
@@ -48,7 +48,7 @@ class Address:
         return self.bucket.strip("/").partition("/")[0]
 
     def key(self, *names: str) -> str:
-        """An object's key, or the beginning of some, below the bucket's prefix."""
+        """Return an object key, or a prefix of keys, below the bucket's prefix."""
         assert self.bucket is not None
         prefix = self.bucket.strip("/").partition("/")[2]
         return "/".join(part for part in (prefix, *names) if part)

@@ -1,4 +1,4 @@
-"""Many readings at once: as a CSV file in the bucket, which Timestream loads by itself."""
+"""Write many readings: upload them to the bucket as a CSV file that a Timestream batch load task imports."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import ReadingsRefusedError
-from readings.repositories.cancellation import still_wanted
+from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.timestream.address import Address
-from readings.repositories.timestream.clients import Clients, telling_what_failed
+from readings.repositories.timestream.clients import Clients, translate_aws_errors
 from readings.repositories.timestream.records import MEASURES
 
-LOADS = "loads"
-"""Below the bucket's prefix, where files wait to be loaded and reports of failures lie."""
-_PAUSES = (0.2, 5.0)
-_RUNNING = {"CREATED", "IN_PROGRESS", "PENDING_RESUME"}
-_MODEL = {
+FOLDER = "loads"
+"""Below the bucket's prefix: files to load, and the reports of failed tasks."""
+_FIRST_PAUSE, _MAX_PAUSE = 0.2, 5.0
+_UNFINISHED = {"CREATED", "IN_PROGRESS", "PENDING_RESUME"}
+_DATA_MODEL = {
     "TimeColumn": "time",
     "TimeUnit": "MICROSECONDS",
     "DimensionMappings": [{"SourceColumn": "device_id", "DestinationColumn": "device_id"}],
@@ -34,40 +34,41 @@ _MODEL = {
 
 
 class BatchLoader:
-    """Loads readings into one table by way of its bucket."""
+    """Writes readings into one table through its bucket."""
 
     def __init__(self, address: Address, clients: Clients) -> None:
         self._address = address
         self._clients = clients
 
     def write(self, readings: pl.DataFrame, *, version: int) -> None:
-        """Load all of the readings, and come back when they are in the table.
+        """Write all readings (a readings frame) and return when they are in the table.
 
-        Raises :class:`ReadingsRefusedError` when the service could not load some of them, and
-        :class:`RepositoryUnavailableError`.
+        Raises :class:`ReadingsRefusedError` if the service could not load some of them,
+        :class:`RepositoryUnavailableError`, or the caller's exception if it cancels. The uploaded file is
+        deleted in every case.
         """
-        key = self._address.key(LOADS, f"{uuid.uuid4()}.csv")
+        key = self._address.key(FOLDER, f"{uuid.uuid4()}.csv")
         try:
             self._upload(readings, key)
-            task = self._create(key, version)
-            self._wait(task, len(readings))
+            task = self._start_task(key, version)
+            self._raise_if_failed(task, self._wait_for(task), len(readings))
         finally:
-            with telling_what_failed():
+            with translate_aws_errors():
                 self._clients.s3.delete_object(Bucket=self._address.bucket_name, Key=key)
 
     def _upload(self, readings: pl.DataFrame, key: str) -> None:
         epochs = [pl.col("time").dt.epoch("us"), pl.col("arrival_time").dt.epoch("us")]
-        with tempfile.TemporaryFile() as file, telling_what_failed():
+        with tempfile.TemporaryFile() as file, translate_aws_errors():
             readings.drop("measure_name").with_columns(epochs).write_csv(file)
             file.seek(0)
             self._clients.s3.upload_fileobj(file, self._address.bucket_name, key)
 
-    def _create(self, key: str, version: int) -> str:
-        with telling_what_failed():
-            answer = self._clients.control.create_batch_load_task(
+    def _start_task(self, key: str, version: int) -> str:
+        with translate_aws_errors():
+            response = self._clients.control.create_batch_load_task(
                 TargetDatabaseName=self._address.database,
                 TargetTableName=self._address.table,
-                DataModelConfiguration={"DataModel": _MODEL},
+                DataModelConfiguration={"DataModel": _DATA_MODEL},
                 DataSourceConfiguration={
                     "DataSourceS3Configuration": {
                         "BucketName": self._address.bucket_name,
@@ -78,33 +79,36 @@ class BatchLoader:
                 ReportConfiguration={
                     "ReportS3Configuration": {
                         "BucketName": self._address.bucket_name,
-                        "ObjectKeyPrefix": self._address.key(LOADS, "reports"),
+                        "ObjectKeyPrefix": self._address.key(FOLDER, "reports"),
                     }
                 },
                 RecordVersion=version,
             )
-        return str(answer["TaskId"])
+        return str(response["TaskId"])
 
-    def _wait(self, task: str, readings: int) -> None:
-        pause, longest = _PAUSES
+    def _wait_for(self, task: str) -> dict[str, Any]:
+        """Return the service's description of the task when it has ended."""
+        pause = _FIRST_PAUSE
         while True:
-            still_wanted()
-            with telling_what_failed():
-                told: dict[str, Any] = self._clients.control.describe_batch_load_task(TaskId=task)
-            description = told["BatchLoadTaskDescription"]
-            if description["TaskStatus"] not in _RUNNING:
-                break
+            raise_if_cancelled()
+            with translate_aws_errors():
+                response = self._clients.control.describe_batch_load_task(TaskId=task)
+            description: dict[str, Any] = response["BatchLoadTaskDescription"]
+            if description["TaskStatus"] not in _UNFINISHED:
+                return description
             time.sleep(pause)
-            pause = min(2 * pause, longest)
+            pause = min(2 * pause, _MAX_PAUSE)
+
+    def _raise_if_failed(self, task: str, description: dict[str, Any], readings: int) -> None:
         progress = description.get("ProgressReport", {})
-        failed = sum(
+        failures = sum(
             progress.get(kind, 0)
             for kind in ("ParseFailures", "RecordIngestionFailures", "FileFailures")
         )
-        if description["TaskStatus"] != "SUCCEEDED" or failed:
+        if description["TaskStatus"] != "SUCCEEDED" or failures:
             raise ReadingsRefusedError(
-                f"Timestream's batch load {task} of {readings:,} readings ended "
-                f"{description['TaskStatus']} with {failed:,} failures: "
-                f"{description.get('ErrorMessage', 'no message')}. Its report lies in "
-                f"s3://{self._address.bucket_name}/{self._address.key(LOADS, 'reports')}."
+                f"Timestream's batch load task {task} of {readings:,} readings ended with status "
+                f"{description['TaskStatus']} and {failures:,} failures: "
+                f"{description.get('ErrorMessage', 'no message')}. Its report is in "
+                f"s3://{self._address.bucket_name}/{self._address.key(FOLDER, 'reports')}."
             )

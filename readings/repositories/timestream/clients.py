@@ -1,4 +1,4 @@
-"""boto3's clients of the services around a table, and what their errors mean to an operator."""
+"""The boto3 clients for a table and its bucket, retries, and messages for the errors of AWS."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from readings.repositories.base import RepositoryUnavailableError
-from readings.repositories.cancellation import still_wanted
+from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.timestream.address import Address
 
-CONNECT_SECONDS = 5
-ANSWER_SECONDS = 20
-RETRIES_OF_WRITERS = 10
-CONNECTIONS_OF_WRITERS = 5000
-"""With :data:`ANSWER_SECONDS`, what AWS's guide for developers recommends to clients that write."""
-_TRIES = 3
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 20
+WRITE_RETRIES = 10
+WRITE_CONNECTIONS = 5000
+"""These values and :data:`READ_TIMEOUT_SECONDS` are what AWS's developer guide recommends to clients that write."""
+_ATTEMPTS = 3
 _CONNECTIONS = 64
 RETRY_SECONDS = 15.0
-"""How long a query is tried again: a caller over HTTP waits 25 s in all."""
-_PAUSES = (0.1, 3.0)
+"""A query is retried for this long. It is less than the 25 s that an HTTP request may take."""
+_FIRST_PAUSE, _MAX_PAUSE = 0.1, 3.0
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class Clients:
-    """Made on first use and shared by a process' threads, as boto3 allows."""
+    """The clients of one table. Each is created on first use and shared by all threads, as boto3 allows."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -36,34 +36,36 @@ class Clients:
     @cached_property
     def write(self) -> Any:
         """``timestream-write`` for records."""
-        retries = {"mode": "standard", "max_attempts": RETRIES_OF_WRITERS}
-        return self._timestream("timestream-write", retries, CONNECTIONS_OF_WRITERS)
+        retries = {"mode": "standard", "max_attempts": WRITE_RETRIES}
+        return self._timestream("timestream-write", retries, WRITE_CONNECTIONS)
 
     @cached_property
     def control(self) -> Any:
-        """``timestream-write`` for tables and tasks."""
+        """``timestream-write`` for tables and batch load tasks."""
         return self._timestream(
-            "timestream-write", {"mode": "standard", "total_max_attempts": _TRIES}
+            "timestream-write", {"mode": "standard", "total_max_attempts": _ATTEMPTS}
         )
 
     @cached_property
     def query(self) -> Any:
-        """``timestream-query``; :func:`tried_again` repeats its calls."""
+        """``timestream-query`` without retries of its own: use :func:`call_with_retries`."""
         return self._timestream("timestream-query", {"total_max_attempts": 1})
 
     @cached_property
     def s3(self) -> Any:
-        """The bucket's service."""
-        by_path = {"addressing_style": "path" if self._address.s3_endpoint_url else "auto"}
-        retries = {"mode": "standard", "total_max_attempts": _TRIES}
-        return self._client("s3", self._address.s3_endpoint_url, retries=retries, s3=by_path)
+        """``s3`` for the bucket."""
+        addressing = {"addressing_style": "path" if self._address.s3_endpoint_url else "auto"}
+        retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
+        return self._client("s3", self._address.s3_endpoint_url, retries=retries, s3=addressing)
 
-    def _timestream(self, service: str, retries: dict[str, Any], most: int = _CONNECTIONS) -> Any:
+    def _timestream(
+        self, service: str, retries: dict[str, Any], connections: int = _CONNECTIONS
+    ) -> Any:
         endpoint = self._address.endpoint_url
-        return self._client(service, endpoint, retries=retries, max_pool_connections=most)
+        return self._client(service, endpoint, retries=retries, max_pool_connections=connections)
 
-    def _client(self, service: str, endpoint: str | None, **settings: Any) -> Any:
-        # boto3 costs 0.2 s to import; a deployment on another store does without.
+    def _client(self, service: str, endpoint: str | None, **options: Any) -> Any:
+        # boto3 takes 0.2 s to import; a deployment that uses another engine does not need it.
         import boto3
         from botocore.config import Config
 
@@ -71,69 +73,76 @@ class Clients:
             service,
             region_name=self._address.region,
             endpoint_url=endpoint,
-            config=Config(connect_timeout=CONNECT_SECONDS, read_timeout=ANSWER_SECONDS, **settings),
+            config=Config(
+                connect_timeout=CONNECT_TIMEOUT_SECONDS,
+                read_timeout=READ_TIMEOUT_SECONDS,
+                **options,
+            ),
         )
 
 
-def tried_again(call: Callable[[], Answer]) -> Answer:
-    """The call's answer, repeated with pauses that grow while the service is throttling or away.
+def call_with_retries(call: Callable[[], Result]) -> Result:
+    """Return the result of ``call``; retry with growing pauses while the service throttles or cannot be reached.
 
-    Not for longer than :data:`RETRY_SECONDS`, nor than somebody waits for it; botocore's own retries know
-    neither. Raises what the last try raised, or what :func:`still_wanted` does.
+    Retries end after :data:`RETRY_SECONDS`, or when the caller cancels. botocore's own retries support neither.
+    Raises what the last attempt raised, or what :func:`raise_if_cancelled` raises.
     """
     from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-    pause, longest = _PAUSES
+    pause = _FIRST_PAUSE
     deadline = time.monotonic() + RETRY_SECONDS
     while True:
-        still_wanted()
+        raise_if_cancelled()
         try:
             return call()
         except (ConnectionError, HTTPClientError):
             if time.monotonic() + pause > deadline:
                 raise
         except ClientError as error:
-            if _code(error) not in _PASSING or time.monotonic() + pause > deadline:
+            if _code(error) not in _TEMPORARY_ERRORS or time.monotonic() + pause > deadline:
                 raise
-        # Spread, so that those who were throttled together do not come back together.
+        # Random, so that clients that were throttled at the same time do not retry at the same time.
         time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
-        pause = min(2 * pause, longest)
+        pause = min(2 * pause, _MAX_PAUSE)
 
 
 def _code(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-_PASSING = {"ThrottlingException", "InternalServerException", "ServiceUnavailable"}
-_MEANINGS = {
-    "ThrottlingException": "Timestream is throttling this account; it will take calls again shortly.",
+_TEMPORARY_ERRORS = {"ThrottlingException", "InternalServerException", "ServiceUnavailable"}
+_MESSAGES = {
+    "ThrottlingException": "Timestream throttles this account at the moment. Retry later.",
     "ResourceNotFoundException": (
-        "Timestream has no such database or table; `manage.py timestream create` makes them."
+        "The Timestream database or table does not exist. Create them with `manage.py timestream create`."
     ),
-    "AccessDeniedException": "AWS does not let these credentials do this.",
+    "AccessDeniedException": "The AWS credentials do not have permission for this call.",
     "ExpiredTokenException": "The AWS credentials have expired.",
-    "UnrecognizedClientException": "AWS does not know these credentials.",
-    "InvalidSignatureException": "AWS does not accept the signature of these credentials.",
-    "ValidationException": "Timestream does not take the call.",
-    "QueryExecutionException": "Timestream gave the query up.",
-    "ServiceQuotaExceededException": "A quota of the AWS account is used up.",
-    "InternalServerException": "Timestream failed.",
+    "UnrecognizedClientException": "The AWS credentials are not known.",
+    "InvalidSignatureException": "AWS rejected the signature of these credentials.",
+    "ValidationException": "Timestream rejected the call as not valid.",
+    "QueryExecutionException": "Timestream could not finish the query.",
+    "ServiceQuotaExceededException": "A quota of the AWS account is exhausted.",
+    "InternalServerException": "Timestream had an internal error.",
 }
 
 
 @contextmanager
-def telling_what_failed() -> Iterator[None]:
-    """Turn an error of AWS or of the way there into :class:`RepositoryUnavailableError`, in an operator's words."""
+def translate_aws_errors() -> Iterator[None]:
+    """Turn errors of AWS and of the connection to it into :class:`RepositoryUnavailableError`.
+
+    The message is written for operators and ends with the operation, the error code and AWS's own message.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
     except ClientError as error:
-        told = error.response.get("Error", {})
-        code = told.get("Code", "")
-        meaning = _MEANINGS.get(code, "AWS refused a call.")
+        code = _code(error)
+        details = error.response.get("Error", {}).get("Message", "")
+        message = _MESSAGES.get(code, "AWS rejected a call.")
         raise RepositoryUnavailableError(
-            f"{meaning} ({error.operation_name}: {code}: {told.get('Message', '')})"
+            f"{message} ({error.operation_name}: {code}: {details})"
         ) from error
     except BotoCoreError as error:
         raise RepositoryUnavailableError(f"AWS cannot be reached: {error}") from error

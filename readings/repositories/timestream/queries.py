@@ -1,4 +1,4 @@
-"""Running a query: its pages followed to the end, its text values made a data frame, its end if nobody waits."""
+"""Run queries: fetch all result pages, turn text values into a data frame, cancel a query that is not needed."""
 
 from __future__ import annotations
 
@@ -10,33 +10,37 @@ from typing import Any
 import polars as pl
 
 from readings import frame
-from readings.repositories.timestream.clients import Clients, telling_what_failed, tried_again
+from readings.repositories.timestream.clients import (
+    Clients,
+    call_with_retries,
+    translate_aws_errors,
+)
 
 log = logging.getLogger(__name__)
 
-ROWS_A_PAGE = 1000
-"""The most that the service's model allows."""
+ROWS_PER_PAGE = 1000
+"""The maximum that the service allows."""
 _CELLS = pl.List(pl.Struct({"ScalarValue": pl.String}))
-_LONGEST_PAUSE = 1.0
-_MICROSECONDS_LONG = len("2023-02-27 16:00:00.000000")
+_FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
+_MICROSECONDS_LENGTH = len("2023-02-27 16:00:00.000000")
 
 
 class Queries:
-    """Queries of one account."""
+    """Runs queries in one account."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
 
     def frame(self, sql: str, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-        """All rows of the answer; ``schema`` names its columns in order.
+        """Return all result rows as a data frame; ``schema`` names the result columns in order.
 
-        Raises :class:`RepositoryUnavailableError` when the service does not answer to the end.
+        Raises :class:`RepositoryUnavailableError` if the service does not return all rows.
         """
         empty = pl.DataFrame(schema=schema)
-        return pl.concat([empty, *(_decoded(page["Rows"], schema) for page in self._pages(sql))])
+        return pl.concat([empty, *(_decode(page["Rows"], schema) for page in self._pages(sql))])
 
-    def run(self, sql: str) -> list[list[str | None]]:
-        """All rows of the answer as texts; for answers of a few rows. Raises as :meth:`frame` does."""
+    def rows(self, sql: str) -> list[list[str | None]]:
+        """Return all result rows as texts; for results of a few rows. Raises as :meth:`frame` does."""
         return [
             [cell.get("ScalarValue") for cell in row["Data"]]
             for page in self._pages(sql)
@@ -44,59 +48,63 @@ class Queries:
         ]
 
     def _pages(self, sql: str) -> Iterator[dict[str, Any]]:
-        """The answer's pages, those without rows too: they mean that the query still runs."""
-        call: dict[str, Any] = {"QueryString": sql, "MaxRows": ROWS_A_PAGE}
-        query, pause = None, 0.05
+        """Yield the result pages. A page without rows but with a token means that the query is still running.
+
+        Between pages :func:`call_with_retries` checks for cancellation. The query is cancelled at the service
+        after any exception, also when the consumer stops iterating.
+        """
+        parameters: dict[str, Any] = {"QueryString": sql, "MaxRows": ROWS_PER_PAGE}
+        query_id, pause = None, _FIRST_PAUSE
         started = time.monotonic()
         try:
             while True:
-                with telling_what_failed():
-                    page = tried_again(lambda: self._clients.query.query(**call))
-                query = page["QueryId"]
+                with translate_aws_errors():
+                    page = call_with_retries(lambda: self._clients.query.query(**parameters))
+                query_id = page["QueryId"]
                 yield page
                 token = page.get("NextToken")
                 if token is None:
                     break
-                call["NextToken"] = token
+                parameters["NextToken"] = token
                 if not page["Rows"]:
                     time.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    pause = min(2 * pause, _MAX_PAUSE)
         except BaseException:
-            # A reader that stops reading ends here too.
-            if query is not None:
-                self._cancel(query)
+            # Includes GeneratorExit: the consumer stopped iterating.
+            if query_id is not None:
+                self._cancel(query_id)
             raise
         log.debug(
             "queried",
             extra={
-                "query": query,
+                "query": query_id,
                 "seconds": round(time.monotonic() - started, 3),
                 "scanned": page.get("QueryStatus", {}).get("CumulativeBytesScanned"),
             },
         )
 
-    def _cancel(self, query: str) -> None:
+    def _cancel(self, query_id: str) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._clients.query.cancel_query(QueryId=query)
+            self._clients.query.cancel_query(QueryId=query_id)
         except (BotoCoreError, ClientError) as error:
-            # It has ended by itself, or ends when the service gives it up.
-            log.info("a query is not cancelled", extra={"query": query, "error": str(error)})
+            # The query has already ended, or ends by the service's own timeout.
+            log.info("could not cancel a query", extra={"query": query_id, "error": str(error)})
 
 
-def _decoded(rows: list[dict[str, Any]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Rows as the service sends them, every value a text, as columns of ``schema``."""
+def _decode(rows: list[dict[str, Any]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """Return rows as columns of ``schema``. The service sends every value as text."""
     cells = pl.DataFrame({"cells": [row["Data"] for row in rows]}, schema={"cells": _CELLS})
     return cells.select(
-        _typed(pl.col("cells").list.get(place).struct.field("ScalarValue"), kind).alias(name)
-        for place, (name, kind) in enumerate(schema.items())
+        _parse(pl.col("cells").list.get(number).struct.field("ScalarValue"), kind).alias(name)
+        for number, (name, kind) in enumerate(schema.items())
     )
 
 
-def _typed(text: pl.Expr, kind: pl.DataType) -> pl.Expr:
+def _parse(text: pl.Expr, kind: pl.DataType) -> pl.Expr:
     if kind == frame.INSTANT:
-        # Nine decimals; ours are six, and what is finer is cut as everywhere.
-        cut = text.str.slice(0, _MICROSECONDS_LONG)
-        return cut.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", time_zone="UTC")
+        # The service sends nine decimals; readings have six. As everywhere, the rest is truncated.
+        truncated = text.str.slice(0, _MICROSECONDS_LENGTH)
+        return truncated.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", time_zone="UTC")
     return text.cast(kind)

@@ -1,4 +1,4 @@
-"""Readings as records of Timestream, written a hundred at a time."""
+"""Write readings as Timestream records, 100 per call."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ import polars as pl
 from readings import frame
 from readings.repositories.base import ReadingsRefusedError
 from readings.repositories.timestream.address import Address
-from readings.repositories.timestream.clients import Clients, telling_what_failed
+from readings.repositories.timestream.clients import Clients, translate_aws_errors
 
-RECORDS_A_CALL = 100
-"""The most that the service's model allows."""
-CALLS_AT_ONCE = 16
+RECORDS_PER_CALL = 100
+"""The service's limit."""
+CONCURRENT_CALLS = 16
 MEASURES = {
     "arrival_time": "TIMESTAMP",
     "load": "BIGINT",
     **dict.fromkeys(("crrnt", "pf", "kva", "kw", "vltg"), "DOUBLE"),
 }
-"""A record's measures and their types, as the reference's generator writes them; its dimension is the device id."""
+"""The measures of a record and their types, as the reference's generator writes them.
+
+The device id is the only dimension.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,20 +45,21 @@ class RecordWriter:
         self._clients = clients
 
     def write(self, readings: pl.DataFrame, *, version: int) -> None:
-        """Write all of the readings (a readings frame).
+        """Write all readings (a readings frame).
 
-        A reading that is there with a lower version is replaced; with a higher one it stays, as another
-        writer was there since. Raises :class:`ReadingsRefusedError` for readings that the table does
-        not take, after writing all others, and :class:`RepositoryUnavailableError`.
+        A stored reading with a lower version is replaced. One with a higher version stays: another writer has
+        written it since. Raises :class:`ReadingsRefusedError` for readings that the table does not accept, after
+        all others are written, and :class:`RepositoryUnavailableError`.
         """
-        unit = "MILLISECONDS" if _are_whole_milliseconds(readings) else "MICROSECONDS"
-        with ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="records") as threads:
-            calls = threads.map(lambda part: self._call(part, unit, version), _hundreds(readings))
-            refusals = [refusal for refused in calls for refusal in refused]
+        unit = "MILLISECONDS" if _fit_milliseconds(readings) else "MICROSECONDS"
+        with ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="records") as threads:
+            batches = _batches(readings)
+            results = threads.map(lambda batch: self._write_batch(batch, unit, version), batches)
+            refusals = [refusal for result in results for refusal in result]
         if refusals:
-            raise ReadingsRefusedError(_sentence(refusals, len(readings)))
+            raise ReadingsRefusedError(_refusal_message(refusals, len(readings)))
 
-    def _call(self, readings: pl.DataFrame, unit: str, version: int) -> list[_Refusal]:
+    def _write_batch(self, readings: pl.DataFrame, unit: str, version: int) -> list[_Refusal]:
         times = readings["time"]
         epochs = _epochs(times, unit)
         common: dict[str, Any] = {
@@ -72,7 +76,7 @@ class RecordWriter:
                 record | {"Time": epoch} for record, epoch in zip(records, epochs, strict=True)
             ]
         client = self._clients.write
-        with telling_what_failed():
+        with translate_aws_errors():
             try:
                 client.write_records(
                     DatabaseName=self._address.database,
@@ -88,22 +92,22 @@ class RecordWriter:
                         times[rejected["RecordIndex"]],
                     )
                     for rejected in error.response["RejectedRecords"]
-                    # With a version of its own it is there already, by a later writer.
+                    # With an existing version, the reading is stored already: a later writer wrote it.
                     if not rejected.get("ExistingVersion")
                 ]
         return []
 
 
-def _hundreds(readings: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """In pieces of one interval where intervals are large, so that the time is written once a call."""
+def _batches(readings: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Yield batches for one call each. Batches of a large interval share its time, which is then sent only once."""
     rest: list[pl.DataFrame] = []
     for interval in readings.partition_by("time", maintain_order=True):
-        if len(interval) < RECORDS_A_CALL:
+        if len(interval) < RECORDS_PER_CALL:
             rest.append(interval)
         else:
-            yield from interval.iter_slices(RECORDS_A_CALL)
+            yield from interval.iter_slices(RECORDS_PER_CALL)
     if rest:
-        yield from pl.concat(rest).iter_slices(RECORDS_A_CALL)
+        yield from pl.concat(rest).iter_slices(RECORDS_PER_CALL)
 
 
 def _records(readings: pl.DataFrame, unit: str) -> list[dict[str, Any]]:
@@ -113,23 +117,23 @@ def _records(readings: pl.DataFrame, unit: str) -> list[dict[str, Any]]:
         else [repr(value) for value in readings[name]]
         for name, kind in MEASURES.items()
     ]
-    heads = [{"Name": name, "Type": kind} for name, kind in MEASURES.items()]
+    measures = [{"Name": name, "Type": kind} for name, kind in MEASURES.items()]
     return [
         {
-            "Dimensions": [{"Name": "device_id", "Value": meter}],
+            "Dimensions": [{"Name": "device_id", "Value": device_id}],
             "MeasureValues": [
-                head | {"Value": value} for head, value in zip(heads, values, strict=True)
+                measure | {"Value": value} for measure, value in zip(measures, values, strict=True)
             ],
         }
-        for meter, values in zip(readings["device_id"], zip(*columns, strict=True), strict=True)
+        for device_id, values in zip(readings["device_id"], zip(*columns, strict=True), strict=True)
     ]
 
 
-def _are_whole_milliseconds(readings: pl.DataFrame) -> bool:
-    """Whether instants can be written as milliseconds.
+def _fit_milliseconds(readings: pl.DataFrame) -> bool:
+    """Return whether all instants are whole milliseconds.
 
-    A measure of type TIMESTAMP counts in the record's unit as far as anybody has written down, and in milliseconds
-    in every example of AWS: where milliseconds do, both are right.
+    AWS documents that a measure of type TIMESTAMP uses the unit of the record, but all its examples use
+    milliseconds. Where milliseconds suffice, both interpretations agree.
     """
     instants = [readings["time"], readings["arrival_time"]]
     return not any((column.dt.microsecond() % 1000 != 0).any() for column in instants)
@@ -139,14 +143,14 @@ def _epochs(instants: pl.Series, unit: str) -> list[str]:
     return [str(epoch) for epoch in instants.dt.epoch("ms" if unit == "MILLISECONDS" else "us")]
 
 
-def _sentence(refusals: Iterable[_Refusal], readings: int) -> str:
-    """What was refused, why, and what a person can do about it."""
+def _refusal_message(refusals: Iterable[_Refusal], readings: int) -> str:
+    """Return how many readings were refused, the most common reason with an example, and advice."""
     refused = list(refusals)
     reason, times = Counter(refusal.reason for refusal in refused).most_common(1)[0]
     example = next(refusal for refusal in refused if refusal.reason == reason)
     others = f" (and {len(refused) - times} for other reasons)" if times < len(refused) else ""
     return (
-        f"Timestream refused {len(refused):,} of {readings:,} readings, such as that of meter "
+        f"Timestream refused {len(refused):,} of {readings:,} readings, for example that of meter "
         f"{example.device_id} at {frame.format_instant(example.time)}{others}: {reason.rstrip('.')}. "
         f"{_advice(reason)}"
     ).rstrip()
@@ -155,9 +159,9 @@ def _sentence(refusals: Iterable[_Refusal], readings: int) -> str:
 def _advice(reason: str) -> str:
     if "retention" in reason.lower() or "magnetic" in reason.lower():
         return (
-            "`manage.py timestream status` shows how far back the table takes readings; what is older than its "
-            "memory store keeps needs magnetic store writes switched on."
+            "`manage.py timestream status` shows how old the readings may be that the table accepts. Enable magnetic "
+            "store writes to write readings that are older than the memory store's retention."
         )
     if "future" in reason.lower():
-        return "Readings may lie 15 minutes ahead at most: look at the clock they come from."
+        return "The time of a reading may be at most 15 minutes in the future: check the clock of its source."
     return ""

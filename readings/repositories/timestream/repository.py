@@ -1,4 +1,4 @@
-"""The repository over one table of Timestream."""
+"""The repository in one Timestream table."""
 
 from __future__ import annotations
 
@@ -11,36 +11,43 @@ from threading import Lock
 import polars as pl
 
 from readings import frame
-from readings.repositories.base import Extract, ReadingsRepository, RepositoryUnavailableError
-from readings.repositories.minute_index import TOTALS_SCHEMA
+from readings.repositories.base import (
+    Extract,
+    ReadingsRepository,
+    RepositoryUnavailableError,
+    Snapshot,
+    in_order_without_duplicates,
+)
+from readings.repositories.minute_index import MINUTE, MINUTE_INDEX_SCHEMA
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.batch_load import BatchLoader
 from readings.repositories.timestream.clients import Clients
-from readings.repositories.timestream.hours import HourCounts
+from readings.repositories.timestream.hour_counts import HourCounts
+from readings.repositories.timestream.minute_reader import TimestreamMinuteReader
 from readings.repositories.timestream.queries import Queries
 from readings.repositories.timestream.records import RecordWriter
-from readings.repositories.timestream.snapshot import TABLE, TimestreamSnapshot
+from readings.repositories.timestream.snapshot import CURRENT, EmptySnapshot, TimestreamSnapshot
 from readings.repositories.timestream.sql import Statements
 from readings.repositories.timestream.table import Table, TableState
 from readings.repositories.timestream.unload import Unloader
-from readings.window import Window
+from readings.window import DAY, Window
 
 log = logging.getLogger(__name__)
 
 BATCH_LOAD_FROM = 250_000
-"""From how many readings on they go by way of the bucket: more than an interval of a large fleet."""
+"""A write of this many readings or more goes through the bucket: more than an interval of a large fleet."""
 KEEP_EXTRACTS = timedelta(days=7)
-"""How long an extract may lie that nobody released."""
-_STATE_GOOD_FOR = 10.0
-_DAY = timedelta(days=1)
-_KEYS = {name: frame.SCHEMA[name] for name in frame.ORDER}
+"""Maintenance deletes an extract that is older than this and was not deleted by its owner."""
+_TABLE_STATE_SECONDS = 10.0
+"""The state of the table is cached for this long."""
+_KEYS_SCHEMA = {name: frame.SCHEMA[name] for name in frame.ORDER}
 
 
 class TimestreamRepository(ReadingsRepository):
-    """The repository behind ``timestream://database/table``.
+    """The repository of ``READINGS_URL=timestream://database/table``.
 
-    The service takes readings a hundred at a time, and shows them a moment later: a write that was cut
-    off is completed by the same write once more.
+    The service accepts 100 records per call, and new readings become visible with a delay. So a write is not
+    atomic: repeat the same write to complete one that was interrupted.
     """
 
     def __init__(self, address: Address) -> None:
@@ -48,64 +55,66 @@ class TimestreamRepository(ReadingsRepository):
         clients = Clients(address)
         self._statements = Statements(address.database, address.table)
         self._queries = Queries(clients)
-        self._hours = HourCounts(self._totals)
+        self._hours = HourCounts(self._count_minutes)
         self._table = Table(address, clients)
         self._records = RecordWriter(address, clients)
-        self._batches = BatchLoader(address, clients)
+        self._batch_loader = BatchLoader(address, clients)
         self._unloader = Unloader(address, clients, self._queries, self._statements)
-        self._writing = Lock()
+        self._write_lock = Lock()
         self._state: tuple[float, TableState] | None = None
         self._has_columns = False
 
-    def snapshot(self, name: str | None = None) -> TimestreamSnapshot:
-        """See :meth:`ReadingsRepository.snapshot`. The service keeps no versions: there is the table alone."""
-        if name not in (None, TABLE):
-            raise RepositoryUnavailableError(f"Timestream keeps no versions, so none named {name}.")
-        oldest = datetime.now(UTC) - self._table_state().magnetic - _DAY
-        return TimestreamSnapshot(
-            self._statements, self._queries, self._hours, oldest, blank=not self._was_written_to()
-        )
+    def snapshot(self, name: str | None = None) -> Snapshot:
+        """See :meth:`ReadingsRepository.snapshot`. There is only the current state."""
+        if name not in (None, CURRENT):
+            raise RepositoryUnavailableError(
+                f"Timestream keeps no versions, so snapshot {name} does not exist."
+            )
+        # Raises an error that an operator understands if the table does not exist.
+        oldest = datetime.now(UTC) - self._table_state().magnetic - DAY
+        if not self._was_written_to():
+            return EmptySnapshot()
+        reader = TimestreamMinuteReader(self._statements, self._queries, self._hours, oldest)
+        return TimestreamSnapshot(self._statements, self._queries, self._hours, reader)
 
-    def extract(self, window: Window, key: str) -> Extract:
-        """See :meth:`ReadingsRepository.extract`. With a bucket, the service's own nodes make it."""
+    def create_extract(self, window: Window, key: str) -> Extract:
+        """See :meth:`ReadingsRepository.create_extract`. With a bucket, the service itself writes the extract."""
         self._hours.forget(window.start, window.end)
         snapshot = self.snapshot()
         if not self._has_bucket:
             return snapshot
-        counts = snapshot.counts(window)
+        counts = snapshot.minute_counts(window)
         return self._unloader.unload(window, counts, key) if len(counts) else snapshot
 
-    def extracted(self, name: str) -> Extract:
-        """See :meth:`ReadingsRepository.extracted`."""
-        return self.snapshot() if name == TABLE else self._unloader.find(name)
+    def open_extract(self, name: str) -> Extract:
+        """See :meth:`ReadingsRepository.open_extract`."""
+        return self.snapshot() if name == CURRENT else self._unloader.open(name)
 
-    def extracts(self) -> Iterable[str]:
-        """See :meth:`ReadingsRepository.extracts`."""
-        return self._unloader.keys() if self._has_bucket else ()
+    def extract_owners(self) -> Iterable[str]:
+        """See :meth:`ReadingsRepository.extract_owners`."""
+        return self._unloader.owners() if self._has_bucket else ()
 
-    def release(self, key: str) -> None:
-        """See :meth:`ReadingsRepository.release`."""
+    def delete_extracts(self, owner: str) -> None:
+        """See :meth:`ReadingsRepository.delete_extracts`."""
         if self._has_bucket:
-            self._unloader.remove(key)
+            self._unloader.delete(owner)
 
     def write(self, readings: pl.DataFrame) -> int:
-        """See :meth:`ReadingsRepository.write`.
+        """See :meth:`ReadingsRepository.write`. The write is not atomic.
 
-        What is kept is asked first; the rest is written as upserts of a version that grows with time, so
-        that a try that was cut off, or two writers at once, leave each reading once. Raises
-        :class:`ReadingsRefusedError` for readings that the table does not take.
+        First the stored readings are queried. The others are written as upserts with the current time as
+        version. So an interrupted write, or two writers at once, leave each reading once. Raises
+        :class:`ReadingsRefusedError` for readings that the table does not accept.
         """
-        readings = frame.in_order(
-            readings.select(frame.COLUMNS).unique(frame.ORDER, keep="first", maintain_order=True)
-        )
+        readings = in_order_without_duplicates(readings)
         if readings.is_empty():
             return 0
-        with self._writing:
-            new = self._not_kept(readings)
+        with self._write_lock:
+            new = self._without_stored(readings)
             if new.is_empty():
                 return 0
             large = self._has_bucket and len(new) >= BATCH_LOAD_FROM
-            writer = self._batches if large else self._records
+            writer = self._batch_loader if large else self._records
             try:
                 writer.write(new, version=time.time_ns() // 1_000_000)
             finally:
@@ -115,47 +124,47 @@ class TimestreamRepository(ReadingsRepository):
     def delete_before(self, instant: datetime) -> None:
         """See :meth:`ReadingsRepository.delete_before`.
 
-        The service deletes by age alone: the table's retention is shortened, to whole days, never made
-        longer; up to a day more than asked for stays.
+        The service deletes by age only. So the table's retention is shortened to a whole number of days, and
+        never made longer. Up to one day more than requested is kept.
         """
         age = datetime.now(UTC) - instant.replace(hour=0, minute=0, second=0, microsecond=0)
-        self._table.keep_only(-(-age // _DAY) * _DAY)
+        self._table.shorten_retention(-(-age // DAY) * DAY)
         self._hours.forget(datetime.min.replace(tzinfo=UTC), None)
 
-    def upkeep(self) -> dict[str, int]:
-        """Removes extracts that nobody released."""
+    def maintain(self) -> dict[str, int]:
+        """Delete extracts that their owners did not delete within :data:`KEEP_EXTRACTS`."""
         if not self._has_bucket:
             return {}
-        old = datetime.now(UTC) - KEEP_EXTRACTS
-        return {"files removed": self._unloader.remove_older_than(old)}
+        limit = datetime.now(UTC) - KEEP_EXTRACTS
+        return {"files removed": self._unloader.delete_older_than(limit)}
 
-    def _totals(self, start: datetime, end: datetime) -> pl.DataFrame:
-        return self._queries.frame(self._statements.totals(start, end), TOTALS_SCHEMA)
+    def _count_minutes(self, start: datetime, end: datetime) -> pl.DataFrame:
+        return self._queries.frame(self._statements.minute_index(start, end), MINUTE_INDEX_SCHEMA)
 
     def _was_written_to(self) -> bool:
-        """A table has no column before the first record names it, and a query of it would be refused."""
+        """Return whether the table has its columns: it gets them with the first record."""
         if not self._has_columns:
-            columns = self._queries.run(self._statements.columns())
+            columns = self._queries.rows(self._statements.columns())
             self._has_columns = "arrival_time" in {column[0] for column in columns}
         return self._has_columns
 
     def _table_state(self) -> TableState:
         now = time.monotonic()
-        if self._state is None or now - self._state[0] > _STATE_GOOD_FOR:
+        if self._state is None or now - self._state[0] > _TABLE_STATE_SECONDS:
             self._state = (now, self._table.state())
         return self._state[1]
 
-    def _not_kept(self, readings: pl.DataFrame) -> pl.DataFrame:
+    def _without_stored(self, readings: pl.DataFrame) -> pl.DataFrame:
+        """Return the readings (in order, not empty) whose time and device id are not in the table yet."""
         first, last = readings["time"][0], readings["time"][-1]
         self._hours.forget(first, last)
-        counts = self.snapshot().counts(Window(first, last))
+        counts = self.snapshot().minute_counts(Window(first, last))
         if counts.is_empty():
             return readings
-        kept = self._queries.frame(
+        stored = self._queries.frame(
             self._statements.keys(
-                max(first, counts["minute"][0]),
-                min(last, counts["minute"][-1] + timedelta(minutes=1)),
+                max(first, counts["minute"][0]), min(last, counts["minute"][-1] + MINUTE)
             ),
-            _KEYS,
+            _KEYS_SCHEMA,
         )
-        return readings.join(kept, on=frame.ORDER, how="anti", maintain_order="left")
+        return readings.join(stored, on=frame.ORDER, how="anti", maintain_order="left")

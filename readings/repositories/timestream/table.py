@@ -1,4 +1,4 @@
-"""The database and the table: made, looked at, removed."""
+"""Create, inspect and delete the database and the table."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from datetime import timedelta
 from typing import Any
 
 from readings.repositories.timestream.address import Address
-from readings.repositories.timestream.clients import Clients, telling_what_failed
+from readings.repositories.timestream.clients import Clients, translate_aws_errors
 
 MEMORY = timedelta(hours=168)
 MAGNETIC = timedelta(days=30)
-"""How long the reference's table keeps readings at hand, and at all."""
+"""The retention of the reference's table, in the memory store and in the magnetic store."""
 
 
 @dataclass(frozen=True)
 class TableState:
-    """What the service says of the table."""
+    """The status of the table, its retention in each store, and whether it accepts late readings."""
 
     status: str
     memory: timedelta
@@ -25,28 +25,28 @@ class TableState:
 
 
 class Table:
-    """One table and the database it lies in."""
+    """One table and its database. All methods raise :class:`RepositoryUnavailableError` if AWS fails."""
 
     def __init__(self, address: Address, clients: Clients) -> None:
         self._address = address
         self._clients = clients
 
     def state(self) -> TableState:
-        """How the table stands. Raises :class:`RepositoryUnavailableError`, also when there is none."""
-        with telling_what_failed():
-            told = self._clients.control.describe_table(**self._names)["Table"]
-        retention = told.get("RetentionProperties", {})
+        """Return the state of the table. Raises :class:`RepositoryUnavailableError` also if it does not exist."""
+        with translate_aws_errors():
+            table = self._clients.control.describe_table(**self._names)["Table"]
+        retention = table.get("RetentionProperties", {})
         return TableState(
-            told["TableStatus"],
+            table["TableStatus"],
             timedelta(hours=retention.get("MemoryStoreRetentionPeriodInHours", 0)),
             timedelta(days=retention.get("MagneticStoreRetentionPeriodInDays", 0)),
-            told.get("MagneticStoreWriteProperties", {}).get("EnableMagneticStoreWrites", False),
+            table.get("MagneticStoreWriteProperties", {}).get("EnableMagneticStoreWrites", False),
         )
 
     def exists(self) -> bool:
-        """Whether there is such a table. Raises :class:`RepositoryUnavailableError`."""
+        """Return whether the table exists."""
         client = self._clients.control
-        with telling_what_failed():
+        with translate_aws_errors():
             try:
                 client.describe_table(**self._names)
             except client.exceptions.ResourceNotFoundException:
@@ -54,9 +54,9 @@ class Table:
         return True
 
     def create_database(self) -> bool:
-        """Make the database; False when it is there already."""
+        """Create the database. Return False if it exists already."""
         client = self._clients.control
-        with telling_what_failed():
+        with translate_aws_errors():
             try:
                 client.create_database(DatabaseName=self._address.database)
             except client.exceptions.ConflictException:
@@ -64,9 +64,9 @@ class Table:
         return True
 
     def create(self, memory: timedelta = MEMORY, magnetic: timedelta = MAGNETIC) -> bool:
-        """Make the table, taking late readings too; False when it is there already."""
+        """Create the table so that it accepts late readings. Return False if it exists already."""
         client = self._clients.control
-        with telling_what_failed():
+        with translate_aws_errors():
             try:
                 client.create_table(
                     **self._names,
@@ -77,31 +77,31 @@ class Table:
                 return False
         return True
 
-    def keep_only(self, magnetic: timedelta) -> None:
-        """Have the service forget what is older; a table that keeps less than that stays as it is."""
+    def shorten_retention(self, magnetic: timedelta) -> None:
+        """Let the service delete readings older than ``magnetic``. A shorter retention stays unchanged."""
         state = self.state()
         if magnetic >= state.magnetic:
             return
-        with telling_what_failed():
+        with translate_aws_errors():
             self._clients.control.update_table(
                 **self._names, RetentionProperties=_retention(min(state.memory, magnetic), magnetic)
             )
 
-    def destroy(self) -> bool:
-        """Remove the table and every reading in it; False when there is none."""
+    def delete(self) -> bool:
+        """Delete the table and all its readings. Return False if it does not exist."""
         client = self._clients.control
-        with telling_what_failed():
+        with translate_aws_errors():
             try:
                 client.delete_table(**self._names)
             except client.exceptions.ResourceNotFoundException:
                 return False
         return True
 
-    def destroy_database(self) -> bool:
-        """Remove the database if no other table is in it; says whether it did."""
+    def delete_database_if_empty(self) -> bool:
+        """Delete the database unless it has tables. Return whether it was deleted."""
         client = self._clients.control
         name = {"DatabaseName": self._address.database}
-        with telling_what_failed():
+        with translate_aws_errors():
             try:
                 if client.list_tables(**name)["Tables"]:
                     return False

@@ -1,4 +1,4 @@
-"""An extract made by the service's own nodes: one UNLOAD into the bucket, its files read by any process."""
+"""Extracts that the service writes itself: one UNLOAD into the bucket, whose files any process can read."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ import polars as pl
 from readings import frame
 from readings.repositories.base import Extract, RepositoryUnavailableError
 from readings.repositories.chunks import split_into_chunks
-from readings.repositories.minute_index import COUNTS_SCHEMA
+from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA
 from readings.repositories.timestream.address import Address
-from readings.repositories.timestream.clients import Clients, telling_what_failed
+from readings.repositories.timestream.clients import Clients, translate_aws_errors
+from readings.repositories.timestream.minute_reader import with_measure_name
 from readings.repositories.timestream.queries import Queries
-from readings.repositories.timestream.snapshot import with_measure_name
-from readings.repositories.timestream.sql import STRETCH, Statements
+from readings.repositories.timestream.sql import CHUNK_COLUMN, Statements
 from readings.window import Window
 
-UNLOADS = "unloads"
-"""Below the bucket's prefix, where extracts lie: ``unloads/<key>/…``."""
-STRETCH_READINGS = 500_000
-"""About how many readings lie in a folder of an extract, up to the number of folders there may be."""
-MOST_STRETCHES = 100
-"""By the service's limit on partitions."""
-_IN_FOLDER = re.compile(rf"/{STRETCH}=(\d+)/")
-_DELETED_AT_ONCE = 1000
+FOLDER = "unloads"
+"""Below the bucket's prefix, extracts are in ``unloads/<key>/…``."""
+CHUNK_READINGS = 500_000
+"""About how many readings a chunk (a folder of an extract) holds, unless there would be too many chunks."""
+MAX_CHUNKS = 100
+"""The service's limit on partitions."""
+_CHUNK_FOLDER = re.compile(rf"/{CHUNK_COLUMN}=(\d+)/")
+_KEYS_PER_DELETE = 1000
+"""S3's limit."""
 
 
 class Unloader:
-    """Makes extracts of one table, finds them again, removes them."""
+    """Creates, opens and deletes the extracts of one table."""
 
     def __init__(
         self, address: Address, clients: Clients, queries: Queries, statements: Statements
@@ -46,46 +47,29 @@ class Unloader:
     def unload(self, window: Window, counts: pl.DataFrame, key: str) -> UnloadedExtract:
         """Unload the window below ``key``.
 
-        ``counts`` (by minute, as of ``Snapshot.counts``) tells where to divide it; the extract holds
-        what the service found, whether it is as many or not. Raises :class:`RepositoryUnavailableError`.
+        ``counts`` (minute counts of the window) decide where chunks start. They need not be exact: the extract
+        holds every reading that the service finds. Raises :class:`RepositoryUnavailableError`.
         """
-        folder = f"s3://{self._address.bucket_name}/{self._address.key(UNLOADS, key)}/"
-        [answer] = self._queries.run(self._statements.unload(window, _cuts(counts), folder))
-        manifest = next((text for text in answer if text and text.endswith("_manifest.json")), None)
+        url = f"s3://{self._address.bucket_name}/{self._address.key(FOLDER, key)}/"
+        [row] = self._queries.rows(self._statements.unload(window, _chunk_starts(counts), url))
+        manifest = next((text for text in row if text and text.endswith("_manifest.json")), None)
         if manifest is None:
-            raise RepositoryUnavailableError("Timestream names no manifest of what it unloaded.")
-        return self.find(manifest.removeprefix(f"s3://{self._address.bucket_name}/"))
+            raise RepositoryUnavailableError("Timestream returned no manifest for an UNLOAD.")
+        return self.open(manifest.removeprefix(f"s3://{self._address.bucket_name}/"))
 
-    def find(self, name: str) -> UnloadedExtract:
-        """The extract of that name. Raises :class:`RepositoryUnavailableError` when it is gone."""
-        with telling_what_failed():
-            answer = self._clients.s3.get_object(Bucket=self._address.bucket_name, Key=name)
-            manifest = json.loads(answer["Body"].read())
+    def open(self, name: str) -> UnloadedExtract:
+        """Return the extract whose manifest has this key. Raises :class:`RepositoryUnavailableError` if it is gone."""
+        with translate_aws_errors():
+            response = self._clients.s3.get_object(Bucket=self._address.bucket_name, Key=name)
+            manifest = json.loads(response["Body"].read())
         files = [result["url"] for result in manifest["result_files"]]
-        return UnloadedExtract(name, _stretches(files), self._storage_options())
+        return UnloadedExtract(name, _chunks_of(files), self._storage_options())
 
-    def remove(self, key: str) -> None:
-        """Remove every file below ``key``, and what uploads have left there."""
-        self._remove(self._address.key(UNLOADS, key) + "/")
-
-    def remove_older_than(self, instant: datetime) -> int:
-        """Remove extracts last written before ``instant``; says how many files these were."""
-        prefix = self._address.key(UNLOADS) + "/"
-        old = [each["Key"] for each in self._objects(prefix) if each["LastModified"] < instant]
-        self._delete(old)
-        return len(old)
-
-    def keys(self) -> set[str]:
-        """The keys below which files lie; of a key with slashes its first part."""
-        prefix = self._address.key(UNLOADS) + "/"
-        return {
-            each["Key"].removeprefix(prefix).partition("/")[0] for each in self._objects(prefix)
-        }
-
-    def _remove(self, prefix: str) -> None:
-        self._delete([each["Key"] for each in self._objects(prefix)])
-        with telling_what_failed():
-            # The service's own uploads, where it was stopped in the middle.
+    def delete(self, owner: str) -> None:
+        """Delete every file of this owner, and the unfinished uploads of an interrupted UNLOAD."""
+        prefix = self._address.key(FOLDER, owner) + "/"
+        self._delete_keys([each["Key"] for each in self._objects(prefix)])
+        with translate_aws_errors():
             pages = self._clients.s3.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self._address.bucket_name, Prefix=prefix
             )
@@ -94,24 +78,38 @@ class Unloader:
                     Bucket=self._address.bucket_name, Key=upload["Key"], UploadId=upload["UploadId"]
                 )
 
+    def delete_older_than(self, instant: datetime) -> int:
+        """Delete the files of extracts last modified before ``instant``; return how many files were deleted."""
+        prefix = self._address.key(FOLDER) + "/"
+        old = [each["Key"] for each in self._objects(prefix) if each["LastModified"] < instant]
+        self._delete_keys(old)
+        return len(old)
+
+    def owners(self) -> set[str]:
+        """Return the owners of all extracts: the first parts of their keys."""
+        prefix = self._address.key(FOLDER) + "/"
+        return {
+            each["Key"].removeprefix(prefix).partition("/")[0] for each in self._objects(prefix)
+        }
+
     def _objects(self, prefix: str) -> Iterator[dict[str, Any]]:
-        with telling_what_failed():
+        with translate_aws_errors():
             pages = self._clients.s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self._address.bucket_name, Prefix=prefix
             )
             for page in pages:
                 yield from page.get("Contents", ())
 
-    def _delete(self, keys: list[str]) -> None:
-        for start in range(0, len(keys), _DELETED_AT_ONCE):
-            some = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
-            with telling_what_failed():
+    def _delete_keys(self, keys: list[str]) -> None:
+        for start in range(0, len(keys), _KEYS_PER_DELETE):
+            objects = [{"Key": key} for key in keys[start : start + _KEYS_PER_DELETE]]
+            with translate_aws_errors():
                 self._clients.s3.delete_objects(
-                    Bucket=self._address.bucket_name, Delete={"Objects": some, "Quiet": True}
+                    Bucket=self._address.bucket_name, Delete={"Objects": objects, "Quiet": True}
                 )
 
     def _storage_options(self) -> dict[str, str]:
-        """How Polars reaches the bucket: as boto3 does."""
+        """Return the options with which Polars uses the same endpoint and credentials as boto3."""
         import boto3
 
         options = {"aws_region": self._clients.s3.meta.region_name}
@@ -132,92 +130,87 @@ class Unloader:
 
 
 @dataclass(frozen=True)
-class _Stretch:
-    """Files whose readings lie between two instants, the second excluded; the last one's has no end."""
+class _FolderChunk:
+    """The files with the readings from ``start`` (inclusive) to ``end`` (exclusive; None: without end)."""
 
     start: datetime
     end: datetime | None
     files: list[str]
 
     def overlaps(self, window: Window) -> bool:
-        begins_in_time = window.end is None or self.start <= window.end
-        return begins_in_time and (self.end is None or self.end > window.start)
+        starts_in_time = window.end is None or self.start <= window.end
+        return starts_in_time and (self.end is None or self.end > window.start)
 
 
 class UnloadedExtract(Extract):
-    """What an UNLOAD has written; the key of its manifest is its name."""
+    """The result of an UNLOAD. Its name is the key of its manifest."""
 
-    def __init__(self, name: str, stretches: list[_Stretch], storage: dict[str, str]) -> None:
+    def __init__(self, name: str, chunks: list[_FolderChunk], storage: dict[str, str]) -> None:
         self.name = name
-        self._stretches = stretches
+        self._chunks = chunks
         self._storage = storage
 
-    def counts(self, window: Window) -> pl.DataFrame:
-        """See :meth:`Extract.counts`."""
+    def minute_counts(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Extract.minute_counts`."""
         minute = pl.col("time").dt.truncate("1m").alias("minute")
-        none = pl.DataFrame(schema=COUNTS_SCHEMA)
-        counted = [
-            _collected(
-                self._scan(stretch, window)
+        none = pl.DataFrame(schema=MINUTE_COUNTS_SCHEMA)
+        counts = [
+            _collect(
+                self._scan(chunk, window)
                 .group_by(minute)
                 .agg(pl.len().cast(pl.Int64).alias("readings"))
             )
-            for stretch in self._overlapping(window)
+            for chunk in self._overlapping(window)
         ]
-        # A cut in the middle of a minute leaves some of it on either side.
-        return (
-            pl.concat([none, *counted])
-            .group_by("minute")
-            .agg(pl.col("readings").sum())
-            .sort("minute")
-        )
+        # A chunk starts with a minute, so no minute is in two chunks.
+        return pl.concat([none, *counts]).sort("minute")
 
     def frames(self, window: Window) -> Iterator[pl.DataFrame]:
-        """See :meth:`Extract.frames`. A frame is what the window has of one stretch."""
-        for stretch in self._overlapping(window):
-            readings = frame.in_order(with_measure_name(_collected(self._scan(stretch, window))))
+        """See :meth:`Extract.frames`. A frame is the window's part of one chunk."""
+        for chunk in self._overlapping(window):
+            readings = frame.in_order(with_measure_name(_collect(self._scan(chunk, window))))
             if len(readings):
                 yield readings
 
-    def _overlapping(self, window: Window) -> list[_Stretch]:
-        return [stretch for stretch in self._stretches if stretch.overlaps(window)]
+    def _overlapping(self, window: Window) -> list[_FolderChunk]:
+        return [chunk for chunk in self._chunks if chunk.overlaps(window)]
 
-    def _scan(self, stretch: _Stretch, window: Window) -> pl.LazyFrame:
+    def _scan(self, chunk: _FolderChunk, window: Window) -> pl.LazyFrame:
         instants = pl.col("time", "arrival_time")
         readings = pl.scan_parquet(
-            stretch.files, storage_options=self._storage, hive_partitioning=False
+            chunk.files, storage_options=self._storage, hive_partitioning=False
         )
         return readings.with_columns(
-            # Written without a zone, finer than ours.
+            # The service writes nanoseconds without a time zone.
             instants.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         ).filter(window.predicate())
 
 
-def _collected(readings: pl.LazyFrame) -> pl.DataFrame:
+def _collect(query: pl.LazyFrame) -> pl.DataFrame:
     try:
-        return readings.collect(engine="streaming")
+        return query.collect(engine="streaming")
     except (OSError, pl.exceptions.ComputeError) as error:
         raise RepositoryUnavailableError(f"An unloaded file cannot be read: {error}") from error
 
 
-def _cuts(counts: pl.DataFrame) -> list[datetime]:
-    """Where to divide a window: at whole minutes, into stretches of as many readings each."""
+def _chunk_starts(counts: pl.DataFrame) -> list[datetime]:
+    """Return the starts of all chunks but the first, so that chunks hold about equally many readings."""
     total = int(counts["readings"].sum())
-    stretches = min(MOST_STRETCHES, total // STRETCH_READINGS + 1)
-    each = max(1, -(-total // stretches))
-    return [chunk.start for chunk in split_into_chunks(counts, each)[1:]]
+    chunks = min(MAX_CHUNKS, total // CHUNK_READINGS + 1)
+    size = max(1, -(-total // chunks))
+    return [chunk.start for chunk in split_into_chunks(counts, size)[1:]]
 
 
-def _stretches(files: list[str]) -> list[_Stretch]:
+def _chunks_of(files: list[str]) -> list[_FolderChunk]:
     by_start: dict[datetime, list[str]] = {}
     for file in files:
-        folder = _IN_FOLDER.search(file)
+        folder = _CHUNK_FOLDER.search(file)
         if folder is None:
-            raise RepositoryUnavailableError(f"{file} lies outside the folders of an extract.")
+            raise RepositoryUnavailableError(f"{file} is outside the folders of an extract.")
         start = datetime.fromtimestamp(int(folder[1]), tz=UTC)
         by_start.setdefault(start, []).append(file)
     starts = sorted(by_start)
     return [
-        _Stretch(start, end, by_start[start])
+        _FolderChunk(start, end, by_start[start])
         for start, end in zip(starts, [*starts[1:], None], strict=True)
     ]

@@ -128,7 +128,7 @@ def test_readings_written_behind_the_plan_are_not_in_the_file(
     worker.take_one_step()
     odd = readings_for(FLEET, START + timedelta(minutes=5))
     store.write(odd.with_columns(pl.col("time") + timedelta(seconds=1)))
-    store.upkeep()
+    store.maintain()
     work_off()
     request.refresh_from_db()
     assert content_of(request) == csv_of(readings)

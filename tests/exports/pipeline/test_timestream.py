@@ -32,14 +32,14 @@ def table(timestream: TimestreamLocal) -> Iterator[str]:
     made.create_database()
     made.create(magnetic=timedelta(days=73_000))
     yield name
-    made.destroy()
+    made.delete()
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts and stretches of a few intervals, which do not fall together."""
     monkeypatch.setattr(export_file, "PART_READINGS", 2 * len(FLEET.meters))
-    monkeypatch.setattr(unload, "STRETCH_READINGS", 3 * len(FLEET.meters))
+    monkeypatch.setattr(unload, "CHUNK_READINGS", 3 * len(FLEET.meters))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_nothing_of_an_extract_is_left_when_the_file_is_there(
     request = finished(accept(alice, Order(START, END)), work_off)
     assert request.parts.count() > 1
     assert request.snapshot.endswith("_manifest.json")
-    assert repository().extracts() == set()
+    assert repository().extract_owners() == set()
 
 
 def test_nothing_of_an_extract_is_left_when_a_request_is_cancelled(
@@ -90,10 +90,10 @@ def test_nothing_of_an_extract_is_left_when_a_request_is_cancelled(
 ) -> None:
     request = accept(alice, Order(START, END))
     worker.take_one_step()
-    assert repository().extracts() == {str(request.pk)}
+    assert repository().extract_owners() == {str(request.pk)}
     file_requests.cancel(request)
     worker.remove_leftovers()
-    assert repository().extracts() == set()
+    assert repository().extract_owners() == set()
 
 
 def test_nothing_of_an_extract_is_left_when_a_request_fails(
@@ -112,7 +112,7 @@ def test_nothing_of_an_extract_is_left_when_a_request_fails(
     request = finished(accept(alice, Order(START, END)), work_off)
     assert request.status == Status.FAILED
     worker.remove_leftovers()
-    assert repository().extracts() == set()
+    assert repository().extract_owners() == set()
 
 
 def test_what_is_written_meanwhile_does_not_reach_the_file(
@@ -128,7 +128,7 @@ def test_what_is_written_meanwhile_does_not_reach_the_file(
 def test_what_else_lies_beside_the_extracts_is_left_alone(in_timestream: pl.DataFrame) -> None:
     from readings.window import Window
 
-    repository().extract(Window(START, END), "somebody-elses/1")
+    repository().create_extract(Window(START, END), "somebody-elses/1")
     worker.remove_leftovers()
-    assert repository().extracts() == {"somebody-elses"}
-    repository().release("somebody-elses")
+    assert repository().extract_owners() == {"somebody-elses"}
+    repository().delete_extracts("somebody-elses")

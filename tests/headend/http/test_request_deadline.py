@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from headend.http import request_deadline
 from headend.http.request_deadline import CallerGoneError, PatienceMiddleware, has_gone
 from readings.repositories import RepositoryUnavailableError
-from readings.repositories.cancellation import still_wanted
+from readings.repositories.cancellation import raise_if_cancelled
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 def call(ours: socket.socket) -> HttpResponse:
     def view(request: HttpRequest) -> HttpResponse:
-        still_wanted()
+        raise_if_cancelled()
         return HttpResponse("answered")
 
     request = HttpRequest()
@@ -54,7 +54,7 @@ def test_work_for_a_caller_that_has_gone_ends(
     theirs.close()
     with pytest.raises(CallerGoneError):
         call(ours)
-    still_wanted()
+    raise_if_cancelled()
 
 
 def test_a_broken_connection_is_a_caller_that_has_gone() -> None:

@@ -76,7 +76,7 @@ def test_what_has_not_arrived_yet_is_left_out(
     )
     kept = pl.concat(store.snapshot().frames(Window(now - timedelta(hours=30))))
     assert (kept["arrival_time"] <= datetime.now(UTC)).all()
-    counts = store.snapshot().counts(Window(now - timedelta(hours=30)))["readings"]
+    counts = store.snapshot().minute_counts(Window(now - timedelta(hours=30)))["readings"]
     assert counts[0] == 100
     assert counts[-1] < 100
 
@@ -85,7 +85,7 @@ def test_an_end_in_the_future_is_left_out_and_that_is_said(store: ReadingsReposi
     today = datetime.now(UTC).date()
     said = run("--start", f"{today}", "--end", f"{today + timedelta(days=2)}", "--devices", "10")
     assert "has not arrived and is left out" in said
-    assert store.snapshot().days()["latest"][-1] <= datetime.now(UTC)
+    assert store.snapshot().day_summaries()["latest"][-1] <= datetime.now(UTC)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ class CutOff:
         return self.process.communicate()[1]
 
     def counts(self) -> list[int]:
-        return self.store.snapshot().counts(YEAR_2023)["readings"].to_list()
+        return self.store.snapshot().minute_counts(YEAR_2023)["readings"].to_list()
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def cut_off(tmp_path: Path) -> Iterator[CutOff]:
     environment = os.environ | {"READINGS_URL": url, "SIMULATION_DEVICES": "20000"}
     store = open_repository(url)
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        while store.snapshot().counts(YEAR_2023).is_empty():
+        while store.snapshot().minute_counts(YEAR_2023).is_empty():
             assert process.poll() is None
             time.sleep(0.05)
         yield CutOff(command, environment, process, store)

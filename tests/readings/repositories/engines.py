@@ -82,7 +82,7 @@ class Timestream(Engine):
         table.create_database()
         table.create(*self._retention)
         yield url
-        table.destroy()
+        table.delete()
 
 
 def local_timestream(server: TimestreamLocal, s3_endpoint: str) -> Timestream:

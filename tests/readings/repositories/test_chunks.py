@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from readings.repositories.chunks import Chunk, split_into_chunks
-from readings.repositories.minute_index import COUNTS_SCHEMA
+from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)
@@ -17,7 +17,9 @@ FIVE_MINUTES = timedelta(minutes=5)
 def counts_of(*readings: int) -> pl.DataFrame:
     """Minute counts of consecutive intervals of five minutes."""
     minutes = [START + number * FIVE_MINUTES for number in range(len(readings))]
-    return pl.DataFrame({"minute": minutes, "readings": list(readings)}, schema=COUNTS_SCHEMA)
+    return pl.DataFrame(
+        {"minute": minutes, "readings": list(readings)}, schema=MINUTE_COUNTS_SCHEMA
+    )
 
 
 def test_no_minutes_make_no_chunk() -> None:

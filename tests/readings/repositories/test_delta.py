@@ -14,9 +14,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from readings import frame
-from readings.repositories.delta.compaction import COMPACT_FROM, compact_day, crowded_days
-from readings.repositories.delta.data_files import Rows, Run, runs_of
-from readings.repositories.delta.repository import DeltaRepository, as_the_one_writer
+from readings.repositories.delta.compaction import MIN_FILES, compact_day, days_to_compact
+from readings.repositories.delta.data_files import RowRange, RowSelection, merge_row_ranges
+from readings.repositories.delta.repository import DeltaRepository, exclusive_commit
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 def store(folder: Path) -> DeltaRepository:
     """A table with a file for each of some intervals of one day."""
     store = DeltaRepository(str(folder))
-    for time in FLEET.intervals(START, START + COMPACT_FROM * FLEET.interval):
+    for time in FLEET.intervals(START, START + MIN_FILES * FLEET.interval):
         store.write(readings_for(FLEET, time))
     return store
 
@@ -53,7 +53,7 @@ def test_upkeep_puts_a_days_readings_together_and_in_order(
     store: DeltaRepository, folder: Path
 ) -> None:
     before = everything(store)
-    assert store.upkeep()["days compacted"] == 1
+    assert store.maintain()["days compacted"] == 1
     [file] = files(folder)
     assert pl.read_parquet(file).equals(before)
     assert everything(store).equals(before)
@@ -61,10 +61,10 @@ def test_upkeep_puts_a_days_readings_together_and_in_order(
 
 def test_upkeep_changes_no_reading_however_they_are_asked_for(store: DeltaRepository) -> None:
     before = everything(store)
-    counts = store.snapshot().counts(Window(START))
-    store.upkeep()
-    assert store.upkeep()["days compacted"] == 0
-    assert store.snapshot().counts(Window(START)).equals(counts)
+    counts = store.snapshot().minute_counts(Window(START))
+    store.maintain()
+    assert store.maintain()["days compacted"] == 0
+    assert store.snapshot().minute_counts(Window(START)).equals(counts)
     page = store.snapshot().page(Window(START), offset=100, size=1_000)
     assert page.readings.equals(before.slice(100, 1_000))
     assert store.write(before) == 0
@@ -73,7 +73,7 @@ def test_upkeep_changes_no_reading_however_they_are_asked_for(store: DeltaReposi
 def test_a_snapshot_does_not_see_what_is_written_later(store: DeltaRepository) -> None:
     before, name = everything(store), store.snapshot().name
     store.write(readings_for(FLEET, START + timedelta(hours=5)))
-    store.upkeep()
+    store.maintain()
     assert pl.concat(store.snapshot(name).frames(Window(START))).equals(before)
 
 
@@ -91,41 +91,43 @@ def test_upkeep_lets_a_writer_be_first_and_leaves_nothing(
     snapshot = store.snapshot()
     store.write(readings_for(FLEET, START + timedelta(hours=6)))
     before, on_disk = files(folder), set(folder.rglob("*.parquet"))
-    assert not compact_day(table, snapshot, DAY, "day", as_the_one_writer(table))
+    assert not compact_day(table, snapshot, DAY, exclusive_commit(table))
     assert files(folder) == before
     assert set(folder.rglob("*.parquet")) == on_disk
 
 
 def test_a_writer_that_upkeep_overtook_looks_again(store: DeltaRepository, folder: Path) -> None:
     late = readings_for(Fleet(devices=120), START)
-    store.upkeep()
+    store.maintain()
     assert store.write(late) == 40
     assert store.write(late) == 0
-    assert len(everything(store)) == (COMPACT_FROM + 1) * 80 + 40
+    assert len(everything(store)) == (MIN_FILES + 1) * 80 + 40
 
 
 def test_a_day_in_few_files_is_left_alone(store: DeltaRepository, folder: Path) -> None:
-    assert crowded_days(DeltaTable(str(folder)), "day") == [DAY]
-    store.upkeep()
-    assert crowded_days(DeltaTable(str(folder)), "day") == []
+    assert days_to_compact(DeltaTable(str(folder))) == [DAY]
+    store.maintain()
+    assert days_to_compact(DeltaTable(str(folder))) == []
 
 
 def test_rows_that_lie_together_are_one_run() -> None:
     together = [("a", 100, 50, 50), ("b", 0, 10, 10), ("a", 50, 50, 50)]
-    assert runs_of(together) == (Run("a", 50, 100), Run("b", 0, 10))
+    assert merge_row_ranges(together) == (RowRange("a", 50, 100), RowRange("b", 0, 10))
 
 
 def test_rows_that_lie_scattered_are_searched_for() -> None:
-    assert runs_of([("a", 0, 50, 50), ("a", 50, 10, 12)]) is None
-    assert runs_of([(str(n), 0, 1, 1) for n in range(100)]) is None
+    assert merge_row_ranges([("a", 0, 50, 50), ("a", 50, 10, 12)]) is None
+    assert merge_row_ranges([(str(n), 0, 1, 1) for n in range(100)]) is None
 
 
 def test_a_search_finds_what_a_run_holds(store: DeltaRepository, folder: Path) -> None:
-    store.upkeep()
+    store.maintain()
     [file] = files(folder)
     last = START + timedelta(minutes=59)
-    searched = Rows((file,), START, last, None).scan().collect()
-    assert searched.equals(Rows((file,), START, last, (Run(file, 0, 12 * 80),)).scan().collect())
+    searched = RowSelection((file,), START, last, None).scan().collect()
+    assert searched.equals(
+        RowSelection((file,), START, last, (RowRange(file, 0, 12 * 80),)).scan().collect()
+    )
 
 
 def write_in_another_process(folder: Path, time: datetime) -> None:
@@ -154,10 +156,10 @@ def test_a_version_whose_log_was_cut_is_followed_by_the_newest(
         if int(commit.stem) < newest:
             commit.unlink()
     assert store.snapshot().name == str(newest) != before.name
-    assert len(everything(store)) == (COMPACT_FROM + 3) * 80
+    assert len(everything(store)) == (MIN_FILES + 3) * 80
 
 
-@pytest.mark.parametrize("writes", [1, COMPACT_FROM + 1], ids=["fewer versions", "as many"])
+@pytest.mark.parametrize("writes", [1, MIN_FILES + 1], ids=["fewer versions", "as many"])
 def test_a_table_made_anew_shows_instead_of_the_one_before(
     store: DeltaRepository, folder: Path, writes: int
 ) -> None:

@@ -18,7 +18,7 @@ from readings.repositories import (
     RepositoryUnavailableError,
     open_repository,
 )
-from readings.repositories.base import HOURS_SCHEMA
+from readings.repositories.base import HOURLY_MEANS_SCHEMA
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Position, Window
@@ -72,10 +72,10 @@ def page_through(store: ReadingsRepository, window: Window, size: int) -> pl.Dat
 def test_an_empty_repository_answers_with_nothing(store: ReadingsRepository) -> None:
     snapshot = store.snapshot()
     assert snapshot.page(Window(START), offset=0, size=10).readings.equals(frame.empty())
-    assert snapshot.counts(Window(START)).is_empty()
+    assert snapshot.minute_counts(Window(START)).is_empty()
     assert list(snapshot.frames(Window(START))) == []
-    assert snapshot.days().is_empty()
-    assert snapshot.meters() == 0
+    assert snapshot.day_summaries().is_empty()
+    assert snapshot.meter_count() == 0
 
 
 WINDOWS = {
@@ -105,7 +105,7 @@ def test_counts_pages_and_frames_hold_just_the_windows_readings(
     expected = everything.filter(window.predicate()).sort(frame.ORDER)
     snapshot = filled.snapshot()
 
-    counts = snapshot.counts(window)
+    counts = snapshot.minute_counts(window)
     assert counts["readings"].sum() == len(expected)
     assert counts["minute"].to_list() == expected["time"].unique().sort().to_list()
     assert page_through(filled, window, size=997).equals(expected)
@@ -258,7 +258,7 @@ def test_loads_tell_what_each_interval_comes_to(
         )
         .sort("minute")
     )
-    loads = filled.snapshot().loads(window)
+    loads = filled.snapshot().interval_totals(window)
     assert loads.drop("kw").equals(expected.drop("kw"))
     assert loads["kw"].to_list() == pytest.approx(expected["kw"].to_list())
 
@@ -278,15 +278,15 @@ def test_hours_tell_means_of_what_was_measured(
         )
         .sort("hour")
     )
-    hours = filled.snapshot().hours(window)
-    assert hours.schema == pl.Schema(HOURS_SCHEMA)
+    hours = filled.snapshot().hourly_means(window)
+    assert hours.schema == pl.Schema(HOURLY_MEANS_SCHEMA)
     assert hours.drop(measured).equals(expected.drop(measured))
     for name in measured:
         assert hours[name].to_list() == pytest.approx(expected[name].to_list())
 
 
 def test_days_tell_what_is_kept(filled: ReadingsRepository) -> None:
-    rows = filled.snapshot().days().rows()
+    rows = filled.snapshot().day_summaries().rows()
     assert rows == [
         (START.date(), START, MIDNIGHT - FLEET.interval, 24 * 300, 24, 300),
         (MIDNIGHT.date(), MIDNIGHT, END, 12 * 300, 12, 300),
@@ -294,7 +294,7 @@ def test_days_tell_what_is_kept(filled: ReadingsRepository) -> None:
 
 
 def test_meters_are_counted_once_however_many_days_they_sent(filled: ReadingsRepository) -> None:
-    assert filled.snapshot().meters() == 300
+    assert filled.snapshot().meter_count() == 300
 
 
 def test_readings_at_odd_seconds_are_found_like_any_other(store: ReadingsRepository) -> None:
@@ -314,11 +314,11 @@ def test_an_extract_is_read_in_pieces_by_whoever_knows_its_name(
     filled: ReadingsRepository, everything: pl.DataFrame, window: Window
 ) -> None:
     expected = everything.filter(window.predicate()).sort(frame.ORDER)
-    made = filled.extract(window, "contract/1")
-    assert made.counts(window)["readings"].sum() == len(expected)
+    made = filled.create_extract(window, "contract/1")
+    assert made.minute_counts(window)["readings"].sum() == len(expected)
     assert len(made.name) <= 200
 
-    extract = filled.extracted(made.name)
+    extract = filled.open_extract(made.name)
     cut = START + timedelta(minutes=40)
     pieces = [
         replace(window, end=min(cut, window.end or cut)),
@@ -326,8 +326,8 @@ def test_an_extract_is_read_in_pieces_by_whoever_knows_its_name(
     ]
     read = [readings for piece in pieces for readings in extract.frames(piece)]
     assert pl.concat([frame.empty(), *read]).equals(expected)
-    filled.release("contract")
-    assert "contract" not in filled.extracts()
+    filled.delete_extracts("contract")
+    assert "contract" not in filled.extract_owners()
 
 
 def test_a_store_that_cannot_be_reached_says_so(engine: Engine) -> None:

@@ -18,7 +18,7 @@ from readings.repositories import (
     RepositoryUnavailableError,
     open_repository,
 )
-from readings.repositories.cancellation import as_long_as
+from readings.repositories.cancellation import cancel_when
 from readings.repositories.timestream import clients, repository, unload
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
@@ -53,7 +53,7 @@ def new_table(timestream: TimestreamLocal) -> Iterator[Address]:
     table.create_database()
     table.create(magnetic=timedelta(days=73_000))
     yield made
-    table.destroy()
+    table.delete()
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def keys(bucket: SeaweedFS, prefix: str) -> list[str]:
 def test_a_page_scans_the_intervals_that_hold_it_and_no_other(
     filled: ReadingsRepository, timestream: TimestreamLocal, offset: int
 ) -> None:
-    filled.snapshot().counts(ALL)
+    filled.snapshot().minute_counts(ALL)
     timestream.queries()
     assert len(filled.snapshot().page(ALL, offset=offset, size=50).readings) == 50
     [asked] = timestream.queries()
@@ -110,7 +110,7 @@ def test_a_page_scans_the_intervals_that_hold_it_and_no_other(
 def test_a_page_behind_a_position_scans_no_more(
     filled: ReadingsRepository, timestream: TimestreamLocal, everything: pl.DataFrame
 ) -> None:
-    filled.snapshot().counts(ALL)
+    filled.snapshot().minute_counts(ALL)
     moment, device_id = everything.select(frame.ORDER).row(5_000)
     timestream.queries()
     page = filled.snapshot().page(ALL, offset=0, size=50, after=Position(moment, device_id))
@@ -122,20 +122,20 @@ def test_a_page_behind_a_position_scans_no_more(
 def test_what_was_counted_is_not_counted_again(
     filled: ReadingsRepository, timestream: TimestreamLocal
 ) -> None:
-    first = filled.snapshot().counts(ALL)
+    first = filled.snapshot().minute_counts(ALL)
     timestream.queries()
-    assert filled.snapshot().counts(ALL).equals(first)
+    assert filled.snapshot().minute_counts(ALL).equals(first)
     assert timestream.queries() == []
 
 
 def test_only_the_hours_that_are_new_are_counted(
     refilled: ReadingsRepository, timestream: TimestreamLocal
 ) -> None:
-    refilled.snapshot().counts(ALL)
+    refilled.snapshot().minute_counts(ALL)
     later = END + FLEET.interval
     refilled.write(readings_for(FLEET, later))
     timestream.queries()
-    counts = refilled.snapshot().counts(Window(START, later))
+    counts = refilled.snapshot().minute_counts(Window(START, later))
     assert counts["minute"].to_list()[-1] == later
     [asked] = timestream.queries()
     assert asked["rows"] == 1
@@ -153,7 +153,7 @@ def test_a_window_that_begins_long_before_the_first_reading_takes_few_queries(
 # --- what comes from a caller --------------------------------------------------------------
 @pytest.mark.parametrize("text", ["x' OR '1'='1", "'; DROP TABLE readings; --", "\\' OR 1=1", '"'])
 def test_a_callers_text_stays_a_text(filled: ReadingsRepository, text: str) -> None:
-    assert filled.snapshot().counts(Window(START, END, device_ids=(text,))).is_empty()
+    assert filled.snapshot().minute_counts(Window(START, END, device_ids=(text,))).is_empty()
     behind = Position(START, text)
     assert len(filled.snapshot().page(ALL, offset=0, size=10, after=behind).readings) == 10
 
@@ -161,9 +161,9 @@ def test_a_callers_text_stays_a_text(filled: ReadingsRepository, text: str) -> N
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("timestream://devices", "no name of a database or table"),
-        ("timestream://devices/read'ings", "no name of a database or table"),
-        ("timestream://devices/readings?zone=x", "zone is not known"),
+        ("timestream://devices", "not a valid name of a Timestream database or table"),
+        ("timestream://devices/read'ings", "not a valid name of a Timestream database or table"),
+        ("timestream://devices/readings?zone=x", "zone is not a known option"),
     ],
 )
 def test_a_url_that_names_no_table_is_refused(url: str, words: str) -> None:
@@ -195,8 +195,8 @@ def test_what_the_table_refuses_is_told_apart_and_the_rest_is_kept(
     told = str(refused.value)
     assert "refused 300 of 600 readings" in told
     assert "memory store" in told
-    assert "needs magnetic store writes switched on" in told
-    assert store.snapshot().counts(Window(now, now))["readings"].to_list() == [300]
+    assert "Enable magnetic store writes" in told
+    assert store.snapshot().minute_counts(Window(now, now))["readings"].to_list() == [300]
 
 
 def test_a_record_that_another_writer_replaced_meanwhile_is_no_failure(
@@ -205,7 +205,7 @@ def test_a_record_that_another_writer_replaced_meanwhile_is_no_failure(
     interval = readings_for(FLEET, START)
     store.write(interval)
     blind = repository.TimestreamRepository(address)
-    monkeypatch.setattr(blind, "_not_kept", lambda readings: readings)
+    monkeypatch.setattr(blind, "_without_stored", lambda readings: readings)
     monkeypatch.setattr(time, "time_ns", lambda: 1_000_000)
     blind.write(interval.with_columns(pl.lit(0.0).alias("kw")))
     assert pl.concat(store.snapshot().frames(ALL)).equals(interval)
@@ -245,23 +245,23 @@ def test_an_extract_is_one_unload_whose_files_go_when_it_is_released(
     address: Address,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(unload, "STRETCH_READINGS", 1_000)
+    monkeypatch.setattr(unload, "CHUNK_READINGS", 1_000)
     timestream.queries()
-    extract = refilled.extract(ALL, "order/1")
+    extract = refilled.create_extract(ALL, "order/1")
     assert [q["text"][:6] for q in timestream.queries()].count("UNLOAD") == 1
     folders = {
         key.split("/")[-2] for key in keys(seaweedfs, address.key("unloads", "order")) if "=" in key
     }
     assert len(folders) > 5
-    assert list(refilled.extracts()) == ["order"]
+    assert list(refilled.extract_owners()) == ["order"]
 
     refilled.write(readings_for(Fleet(devices=400), START))
-    assert pl.concat(refilled.extracted(extract.name).frames(ALL)).equals(everything)
+    assert pl.concat(refilled.open_extract(extract.name).frames(ALL)).equals(everything)
 
-    refilled.release("order")
+    refilled.delete_extracts("order")
     assert keys(seaweedfs, address.key("unloads", "order")) == []
     with pytest.raises(RepositoryUnavailableError):
-        refilled.extracted(extract.name)
+        refilled.open_extract(extract.name)
 
 
 def test_a_window_without_readings_is_not_unloaded(
@@ -269,7 +269,7 @@ def test_a_window_without_readings_is_not_unloaded(
 ) -> None:
     timestream.queries()
     empty = Window(START - timedelta(days=2), START - timedelta(days=1))
-    assert filled.extract(empty, "order/1").counts(empty).is_empty()
+    assert filled.create_extract(empty, "order/1").minute_counts(empty).is_empty()
     assert "UNLOAD" not in {q["text"][:6] for q in timestream.queries()}
 
 
@@ -280,9 +280,9 @@ def test_without_a_bucket_an_extract_is_the_table_itself(
     address: Address,
 ) -> None:
     bare = open_repository(timestream.url_of(address.database, address.table, bucket=None))
-    extract = bare.extract(ALL, "order/1")
-    assert pl.concat(bare.extracted(extract.name).frames(ALL)).equals(everything)
-    assert bare.extracts() == ()
+    extract = bare.create_extract(ALL, "order/1")
+    assert pl.concat(bare.open_extract(extract.name).frames(ALL)).equals(everything)
+    assert bare.extract_owners() == ()
 
 
 def test_upkeep_removes_what_nobody_released(
@@ -291,10 +291,10 @@ def test_upkeep_removes_what_nobody_released(
     address: Address,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    refilled.extract(ALL, "order/1")
-    assert refilled.upkeep() == {"files removed": 0}
+    refilled.create_extract(ALL, "order/1")
+    assert refilled.maintain() == {"files removed": 0}
     monkeypatch.setattr(repository, "KEEP_EXTRACTS", -timedelta(hours=1))
-    assert refilled.upkeep()["files removed"] > 2
+    assert refilled.maintain()["files removed"] > 2
     assert keys(seaweedfs, address.key("unloads", "order")) == []
 
 
@@ -302,7 +302,7 @@ def test_upkeep_removes_what_nobody_released(
 def test_pages_without_rows_are_no_end(
     filled: ReadingsRepository, everything: pl.DataFrame, timestream: TimestreamLocal
 ) -> None:
-    filled.snapshot().counts(ALL)
+    filled.snapshot().minute_counts(ALL)
     timestream.fail("Query", "StillRunning", times=3)
     assert filled.snapshot().page(ALL, offset=10, size=20).readings.equals(everything.slice(10, 20))
 
@@ -319,7 +319,7 @@ def test_a_service_that_goes_on_throttling_is_given_up_in_time(
 ) -> None:
     monkeypatch.setattr(clients, "RETRY_SECONDS", 1.0)
     timestream.fail("Query", "ThrottlingException", times=100)
-    with pytest.raises(RepositoryUnavailableError, match="throttling this account"):
+    with pytest.raises(RepositoryUnavailableError, match="throttles this account"):
         filled.snapshot().page(ALL, offset=0, size=20)
     timestream.fail("Query", "ThrottlingException", times=0)
 
@@ -327,10 +327,10 @@ def test_a_service_that_goes_on_throttling_is_given_up_in_time(
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("AccessDeniedException", "does not let these credentials"),
+        ("AccessDeniedException", "do not have permission"),
         ("ExpiredTokenException", "credentials have expired"),
-        ("QueryExecutionException", "gave the query up"),
-        ("ValidationException", "does not take the call"),
+        ("QueryExecutionException", "could not finish the query"),
+        ("ValidationException", "rejected the call as not valid"),
     ],
 )
 def test_an_error_of_the_service_is_told_in_an_operators_words(
@@ -351,7 +351,7 @@ def test_a_query_is_cancelled_when_nobody_waits_any_more(
     filled: ReadingsRepository, timestream: TimestreamLocal
 ) -> None:
     snapshot = filled.snapshot()
-    snapshot.counts(ALL)
+    snapshot.minute_counts(ALL)
     timestream.cancelled()
     timestream.fail("Query", "StillRunning", times=5)
     looks = 0
@@ -362,7 +362,7 @@ def test_a_query_is_cancelled_when_nobody_waits_any_more(
         if looks == 3:
             raise LookupError("The caller has gone.")
 
-    with pytest.raises(LookupError), as_long_as(gone_at_the_third_look):
+    with pytest.raises(LookupError), cancel_when(gone_at_the_third_look):
         snapshot.page(ALL, offset=0, size=20)
     timestream.fail("Query", "StillRunning", times=0)
     [text] = timestream.cancelled()

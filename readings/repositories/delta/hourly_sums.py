@@ -1,0 +1,88 @@
+"""Hourly sums of each meter, for the day cache.
+
+In every interval of a day, a meter's reading lies among those of all other meters. A year of one meter would be
+searched for in 105,120 places. With the hourly sums of finished days it is found in 365.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+
+from readings.repositories.base import HOURLY_MEANS_SCHEMA
+from readings.window import DAY, RESOLUTION, Window, window_of_day
+
+MEASURED = list(HOURLY_MEANS_SCHEMA)[3:]
+_COUNTS = ["readings", "late"]
+
+
+def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFrame:
+    """Return the number of readings, of late readings, and the sums of the measured columns.
+
+    One row per hour and distinct values of the columns ``by``.
+    """
+    return (
+        readings.with_columns(
+            pl.col("time").dt.truncate("1h").alias("hour"),
+            pl.lit(1, pl.Int64).alias("readings"),
+            (pl.col("arrival_time") > pl.col("time")).cast(pl.Int64).alias("late"),
+        )
+        .group_by(*by, "hour")
+        .agg(pl.col(_COUNTS + MEASURED).sum())
+    )
+
+
+def to_hourly_means(sums: pl.DataFrame) -> pl.DataFrame:
+    """Return sums of distinct hours as means: :data:`HOURLY_MEANS_SCHEMA`, ascending."""
+    return (
+        sums.with_columns(pl.col(MEASURED).cast(pl.Float64) / pl.col("readings"))
+        .select(pl.col(name).cast(kind) for name, kind in HOURLY_MEANS_SCHEMA.items())
+        .sort("hour")
+    )
+
+
+def sum_meters_by_hour(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Return the sums of a day's readings, one row per meter and hour; ``frames`` are readings frames.
+
+    The sums are in single precision: its seven digits are more than a mean has, in half the space.
+    """
+    parts = [sum_by_hour(readings.lazy(), by=["device_id"]).collect() for readings in frames]
+    hours = pl.concat(parts).group_by("device_id", "hour").sum().sort("device_id", "hour")
+    return hours.with_columns(pl.col(MEASURED).cast(pl.Float32))
+
+
+def read_sums(paths: Sequence[Path], device_ids: Sequence[str]) -> pl.LazyFrame:
+    """Return the cached sums of some meters, or of all if ``device_ids`` is empty, one row per hour."""
+    hours = pl.scan_parquet(list(paths))
+    if device_ids:
+        hours = hours.filter(pl.col("device_id").is_in(list(device_ids)))
+    return (
+        hours.with_columns(pl.col(MEASURED).cast(pl.Float64))
+        .group_by("hour")
+        .agg(pl.col(_COUNTS + MEASURED).sum())
+    )
+
+
+def complete_days(window: Window, days: Iterable[date]) -> list[date]:
+    """Return those days that lie entirely in the window, ascending; none if the window bounds the arrival time."""
+    if window.arrived_after is not None or window.as_of is not None:
+        return []
+    end = window.end or datetime.max.replace(tzinfo=UTC)
+    windows = [(day, window_of_day(day)) for day in sorted(days)]
+    return [day for day, each in windows if window.start <= each.start and (each.end or end) <= end]
+
+
+def without_days(window: Window, days: Iterable[date]) -> Iterator[Window]:
+    """Yield the windows that remain of ``window`` without some complete days. ``days`` are ascending."""
+    start = window.start
+    for day in days:
+        midnight = window_of_day(day).start
+        if start < midnight:
+            yield replace(window, start=start, end=midnight - RESOLUTION)
+        start = midnight + DAY
+    if window.end is None or start <= window.end or start == window.start:
+        yield replace(window, start=start)
