@@ -5,7 +5,7 @@ Calls are signed by the Standard Webhooks scheme (https://www.standardwebhooks.c
 ``webhook-id``
     The id of the delivery. It is the same in every attempt, so a receiver can ignore repeated calls.
 ``webhook-timestamp``
-    Seconds since 1970. A receiver rejects old timestamps, so that nobody can send a recorded call again.
+    Seconds since 1970. A receiver rejects old timestamps, so a recorded call cannot be sent again.
 ``webhook-signature``
     ``v1,`` and the base64 of HMAC-SHA256 over ``<id>.<timestamp>.<body>``.
 

@@ -1,4 +1,4 @@
-"""JSON lines, compressed with gzip: one object for each reading; its keys are the contract's ten columns, in order."""
+"""JSON lines, compressed with gzip: one object for each reading, with the ten columns of the contract in order."""
 
 from __future__ import annotations
 

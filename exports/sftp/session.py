@@ -119,9 +119,13 @@ class Session(paramiko.SFTPServerInterface):
         except PathNotFoundError:
             return SFTP_NO_SUCH_FILE
 
+    # There are no symbolic links: lstat is stat, and readlink finds nothing.
+
     def lstat(self, path: str) -> paramiko.SFTPAttributes | int:
-        """Return the same as :meth:`stat`: there are no links."""
         return self.stat(path)
+
+    def readlink(self, path: str) -> int:
+        return SFTP_NO_SUCH_FILE
 
     def open(
         self, path: str, flags: int, attr: paramiko.SFTPAttributes
@@ -138,37 +142,28 @@ class Session(paramiko.SFTPServerInterface):
             return SFTP_FAILURE
         return OpenFile(self._auth, file)
 
+    # The filesystem is read-only.
+
     def remove(self, path: str) -> int:
-        """Refuse."""
         return SFTP_PERMISSION_DENIED
 
     def rename(self, oldpath: str, newpath: str) -> int:
-        """Refuse."""
         return SFTP_PERMISSION_DENIED
 
     def posix_rename(self, oldpath: str, newpath: str) -> int:
-        """Refuse."""
         return SFTP_PERMISSION_DENIED
 
     def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:
-        """Refuse."""
         return SFTP_PERMISSION_DENIED
 
     def rmdir(self, path: str) -> int:
-        """Refuse."""
         return SFTP_PERMISSION_DENIED
 
     def chattr(self, path: str, attr: paramiko.SFTPAttributes) -> int:
-        """Refuse."""
         return SFTP_PERMISSION_DENIED
 
     def symlink(self, target_path: str, path: str) -> int:
-        """Refuse."""
         return SFTP_PERMISSION_DENIED
-
-    def readlink(self, path: str) -> int:
-        """Find nothing: there are no links."""
-        return SFTP_NO_SUCH_FILE
 
     def _log_fields(self) -> dict[str, str]:
         return {
@@ -204,11 +199,9 @@ class OpenFile(paramiko.SFTPHandle):
         return data
 
     def write(self, offset: int, data: Buffer) -> int:
-        """Refuse."""
         return SFTP_PERMISSION_DENIED
 
     def chattr(self, attr: paramiko.SFTPAttributes) -> int:
-        """Refuse."""
         return SFTP_PERMISSION_DENIED
 
     def stat(self) -> paramiko.SFTPAttributes:

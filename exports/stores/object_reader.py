@@ -65,11 +65,9 @@ class ObjectReader(io.RawIOBase):
         self._next: tuple[int, Future[bytes]] | None = None
 
     def readable(self) -> bool:
-        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Return True."""
         return True
 
     def tell(self) -> int:
