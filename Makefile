@@ -26,9 +26,10 @@ test: $(VENV)/.test .browser .sftp ## run the tests, on SQLite and folders, then
 stress: $(VENV)/.test ## kill processes, corrupt files, fuzz and load a deployment; print what became of it
 	$(BIN)/python -m tests.services.stress
 
-lint: $(VENV)/.test ## run ruff and mypy, and look for missing migrations
+lint: $(VENV)/.test ## run ruff, djlint and mypy, and look for missing migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/djlint templates --lint --check --quiet
 	$(BIN)/mypy .
 	$(BIN)/python manage.py makemigrations --check --dry-run
 

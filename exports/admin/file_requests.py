@@ -69,7 +69,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
 
     def view_on_site(self, obj: FileRequest) -> str:
         """Return the address of the file request's page in the portal."""
-        return reverse("request", args=[obj.pk])
+        return reverse("file-request", args=[obj.pk])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FileRequest]:
         """Add the progress of all rows in the same query."""
@@ -86,7 +86,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
         badge = format_html('<span class="badge {}">{}</span>', obj.status, obj.status)
         if not obj.reason:
             return badge
-        return format_html('{}<div class="faint reason">{}</div>', badge, obj.reason)
+        return format_html('{}<div class="muted reason">{}</div>', badge, obj.reason)
 
     @admin.display(description="window (UTC)", ordering="start")
     def short_window(self, obj: FileRequest) -> SafeString:

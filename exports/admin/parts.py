@@ -32,5 +32,5 @@ class ExportPartAdmin(ReadOnly, admin.ModelAdmin[ExportPart]):
     @admin.display(description="request", ordering="request")
     def request_link(self, obj: ExportPart) -> SafeString:
         """Return a link to the file request in the portal."""
-        link = reverse("request", args=[obj.request_id])
+        link = reverse("file-request", args=[obj.request_id])
         return format_html('<a href="{}">{}…</a>', link, str(obj.request_id)[:8])

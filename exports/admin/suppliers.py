@@ -36,7 +36,7 @@ class SupplierAdmin(admin.ModelAdmin[Supplier]):
     @admin.display(description="file requests", ordering="request_count")
     def requests(self, obj: Supplier) -> SafeString:
         """Return the number of file requests, as a link to their list in the portal."""
-        link = reverse("requests", query={"supplier": obj.name})
+        link = reverse("file-requests", query={"supplier": obj.name})
         return format_html('<a href="{}">{}</a>', link, getattr(obj, "request_count", 0))
 
     @admin.display(description="new API key")

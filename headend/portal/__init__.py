@@ -1,1 +1,1 @@
-"""The pages that show readings and exports together."""
+"""The portal: every HTML page for operators and supplier users, except the admin."""

@@ -1,4 +1,4 @@
-"""Who may see a page: the staff all of it, a supplier's people their own supplier's files and nothing else."""
+"""Who may open which page: staff everything, supplier users only their supplier's file requests."""
 
 from __future__ import annotations
 
@@ -15,38 +15,49 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from exports.models import FileRequest
 
-Rest = ParamSpec("Rest")
-Page = Callable[Concatenate[HttpRequest, Rest], HttpResponse]
+ViewArguments = ParamSpec("ViewArguments")
+View = Callable[Concatenate[HttpRequest, ViewArguments], HttpResponse]
 
 
-def logged_in(page: Page[Rest]) -> Page[Rest]:
-    """Ask strangers who they are; the page itself shows only what :func:`visible_requests` gives."""
+def login_required(view: View[ViewArguments]) -> View[ViewArguments]:
+    """Send users who are not logged in to the login page.
 
-    @wraps(page)
-    def guarded(request: HttpRequest, /, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
+    Unlike Django's decorator of the same name, it answers an htmx request with a full page refresh. The view
+    itself must restrict what it shows, with :func:`visible_requests`.
+    """
+
+    @wraps(view)
+    def guarded(
+        request: HttpRequest, /, *args: ViewArguments.args, **kwargs: ViewArguments.kwargs
+    ) -> HttpResponse:
         if not request.user.is_authenticated:
-            return _asked_who_they_are(request)
-        return page(request, *args, **kwargs)
+            return _to_login(request)
+        return view(request, *args, **kwargs)
 
     return guarded
 
 
-def staff_only(page: Page[Rest]) -> Page[Rest]:
-    """Ask strangers who they are; refuse whoever is no member of the staff."""
+def staff_required(view: View[ViewArguments]) -> View[ViewArguments]:
+    """Send users who are not logged in to the login page; answer 403 to users who are not staff."""
 
-    @wraps(page)
-    def guarded(request: HttpRequest, /, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponse:
+    @wraps(view)
+    def guarded(
+        request: HttpRequest, /, *args: ViewArguments.args, **kwargs: ViewArguments.kwargs
+    ) -> HttpResponse:
         if not request.user.is_authenticated:
-            return _asked_who_they_are(request)
+            return _to_login(request)
         if not request.user.is_staff:
             raise PermissionDenied
-        return page(request, *args, **kwargs)
+        return view(request, *args, **kwargs)
 
     return guarded
 
 
 def visible_requests(user: User | AnonymousUser) -> QuerySet[FileRequest]:
-    """The file requests that a person may see and whose files they may fetch."""
+    """Return the file requests that a user may see and whose files the user may download.
+
+    Staff see all; a supplier user sees those of its supplier while the supplier is active; others see none.
+    """
     requests = FileRequest.objects.select_related("supplier")
     if not user.is_authenticated:
         return requests.none()
@@ -55,8 +66,8 @@ def visible_requests(user: User | AnonymousUser) -> QuerySet[FileRequest]:
     return requests.filter(supplier__active=True, supplier__people__user=user)
 
 
-def _asked_who_they_are(request: HttpRequest) -> HttpResponse:
-    # htmx would follow a redirect and put the login form where the table was.
+def _to_login(request: HttpRequest) -> HttpResponse:
+    # htmx would follow a redirect and put the login form in place of the table.
     if request.headers.get("HX-Request"):
         return HttpResponseClientRefresh()
     return redirect_to_login(request.get_full_path())

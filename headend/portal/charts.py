@@ -1,6 +1,7 @@
-"""Pictures of figures over time, as the numbers an SVG template needs: no script draws them, no style is in them.
+"""Charts as numbers and SVG paths, ready for a template. Only this module knows the geometry.
 
-Coordinates are those of a view box of :data:`WIDTH` by :data:`HEIGHT`, its origin at the top left.
+Coordinates are those of an SVG view box of :data:`WIDTH` by :data:`HEIGHT`, with the origin at the top left.
+Charts need no script and contain no colours: the style sheet sets those.
 """
 
 from __future__ import annotations
@@ -12,152 +13,211 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 WIDTH, HEIGHT = 1160, 220
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 10, 26
-MOST_POINTS = 2_000
-_TICKS = 5
-_MOST_TIMES = 12
-_STEPS = [timedelta(hours=hours) for hours in (1, 3, 6, 12, 24, 72, 168, 720)]
+VIEW_BOX = f"0 0 {WIDTH} {HEIGHT}"
+MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 56, 16, 10, 26
+PLOT_WIDTH = WIDTH - MARGIN_LEFT - MARGIN_RIGHT
+PLOT_HEIGHT = HEIGHT - MARGIN_TOP - MARGIN_BOTTOM
+PLOT_BOTTOM = HEIGHT - MARGIN_BOTTOM
+MAX_POINTS = 2_000
+"""A line chart with more points is downsampled: a screen has fewer columns."""
+
+_GRID_LINES = 5
+_GRID_END = WIDTH - 8
+_VALUE_LABEL_X = MARGIN_LEFT - 6
+_TIME_LABEL_Y = HEIGHT - 6
+_BAR_GAP = 0.4
+_MIN_BAR_WIDTH = 0.5
+_MAX_TIME_LABELS = 12
+_TIME_STEPS = [timedelta(hours=hours) for hours in (1, 3, 6, 12, 24, 72, 168, 720)]
+_ROUND_NUMBERS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 Point = tuple[datetime, float]
 
 
 @dataclass(frozen=True)
-class Tick:
-    """A mark of an axis: where, and what it says."""
+class Label:
+    """A text of an axis and its position."""
 
-    at: float
-    label: str
+    x: float
+    y: float
+    text: str
 
 
 @dataclass(frozen=True)
-class Line:
-    """A curve: an SVG path that is broken where figures are missing, and its axes."""
+class GridLine:
+    """A horizontal line across the plot, with the value that it marks."""
+
+    x1: float
+    x2: float
+    y: float
+    label: Label
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """Values over time. The path has a gap where points are missing."""
 
     title: str
     unit: str
     path: str
-    times: list[Tick]
-    values: list[Tick]
+    grid_lines: list[GridLine]
+    time_labels: list[Label]
     summary: str
+    view_box: str = VIEW_BOX
+
+
+@dataclass(frozen=True)
+class BarValue:
+    """The input for one bar: ``share`` is its part of the plot's height, from 0 to 1."""
+
+    time: datetime
+    share: float
+    kind: str
+    tooltip: str
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a strip."""
+    """A bar in front of its track. The track has the plot's full height and shows what is missing."""
 
     x: float
     width: float
     y: float
     height: float
     kind: str
-    says: str
+    tooltip: str
+    track_y: float = MARGIN_TOP
+    track_height: float = PLOT_HEIGHT
 
 
-def line(title: str, unit: str, points: Sequence[Point], start: datetime, end: datetime) -> Line:
-    """A curve of points, ascending in time, between two instants; thinned out to :data:`MOST_POINTS`."""
-    drawn = thinned(points, MOST_POINTS)
-    top = _top(max((value for _, value in drawn), default=0.0))
-    return Line(
+@dataclass(frozen=True)
+class BarChart:
+    """Bars side by side, ascending in time."""
+
+    bars: list[Bar]
+    time_labels: list[Label]
+    summary: str
+    view_box: str = VIEW_BOX
+
+
+def line_chart(
+    title: str, unit: str, points: Sequence[Point], start: datetime, end: datetime
+) -> LineChart:
+    """Return a line chart of points between two instants.
+
+    ``points`` are ascending in time. More than :data:`MAX_POINTS` are downsampled; the summary still describes
+    all of them.
+    """
+    drawn = downsample(points, MAX_POINTS)
+    axis_end = _axis_end(max((value for _, value in drawn), default=0.0))
+    return LineChart(
         title,
         unit,
-        _path(drawn, start, end, top),
-        time_ticks(start, end),
-        [Tick(_y(top * n / _TICKS, top), _short(top * n / _TICKS)) for n in range(_TICKS + 1)],
+        _path(drawn, start, end, axis_end),
+        [_grid_line(axis_end * n / _GRID_LINES, axis_end) for n in range(_GRID_LINES + 1)],
+        time_labels(start, end),
         _summary(points, unit),
     )
 
 
-def strip(
-    bars: Sequence[tuple[datetime, float, str, str]], start: datetime, end: datetime
-) -> list[Bar]:
-    """Bars side by side: time, share of the height (0 to 1), kind, what it says."""
-    width = (WIDTH - LEFT - RIGHT) / max(1, len(bars))
-    room = HEIGHT - TOP - BOTTOM
-    return [
+def bar_chart(values: Sequence[BarValue], start: datetime, end: datetime, summary: str) -> BarChart:
+    """Return a bar chart of values between two instants; all bars have the same width."""
+    width = PLOT_WIDTH / max(1, len(values))
+    bars = [
         Bar(
-            x=round(_x(time, start, end), 2),
-            width=round(max(0.5, width - 0.4), 2),
-            y=round(HEIGHT - BOTTOM - room * share, 1),
-            height=round(room * share, 1),
-            kind=kind,
-            says=says,
+            x=round(_x(value.time, start, end), 2),
+            width=round(max(_MIN_BAR_WIDTH, width - _BAR_GAP), 2),
+            y=round(PLOT_BOTTOM - PLOT_HEIGHT * value.share, 1),
+            height=round(PLOT_HEIGHT * value.share, 1),
+            kind=value.kind,
+            tooltip=value.tooltip,
         )
-        for time, share, kind, says in bars
+        for value in values
     ]
+    return BarChart(bars, time_labels(start, end), summary)
 
 
-def time_ticks(start: datetime, end: datetime) -> list[Tick]:
-    """Marks at whole hours or days, a dozen at most."""
-    step = next((step for step in _STEPS if (end - start) / step <= _MOST_TIMES), _STEPS[-1])
-    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+def time_labels(start: datetime, end: datetime) -> list[Label]:
+    """Return labels at whole hours or days, with a step that gives about twelve at most."""
+    step = next(
+        (step for step in _TIME_STEPS if (end - start) / step <= _MAX_TIME_LABELS), _TIME_STEPS[-1]
+    )
     pattern = "%H:%M" if step < timedelta(days=1) else "%d %b"
-    ticks = []
-    at = midnight
-    while at <= end:
-        if at >= start:
-            ticks.append(Tick(round(_x(at, start, end), 1), at.strftime(pattern)))
-        at += step
-    return ticks
+    labels = []
+    time = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    while time <= end:
+        if time >= start:
+            labels.append(
+                Label(round(_x(time, start, end), 1), _TIME_LABEL_Y, time.strftime(pattern))
+            )
+        time += step
+    return labels
 
 
-def thinned(points: Sequence[Point], most: int) -> list[Point]:
-    """At most so many points, each the mean of those it stands for."""
-    each = math.ceil(len(points) / most) if points else 1
-    if each == 1:
+def downsample(points: Sequence[Point], max_points: int) -> list[Point]:
+    """Return at most ``max_points`` points: each is the mean of a group of neighbours, at the group's first time."""
+    group_size = math.ceil(len(points) / max_points) if points else 1
+    if group_size == 1:
         return list(points)
-    groups = [points[first : first + each] for first in range(0, len(points), each)]
+    groups = [points[first : first + group_size] for first in range(0, len(points), group_size)]
     return [(group[0][0], sum(value for _, value in group) / len(group)) for group in groups]
 
 
-def _path(points: list[Point], start: datetime, end: datetime, top: float) -> str:
+def _path(points: list[Point], start: datetime, end: datetime, axis_end: float) -> str:
+    """Return the SVG path. It breaks where two points are more than two median steps apart."""
     steps = sorted(later[0] - earlier[0] for earlier, later in pairwise(points))
-    usual = steps[len(steps) // 2] if steps else timedelta(0)
-    words = []
-    before: datetime | None = None
+    median_step = steps[len(steps) // 2] if steps else timedelta(0)
+    commands = []
+    previous: datetime | None = None
     for time, value in points:
-        letter = "M" if before is None or time - before > 2 * usual else "L"
-        words.append(f"{letter}{_x(time, start, end):.1f} {_y(value, top):.1f}")
-        before = time
-    return " ".join(words)
+        gap = previous is None or time - previous > 2 * median_step
+        commands.append(
+            f"{'M' if gap else 'L'}{_x(time, start, end):.1f} {_y(value, axis_end):.1f}"
+        )
+        previous = time
+    return " ".join(commands)
+
+
+def _grid_line(value: float, axis_end: float) -> GridLine:
+    y = _y(value, axis_end)
+    return GridLine(MARGIN_LEFT, _GRID_END, y, Label(_VALUE_LABEL_X, y, _short_number(value)))
 
 
 def _x(time: datetime, start: datetime, end: datetime) -> float:
-    return LEFT + (WIDTH - LEFT - RIGHT) * ((time - start) / (end - start))
+    return MARGIN_LEFT + PLOT_WIDTH * ((time - start) / (end - start))
 
 
-def _y(value: float, top: float) -> float:
-    return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / top
+def _y(value: float, axis_end: float) -> float:
+    return PLOT_BOTTOM - PLOT_HEIGHT * value / axis_end
 
 
-def _top(largest: float) -> float:
-    """The axis ends at the next figure that divides well by five."""
+def _axis_end(largest: float) -> float:
+    """Return the next round number that gives round labels on five grid lines."""
     if largest <= 0:
         return 1.0
     scale = 10.0 ** math.floor(math.log10(largest))
-    return next(
-        scale * step for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if scale * step >= largest
-    )
+    return next(scale * number for number in _ROUND_NUMBERS if scale * number >= largest)
 
 
-def _short(value: float) -> str:
-    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+def _short_number(value: float) -> str:
+    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:
-            return f"{value / size:g}{letter}"
+            return f"{value / size:g}{suffix}"
     return f"{value:g}"
 
 
 def _summary(points: Sequence[Point], unit: str) -> str:
-    """The curve in words, for those who do not see it."""
+    """Return the chart in words, for screen readers and as the line below the chart."""
     if not points:
-        return "There are no figures."
-    (least_at, least), (most_at, most) = (
-        choose(points, key=lambda point: point[1]) for choose in (min, max)
-    )
+        return "No readings in this window."
+    low_time, low = min(points, key=lambda point: point[1])
+    high_time, high = max(points, key=lambda point: point[1])
     return (
-        f"Between {_figure(least, unit)} at {least_at:%Y-%m-%d %H:%M} and {_figure(most, unit)} at "
-        f"{most_at:%Y-%m-%d %H:%M} UTC; last {_figure(points[-1][1], unit)}."
+        f"Minimum {_with_unit(low, unit)} at {low_time:%Y-%m-%d %H:%M} UTC, "
+        f"maximum {_with_unit(high, unit)} at {high_time:%Y-%m-%d %H:%M} UTC, "
+        f"last value {_with_unit(points[-1][1], unit)}."
     )
 
 
-def _figure(value: float, unit: str) -> str:
+def _with_unit(value: float, unit: str) -> str:
     return (f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}").strip()

@@ -1,9 +1,10 @@
-"""Is data coming in: what the intervals hold against what the fleet should have sent."""
+"""Coverage: the readings that each interval has, compared with the readings that it should have."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from django.conf import settings
 from django.db.models import Max, Min
@@ -11,16 +12,24 @@ from django.db.models import Max, Min
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.models import IntervalTotals
 
-GRACE = timedelta(minutes=2)
-"""What is due needs that long to be written and summed up."""
+TOTALS_DELAY = timedelta(minutes=2)
+"""An interval's readings are written and its total is updated within this time after the interval ends."""
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
-FULL, PART, NONE = "full", "part", "none"
-"""How much of an interval is there: all, some, nothing."""
+
+
+class Completeness(StrEnum):
+    """How much of the expected readings is stored. The values are CSS classes of the portal."""
+
+    COMPLETE = "complete"
+    MOST = "most"
+    """At least 90 %; used for days only."""
+    PARTIAL = "partial"
+    MISSING = "missing"
 
 
 @dataclass(frozen=True)
-class Interval:
-    """One interval: how many readings there are, of how many, and how many of them came late."""
+class IntervalCoverage:
+    """The number of readings of one interval: stored, expected and late; ``kw`` is the sum of their power."""
 
     time: datetime
     readings: int
@@ -30,105 +39,111 @@ class Interval:
 
     @property
     def share(self) -> float:
-        """From 0 to 1."""
+        """Stored readings divided by expected readings, from 0 to 1; 0 if none are expected."""
         return min(1.0, self.readings / self.expected) if self.expected else 0.0
 
     @property
-    def kind(self) -> str:
-        """:data:`FULL`, also where nothing was expected, :data:`PART` or :data:`NONE`."""
+    def completeness(self) -> Completeness:
+        """Complete (also if no readings are expected), partial or missing."""
         if self.readings >= self.expected:
-            return FULL
-        return PART if self.readings else NONE
+            return Completeness.COMPLETE
+        return Completeness.PARTIAL if self.readings else Completeness.MISSING
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """The intervals of a span, in order, those without readings too."""
+    """Every interval between two instants in ascending order, also those without readings."""
 
     start: datetime
     end: datetime
-    intervals: list[Interval]
+    intervals: list[IntervalCoverage]
 
     @property
     def readings(self) -> int:
-        """All of them."""
+        """The number of stored readings."""
         return sum(interval.readings for interval in self.intervals)
 
     @property
     def expected(self) -> int:
-        """What a whole fleet would have sent."""
+        """The number of readings that a complete fleet sends."""
         return sum(interval.expected for interval in self.intervals)
 
     @property
     def late(self) -> int:
-        """How many arrived later than their time."""
+        """The number of late readings."""
         return sum(interval.late for interval in self.intervals)
 
     @property
     def percent(self) -> float:
-        """Rounded down: 100 means all."""
+        """Stored readings in percent of the expected ones, rounded down to one decimal: 100 means all."""
         return int(1000 * self.readings / self.expected) / 10 if self.expected else 0.0
 
     @property
-    def incomplete(self) -> list[Interval]:
-        """Those that lack readings."""
-        return [interval for interval in self.intervals if interval.kind != FULL]
+    def incomplete(self) -> list[IntervalCoverage]:
+        """The intervals that miss readings."""
+        return [
+            interval
+            for interval in self.intervals
+            if interval.completeness != Completeness.COMPLETE
+        ]
 
 
-def meters_expected() -> int:
-    """How many meters should send each interval: the simulated fleet's, or as many as sent the fullest of late."""
+def expected_meters() -> int:
+    """Return how many meters should send readings for each interval.
+
+    That is the size of the simulated fleet. Without a simulation it is the largest number of readings that an
+    interval of the last week has; 0 if there are no readings.
+    """
     if settings.SIMULATION:
         return deployment_fleet().devices
     newest = newest_interval()
     if newest is None:
         return 0
-    lately = IntervalTotals.objects.filter(time__gt=newest - WEEK)
-    return int(lately.aggregate(most=Max("readings"))["most"])
+    last_week = IntervalTotals.objects.filter(time__gt=newest - WEEK)
+    return int(last_week.aggregate(largest=Max("readings"))["largest"])
 
 
-def coverage(now: datetime, span: timedelta = DAY) -> Coverage:
-    """The intervals of the last ``span``, up to the newest that should be there."""
-    fleet, expected = deployment_fleet(), meters_expected()
-    began = IntervalTotals.objects.aggregate(began=Min("time"))["began"]
-    last = fleet.newest_interval(now - GRACE)
+def recent_coverage(now: datetime, span: timedelta = DAY) -> Coverage:
+    """Return the coverage of the last ``span``, up to the newest interval that should be stored by ``now``."""
+    fleet, expected = deployment_fleet(), expected_meters()
+    first_reading = IntervalTotals.objects.aggregate(first=Min("time"))["first"]
+    last = fleet.newest_interval(now - TOTALS_DELAY)
     start = last - span + fleet.interval
-    rows = IntervalTotals.objects.filter(time__gte=start, time__lte=last)
-    there = {row.time: row for row in rows}
-    times = set(there) | set(fleet.intervals(start, last))
-    return Coverage(
-        start,
-        last + fleet.interval,
-        [
-            # Before its first reading nothing was expected of the fleet.
-            _interval(time, there.get(time), expected if began and time >= began else 0)
-            for time in sorted(times)
-        ],
-    )
+    totals = {
+        row.time: row for row in IntervalTotals.objects.filter(time__gte=start, time__lte=last)
+    }
+    times = set(totals) | set(fleet.intervals(start, last))
+
+    def expected_at(time: datetime) -> int:
+        # A deployment expects nothing of the time before its first reading.
+        return expected if first_reading and time >= first_reading else 0
+
+    intervals = [
+        _interval_coverage(time, totals.get(time), expected_at(time)) for time in sorted(times)
+    ]
+    return Coverage(start, last + fleet.interval, intervals)
 
 
-def may_still_come(interval: Interval, now: datetime) -> bool:
-    """Whether what an interval lacks is only what the simulated fleet sends late."""
+def may_still_arrive(interval: IntervalCoverage, now: datetime) -> bool:
+    """Return whether all missing readings of an interval can be readings that the simulated fleet sends late."""
     fleet = deployment_fleet()
     if not (settings.SIMULATION and fleet.late_arrivals):
         return False
     missing = interval.expected - interval.readings
-    usual = 2 * interval.expected * fleet.late_percent / 100
-    return now - interval.time <= fleet.delay and missing <= usual
+    # Twice the mean: the number of late readings varies from interval to interval.
+    plausible = 2 * interval.expected * fleet.late_percent / 100
+    return now - interval.time <= fleet.delay and missing <= plausible
 
 
 def newest_interval() -> datetime | None:
-    """The newest interval that anything is kept of."""
+    """Return the time of the newest interval that has readings, or None if there are no readings."""
     newest: datetime | None = IntervalTotals.objects.aggregate(newest=Max("time"))["newest"]
     return newest
 
 
-def curve(start: datetime, end: datetime) -> list[tuple[datetime, float]]:
-    """The fleet's load, kW, interval by interval."""
-    rows = IntervalTotals.objects.filter(time__gte=start, time__lte=end)
-    return list(rows.values_list("time", "kw"))
-
-
-def _interval(time: datetime, row: IntervalTotals | None, expected: int) -> Interval:
+def _interval_coverage(
+    time: datetime, row: IntervalTotals | None, expected: int
+) -> IntervalCoverage:
     if row is None:
-        return Interval(time, 0, expected, 0, 0.0)
-    return Interval(time, row.readings, expected, row.late, row.kw)
+        return IntervalCoverage(time, 0, expected, 0, 0.0)
+    return IntervalCoverage(time, row.readings, expected, row.late, row.kw)

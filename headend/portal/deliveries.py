@@ -1,16 +1,13 @@
-"""How files reach suppliers: who is connected, what was fetched, what was brought, what failed."""
+"""The page of deliveries: SFTP sessions, downloads, pushes and webhooks."""
 
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.core.paginator import Paginator
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -19,111 +16,79 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from exports import file_requests
-from exports.models import (
-    Delivery,
-    DeliveryAttempt,
-    DeliveryKind,
-    DeliveryState,
-    FileFetch,
-    SftpSession,
-    Supplier,
+from exports.models import Delivery, DeliveryKind, DeliveryState, FileFetch
+from headend.portal.access import staff_required
+from headend.portal.delivery_activity import (
+    deliveries_today,
+    deliveries_with_last_attempt,
+    open_sessions,
+    past_sessions,
 )
-from exports.sftp.session_log import LOST_AFTER
-from headend.portal.access import staff_only
+from headend.portal.forms import FilterForm
+from headend.portal.htmx import page_or_fragment
+from headend.portal.pagination import requested_page
 
-PAGE = 25
-LATELY = 25
-"""As many sessions and fetches are shown; the admin has all."""
+PAGE_SIZE = 25
+MAX_RECENT = 25
+"""This many past sessions and downloads are shown; the admin lists all of them."""
 
 
-class Filters(forms.Form):
-    """What the page can be narrowed by; nothing of it need be given."""
+class DeliveryFilters(FilterForm):
+    """The filters of the page. The supplier applies to all lists, the others to pushes and webhooks."""
 
-    supplier = forms.ModelChoiceField(
-        Supplier.objects.order_by("name"), required=False, empty_label="all", to_field_name="name"
-    )
     kind = forms.ChoiceField(
-        label="Brought as", choices=[("", "all"), *DeliveryKind.choices], required=False
+        label="Type", choices=[("", "all"), *DeliveryKind.choices], required=False
     )
-    state = forms.ChoiceField(choices=[("", "all"), *DeliveryState.choices], required=False)
-
-    def given(self) -> dict[str, Any]:
-        """The filters that were set and could be read."""
-        known = self.cleaned_data if self.is_bound and self.is_valid() else {}
-        return {name: value for name, value in known.items() if value}
+    state = forms.ChoiceField(
+        label="Status", choices=[("", "all"), *DeliveryState.choices], required=False
+    )
 
 
 @never_cache
 @require_safe
-@staff_only
+@staff_required
 def deliveries_page(request: HttpRequest) -> HttpResponse:
-    """Deliveries; htmx asks for what moves alone."""
-    now = timezone.now()
-    filters = Filters(request.GET or None)
-    given = filters.given()
-    of_supplier = {"supplier": given["supplier"]} if "supplier" in given else {}
-    of_request = {f"request__{name}": value for name, value in of_supplier.items()}
-    brought = _brought().filter(
-        **of_request, **{name: given[name] for name in ("kind", "state") if name in given}
-    )
-    context = {
+    """Show the deliveries that match the filters of the URL query."""
+    filters = DeliveryFilters(request.GET or None)
+    context = _lists(request, filters.selected()) | {
         "filters": filters,
-        "narrowed": bool(given),
-        "page": Paginator(brought, PAGE).get_page(request.GET.get("page")),
-        "connected": list(connected(now).filter(**of_supplier)),
-        "sessions": SftpSession.objects.filter(**of_supplier)
-        .exclude(pk__in=connected(now).values("pk"))
-        .select_related("supplier")[:LATELY],
-        "fetches": FileFetch.objects.filter(**of_request).select_related("request__supplier")[
-            :LATELY
-        ],
-        "today": today(now),
+        "filtered": bool(filters.selected()),
+        "today": deliveries_today(timezone.now()),
         "back": request.get_full_path(),
     }
-    alone = bool(request.headers.get("HX-Request"))
-    template = "portal/_deliveries.html" if alone else "portal/deliveries.html"
+    template = page_or_fragment(request, "portal/deliveries.html", "portal/_deliveries.html")
     return render(request, template, context)
 
 
 @require_POST
-@staff_only
+@staff_required
 @permission_required("exports.change_delivery", raise_exception=True)
-def deliver_again(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Have a delivery that was given up tried once more."""
+def retry_delivery(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Queue a failed delivery for one more attempt, and return to the page in the form's ``back``."""
     delivery = get_object_or_404(Delivery, pk=pk)
     if file_requests.deliver_again(delivery):
-        messages.success(request, "It is tried once more.")
+        messages.success(request, "The delivery will be retried.")
     else:
-        messages.info(request, "It had not failed.")
+        messages.info(request, "Nothing to retry: the delivery has not failed.")
     back = request.POST.get("back", "")
-    inside = url_has_allowed_host_and_scheme(back, {request.get_host()})
-    return redirect(back if inside else "deliveries")
+    is_ours = url_has_allowed_host_and_scheme(back, {request.get_host()})
+    return redirect(back if is_ours else "deliveries")
 
 
-def connected(now: datetime) -> QuerySet[SftpSession]:
-    """The sessions that are open now."""
-    alive = SftpSession.objects.filter(ended_at__isnull=True, seen_at__gt=now - LOST_AFTER)
-    return alive.select_related("supplier")
-
-
-def today(now: datetime) -> dict[str, int]:
-    """Since midnight UTC: files fetched and their bytes, what was brought and what could not be."""
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    fetched = FileFetch.objects.filter(started_at__gte=midnight).aggregate(
-        files=Count("pk"), bytes=Sum("bytes_sent", default=0)
-    )
-    ended = Q(finished_at__gte=midnight)
-    brought = Delivery.objects.aggregate(
-        delivered=Count("pk", filter=ended & Q(state=DeliveryState.DELIVERED)),
-        failed=Count("pk", filter=ended & Q(state=DeliveryState.FAILED)),
-        pending=Count("pk", filter=Q(state=DeliveryState.PENDING)),
-    )
-    return fetched | brought
-
-
-def _brought() -> QuerySet[Delivery]:
-    last = DeliveryAttempt.objects.filter(delivery=OuterRef("pk")).order_by("-number")
-    return Delivery.objects.select_related("request__supplier").annotate(
-        last_target=Subquery(last.values("target")[:1]),
-        last_outcome=Subquery(last.values("outcome")[:1]),
-    )
+def _lists(request: HttpRequest, selected: dict[str, Any]) -> dict[str, Any]:
+    now = timezone.now()
+    sessions = {"supplier": selected["supplier"]} if "supplier" in selected else {}
+    downloads = {f"request__{name}": value for name, value in sessions.items()}
+    deliveries = {name: selected[name] for name in ("kind", "state") if name in selected}
+    return {
+        "open_sessions": list(open_sessions(now).filter(**sessions)),
+        "past_sessions": past_sessions(now).filter(**sessions)[:MAX_RECENT],
+        "downloads": FileFetch.objects.filter(**downloads).select_related("request__supplier")[
+            :MAX_RECENT
+        ],
+        "page": requested_page(
+            request,
+            deliveries_with_last_attempt().filter(**downloads, **deliveries),
+            PAGE_SIZE,
+        ),
+    }

@@ -1,4 +1,4 @@
-"""Trying out where a supplier's files and news are brought to."""
+"""Tests of a supplier's push target and webhook, started on the supplier's page."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from django.views.decorators.http import require_POST
 
 from exports.delivery import push, webhook
 from exports.models import PushTarget, Webhook
-from headend.portal.access import staff_only
+from headend.portal.access import staff_required
 
 
 @require_POST
-@staff_only
+@staff_required
 @permission_required("exports.change_pushtarget", raise_exception=True)
-def test_connection(request: HttpRequest, name: str) -> HttpResponse:
-    """Log in to the supplier's server, and say how it went."""
+def test_push_target(request: HttpRequest, name: str) -> HttpResponse:
+    """Log in to the supplier's SFTP server, and show the result on the supplier's page."""
     target = get_object_or_404(PushTarget.objects.select_related("supplier"), supplier__name=name)
     try:
         messages.success(request, f"{target}: {push.test_connection(target)}")
@@ -27,13 +27,13 @@ def test_connection(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_POST
-@staff_only
+@staff_required
 @permission_required("exports.change_webhook", raise_exception=True)
-def send_test(request: HttpRequest, name: str) -> HttpResponse:
-    """Call the supplier's webhook, and say what it answered."""
-    called = get_object_or_404(Webhook.objects.select_related("supplier"), supplier__name=name)
+def test_webhook(request: HttpRequest, name: str) -> HttpResponse:
+    """Send a test event to the supplier's webhook, and show the response on the supplier's page."""
+    target = get_object_or_404(Webhook.objects.select_related("supplier"), supplier__name=name)
     try:
-        messages.success(request, f"{called.url}: {webhook.send_test(called)}")
+        messages.success(request, f"{target.url}: {webhook.send_test(target)}")
     except webhook.WebhookError as error:
-        messages.error(request, f"{called.url}: {error}")
+        messages.error(request, f"{target.url}: {error}")
     return redirect("supplier", name)

@@ -1,4 +1,4 @@
-"""A completed request's file, for whoever holds a signed link and for whoever may see the request."""
+"""The download of a completed request's file, by a signed link or by a user who may see the request."""
 
 from __future__ import annotations
 
@@ -18,27 +18,32 @@ from headend.portal.access import visible_requests
 SAFE_METHODS = ("GET", "HEAD")
 
 
-@csrf_exempt  # Nothing is changed here; what is no GET gets the answer below instead of a page.
+@csrf_exempt  # It changes nothing. Other methods get the JSON answer below instead of a CSRF page.
 def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResponseBase:
-    """The file, whole or a range of it."""
+    """Answer with the file or the requested range of it.
+
+    Errors are JSON: 405 for other methods, 403 without a valid signature or a user who may see the request,
+    404 if the file does not exist or has expired.
+    """
     if request.method not in SAFE_METHODS:
-        sentence = f"{request.method} is not allowed here; GET fetches the file."
-        return JsonResponse({"error": sentence}, status=405, headers={"Allow": "GET, HEAD"})
+        message = f"{request.method} is not allowed here. Use GET to download the file."
+        return JsonResponse({"error": message}, status=405, headers={"Allow": "GET, HEAD"})
     location = f"{request_id}/{name}"
     fetcher = _fetcher(request, request_id, location)
     if fetcher is None:
-        return JsonResponse({"error": "signature is missing, wrong or too old."}, status=403)
+        return JsonResponse({"error": "signature is missing, wrong or expired."}, status=403)
     file_request = FileRequest.objects.filter(pk=request_id).first()
     try:
-        # Compared here: PostgreSQL takes no name with a NUL in it, not even to look for it.
+        # Compared in Python: PostgreSQL rejects a query for a name that contains a NUL character.
         if file_request is None or file_request.location != location:
             raise FileMissingError
         return download_response(request, file_request, fetcher)
     except FileMissingError:
-        return JsonResponse({"error": "There is no such file, or no longer."}, status=404)
+        return JsonResponse({"error": "The file does not exist or has expired."}, status=404)
 
 
 def _fetcher(request: HttpRequest, request_id: uuid.UUID, location: str) -> Fetcher | None:
+    """Return who downloads, for the record of the download; None if the download is not allowed."""
     if request.user.is_staff or visible_requests(request.user).filter(pk=request_id).exists():
         return http_fetcher(request, FetchWay.PORTAL, request.user.get_username())
     if is_valid_signature(location, request.GET.get("signature", "")):

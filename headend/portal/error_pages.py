@@ -1,4 +1,4 @@
-"""Django's error views: an HTML page for a browser, the contract's JSON for every other client."""
+"""Django's error views: an HTML page for a browser, the API's JSON error for every other client."""
 
 from __future__ import annotations
 
@@ -10,47 +10,44 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 
-def _page_or_json(request: HttpRequest, status: int, sentence: str) -> HttpResponse:
-    """HTML for a person's browser, the contract's JSON for everybody else."""
-    if request.accepts("text/html") and "text/html" in request.headers.get("Accept", ""):
-        return render(
-            request, "portal/error.html", {"sentence": sentence, "status": status}, status=status
-        )
-    return JsonResponse({"error": sentence}, status=status)
-
-
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400: what no view got to see, an unknown host among it."""
+    """Answer 400 in JSON (Django's ``handler400``), for example to an unknown Host header."""
     return JsonResponse({"error": "The request cannot be understood."}, status=400)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler403."""
-    return _page_or_json(request, 403, "This is not allowed.")
+    """Answer 403 (Django's ``handler403``)."""
+    return _page_or_json(request, 403, "Permission denied.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 404 (Django's ``handler404``)."""
+    return _page_or_json(request, 404, "Not found.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer 500 in JSON (Django's ``handler500``). The exception is in the log."""
+    return JsonResponse({"error": "Something went wrong on our side."}, status=500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's view for a form without its token."""
-    return _page_or_json(
-        request, 403, "The form is too old; go back, reload the page and try again."
-    )
+    """Answer 403 to a form without a valid CSRF token (Django's ``CSRF_FAILURE_VIEW``)."""
+    message = "This form has expired. Go back, reload the page and try again."
+    return _page_or_json(request, 403, message)
 
 
 def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
-    """For who has guessed too often."""
+    """Answer 429 after too many failed logins (the lockout view of django-axes)."""
     minutes = settings.AXES_COOLOFF_TIME // timedelta(minutes=1)
-    answer = _page_or_json(
-        request, 429, f"Too many attempts to log in; try again in {minutes} minutes."
-    )
+    message = f"Too many failed logins. Try again in {minutes} minutes."
+    answer = _page_or_json(request, 429, message)
     answer["Retry-After"] = str(60 * minutes)
     return answer
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
-    return _page_or_json(request, 404, "There is nothing here.")
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: our fault; the log has the rest."""
-    return JsonResponse({"error": "Something went wrong on our side."}, status=500)
+def _page_or_json(request: HttpRequest, status: int, message: str) -> HttpResponse:
+    """Return an HTML page if the client names HTML in its Accept header, else JSON."""
+    if request.accepts("text/html") and "text/html" in request.headers.get("Accept", ""):
+        context = {"message": message, "status": status}
+        return render(request, "portal/error.html", context, status=status)
+    return JsonResponse({"error": message}, status=status)

@@ -1,4 +1,4 @@
-"""One file request: how it went, what it is made of, where its file went; ended or asked for again."""
+"""The page of one file request, and its actions: cancel it, or request the same window again."""
 
 from __future__ import annotations
 
@@ -18,94 +18,91 @@ from django.views.decorators.http import require_POST, require_safe
 from exports import file_requests
 from exports.file_requests import QueueFullError
 from exports.models import FileRequest, Status
-from headend.portal.access import logged_in, staff_only, visible_requests
-from headend.portal.file_requests import row_of
+from headend.portal.access import login_required, staff_required, visible_requests
+from headend.portal.file_requests import table_row
+from headend.portal.htmx import page_or_fragment
 
-MOST_PARTS = 200
-"""As many are shown one by one; of more, the first."""
-_MAY_ACT = "exports.change_filerequest"
+MAX_PARTS = 200
+"""The page lists this many parts; the admin lists all of them."""
+MAX_DOWNLOADS = 50
+_CHANGE_PERMISSION = "exports.change_filerequest"
 
 
 @dataclass(frozen=True)
-class Step:
-    """A state that a request has come to."""
+class TimelineEntry:
+    """A status of the request and when it began."""
 
-    state: str
-    at: datetime
+    status: str
+    time: datetime
 
 
 @never_cache
 @require_safe
-@logged_in
-def request_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """All there is to say of one request; htmx asks for what moves alone."""
-    chosen = get_object_or_404(file_requests.with_progress(visible_requests(request.user)), pk=pk)
-    template = (
-        "portal/_file_request.html"
-        if request.headers.get("HX-Request")
-        else "portal/file_request.html"
-    )
-    return render(request, template, _shown(chosen))
+@login_required
+def file_request_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Show a file request that the user may see; 404 for every other."""
+    visible = file_requests.with_progress(visible_requests(request.user))
+    file_request = get_object_or_404(visible, pk=pk)
+    template = page_or_fragment(request, "portal/file_request.html", "portal/_file_request.html")
+    return render(request, template, _context(file_request))
 
 
 @require_POST
-@staff_only
-@permission_required(_MAY_ACT, raise_exception=True)
-def cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """End a request that is not final."""
+@staff_required
+@permission_required(_CHANGE_PERMISSION, raise_exception=True)
+def cancel_file_request(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Cancel a file request that has no final status."""
     if file_requests.cancel(get_object_or_404(FileRequest, pk=pk)):
-        messages.success(request, "The request is cancelled; its supplier sees it as failed.")
+        messages.success(request, "File request cancelled. The supplier sees it as failed.")
     else:
-        messages.info(request, "The request had ended before.")
-    return redirect("request", pk)
+        messages.info(request, "Nothing to cancel: the file request is finished.")
+    return redirect("file-request", pk)
 
 
 @require_POST
-@staff_only
-@permission_required(_MAY_ACT, raise_exception=True)
-def run_again(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Ask for the same window once more."""
-    earlier = get_object_or_404(FileRequest.objects.select_related("supplier"), pk=pk)
+@staff_required
+@permission_required(_CHANGE_PERMISSION, raise_exception=True)
+def repeat_file_request(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Create a new file request for the same supplier, window and format."""
+    original = get_object_or_404(FileRequest.objects.select_related("supplier"), pk=pk)
     try:
-        again = file_requests.run_again(earlier)
+        new = file_requests.run_again(original)
     except QueueFullError as error:
         messages.error(request, str(error))
-        return redirect("request", pk)
-    messages.success(request, "Asked for again, as a new request.")
-    return redirect("request", again.pk)
+        return redirect("file-request", pk)
+    messages.success(request, "File request created.")
+    return redirect("file-request", new.pk)
 
 
-def _shown(chosen: FileRequest) -> dict[str, Any]:
-    parts = list(chosen.parts.order_by("number")[: MOST_PARTS + 1])
-    fetches = chosen.fetches.all()[:50]
-    deliveries = chosen.deliveries.prefetch_related("attempts")
-    row = row_of(chosen)
+def _context(file_request: FileRequest) -> dict[str, Any]:
+    # One part more than is shown tells whether there are more.
+    parts = list(file_request.parts.order_by("number")[: MAX_PARTS + 1])
+    row = table_row(file_request)
     return {
-        "chosen": chosen,
+        "file_request": file_request,
         "progress": row["progress"],
         "download": row["download"],
-        "steps": _steps(chosen),
-        "parts": parts[:MOST_PARTS],
-        "more_parts": len(parts) > MOST_PARTS,
-        "fetches": fetches,
-        "deliveries": deliveries,
-        "sftp": _sftp_line(chosen) if chosen.has_file else None,
+        "timeline": _timeline(file_request),
+        "parts": parts[:MAX_PARTS],
+        "more_parts": len(parts) > MAX_PARTS,
+        "downloads": file_request.fetches.all()[:MAX_DOWNLOADS],
+        "deliveries": file_request.deliveries.prefetch_related("attempts"),
+        "sftp_command": _sftp_command(file_request) if file_request.has_file else None,
     }
 
 
-def _steps(chosen: FileRequest) -> list[Step]:
-    known = [
-        (Status.QUEUED, chosen.queued_at),
-        (Status.SUBMITTED, chosen.submitted_at),
-        (Status.RUNNING, chosen.running_at),
-        (Status(chosen.status), chosen.finished_at),
+def _timeline(file_request: FileRequest) -> list[TimelineEntry]:
+    times = [
+        (Status.QUEUED.value, file_request.queued_at),
+        (Status.SUBMITTED.value, file_request.submitted_at),
+        (Status.RUNNING.value, file_request.running_at),
+        (Status(file_request.status).value, file_request.finished_at),
+        ("expired", file_request.expired_at),
     ]
-    steps = [Step(state.value, at) for state, at in known if at is not None]
-    if chosen.expired_at is not None:
-        steps.append(Step("expired", chosen.expired_at))
-    return steps
+    return [TimelineEntry(status, time) for status, time in times if time is not None]
 
 
-def _sftp_line(chosen: FileRequest) -> str:
-    host, port = settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT
-    return f"sftp -i private.pem -P {port} {chosen.supplier.name}@{host}:{chosen.location} ."
+def _sftp_command(file_request: FileRequest) -> str:
+    """Return the shell command that downloads the file."""
+    user, host = file_request.supplier.name, settings.SFTP_PUBLIC_HOST
+    return f"sftp -i private.pem -P {settings.SFTP_PORT} {user}@{host}:{file_request.location} ."

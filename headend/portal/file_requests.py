@@ -1,4 +1,4 @@
-"""The list of file requests, narrowed by filters that live in its address."""
+"""The list of file requests, with filters in the URL query."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,19 +15,26 @@ from django.views.decorators.http import require_safe
 from exports.delivery.links import download_path
 from exports.file_requests import progress, with_progress
 from exports.formats import FORMATS
-from exports.models import FileRequest, Status, Supplier, SupplierPerson
-from headend.portal.access import logged_in, visible_requests
-from headend.portal.form_fields import InstantField
+from exports.models import FileRequest, Status, SupplierPerson
+from headend.portal.access import login_required, visible_requests
+from headend.portal.forms import FilterForm, InstantField
+from headend.portal.htmx import page_or_fragment
+from headend.portal.pagination import requested_page
 
-PAGE = 50
+PAGE_SIZE = 50
+_LOOKUPS = {
+    "supplier": "supplier",
+    "status": "status",
+    "format": "format",
+    "since": "end__gte",
+    "until": "start__lte",
+}
+"""The query lookup of each filter."""
 
 
-class Filters(forms.Form):
-    """What the list can be narrowed by; nothing of it need be given."""
+class FileRequestFilters(FilterForm):
+    """The filters of the list."""
 
-    supplier = forms.ModelChoiceField(
-        Supplier.objects.order_by("name"), required=False, empty_label="all", to_field_name="name"
-    )
     status = forms.ChoiceField(choices=[("", "all"), *Status.choices], required=False)
     format = forms.ChoiceField(
         choices=[("", "all"), *((name, name) for name in FORMATS)], required=False
@@ -36,49 +42,47 @@ class Filters(forms.Form):
     since = InstantField(required=False, label="Window ends after (UTC)")
     until = InstantField(required=False, label="Window begins before (UTC)")
 
-    def narrowed(self, requests: QuerySet[FileRequest]) -> QuerySet[FileRequest]:
-        """The requests that meet every filter that could be read."""
-        given = self.cleaned_data if self.is_bound and self.is_valid() else {}
-        wanted: dict[str, Any] = {
-            "supplier": given.get("supplier"),
-            "status": given.get("status"),
-            "format": given.get("format"),
-            "end__gte": given.get("since"),
-            "start__lte": given.get("until"),
-        }
-        return requests.filter(**{name: value for name, value in wanted.items() if value})
+    def apply(self, requests: QuerySet[FileRequest]) -> QuerySet[FileRequest]:
+        """Return the requests that match every filter that is set; all if a filter is invalid."""
+        return requests.filter(**{_LOOKUPS[name]: value for name, value in self.selected().items()})
 
 
-# The page and its table share one address: a kept table must never be shown for the page.
+# The page and its table have the same URL: a browser must not show a cached table as the page.
 @never_cache
 @require_safe
-@logged_in
-def requests_page(request: HttpRequest) -> HttpResponse:
-    """File requests, newest first; htmx asks for the table alone."""
-    filters = Filters(request.GET or None)
+@login_required
+def file_requests_page(request: HttpRequest) -> HttpResponse:
+    """Show the file requests that the user may see, the newest first."""
+    filters = FileRequestFilters(request.GET or None)
     if not request.user.is_staff:
-        # Whoever sees one supplier's requests has none to choose, and is not told of others.
+        # A supplier user sees one supplier only, and must not learn the names of the others.
         del filters.fields["supplier"]
-    requests = filters.narrowed(with_progress(visible_requests(request.user)))
-    page = Paginator(requests, PAGE).get_page(request.GET.get("page"))
+    requests = filters.apply(with_progress(visible_requests(request.user)))
+    page = requested_page(request, requests, PAGE_SIZE)
     context = {
         "filters": filters,
+        "filtered": any(request.GET.get(name) for name in filters.fields),
         "page": page,
-        "rows": [row_of(each) for each in page.object_list],
+        "rows": [table_row(each) for each in page.object_list],
         "public_url": settings.HEADEND_PUBLIC_URL,
-        "nobodys": not request.user.is_staff
-        and not SupplierPerson.objects.filter(user=request.user.pk).exists(),
-        "narrowed": any(request.GET.get(name) for name in filters.fields),
+        "without_supplier": _belongs_to_no_supplier(request),
     }
-    alone = bool(request.headers.get("HX-Request"))
-    template = "portal/_file_requests_table.html" if alone else "portal/file_requests.html"
+    template = page_or_fragment(
+        request, "portal/file_requests.html", "portal/_file_requests_table.html"
+    )
     return render(request, template, context)
 
 
-def row_of(request: FileRequest) -> dict[str, Any]:
-    """What the table shows of a request."""
+def table_row(request: FileRequest) -> dict[str, Any]:
+    """Return a request with its progress from 0 to 1 and the path of its download, None without a file."""
     return {
         "request": request,
         "progress": progress(request),
         "download": download_path(request) if request.has_file else None,
     }
+
+
+def _belongs_to_no_supplier(request: HttpRequest) -> bool:
+    if request.user.is_staff:
+        return False
+    return not SupplierPerson.objects.filter(user=request.user.pk).exists()

@@ -1,12 +1,8 @@
-"""Readings: which days are whole, the fleet's load in any window, and the way to a meter."""
+"""The page of readings: coverage calendar, fleet load in a window, and the search for meters."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
-
-from django import forms
-from django.db.models import Avg, Count, Max, QuerySet, Sum
+from django.db.models import Count, Max, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -14,98 +10,52 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from headend.portal import charts
-from headend.portal.access import staff_only
-from headend.portal.calendar import weeks
+from headend.portal.access import staff_required
 from headend.portal.coverage import DAY, newest_interval
-from headend.portal.form_fields import InstantField
+from headend.portal.coverage_calendar import calendar_weeks
+from headend.portal.fleet_load import load_points, totals_between
+from headend.portal.forms import window_from_query
+from headend.portal.meter_search import find_meters
 from readings.models import IntervalTotals
-from readings.repositories import repository
-from readings.totals import time_prefix
-from readings.window import Window
 
-BY_THE_HOUR_FROM = timedelta(days=14)
-"""A longer window's curve is made of hourly means, which the database takes."""
-MOST_FOUND = 20
-
-
-class WindowForm(forms.Form):
-    """A window of the curve."""
-
-    start = InstantField(label="From (UTC)")
-    end = InstantField(label="To (UTC)")
-
-    def clean(self) -> dict[str, Any]:
-        """The end follows the start."""
-        given = super().clean() or {}
-        start, end = given.get("start"), given.get("end")
-        if start and end and end <= start:
-            self.add_error("end", "To is not after From.")
-        return given
+MAX_METERS_FOUND = 20
 
 
 @never_cache
 @require_safe
-@staff_only
+@staff_required
 def fleet_page(request: HttpRequest) -> HttpResponse:
-    """The calendar, and the curve of the window that the address names (default: the last day)."""
-    newest = newest_interval() or timezone.now()
-    shown = (newest - DAY, newest)
-    form = WindowForm(request.GET if "start" in request.GET else None)
-    if form.is_bound and form.is_valid():
-        shown = (form.cleaned_data["start"], form.cleaned_data["end"])
-    elif not form.is_bound:
-        form = WindowForm(initial={"start": shown[0], "end": shown[1]})
-    totals = _between(*shown).aggregate(
-        most=Max("readings"), readings=Sum("readings"), late=Sum("late"), intervals=Count("pk")
+    """Show the calendar, and the load in the window of the URL query; by default the last day that has readings."""
+    now = timezone.now()
+    newest = newest_interval() or now
+    form, bounds = window_from_query(request.GET, (newest - DAY, newest))
+    totals = totals_between(*bounds).aggregate(
+        meters=Max("readings"), readings=Sum("readings"), late=Sum("late"), intervals=Count("pk")
     )
     context = {
         "form": form,
-        "start": shown[0],
-        "end": shown[1],
+        "start": bounds[0],
+        "end": bounds[1],
         "totals": totals,
-        "line": charts.line("Fleet load", "kW", load(*shown), *shown),
-        "box": charts,
-        "weeks": weeks(timezone.now()),
-        "kept": IntervalTotals.objects.exists(),
+        "chart": charts.line_chart("Fleet load", "kW", load_points(*bounds), *bounds),
+        "weeks": calendar_weeks(now),
+        "has_readings": IntervalTotals.objects.exists(),
     }
     return render(request, "portal/fleet.html", context)
 
 
 @never_cache
 @require_safe
-@staff_only
-def find_meter(request: HttpRequest) -> HttpResponse:
-    """The meters whose id begins as asked; straight to the one if there is one."""
-    beginning = request.GET.get("q", "").strip().lower()
-    found = meters_like(beginning) if beginning else []
+@staff_required
+def meter_search_page(request: HttpRequest) -> HttpResponse:
+    """List the meters whose device id begins with the query's ``q``; redirect to the meter if only one matches."""
+    prefix = request.GET.get("q", "").strip().lower()
+    found = find_meters(prefix, MAX_METERS_FOUND + 1) if prefix else []
     if len(found) == 1:
         return redirect("meter", found[0])
-    context = {"q": beginning, "found": found[:MOST_FOUND], "more": len(found) > MOST_FOUND}
-    return render(request, "portal/find_meter.html", context)
-
-
-def load(start: datetime, end: datetime) -> list[charts.Point]:
-    """The fleet's load in a window, kW: by interval, or by the hour where the window is long."""
-    rows = _between(start, end)
-    if end - start < BY_THE_HOUR_FROM:
-        return list(rows.values_list("time", "kw"))
-    hours = rows.annotate(hour=time_prefix(len("2023-02-27 16"))).values("hour")
-    means = hours.annotate(mean=Avg("kw")).order_by("hour").values_list("hour", "mean")
-    return [(datetime.fromisoformat(f"{hour}:00+00:00"), mean) for hour, mean in means]
-
-
-def meters_like(beginning: str) -> list[str]:
-    """Device ids that begin so, among the meters that sent the newest interval; ``MOST_FOUND`` + 1 at most."""
-    newest = newest_interval()
-    if newest is None:
-        return []
-    last_minute = Window(newest, newest + timedelta(minutes=1) - timedelta(microseconds=1))
-    found: list[str] = []
-    for readings in repository().snapshot().frames(last_minute):
-        like = readings["device_id"].filter(readings["device_id"].str.starts_with(beginning))
-        found += like.unique().sort().head(MOST_FOUND + 1).to_list()
-    return found[: MOST_FOUND + 1]
-
-
-def _between(start: datetime, end: datetime) -> QuerySet[IntervalTotals]:
-    return IntervalTotals.objects.filter(time__gte=start, time__lte=end)
+    context = {
+        "q": prefix,
+        "found": found[:MAX_METERS_FOUND],
+        "more": len(found) > MAX_METERS_FOUND,
+    }
+    return render(request, "portal/meter_search.html", context)

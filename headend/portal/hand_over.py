@@ -1,4 +1,4 @@
-"""The forms that create a supplier or a key, and the page that shows the new credentials once."""
+"""Create a supplier or new keys, and show the credentials once on the hand-over page."""
 
 from __future__ import annotations
 
@@ -20,34 +20,40 @@ from exports.models import Supplier
 from exports.sftp.host_keys import known_hosts_lines
 from exports.suppliers import hand_over
 from exports.suppliers.hand_over import KeyPair
-from headend.portal.access import staff_only
+from headend.portal.access import staff_required
+
+_FIRST_KEY_LABEL = "first key"
 
 
 class SupplierForm(forms.ModelForm[Supplier]):
-    """A supplier, and what lets it in."""
+    """A new supplier: its name, its limits and, if it has one, its SSH public key."""
 
     public_key = forms.CharField(
         label="SSH public key",
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "placeholder": "ssh-ed25519 AAAA… carol@laptop"}),
-        help_text="One line as in authorized_keys. Empty: a key pair is made, and you hand over its private half.",
+        help_text="One line, as in authorized_keys. Leave empty to create a key pair and download its private key.",
     )
 
     class Meta:
         model = Supplier
         fields = ["name", "most_running", "most_queued"]
         labels = {
-            "most_running": "File requests that run at once",
-            "most_queued": "File requests that may wait",
+            "most_running": "Maximum running file requests",
+            "most_queued": "Maximum queued file requests",
         }
         help_texts = {
             "name": "Lower-case letters, digits, - and _. Also the SFTP user name.",
-            "most_running": "Empty: as the deployment has it.",
-            "most_queued": "Empty: as the deployment has it.",
+            "most_running": "Leave empty to use the deployment's default.",
+            "most_queued": "Leave empty to use the deployment's default.",
         }
 
     def clean_public_key(self) -> str:
-        """The key without its comment."""
+        """Return the key without its comment, or an empty text.
+
+        Raises:
+            ValidationError: the text is not a public key.
+        """
         line: str = self.cleaned_data["public_key"]
         try:
             return normalised_public_key(line) if line else ""
@@ -57,45 +63,45 @@ class SupplierForm(forms.ModelForm[Supplier]):
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_only
+@staff_required
 @permission_required("exports.add_supplier", raise_exception=True)
 def new_supplier(request: HttpRequest) -> HttpResponse:
-    """The form; when it is sent, the hand-over page."""
+    """Show the form; on POST create the supplier and its keys, and answer with the hand-over page."""
     form = SupplierForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
         return render(request, "portal/new_supplier.html", {"form": form})
     with transaction.atomic():
         supplier = form.save()
-        api_key = hand_over.create_api_key(supplier, "first key")
+        api_key = hand_over.create_api_key(supplier, _FIRST_KEY_LABEL)
         key_pair = None
         if public_key := form.cleaned_data["public_key"]:
-            hand_over.add_ssh_key(supplier, public_key, "first key")
+            hand_over.add_ssh_key(supplier, public_key, _FIRST_KEY_LABEL)
         else:
-            key_pair = hand_over.create_key_pair(supplier, "first key")
-    return _handed_over(request, supplier, api_key=api_key, key_pair=key_pair, is_new=True)
+            key_pair = hand_over.create_key_pair(supplier, _FIRST_KEY_LABEL)
+    return _hand_over_page(request, supplier, api_key=api_key, key_pair=key_pair, is_new=True)
 
 
 @never_cache
 @require_POST
-@staff_only
+@staff_required
 @permission_required("exports.add_apikey", raise_exception=True)
 def new_api_key(request: HttpRequest, name: str) -> HttpResponse:
-    """One more API key, shown this once."""
+    """Create one more API key, and show it on the hand-over page."""
     supplier = get_object_or_404(Supplier, name=name)
-    return _handed_over(request, supplier, api_key=hand_over.create_api_key(supplier))
+    return _hand_over_page(request, supplier, api_key=hand_over.create_api_key(supplier))
 
 
 @never_cache
 @require_POST
-@staff_only
+@staff_required
 @permission_required("exports.add_sshkey", raise_exception=True)
 def new_key_pair(request: HttpRequest, name: str) -> HttpResponse:
-    """Create a key pair and show its private key this once."""
+    """Create one more key pair, and offer the download of its private key on the hand-over page."""
     supplier = get_object_or_404(Supplier, name=name)
-    return _handed_over(request, supplier, key_pair=hand_over.create_key_pair(supplier))
+    return _hand_over_page(request, supplier, key_pair=hand_over.create_key_pair(supplier))
 
 
-def _handed_over(
+def _hand_over_page(
     request: HttpRequest,
     supplier: Supplier,
     *,
@@ -103,8 +109,12 @@ def _handed_over(
     key_pair: KeyPair | None = None,
     is_new: bool = False,
 ) -> HttpResponse:
-    """Render the keys in the response to the form itself, so that no key has to be stored for a second page."""
+    """Render the hand-over page as the answer to the form.
+
+    There is no redirect, so the server does not have to store a key for a second request.
+    """
     host, port = settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT
+    key_option = f"-i {supplier.name}.pem " if key_pair else ""
     now = timezone.now()
     context = {
         "supplier": supplier,
@@ -112,16 +122,19 @@ def _handed_over(
         "key_pair": key_pair,
         "private_key_link": _private_key_link(key_pair) if key_pair else None,
         "is_new": is_new,
-        "url": settings.HEADEND_PUBLIC_URL,
-        "host": host,
-        "port": port,
+        "public_url": settings.HEADEND_PUBLIC_URL,
+        "sftp_host": host,
+        "sftp_port": port,
+        "sftp_command": f"sftp {key_option}-P {port} {supplier.name}@{host}",
+        "sftp_command_all": f"sftp {key_option}-P {port} -r {supplier.name}@{host}:. .",
         "known_hosts": known_hosts_lines(host, port),
-        "last_hour": (now - timedelta(hours=1), now),
+        "example_start": now - timedelta(hours=1),
+        "example_end": now,
     }
     return render(request, "portal/hand_over.html", context)
 
 
 def _private_key_link(key_pair: KeyPair) -> str:
-    """Return the private key as a ``data:`` URL: the page holds the only copy, the server none."""
+    """Return the private key as a ``data:`` URL. The page has the only copy; the server has none."""
     encoded = base64.b64encode(key_pair.private_key.encode()).decode()
     return f"data:application/x-pem-file;base64,{encoded}"

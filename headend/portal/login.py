@@ -1,4 +1,4 @@
-"""One way in, for the portal and the admin alike."""
+"""Login and password change, shared by the portal and the admin."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from django.urls import reverse, reverse_lazy
 
 
 def admin_login(request: HttpRequest) -> HttpResponse:
-    """The admin sends strangers here, and whoever is logged in but may not enter it."""
+    """Redirect to the portal's login page.
+
+    The admin also sends users here who are logged in but may not use it. They get 403: a redirect would send
+    them in a circle.
+    """
     if request.user.is_authenticated:
         raise PermissionDenied
     return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
 
 
-class ChangePassword(SuccessMessageMixin, PasswordChangeView):  # type: ignore[type-arg] # generic in the stubs alone
-    """A password, changed by whose it is."""
+class ChangePassword(SuccessMessageMixin, PasswordChangeView):  # type: ignore[type-arg] # generic in the stubs only
+    """Change the user's own password, then return to the overview."""
 
     template_name = "portal/change_password.html"
     success_url = reverse_lazy("overview")
-    success_message = "Your password is changed."
+    success_message = "Password changed."
 
 
 change_password = ChangePassword.as_view()

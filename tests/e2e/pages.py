@@ -1,4 +1,4 @@
-"""The pages that there are: looked at by the tests, and pictured for the docs."""
+"""The pages that the browser tests open and that the screenshots show."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from tests.e2e.browser import Stage
-from tests.e2e.scene import SUPPLIERS_PERSON, VIEWER, days_ago
+from tests.e2e.scene import SUPPLIER_USER, VIEWER, days_ago
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A page, and who looks at it."""
+class PageToShow:
+    """A page's path and the user who opens it; None for a visitor who is not logged in."""
 
     path: Callable[[Stage], str]
-    who: str | None = "operator"
+    user: str | None = "operator"
 
 
-def at(path: str, who: str | None = "operator") -> Shown:
-    """A page whose address is always the same, but for the scene's ids."""
-    return Shown(lambda stage: path.format(**stage.ids), who)
+def at(path: str, user: str | None = "operator") -> PageToShow:
+    """Return a page whose path is fixed, except for the ids of the scene."""
+    return PageToShow(lambda stage: path.format(**stage.ids), user)
 
 
-def yesterday() -> str:
-    """A day that the scene has readings of, as the query of an address."""
+def yesterday_query() -> str:
+    """Return the window of yesterday, which has readings, as a URL query."""
     day = days_ago(1)
     return urlencode({"start": f"{day} 00:00", "end": f"{day} 23:59"})
 
@@ -39,14 +39,14 @@ PORTAL = {
     "requests-none": at("/requests/?status=skipped"),
     "request": at("/requests/{completed}/"),
     "request-failed": at("/requests/{failed}/"),
-    "new-request": Shown(lambda _: f"/requests/new/?{yesterday()}"),
+    "new-request": PageToShow(lambda _: f"/requests/new/?{yesterday_query()}"),
     "deliveries": at("/deliveries/"),
     "suppliers": at("/suppliers/"),
     "supplier": at("/suppliers/gridco/"),
     "supplier-viewed": at("/suppliers/gridco/", VIEWER),
     "new-supplier": at("/new-supplier/"),
-    "requests-of-a-supplier": at("/requests/", SUPPLIERS_PERSON),
-    "request-of-a-supplier": at("/requests/{theirs}/", SUPPLIERS_PERSON),
+    "requests-of-a-supplier": at("/requests/", SUPPLIER_USER),
+    "request-of-a-supplier": at("/requests/{theirs}/", SUPPLIER_USER),
     "password": at("/password/"),
 }
 ADMIN = {

@@ -1,6 +1,6 @@
-"""A utility in the morning: a month of readings with its gaps, suppliers, their files, and what went wrong.
+"""The scene of the browser tests: weeks of readings with gaps, suppliers, their files, and failures.
 
-``python -m tests.e2e.scene`` makes it in the deployment of the environment, before that is started.
+``python -m tests.e2e.scene`` creates it in the deployment of the environment, before the deployment starts.
 """
 
 from __future__ import annotations
@@ -24,34 +24,35 @@ ENVIRONMENT = {
     "SIMULATION_LATE_MINUTES": "120",
     "WEBHOOK_PRIVATE_ADDRESSES": "on",
 }
-"""The settings that the scene's deployment runs with."""
-VIEWER, ADMINISTRATOR, SUPPLIERS_PERSON = "vera", "ada", "ann"
+"""The settings of the deployment."""
+VIEWER, ADMINISTRATOR, SUPPLIER_USER = "vera", "ada", "ann"
+"""User names."""
 SUPPLIERS = ["acme-billing", "gridco", "northwind-mdm"]
-FAILED = "The exports store cannot be written to: No space left on device."
+FAILURE_REASON = "The export store cannot be written to: No space left on device."
 _DAYS = 24
 
 
 def days_ago(number: int) -> date:
-    """A day in UTC. The scene has every reading of the second and the third, whatever the hour is."""
+    """Return a past day in UTC. The days 2 and 3 days ago are complete at every time of day."""
     return datetime.now(UTC).date() - timedelta(days=number)
 
 
 def main() -> None:
-    """Make the scene, and print the ids that tests go by."""
+    """Create the scene, and print the ids that the tests use as JSON."""
     django.setup()
     from django.core.management import call_command
     from django.utils import timezone
 
     call_command("migrate", verbosity=0)
     now = timezone.now()
-    _readings(now)
+    _create_readings(now)
     call_command("setup", verbosity=0)
-    _suppliers()
-    _people()
-    print(json.dumps(_files(now)))  # noqa: T201 (the answer to whoever runs this)
+    _create_suppliers()
+    _create_users()
+    print(json.dumps(_file_requests(now)))  # noqa: T201 (the caller reads the output)
 
 
-def _readings(now: datetime) -> None:
+def _create_readings(now: datetime) -> None:
     from django.core.management import call_command
 
     from readings.tasks import update_interval_totals
@@ -59,24 +60,24 @@ def _readings(now: datetime) -> None:
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     first = today - timedelta(days=_DAYS)
 
-    def window(start: datetime, end: datetime, *more: str) -> None:
+    def backfill(start: datetime, end: datetime, *options: str) -> None:
         call_command(
-            "backfill", "--start", str(start)[:19], "--end", str(end)[:19], *more, verbosity=0
+            "backfill", "--start", str(start)[:19], "--end", str(end)[:19], *options, verbosity=0
         )
 
-    lost = today - timedelta(days=11) + timedelta(hours=6)
-    thin = today - timedelta(days=5) + timedelta(hours=14)
+    missing = today - timedelta(days=11) + timedelta(hours=6)
+    partial = today - timedelta(days=5) + timedelta(hours=14)
     outage = now - timedelta(hours=7)
     step = timedelta(minutes=5)
-    window(first, lost - step)
-    window(lost + timedelta(hours=9), thin - step)
-    window(thin, thin + timedelta(hours=2), "--devices", str(METERS * 2 // 3))
-    window(thin + timedelta(hours=2) + step, outage)
-    window(outage + timedelta(minutes=40), now)
+    backfill(first, missing - step)
+    backfill(missing + timedelta(hours=9), partial - step)
+    backfill(partial, partial + timedelta(hours=2), "--devices", str(METERS * 2 // 3))
+    backfill(partial + timedelta(hours=2) + step, outage)
+    backfill(outage + timedelta(minutes=40), now)
     update_interval_totals()
 
 
-def _suppliers() -> None:
+def _create_suppliers() -> None:
     from exports.credentials import new_private_key, public_key_of
     from exports.models import PushTarget, Supplier, Webhook
     from exports.suppliers import hand_over
@@ -92,51 +93,55 @@ def _suppliers() -> None:
     )  # fmt: skip
     Webhook.objects.create(
         supplier=Supplier.objects.get(name="northwind-mdm"),
-        url="http://127.0.0.1:9/told", active=False,
+        url="http://127.0.0.1:9/events", active=False,
     )  # fmt: skip
 
 
-def _people() -> None:
+def _create_users() -> None:
     from django.contrib.auth.models import Group, User
 
     from exports.models import Supplier, SupplierPerson
 
     for name, role in ((VIEWER, "viewer"), (ADMINISTRATOR, "administrator")):
-        person = User.objects.create_user(name, password=PASSWORD, is_staff=True)
-        person.groups.add(Group.objects.get(name=role))
-    ann = User.objects.create_user(SUPPLIERS_PERSON, password=PASSWORD)
-    SupplierPerson.objects.create(user=ann, supplier=Supplier.objects.get(name="acme-billing"))
+        user = User.objects.create_user(name, password=PASSWORD, is_staff=True)
+        user.groups.add(Group.objects.get(name=role))
+    supplier_user = User.objects.create_user(SUPPLIER_USER, password=PASSWORD)
+    SupplierPerson.objects.create(
+        user=supplier_user, supplier=Supplier.objects.get(name="acme-billing")
+    )
 
 
-def _files(now: datetime) -> dict[str, str]:
-    """Requests of a fortnight, done by a worker of this process, and what became of them."""
+def _file_requests(now: datetime) -> dict[str, str]:
+    """Create the requests of two weeks, process them in this process, and return the ids for the tests."""
     from exports.file_requests import Order, accept, cancel
     from exports.models import FileRequest, Status, Supplier
     from exports.pipeline import transitions, worker
 
-    by_age: dict[uuid.UUID, timedelta] = {}
+    ages: dict[uuid.UUID, timedelta] = {}
 
-    def asked(name: str, days_ago: float, hours: int, file_format: str = "csv") -> FileRequest:
+    def create_request(
+        name: str, days_ago: float, hours: int, file_format: str = "csv"
+    ) -> FileRequest:
         end = (now - timedelta(days=days_ago)).replace(minute=0, second=0, microsecond=0)
         order = Order(end - timedelta(hours=hours), end - timedelta(microseconds=1), file_format)
         request = accept(Supplier.objects.get(name=name), order)
-        by_age[request.pk] = timedelta(days=days_ago)
+        ages[request.pk] = timedelta(days=days_ago)
         return request
 
     for day in range(1, 14):
-        asked("acme-billing", day, 24)
-        asked("northwind-mdm", day + 0.1, 6, "parquet")
+        create_request("acme-billing", day, 24)
+        create_request("northwind-mdm", day + 0.1, 6, "parquet")
         if day % 3 == 0:
-            asked("gridco", day + 0.2, 72, "jsonl")
-    completed = asked("gridco", 0.1, 48)
-    theirs = asked("acme-billing", 0.15, 12)
+            create_request("gridco", day + 0.2, 72, "jsonl")
+    completed = create_request("gridco", 0.1, 48)
+    theirs = create_request("acme-billing", 0.15, 12)
     while worker.take_one_step() is not None:
         pass
-    failed = asked("northwind-mdm", 0.12, 6)
-    transitions.fail(failed.pk, reason=FAILED)
-    cancelled = asked("acme-billing", 2.5, 24)
+    failed = create_request("northwind-mdm", 0.12, 6)
+    transitions.fail(failed.pk, reason=FAILURE_REASON)
+    cancelled = create_request("acme-billing", 2.5, 24)
     cancel(cancelled)
-    for pk, age in by_age.items():
+    for pk, age in ages.items():
         request = FileRequest.objects.get(pk=pk)
         FileRequest.objects.filter(pk=pk).update(
             **{
@@ -147,14 +152,14 @@ def _files(now: datetime) -> dict[str, str]:
         )
     old = FileRequest.objects.filter(status=Status.COMPLETED).order_by("queued_at")[:2]
     FileRequest.objects.filter(pk__in=old.values("pk")).update(expired_at=now, removed_at=now)
-    failed_push = _deliveries(completed, now)
+    failed_push = _create_deliveries(completed, now)
     return {
         "completed": str(completed.pk), "failed": str(failed.pk), "theirs": str(theirs.pk),
-        "failed_push": failed_push, "meter": _a_meter(now),
+        "failed_push": failed_push, "meter": _meter_id(now),
     }  # fmt: skip
 
 
-def _a_meter(now: datetime) -> str:
+def _meter_id(now: datetime) -> str:
     from readings.repositories import repository
     from readings.window import Window
 
@@ -162,7 +167,7 @@ def _a_meter(now: datetime) -> str:
     return str(repository().snapshot().page(last_hour, offset=7, size=1).readings["device_id"][0])
 
 
-def _deliveries(pushed: FileRequest, now: datetime) -> str:
+def _create_deliveries(pushed: FileRequest, now: datetime) -> str:
     from exports.delivery.transitions import claim, end
     from exports.models import (
         ApiKey,
@@ -176,7 +181,7 @@ def _deliveries(pushed: FileRequest, now: datetime) -> str:
         Status,
     )
 
-    def brought(
+    def finished_delivery(
         request: FileRequest, kind: str, outcomes: list[str], *, succeeded: bool
     ) -> Delivery:
         delivery = Delivery.objects.create(request=request, kind=kind)
@@ -193,10 +198,10 @@ def _deliveries(pushed: FileRequest, now: datetime) -> str:
         return delivery
 
     refused = "[Errno 111] Connection refused."
-    failed = brought(pushed, DeliveryKind.PUSH, [refused] * 3, succeeded=False)
+    failed = finished_delivery(pushed, DeliveryKind.PUSH, [refused] * 3, succeeded=False)
     for request in reversed(FileRequest.objects.filter(status=Status.COMPLETED)[:12]):
         if request.supplier.name == "northwind-mdm":
-            brought(
+            finished_delivery(
                 request,
                 DeliveryKind.WEBHOOK,
                 ["The receiver answered 503.", "The receiver answered 200."],

@@ -1,4 +1,4 @@
-"""Every page, in a wide and a narrow window, in light and dark: whole, accessible, and from here alone."""
+"""Every page, wide and narrow, light and dark: complete, accessible, and loaded from this host only."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from tests.e2e.browser import Stage, Watch, scrolled_sideways, violations
 from tests.e2e.conftest import WIDTHS, Enter
 from tests.e2e.pages import ADMIN, API, PORTAL
 
-REST_OF_THE_ADMIN = [
-    *(f"/admin/{kept._meta.app_label}/{kept._meta.model_name}/" for kept in admin.site._registry),
+OTHER_ADMIN_PAGES = [
+    *(
+        f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        for model in admin.site._registry
+    ),
     "/admin/auth/group/1/change/",
     "/admin/auth/user/1/change/",
     "/admin/auth/user/1/password/",
@@ -22,9 +25,11 @@ REST_OF_THE_ADMIN = [
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", PORTAL)
-def test_a_page_is_whole_and_accessible(enter: Enter, stage: Stage, name: str, width: str) -> None:
+def test_a_page_is_complete_and_accessible(
+    enter: Enter, stage: Stage, name: str, width: str
+) -> None:
     shown = PORTAL[name]
-    page = enter(shown.path(stage), who=shown.who, width=width)
+    page = enter(shown.path(stage), who=shown.user, width=width)
     assert page.get_by_role("heading", level=1).count() == 1
     assert page.title().endswith("headend")
     assert "\n".join(violations(page)) == ""
@@ -45,43 +50,47 @@ def test_the_admin_is_accessible(enter: Enter, stage: Stage, name: str, width: s
 
 
 @pytest.mark.parametrize("name", PORTAL)
-def test_a_page_can_be_read_without_javascript(enter: Enter, stage: Stage, name: str) -> None:
+def test_a_page_has_the_same_headings_without_javascript(
+    enter: Enter, stage: Stage, name: str
+) -> None:
     shown = PORTAL[name]
-    with_it = enter(shown.path(stage), who=shown.who)
-    without = enter(shown.path(stage), who=shown.who, javascript=False)
-    headings = [page.locator("h1, h2, th").all_inner_texts() for page in (with_it, without)]
+    with_script = enter(shown.path(stage), who=shown.user)
+    without_script = enter(shown.path(stage), who=shown.user, javascript=False)
+    headings = [
+        page.locator("h1, h2, th").all_inner_texts() for page in (with_script, without_script)
+    ]
     assert headings[0] == headings[1]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("path", REST_OF_THE_ADMIN)
-def test_the_rest_of_the_admin_is_accessible(enter: Enter, path: str, width: str) -> None:
+@pytest.mark.parametrize("path", OTHER_ADMIN_PAGES)
+def test_other_admin_pages_are_accessible(enter: Enter, path: str, width: str) -> None:
     assert "\n".join(violations(enter(path, width=width))) == ""
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", API)
-def test_the_documentation_of_the_api_is_accessible(
+def test_the_api_documentation_is_accessible(
     enter: Enter, stage: Stage, name: str, *, dark: bool, width: str
 ) -> None:
     shown = API[name]
-    page = enter(shown.path(stage), who=shown.who, width=width, dark=dark)
+    page = enter(shown.path(stage), who=shown.user, width=width, dark=dark)
     page.get_by_role("button", name="GET /readings/files", exact=True).click()
-    assert page.get_by_role("link", name="Overview").count() == (shown.who is not None)
+    assert page.get_by_role("link", name="Overview").count() == (shown.user is not None)
     assert "\n".join(violations(page)) == ""
 
 
-def test_without_javascript_the_documentation_leads_to_the_schema(
+def test_without_javascript_the_api_documentation_links_to_the_schema(
     enter: Enter, watch: Watch
 ) -> None:
-    watch.expected.append("404")  # Beside a page of JSON, Chromium asks for an icon.
+    watch.expected.append("404")  # Chromium requests an icon for a page of JSON.
     page = enter("/api/docs/", who=None, javascript=False)
     page.get_by_role("link", name="the schema").click()
     assert '"openapi": "3' in page.locator("pre").inner_text()
 
 
 @pytest.mark.parametrize("path", ["/nowhere/", "/requests/00000000-0000-0000-0000-000000000000/"])
-def test_a_page_there_is_not_is_accessible(enter: Enter, watch: Watch, path: str) -> None:
+def test_the_not_found_page_is_accessible(enter: Enter, watch: Watch, path: str) -> None:
     watch.expected.append("404")
     assert "\n".join(violations(enter(path))) == ""

@@ -15,7 +15,7 @@ from django.utils import timezone
 from exports.models import FileRequest, SftpSession, SshKey, Supplier
 from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.session_log import SessionLog
-from headend.portal.deliveries import connected
+from headend.portal.delivery_activity import open_sessions
 from tests.exports.conftest import Connect
 
 TIMEOUT = 30
@@ -33,7 +33,7 @@ def test_a_session_is_recorded_from_the_login_to_the_end(
 ) -> None:
     with connect() as transport, transport.open_sftp_client() as sftp:
         wait_until(SftpSession.objects.exists)
-        [session] = connected(timezone.now())
+        [session] = open_sessions(timezone.now())
         assert (session.supplier, session.peer) == (completed.supplier, "127.0.0.1")
         assert session.who.startswith("SHA256:")
         with sftp.open(completed.location) as file:
@@ -41,7 +41,7 @@ def test_a_session_is_recorded_from_the_login_to_the_end(
     wait_until(SftpSession.objects.filter(ended_at__isnull=False).exists)
     session.refresh_from_db()
     assert session.bytes_sent == sent == completed.size
-    assert not connected(timezone.now()).exists()
+    assert not open_sessions(timezone.now()).exists()
 
 
 def test_a_very_short_session_is_recorded_too(connect: Connect) -> None:

@@ -77,4 +77,4 @@ def test_a_person_gets_a_page_where_nothing_is(client: Client) -> None:
     page = client.get("/nothing", headers={"Accept": "text/html"})
     assert page.status_code == 404
     assert "<h1>404</h1>" in page.content.decode()
-    assert client.get("/nothing").json() == {"error": "There is nothing here."}
+    assert client.get("/nothing").json() == {"error": "Not found."}

@@ -1,4 +1,4 @@
-"""Every test of the portal has a small simulated fleet and an exports folder that no other test uses."""
+"""Fixtures of every portal test: a small simulated fleet and an export store of the test's own."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ METERS = 100
 
 @pytest.fixture(autouse=True)
 def small_fleet(settings: Settings, exports_folder: Path) -> None:
-    """Simulate 100 meters, without late arrivals."""
+    """Simulate :data:`METERS` meters without late readings; each test gets an empty export store."""
     settings.SIMULATION_DEVICES = METERS

@@ -1,4 +1,4 @@
-"""The page of deliveries: sessions, fetches, pushes, webhooks, and what failed."""
+"""Tests of the deliveries page: SFTP sessions, downloads, pushes and webhooks."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from exports.models import (
     Supplier,
 )
 from exports.sftp.session_log import LOST_AFTER
-from headend.portal.deliveries import PAGE
+from headend.portal.deliveries import PAGE_SIZE
 
 
-def brought(request: FileRequest, *, succeeded: bool, outcome: str = "") -> Delivery:
-    """A push that was tried once and is over."""
+def finished_push(request: FileRequest, *, succeeded: bool, outcome: str = "") -> Delivery:
+    """Return a push that ended after one attempt."""
     delivery = Delivery.objects.create(request=request, kind=DeliveryKind.PUSH)
     attempt = claim(delivery.pk)
     assert attempt is not None
@@ -35,7 +35,8 @@ def brought(request: FileRequest, *, succeeded: bool, outcome: str = "") -> Deli
     return delivery
 
 
-def fetched(request: FileRequest, share: float = 1.0) -> FileFetch:
+def record_download(request: FileRequest, share: float = 1.0) -> FileFetch:
+    """Return the record of an SFTP download of a share of the file."""
     now = timezone.now()
     return FileFetch.objects.create(
         request=request, way=FetchWay.SFTP, who="SHA256:abc", peer="192.0.2.7",
@@ -43,71 +44,70 @@ def fetched(request: FileRequest, share: float = 1.0) -> FileFetch:
     )  # fmt: skip
 
 
-def session(supplier: Supplier, *, seen: timedelta, ended: bool = False) -> SftpSession:
-    at = timezone.now() - seen
+def session(supplier: Supplier, *, age: timedelta, ended: bool = False) -> SftpSession:
+    """Return an SFTP session that was last active ``age`` ago, and ended then if ``ended``."""
+    at = timezone.now() - age
     return SftpSession.objects.create(
         supplier=supplier, who="SHA256:abc", peer="192.0.2.7", seen_at=at,
         ended_at=at if ended else None,
     )  # fmt: skip
 
 
-def test_an_empty_page_says_what_to_do_next(operator: Client, db: None) -> None:
+def test_empty_lists_say_what_to_do_next(operator: Client, db: None) -> None:
     page = operator.get("/deliveries/").content.decode()
-    for sentence in ("Nobody has logged in", "Nobody has fetched", "Nothing has been pushed"):
-        assert sentence in page
+    for text in ("No SFTP sessions yet", "No downloads yet", "No pushes or webhooks yet"):
+        assert text in page
 
 
-def test_it_tells_who_is_connected_and_who_was(operator: Client, alice: Supplier) -> None:
-    session(alice, seen=timedelta(0))
-    session(alice, seen=timedelta(hours=1), ended=True)
-    session(alice, seen=LOST_AFTER)
+def test_open_ended_and_lost_sessions_are_listed(operator: Client, alice: Supplier) -> None:
+    session(alice, age=timedelta(0))
+    session(alice, age=timedelta(hours=1), ended=True)
+    session(alice, age=LOST_AFTER)
     page = operator.get("/deliveries/").content.decode()
     assert page.count("connected</span>") == 1
     assert page.count("ended <time") == 1
-    assert page.count("lost; last seen") == 1
+    assert page.count("lost, last seen") == 1
 
 
-def test_it_tells_what_was_fetched_and_how_much_of_it(
+def test_downloads_are_listed_with_the_sent_share_of_the_file(
     operator: Client, completed: FileRequest
 ) -> None:
-    fetched(completed)
-    fetched(completed, 0.5)
+    record_download(completed)
+    record_download(completed, 0.5)
     page = operator.get("/deliveries/").content.decode()
     assert page.count("192.0.2.7") == 2
     assert page.count("of <") == 0
-    assert page.count('<span class="faint">of ') == 1
+    assert page.count('<span class="muted">of ') == 1
 
 
-def test_a_delivery_that_was_given_up_is_tried_once_more(
-    operator: Client, completed: FileRequest
-) -> None:
-    failed = brought(completed, succeeded=False, outcome="files.example: Connection refused.")
+def test_a_failed_delivery_is_retried(operator: Client, completed: FileRequest) -> None:
+    failed = finished_push(completed, succeeded=False, outcome="files.example: Connection refused.")
     page = operator.get("/deliveries/?state=failed").content.decode()
     assert "files.example: Connection refused." in page
-    again = f"/deliveries/{failed.pk}/again/"
-    assert f'action="{again}"' in page
-    answer = operator.post(again, {"back": "/deliveries/?state=failed"})
+    retry = f"/deliveries/{failed.pk}/again/"
+    assert f'action="{retry}"' in page
+    answer = operator.post(retry, {"back": "/deliveries/?state=failed"})
     assert answer["Location"] == "/deliveries/?state=failed"
     failed.refresh_from_db()
     assert (failed.state, failed.finished_at) == (DeliveryState.PENDING, None)
     attempt = claim(failed.pk)
     assert attempt is not None
     assert attempt.number == 2
-    assert "It had not failed." in operator.post(again, follow=True).content.decode()
+    assert "the delivery has not failed" in operator.post(retry, follow=True).content.decode()
 
 
-def test_nobody_is_led_to_another_site(operator: Client, completed: FileRequest) -> None:
-    failed = brought(completed, succeeded=False)
+def test_a_retry_never_redirects_to_another_site(operator: Client, completed: FileRequest) -> None:
+    failed = finished_push(completed, succeeded=False)
     for back in ("https://elsewhere.example/", "//elsewhere.example/", "javascript:alert(1)", ""):
         answer = operator.post(f"/deliveries/{failed.pk}/again/", {"back": back})
         assert answer["Location"] == "/deliveries/"
 
 
-def test_it_is_narrowed_by_its_address(
+def test_the_url_query_filters_the_lists(
     operator: Client, completed: FileRequest, bob: Supplier
 ) -> None:
-    brought(completed, succeeded=True)
-    session(bob, seen=timedelta(0))
+    finished_push(completed, succeeded=True)
+    session(bob, age=timedelta(0))
     for query, shown in (
         ("supplier=alice", True),
         ("supplier=bob", False),
@@ -119,40 +119,40 @@ def test_it_is_narrowed_by_its_address(
     ):
         page = operator.get(f"/deliveries/?{query}").content.decode()
         assert ('class="badge delivered"' in page) is shown, query
-        assert ("meets these filters" in page) is not shown, query
+        assert ("match these filters" in page) is not shown, query
     assert "connected</span>" not in operator.get("/deliveries/?supplier=alice").content.decode()
 
 
-def test_only_who_may_has_a_failed_delivery_tried_again(
+def test_a_retry_needs_the_permission(
     client: Client, completed: FileRequest, django_user_model: type[User]
 ) -> None:
-    failed = brought(completed, succeeded=False)
+    failed = finished_push(completed, succeeded=False)
     viewer = django_user_model.objects.create_user("viewer", is_staff=True)
     viewer.groups.add(Group.objects.get(name="viewer"))
     client.force_login(viewer)
-    assert "Try again" not in client.get("/deliveries/").content.decode()
+    assert "Retry" not in client.get("/deliveries/").content.decode()
     assert client.post(f"/deliveries/{failed.pk}/again/").status_code == 403
     viewer.groups.set([Group.objects.get(name="operator")])
-    assert "Try again" in client.get("/deliveries/").content.decode()
+    assert "Retry" in client.get("/deliveries/").content.decode()
 
 
-def test_htmx_gets_what_moves_alone(operator: Client, db: None) -> None:
+def test_htmx_gets_only_the_lists(operator: Client, db: None) -> None:
     page = operator.get("/deliveries/", headers={"HX-Request": "true"}).content.decode()
     assert "<html" not in page
     assert "SFTP sessions" in page
 
 
-@pytest.mark.parametrize("rows", [1, PAGE * 2])
-def test_it_takes_as_many_queries_with_more_rows(
+@pytest.mark.parametrize("rows", [1, PAGE_SIZE * 2])
+def test_the_number_of_queries_does_not_grow_with_the_rows(
     operator: Client, completed: FileRequest, rows: int
 ) -> None:  # fmt: skip
     for _ in range(rows):
-        again = FileRequest.objects.get(pk=completed.pk)
-        again.pk = None
-        again._state.adding = True
-        again.save(force_insert=True)
-        brought(again, succeeded=False)
-        fetched(again)
-        session(completed.supplier, seen=timedelta(0))
+        copy = FileRequest.objects.get(pk=completed.pk)
+        copy.pk = None
+        copy._state.adding = True
+        copy.save(force_insert=True)
+        finished_push(copy, succeeded=False)
+        record_download(copy)
+        session(completed.supplier, age=timedelta(0))
     with assertNumQueries(10):
         operator.get("/deliveries/")

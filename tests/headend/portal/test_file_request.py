@@ -1,4 +1,4 @@
-"""A file request's own page."""
+"""Tests of the page of a file request and of its actions."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ from exports.models import (
     Status,
     Supplier,
 )
+from readings.models import IntervalTotals
+from tests.headend.portal.markup import get_page
 from tests.suppliers import END, START
 
 
 @pytest.fixture
 def queued(alice: Supplier) -> FileRequest:
-    """A request that no worker has looked at."""
+    """A request that no worker has claimed."""
     return accept(alice, Order(START, END))
 
 
 @pytest.fixture
 def viewer(client: Client, django_user_model: type[User]) -> Client:
-    """A member of the staff who may look at requests, and do nothing about them."""
+    """The browser of a staff user who may only view file requests."""
     user = django_user_model.objects.create_user("viewer", is_staff=True)
     user.user_permissions.add(Permission.objects.get(codename="view_filerequest"))
     client.force_login(user)
@@ -42,12 +44,11 @@ def viewer(client: Client, django_user_model: type[User]) -> Client:
 
 
 def page_of(browser: Client, request: FileRequest) -> str:
-    answer = browser.get(f"/requests/{request.pk}/")
-    assert answer.status_code == 200
-    return answer.content.decode()
+    """Return the HTML of a file request's page."""
+    return get_page(browser, f"/requests/{request.pk}/")
 
 
-def test_a_completed_request_shows_its_file_and_how_to_fetch_it(
+def test_a_completed_request_shows_its_file_and_the_commands_to_download_it(
     operator: Client, completed: FileRequest
 ) -> None:
     page = page_of(operator, completed)
@@ -57,11 +58,11 @@ def test_a_completed_request_shows_its_file_and_how_to_fetch_it(
     for state in ("queued", "submitted", "running", "completed"):
         assert f'<span class="badge {state}">{state}</span> <time' in page
     assert "1,800 of 1,800" in page
-    assert "Cancel it" not in page
+    assert "Cancel request" not in page
     assert "hx-get" not in page
 
 
-def test_who_fetched_it_and_what_was_brought_is_shown(
+def test_downloads_and_delivery_attempts_are_listed(
     operator: Client, completed: FileRequest
 ) -> None:
     now = timezone.now()
@@ -78,131 +79,138 @@ def test_who_fetched_it_and_what_was_brought_is_shown(
     assert "files.example: Connection refused." in page
 
 
-def test_a_failed_request_says_why(operator: Client, queued: FileRequest) -> None:
+def test_a_failed_request_shows_its_reason(operator: Client, queued: FileRequest) -> None:
     rows = FileRequest.objects.filter(pk=queued.pk)
     rows.update(status=Status.FAILED, reason="The disk <is> full.", finished_at=timezone.now())
     assert "The disk &lt;is&gt; full." in page_of(operator, queued)
 
 
-def test_a_request_that_runs_moves_by_itself(operator: Client, queued: FileRequest) -> None:
+def test_an_active_request_refreshes_itself_with_htmx(
+    operator: Client, queued: FileRequest
+) -> None:
     assert f'hx-get="/requests/{queued.pk}/"' in page_of(operator, queued)
-    part = operator.get(f"/requests/{queued.pk}/", headers={"HX-Request": "true"})
-    assert "<html" not in part.content.decode()
+    fragment = operator.get(f"/requests/{queued.pk}/", headers={"HX-Request": "true"})
+    assert "<html" not in fragment.content.decode()
 
 
-def test_a_request_is_cancelled(operator: Client, queued: FileRequest) -> None:
+def test_a_queued_request_can_be_cancelled_once(operator: Client, queued: FileRequest) -> None:
     answer = operator.post(f"/requests/{queued.pk}/cancel/", follow=True)
-    assert "The request is cancelled" in answer.content.decode()
+    assert "File request cancelled." in answer.content.decode()
     queued.refresh_from_db()
     assert (queued.status, queued.reason) == (Status.FAILED, "cancelled")
     again = operator.post(f"/requests/{queued.pk}/cancel/", follow=True)
-    assert "had ended before" in again.content.decode()
+    assert "Nothing to cancel" in again.content.decode()
 
 
-def test_a_request_is_run_again(operator: Client, completed: FileRequest) -> None:
+def test_the_same_window_can_be_requested_again(operator: Client, completed: FileRequest) -> None:
     answer = operator.post(f"/requests/{completed.pk}/again/")
-    again = FileRequest.objects.get(status=Status.QUEUED)
-    assert answer["Location"] == f"/requests/{again.pk}/"
-    assert (again.start, again.end) == (completed.start, completed.end)
+    copy = FileRequest.objects.get(status=Status.QUEUED)
+    assert answer["Location"] == f"/requests/{copy.pk}/"
+    assert (copy.start, copy.end) == (completed.start, completed.end)
 
 
-def test_who_may_only_look_is_offered_nothing_else(viewer: Client, queued: FileRequest) -> None:
+def test_a_viewer_sees_no_actions_and_may_not_call_them(
+    viewer: Client, queued: FileRequest
+) -> None:
     page = page_of(viewer, queued)
-    assert "Cancel it" not in page
-    assert "Run it again" not in page
+    assert "Cancel request" not in page
+    assert "Request again" not in page
     for verb in ("cancel", "again"):
         assert viewer.post(f"/requests/{queued.pk}/{verb}/").status_code == 403
     assert viewer.get("/requests/new/").status_code == 403
-    assert "New request" not in viewer.get("/requests/").content.decode()
+    assert "New file request" not in viewer.get("/requests/").content.decode()
 
 
-def test_nothing_is_done_by_a_link(operator: Client, queued: FileRequest) -> None:
+def test_actions_reject_get_requests(operator: Client, queued: FileRequest) -> None:
     for verb in ("cancel", "again"):
         assert operator.get(f"/requests/{queued.pk}/{verb}/").status_code == 405
 
 
-def test_a_request_there_is_not_is_not_found(operator: Client) -> None:
+def test_an_unknown_request_is_not_found(operator: Client) -> None:
     assert operator.get(f"/requests/{uuid.uuid4()}/").status_code == 404
 
 
-def test_strangers_are_asked_who_they_are(client: Client, queued: FileRequest) -> None:
+def test_the_pages_need_a_login(client: Client, queued: FileRequest) -> None:
     for path in (f"/requests/{queued.pk}/", "/requests/new/", "/requests/estimate/"):
         assert client.get(path)["Location"].startswith("/login/")
 
 
-def test_the_page_takes_few_queries(operator: Client, completed: FileRequest) -> None:
+def test_the_page_needs_six_queries(operator: Client, completed: FileRequest) -> None:
     with assertNumQueries(6):
         page_of(operator, completed)
 
 
-# --- asking for a file ---------------------------------------------------------------------
-def test_a_file_is_asked_for_on_a_suppliers_behalf(
+# --- creating a request ---------------------------------------------------------------------
+def test_an_operator_requests_a_file_for_a_supplier(
     operator: Client, alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None]
 ) -> None:
-    order = {
+    form = {
         "supplier": "alice",
         "start": "2023-02-27 16:00",
         "end": "2023-02-27T16:40Z",
         "format": "jsonl",
     }
-    answer = operator.post("/requests/new/", order)
-    made = FileRequest.objects.get()
-    assert answer["Location"] == f"/requests/{made.pk}/"
-    assert (made.supplier, made.start, made.end, made.format) == (alice, START, END, "jsonl")
+    answer = operator.post("/requests/new/", form)
+    created = FileRequest.objects.get()
+    assert answer["Location"] == f"/requests/{created.pk}/"
+    assert (created.supplier, created.start, created.end, created.format) == (
+        alice,
+        START,
+        END,
+        "jsonl",
+    )
     work_off()
-    made.refresh_from_db()
-    assert made.record_count == len(readings)
+    created.refresh_from_db()
+    assert created.record_count == len(readings)
 
 
 @pytest.mark.parametrize(
-    ("changed", "sentence"),
+    ("changed", "error"),
     [
         ({"start": "yesterday"}, "&#x27;yesterday&#x27; is not a date"),
         ({"end": ""}, "This field is required."),
-        ({"end": "2023-02-26"}, "To is before From."),
+        ({"end": "2023-02-26"}, "“To” must not be earlier than “From”."),
         ({"format": "xml"}, "Select a valid choice"),
         ({"supplier": "nobody"}, "Select a valid choice"),
     ],
 )
-def test_what_cannot_be_asked_for_is_said_beside_its_field(
-    operator: Client, alice: Supplier, changed: dict[str, str], sentence: str
+def test_an_invalid_field_shows_its_error(
+    operator: Client, alice: Supplier, changed: dict[str, str], error: str
 ) -> None:
-    order = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-28", "format": "csv"}
-    page = operator.post("/requests/new/", order | changed).content.decode()
-    assert sentence in page
+    form = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-28", "format": "csv"}
+    page = operator.post("/requests/new/", form | changed).content.decode()
+    assert error in page
     assert not FileRequest.objects.exists()
 
 
-def test_a_full_queue_is_said(operator: Client, alice: Supplier, queued: FileRequest) -> None:
+def test_a_full_queue_shows_an_error(
+    operator: Client, alice: Supplier, queued: FileRequest
+) -> None:
     Supplier.objects.update(most_queued=1)
-    order = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-28", "format": "csv"}
-    assert "are queued already" in operator.post("/requests/new/", order).content.decode()
+    form = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-28", "format": "csv"}
+    assert "are queued already" in operator.post("/requests/new/", form).content.decode()
     assert (
         "are queued already"
         in operator.post(f"/requests/{queued.pk}/again/", follow=True).content.decode()
     )
 
 
-def test_the_estimate_counts_what_the_window_holds(
+def test_the_estimate_counts_the_readings_of_the_window(
     operator: Client, alice: Supplier, completed: FileRequest
 ) -> None:
-    from readings.models import IntervalTotals
-
     IntervalTotals.objects.create(time=START, readings=1_000_000, late=0, kw=1.0)
     IntervalTotals.objects.create(time=END, readings=500_000, late=0, kw=1.0)
-    order = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-27 16:30", "format": "csv"}
-    told = operator.get("/requests/estimate/", order).content.decode()
-    assert "About 1,000,000 readings, 37.2\xa0MB." in told
-    assert told.strip() in operator.get("/requests/new/", order).content.decode()
-    nothing = operator.get("/requests/estimate/", order | {"end": "2023-02-27 01:00"})
-    assert "About 0 readings" in nothing.content.decode()
-    assert "give an estimate" in operator.get("/requests/estimate/").content.decode()
+    form = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-27 16:30", "format": "csv"}
+    estimate = operator.get("/requests/estimate/", form).content.decode()
+    assert "About 1,000,000 readings, 37.2\xa0MB." in estimate
+    assert estimate.strip() in operator.get("/requests/new/", form).content.decode()
+    empty = operator.get("/requests/estimate/", form | {"end": "2023-02-27 01:00"})
+    assert "About 0 readings" in empty.content.decode()
+    assert "to estimate the file size" in operator.get("/requests/estimate/").content.decode()
 
 
-# --- the list's filters --------------------------------------------------------------------
-def test_the_list_is_narrowed_by_its_address(
-    operator: Client, alice: Supplier, bob: Supplier
-) -> None:
+# --- the filters of the list --------------------------------------------------------------------
+def test_the_url_query_filters_the_list(operator: Client, alice: Supplier, bob: Supplier) -> None:
     ours = accept(alice, Order(START, END, "parquet"))
     theirs = accept(bob, Order(START, END))
     FileRequest.objects.filter(pk=theirs.pk).update(status=Status.SKIPPED)
@@ -218,5 +226,5 @@ def test_the_list_is_narrowed_by_its_address(
         page = operator.get(f"/requests/?{query}").content.decode()
         shown = {each.pk for each in (ours, theirs) if f"request-{each.pk}" in page}
         assert shown == {each.pk for each in found}, query
-    assert "meets these filters" in operator.get("/requests/?since=2023-02-28").content.decode()
+    assert "match these filters" in operator.get("/requests/?since=2023-02-28").content.decode()
     assert "is not a date" in operator.get("/requests/?since=nonsense").content.decode()

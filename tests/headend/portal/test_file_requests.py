@@ -1,4 +1,4 @@
-"""The operators' page of file requests."""
+"""Tests of the list of file requests."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from exports.delivery.links import download_path
 from exports.file_requests import Order, accept
 from exports.models import ExportPart, FileRequest, Status, Supplier
 from exports.pipeline import transitions
-from headend.portal.file_requests import PAGE
+from headend.portal.file_requests import PAGE_SIZE
 from tests.suppliers import END, START
 
 
-def test_the_page_lists_requests_with_status_and_download(
+def test_the_list_shows_status_and_download(
     operator: Client,
     completed: FileRequest,
     alice: Supplier,
@@ -25,13 +25,13 @@ def test_the_page_lists_requests_with_status_and_download(
     assert page.count('class="badge queued"') == 1
 
 
-def test_htmx_gets_the_table_alone(operator: Client, completed: FileRequest) -> None:
+def test_htmx_gets_only_the_table(operator: Client, completed: FileRequest) -> None:
     page = operator.get("/requests/", headers={"HX-Request": "true"}).content.decode()
     assert "<table>" in page
     assert "<html" not in page
 
 
-def test_a_running_request_tells_how_far_it_is(operator: Client, alice: Supplier) -> None:
+def test_a_running_request_shows_its_progress(operator: Client, alice: Supplier) -> None:
     running = accept(alice, Order(START, END))
     FileRequest.objects.update(status=Status.RUNNING, record_count=400)
     ExportPart.objects.create(
@@ -42,34 +42,34 @@ def test_a_running_request_tells_how_far_it_is(operator: Client, alice: Supplier
     assert "25 %" in page
 
 
-def test_a_failed_request_tells_why(operator: Client, alice: Supplier) -> None:
+def test_a_failed_request_shows_its_reason(operator: Client, alice: Supplier) -> None:
     transitions.fail(accept(alice, Order(START, END)).pk, reason="<the store> is gone")
     assert "&lt;the store&gt; is gone" in operator.get("/requests/").content.decode()
 
 
-def test_older_requests_are_on_the_next_page(operator: Client, alice: Supplier) -> None:
-    oldest, *_ = [accept(alice, Order(START, END)) for _ in range(PAGE + 1)]
+def test_older_requests_are_on_later_pages(operator: Client, alice: Supplier) -> None:
+    oldest, *_ = [accept(alice, Order(START, END)) for _ in range(PAGE_SIZE + 1)]
     assert str(oldest.pk) not in operator.get("/requests/").content.decode()
     assert str(oldest.pk) in operator.get("/requests/?page=2").content.decode()
     assert str(oldest.pk) in operator.get("/requests/?page=999").content.decode()
 
 
-def test_a_browser_keeps_neither_the_page_nor_the_table(operator: Client) -> None:
+def test_the_browser_must_not_cache_the_page(operator: Client) -> None:
     assert "no-store" in operator.get("/requests/")["Cache-Control"]
 
 
-def test_a_poll_after_the_session_ended_leads_to_the_login_page(client: Client, db: None) -> None:
+def test_an_htmx_request_without_a_session_reloads_the_page(client: Client, db: None) -> None:
     response = client.get("/requests/", headers={"HX-Request": "true"})
     assert response["HX-Refresh"] == "true"
     assert response.content == b""
     assert client.get("/requests/?page=2")["Location"] == "/login/?next=/requests/%3Fpage%3D2"
 
 
-def test_an_empty_page_says_what_to_do_next(operator: Client) -> None:
+def test_an_empty_list_shows_how_to_request_a_file(operator: Client) -> None:
     assert "/readings/file" in operator.get("/requests/").content.decode()
 
 
-def test_the_page_needs_no_more_queries_with_more_rows(
+def test_the_number_of_queries_does_not_grow_with_the_rows(
     operator: Client,
     alice: Supplier,
     django_assert_max_num_queries: DjangoAssertNumQueries,

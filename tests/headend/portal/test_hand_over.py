@@ -1,4 +1,4 @@
-"""The form that creates a supplier, and the page that shows its credentials once."""
+"""Tests of the form that creates a supplier, and of the page that shows its credentials once."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def create_supplier(operator: Client, **form: str) -> str:
 
 
 def api_key_on(page: str) -> str:
+    """Return the API key that the page shows."""
     [key] = re.findall(r'id="api-key">(hek_[\w-]+)<', page)
     return str(key)
 
@@ -39,7 +40,7 @@ def private_key_on(page: str) -> str:
     return base64.b64decode(html.unescape(encoded)).decode()
 
 
-def test_one_form_makes_a_supplier_that_can_start(operator: Client) -> None:
+def test_one_form_creates_a_supplier_with_working_credentials(operator: Client) -> None:
     page = create_supplier(operator)
     carol = Supplier.objects.get(name="carol")
     key = api_key_on(page)
@@ -57,7 +58,7 @@ def test_one_form_makes_a_supplier_that_can_start(operator: Client) -> None:
     assert carol.ssh_keys.get().public_key == credentials.public_key_of(private_key)
 
 
-def test_the_example_asks_for_what_has_just_been_read(operator: Client, client: Client) -> None:
+def test_the_example_command_requests_the_last_hour(operator: Client, client: Client) -> None:
     page = html.unescape(create_supplier(operator))
     [body] = re.findall(r"-d '({.*})'", page)
     answer = client.post(
@@ -67,11 +68,11 @@ def test_the_example_asks_for_what_has_just_been_read(operator: Client, client: 
         headers={"Authorization": f"Token {api_key_on(page)}"},
     )
     assert answer.status_code == 200, answer.content
-    asked = FileRequest.objects.get(supplier__name="carol")
-    assert asked.start < asked.end <= timezone.now() < asked.start + timedelta(minutes=62)
+    created = FileRequest.objects.get(supplier__name="carol")
+    assert created.start < created.end <= timezone.now() < created.start + timedelta(minutes=62)
 
 
-def test_a_private_key_has_the_form_that_the_reference_clients_load(operator: Client) -> None:
+def test_a_private_key_has_the_format_that_the_reference_clients_load(operator: Client) -> None:
     private_key = private_key_on(create_supplier(operator))
     assert private_key.startswith("-----BEGIN RSA PRIVATE KEY-----\n")
     assert private_key.endswith("-----END RSA PRIVATE KEY-----\n")
@@ -96,7 +97,7 @@ def test_neither_key_is_stored_or_shown_again(operator: Client) -> None:
         assert "data:application" not in shown
 
 
-def test_a_public_key_of_its_own_needs_no_private_one(operator: Client) -> None:
+def test_a_supplier_with_a_public_key_gets_no_private_key(operator: Client) -> None:
     page = create_supplier(operator, public_key=PUBLIC_KEY + " carol@laptop", most_running="3")
     carol = Supplier.objects.get(name="carol")
     assert carol.ssh_keys.get().public_key == PUBLIC_KEY
@@ -105,7 +106,7 @@ def test_a_public_key_of_its_own_needs_no_private_one(operator: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "sentence"),
+    ("form", "error"),
     [
         ({"name": ""}, "This field is required"),
         ({"name": "Carol"}, "Use lower-case letters"),
@@ -115,15 +116,15 @@ def test_a_public_key_of_its_own_needs_no_private_one(operator: Client) -> None:
         ({"name": "bob"}, "already exists"),
     ],
 )
-def test_what_is_wrong_is_said_beside_its_field_and_nothing_is_made(
-    operator: Client, bob: Supplier, form: dict[str, str], sentence: str
+def test_an_invalid_field_shows_its_error_and_nothing_is_created(
+    operator: Client, bob: Supplier, form: dict[str, str], error: str
 ) -> None:
-    assert sentence in create_supplier(operator, **form)
+    assert error in create_supplier(operator, **form)
     assert not Supplier.objects.exclude(name="bob").exists()
     assert not ApiKey.objects.exists()
 
 
-def test_one_more_key_is_handed_over_the_same_way(operator: Client, alice: Supplier) -> None:
+def test_another_key_is_shown_once_as_well(operator: Client, alice: Supplier) -> None:
     page = operator.post("/suppliers/alice/api-key/").content.decode()
     assert find_supplier(api_key_on(page)) is not None
     assert "Download" not in page

@@ -1,4 +1,4 @@
-// Wide tables inside the admin's pages scroll sideways on a phone: let the keyboard reach them.
+// Wide tables in the admin scroll sideways on a phone: make them reachable by keyboard.
 document.addEventListener("DOMContentLoaded", () => {
   for (const region of document.querySelectorAll(".inline-group .tabular")) {
     region.tabIndex = 0;

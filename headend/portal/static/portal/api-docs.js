@@ -1,5 +1,5 @@
-// Swagger UI has a dark look, and waits to be told.
+// Swagger UI has a dark theme but does not follow the preference of the operating system. This script switches it.
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", follow);
-follow();
+const applyTheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", applyTheme);
+applyTheme();

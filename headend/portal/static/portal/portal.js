@@ -1,18 +1,22 @@
-// What the pages cannot do as plain HTML: a tick for what moves, and the reader's own time on hover.
+// What HTML alone cannot do: a regular event that refreshes parts of a page, and local times as tooltips.
 (() => {
   "use strict";
-  const ownTimes = (root) => {
+  const TICK_MS = 2000;
+
+  const addLocalTimes = (root) => {
     for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
       time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
     }
   };
+
   document.addEventListener("DOMContentLoaded", () => {
-    ownTimes(document);
+    addLocalTimes(document);
     setInterval(() => {
+      // A page in the background does not load the server.
       if (document.visibilityState === "visible") {
         document.body.dispatchEvent(new Event("headend:tick"));
       }
-    }, 2000);
+    }, TICK_MS);
   });
-  document.addEventListener("htmx:afterSwap", (event) => ownTimes(event.target));
+  document.addEventListener("htmx:afterSwap", (event) => addLocalTimes(event.target));
 })();

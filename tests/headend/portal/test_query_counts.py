@@ -1,4 +1,4 @@
-"""Every page takes a bounded number of queries: few, and no more of them when there are more rows."""
+"""Every page needs few database queries, and not more of them when there are more rows."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ from tests.headend.portal.conftest import METERS
 
 pytestmark = pytest.mark.django_db
 
-MOST = 20
-"""As many queries as the page with the most of them, the admin's page of a supplier, may take."""
+MAX_QUERIES = 20
+"""The limit for every page. The admin's page of a supplier comes closest."""
 NOW = timezone.now().replace(minute=0, second=0, microsecond=0)
 FLEET = Fleet(devices=METERS)
 METER = FLEET.meters.device_id[0]
@@ -60,7 +60,10 @@ PAGES = [
     "/suppliers/",
     "/suppliers/supplier-0/",
     "/new-supplier/",
-    *(f"/admin/{kept._meta.app_label}/{kept._meta.model_name}/" for kept in admin.site._registry),
+    *(
+        f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        for model in admin.site._registry
+    ),
     "/admin/",
     "/admin/auth/user/add/",
     "/admin/auth/group/1/change/",
@@ -70,20 +73,20 @@ PAGES = [
 ]
 
 
-def grow(rows: int) -> None:
-    """Make it so many suppliers; the first of them has so many of everything."""
+def create_rows(rows: int) -> None:
+    """Create suppliers until there are ``rows``; the first one gets as many rows of every other kind."""
     for number in range(Supplier.objects.count(), rows):
         supplier = Supplier.objects.create(pk=number + 1, name=f"supplier-{number}")
         PushTarget.objects.create(
             supplier=supplier, host="x.example", user="in", folder="/", host_key="ssh-ed25519 AAAA"
         )
         Webhook.objects.create(supplier=supplier, url="https://example.com/")
-        _requests_of(supplier, 1)
-        _people_and_keys_of(supplier, 1, number)
+        _create_requests(supplier, 1)
+        _create_users_and_keys(supplier, 1, number)
     first = Supplier.objects.get(pk=1)
-    _requests_of(first, rows)
-    _people_and_keys_of(first, rows, 1000 * rows)
-    _events_of(FileRequest.objects.get(pk=FIRST), rows)
+    _create_requests(first, rows)
+    _create_users_and_keys(first, rows, 1000 * rows)
+    _create_parts_and_deliveries(FileRequest.objects.get(pk=FIRST), rows)
     for minutes in range(rows):
         at = NOW - timedelta(minutes=5 * minutes)
         IntervalTotals.objects.get_or_create(
@@ -92,20 +95,20 @@ def grow(rows: int) -> None:
         LiveArrival.objects.get_or_create(at=at, defaults={"readings": METERS})
 
 
-def _requests_of(supplier: Supplier, count: int) -> None:
+def _create_requests(supplier: Supplier, count: int) -> None:
     for _ in range(count):
-        known = FileRequest.objects.filter(pk=FIRST).exists()
+        is_first = not FileRequest.objects.filter(pk=FIRST).exists()
         request = FileRequest(supplier=supplier, start=NOW - timedelta(hours=1), end=NOW)
-        if not known:
+        if is_first:
             request.pk = uuid.UUID(FIRST)
         request.status, request.record_count, request.size = "completed", 10, 10
         request.location, request.sha256 = f"{request.pk}/run-1-part-r-00000.gz", "0" * 64
         request.submitted_at = request.running_at = request.finished_at = NOW
         request.save()
-        _events_of(request, 1)
+        _create_parts_and_deliveries(request, 1)
 
 
-def _events_of(request: FileRequest, count: int) -> None:
+def _create_parts_and_deliveries(request: FileRequest, count: int) -> None:
     for _ in range(count):
         ExportPart.objects.create(
             request=request, number=request.parts.count(), start=NOW, end=NOW, record_count=1
@@ -125,7 +128,7 @@ def _events_of(request: FileRequest, count: int) -> None:
             )
 
 
-def _people_and_keys_of(supplier: Supplier, count: int, first: int) -> None:
+def _create_users_and_keys(supplier: Supplier, count: int, first: int) -> None:
     for number in range(first, first + count):
         name = f"{supplier.name}-{number}"
         user = User.objects.create_user(name, is_staff=True)
@@ -136,25 +139,25 @@ def _people_and_keys_of(supplier: Supplier, count: int, first: int) -> None:
 
 
 @pytest.fixture
-def kept(store: ReadingsRepository) -> None:
-    """An interval that has readings, so that a meter is found."""
+def stored_interval(store: ReadingsRepository) -> None:
+    """Store an interval of readings, so that the search finds a meter."""
     store.write(readings_for(FLEET, NOW))
 
 
-def queries_of(browser: Client, page: str) -> int:
-    """How many queries a page takes; 200 is what it answers."""
-    with CaptureQueriesContext(connection) as seen:
+def count_queries(browser: Client, page: str) -> int:
+    """Return how many queries a page needs. The page must answer 200."""
+    with CaptureQueriesContext(connection) as queries:
         assert browser.get(page).status_code == 200, page
-    return len(seen)
+    return len(queries)
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.usefixtures("kept")
-def test_a_page_takes_no_more_queries_with_more_rows(operator: Client, page: str) -> None:
+@pytest.mark.usefixtures("stored_interval")
+def test_a_page_needs_no_more_queries_with_more_rows(operator: Client, page: str) -> None:
     if page == "/login/":
         operator.logout()
-    grow(2)
-    operator.get(page)  # what is looked up once a process
-    few = queries_of(operator, page)
-    grow(9)
-    assert queries_of(operator, page) <= few <= MOST
+    create_rows(2)
+    operator.get(page)  # fills the caches of the process
+    few = count_queries(operator, page)
+    create_rows(9)
+    assert count_queries(operator, page) <= few <= MAX_QUERIES

@@ -1,0 +1,97 @@
+"""The alerts on the overview: missing readings, failed and waiting file requests, failed deliveries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.urls import reverse
+from django.utils.timesince import timesince
+
+from exports.models import Delivery, DeliveryState, FileRequest, Status
+from headend.portal.coverage import DAY, Coverage, may_still_arrive
+from readings.ingest.deployment_fleet import deployment_fleet
+
+SILENT_INTERVALS = 3
+"""The feed counts as interrupted when more intervals than this have no readings."""
+MAX_QUEUED = timedelta(minutes=10)
+"""A file request that is queued for longer is reported."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A problem that an operator should look at, and the page that shows it."""
+
+    message: str
+    url: str
+
+
+def alerts(now: datetime, coverage: Coverage, newest: datetime | None) -> list[Alert]:
+    """Return the alerts, the most urgent first.
+
+    Args:
+        now: the current time; failures of the 24 hours before it are reported.
+        coverage: the coverage of the last 24 hours.
+        newest: the newest interval that has readings; None if there are no readings.
+    """
+    found = [
+        _interrupted_feed(now, newest),
+        _incomplete_intervals(now, coverage),
+        _failed_requests(now),
+        _waiting_requests(now),
+        _failed_deliveries(now),
+    ]
+    return [alert for alert in found if alert is not None]
+
+
+def _interrupted_feed(now: datetime, newest: datetime | None) -> Alert | None:
+    if newest is None or now - newest <= SILENT_INTERVALS * deployment_fleet().interval:
+        return None
+    return Alert(f"No readings have arrived for {timesince(newest, now)}.", reverse("overview"))
+
+
+def _incomplete_intervals(now: datetime, coverage: Coverage) -> Alert | None:
+    incomplete = [each for each in coverage.incomplete if not may_still_arrive(each, now)]
+    if not incomplete:
+        return None
+    count, total = len(incomplete), len(coverage.intervals)
+    verb = "is" if count == 1 else "are"
+    return Alert(
+        f"{count} of {total} intervals of the last 24 hours {verb} incomplete, "
+        f"the latest at {incomplete[-1].time:%H:%M} UTC.",
+        "#coverage",
+    )
+
+
+def _failed_requests(now: datetime) -> Alert | None:
+    failed = FileRequest.objects.filter(status=Status.FAILED, finished_at__gte=now - DAY)
+    count = failed.exclude(reason="cancelled").count()
+    if not count:
+        return None
+    message = f"{_counted(count, 'file request')} failed in the last 24 hours."
+    return Alert(message, reverse("file-requests", query={"status": Status.FAILED.value}))
+
+
+def _waiting_requests(now: datetime) -> Alert | None:
+    waiting = FileRequest.objects.filter(status=Status.QUEUED, queued_at__lt=now - MAX_QUEUED)
+    count = waiting.count()
+    if not count:
+        return None
+    verb = "has" if count == 1 else "have"
+    message = f"{_counted(count, 'file request')} {verb} been queued for more than 10 minutes."
+    return Alert(message, reverse("file-requests", query={"status": Status.QUEUED.value}))
+
+
+def _failed_deliveries(now: datetime) -> Alert | None:
+    failed = Delivery.objects.filter(state=DeliveryState.FAILED, finished_at__gte=now - DAY)
+    count = failed.count()
+    if not count:
+        return None
+    message = (
+        f"{_counted(count, 'push or webhook', 'pushes or webhooks')} failed in the last 24 hours."
+    )
+    return Alert(message, reverse("deliveries", query={"state": DeliveryState.FAILED.value}))
+
+
+def _counted(count: int, singular: str, plural: str | None = None) -> str:
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -1,0 +1,122 @@
+"""The readings of one meter in a window, prepared for its page: points to draw and missing intervals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+from django.utils import timezone
+
+from headend.portal.coverage import DAY, TOTALS_DELAY
+from headend.portal.fleet_load import HOURLY_FROM
+from headend.portal.forms import Bounds
+from readings.ingest.deployment_fleet import deployment_fleet
+from readings.repositories import Snapshot
+from readings.window import Window
+
+MAX_READINGS = HOURLY_FROM // timedelta(minutes=1)
+"""The most readings that a page loads: one per minute of the longest window that is drawn by interval."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Missing readings: one at an interval, or ``missing`` of them in an hour."""
+
+    time: datetime
+    missing: int
+
+
+@dataclass(frozen=True)
+class MeterReadings:
+    """A meter's readings in a window.
+
+    ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour. ``latest``
+    has the readings themselves; for an hourly window only those of its last day.
+    """
+
+    points: pl.DataFrame
+    latest: pl.DataFrame
+    readings: int
+    late: int
+    gaps: list[Gap]
+    hourly: bool
+
+    @property
+    def missing(self) -> int:
+        """The number of missing readings."""
+        return sum(gap.missing for gap in self.gaps)
+
+
+def meter_readings(
+    snapshot: Snapshot, device_id: str, bounds: Bounds, newest: datetime
+) -> MeterReadings:
+    """Return a meter's readings in a window, with hourly means if the window is long.
+
+    Args:
+        snapshot: where the readings are read from.
+        device_id: the meter.
+        bounds: start and end of the window.
+        newest: the newest interval of the repository; the latest readings are searched before it.
+    """
+    start, end = bounds
+    hourly = end - start >= HOURLY_FROM
+    first = max(start, min(end, newest) - DAY) if hourly else start
+    readings = _read(snapshot, Window(first, end, device_ids=(device_id,)))
+    if not hourly:
+        return by_interval(readings, start, end)
+    hours = snapshot.hourly_means(Window(start, end, device_ids=(device_id,)))
+    return by_hour(hours, readings, start, end)
+
+
+def by_interval(readings: pl.DataFrame, start: datetime, end: datetime) -> MeterReadings:
+    """Return the readings of a window with one point per reading."""
+    late = int((readings["arrival_time"] > readings["time"]).sum())
+    gaps = [Gap(time, 1) for time in missing_intervals(readings["time"].to_list(), start, end)]
+    return MeterReadings(readings, readings, len(readings), late, gaps, hourly=False)
+
+
+def by_hour(
+    hours: pl.DataFrame, latest: pl.DataFrame, start: datetime, end: datetime
+) -> MeterReadings:
+    """Return the readings of a window with one point per hour: the means of that hour.
+
+    Args:
+        hours: a row per hour with the columns ``hour``, ``readings``, ``late`` and the means.
+        latest: the readings at the window's end.
+        start: the window's start.
+        end: the window's end.
+    """
+    expected = Counter(
+        time.replace(minute=0, second=0, microsecond=0) for time in _intervals_due(start, end)
+    )
+    stored = dict(zip(hours["hour"], hours["readings"], strict=True))
+    gaps = [
+        Gap(hour, count - stored.get(hour, 0))
+        for hour, count in expected.items()
+        if stored.get(hour, 0) < count
+    ]
+    return MeterReadings(
+        hours.rename({"hour": "time"}),
+        latest,
+        int(hours["readings"].sum()),
+        int(hours["late"].sum()),
+        gaps,
+        hourly=True,
+    )
+
+
+def missing_intervals(times: list[datetime], start: datetime, end: datetime) -> list[datetime]:
+    """Return the intervals of a window that should be stored by now and are not among ``times``."""
+    stored = set(times)
+    return [time for time in _intervals_due(start, end) if time not in stored]
+
+
+def _intervals_due(start: datetime, end: datetime) -> list[datetime]:
+    last = min(end, timezone.now() - TOTALS_DELAY)
+    return list(deployment_fleet().intervals(start, last))
+
+
+def _read(snapshot: Snapshot, window: Window) -> pl.DataFrame:
+    return snapshot.page(window, offset=0, size=MAX_READINGS).readings
