@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import paramiko
-from django.db import connection
 from django.utils import timezone
 from paramiko.common import (
     AUTH_FAILED,
@@ -20,21 +17,10 @@ from paramiko.common import (
 
 from exports.delivery.audited_file import Fetcher
 from exports.models import FetchWay, SshKey
+from exports.sftp.database import database_connection
 
 MAX_SESSIONS = 10
 """SFTP sessions on one connection: the limit of AWS Transfer Family."""
-
-
-@contextmanager
-def database() -> Iterator[None]:
-    """Close the thread's database connection after the block.
-
-    Django closes connections at the end of an HTTP request, which paramiko's threads do not have.
-    """
-    try:
-        yield
-    finally:
-        connection.close()
 
 
 def find_key(user: str, key: paramiko.PKey) -> SshKey | None:
@@ -111,7 +97,7 @@ class ConnectionAuth(paramiko.ServerInterface):
 
         Clients call this twice: first without a signature, to learn whether the key is accepted.
         """
-        with database():
+        with database_connection():
             self.key = find_key(username, key)
         return AUTH_SUCCESSFUL if self.key else AUTH_FAILED
 

@@ -18,7 +18,8 @@ from paramiko.sftp import (
 )
 
 from exports.delivery.audited_file import AuditedFile
-from exports.sftp.authentication import ConnectionAuth, database, record_key_use
+from exports.sftp.authentication import ConnectionAuth, record_key_use
+from exports.sftp.database import database_connection
 from exports.sftp.filesystem import (
     Entry,
     PathNotFoundError,
@@ -85,7 +86,7 @@ class Session(paramiko.SFTPServerInterface):
         # The session has its own thread: its log lines need the connection's trace id.
         trace.begin(self._auth.trace_id)
         log.info("session opened", extra=self._log_fields())
-        with database():
+        with database_connection():
             record_key_use(self._key)
 
     def session_ended(self) -> None:
@@ -104,7 +105,7 @@ class Session(paramiko.SFTPServerInterface):
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes] | int:
         """Return the contents of a folder."""
         try:
-            with database():
+            with database_connection():
                 return [_attributes(entry) for entry in self._filesystem.entries(path)]
         except PathNotFoundError:
             return SFTP_NO_SUCH_FILE
@@ -114,7 +115,7 @@ class Session(paramiko.SFTPServerInterface):
     def stat(self, path: str) -> paramiko.SFTPAttributes | int:
         """Return the attributes of the file or folder at a path."""
         try:
-            with database():
+            with database_connection():
                 return _attributes(self._filesystem.entry(path))
         except PathNotFoundError:
             return SFTP_NO_SUCH_FILE
@@ -134,7 +135,7 @@ class Session(paramiko.SFTPServerInterface):
         if flags & _WRITE_FLAGS:
             return SFTP_PERMISSION_DENIED
         try:
-            with database():
+            with database_connection():
                 file = self._filesystem.open(path, self._auth.fetcher)
         except PathNotFoundError:
             return SFTP_NO_SUCH_FILE
@@ -210,7 +211,7 @@ class OpenFile(paramiko.SFTPHandle):
 
     def close(self) -> None:
         """Close the file and record the download."""
-        with database():
+        with database_connection():
             self._file.close()
 
 

@@ -13,7 +13,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from exports.models import SftpSession
-from exports.sftp.authentication import ConnectionAuth, database
+from exports.sftp.authentication import ConnectionAuth
+from exports.sftp.database import database_connection
 
 log = logging.getLogger("exports.sftp")
 
@@ -57,7 +58,7 @@ class SessionLog(AbstractContextManager["SessionLog"]):
         row.seen_at, row.bytes_sent = now, self._auth.bytes_sent
         row.ended_at = now if ended else None
         try:
-            with database():
+            with database_connection():
                 row.save()
             self._row = row
         except DatabaseError:
