@@ -1,4 +1,4 @@
-"""What came in, as figures: the intervals' totals and the live fleet's arrivals."""
+"""Admin pages for the interval totals and the arrivals of the live fleet. Both are read-only."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from readings.models import IntervalTotals, LiveArrival
 
 @admin.register(IntervalTotals)
 class IntervalTotalsAdmin(ReadOnly, admin.ModelAdmin[IntervalTotals]):
-    """The figures behind the portal's pictures."""
+    """The numbers that the portal's charts show."""
 
-    list_display = ["time", "readings", "late", "kw", "its_day"]
+    list_display = ["time", "readings", "late", "kw", "day_in_portal"]
     list_filter = ["time"]
     date_hierarchy = "time"
     ordering = ["-time"]
@@ -24,8 +24,8 @@ class IntervalTotalsAdmin(ReadOnly, admin.ModelAdmin[IntervalTotals]):
     fields = ["time", "readings", "late", "kw"]
 
     @admin.display(description="day")
-    def its_day(self, obj: IntervalTotals) -> SafeString:
-        """The way to the day's curve in the portal."""
+    def day_in_portal(self, obj: IntervalTotals) -> SafeString:
+        """Return a link to the day's chart in the portal."""
         day = f"{obj.time:%Y-%m-%d}"
         link = reverse("fleet", query={"start": day, "end": f"{day} 23:59"})
         return format_html('<a href="{}">{}</a>', link, day)
@@ -33,7 +33,7 @@ class IntervalTotalsAdmin(ReadOnly, admin.ModelAdmin[IntervalTotals]):
 
 @admin.register(LiveArrival)
 class LiveArrivalAdmin(ReadOnly, admin.ModelAdmin[LiveArrival]):
-    """What the simulated fleet has sent, live."""
+    """The instants at which readings of the live fleet were written."""
 
     list_display = ["at", "readings", "kept_at"]
     list_filter = ["at"]

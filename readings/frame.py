@@ -1,7 +1,8 @@
-"""The readings frame: the one kind of value that readings travel as, and its text forms.
+"""The readings frame: the form in which readings travel through the code, and the text form of instants.
 
-A readings frame is a Polars data frame with the columns of :data:`SCHEMA`, in that
-order, sorted by :data:`ORDER`. (``device_id``, ``time``) identifies a reading.
+A readings frame is a Polars data frame with the columns of :data:`SCHEMA`, in that order, sorted by
+:data:`ORDER`. (``device_id``, ``time``) identifies a reading. Units: ``load`` and ``kw`` in kW, ``crrnt`` in A,
+``kva`` in kVA, ``vltg`` in kV; ``pf`` (power factor) has no unit.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ SCHEMA: dict[str, pl.DataType] = {
 COLUMNS = list(SCHEMA)
 ORDER = ["time", "device_id"]
 MEASURE_NAME = "readings"
+"""The value of ``measure_name`` in every reading. The contract demands it."""
 
-_DATE = re.compile(
+_INSTANT_TEXT = re.compile(
     r"""(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})
         (?:[ T](?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)
            (?:(?<=:[0-9]{2}:[0-9]{2})\.(?P<fraction>[0-9]{0,9}))?
@@ -36,41 +38,50 @@ _DATE = re.compile(
         )?""",
     re.VERBOSE | re.ASCII,
 )
-_CANONICAL = "%Y-%m-%d %H:%M:%S%.6f"
-_MANY_READINGS = 2_000
-"""From how many on it is quicker to find the distinct instants first than to format each."""
+_CANONICAL_FORMAT = "%Y-%m-%d %H:%M:%S%.6f"
+_MIN_READINGS_TO_SEARCH_DISTINCT = 2_000
+"""In a smaller frame, formatting every instant is faster than a search for the distinct ones."""
 
 
 def empty() -> pl.DataFrame:
-    """A readings frame without rows."""
+    """Return a readings frame without rows."""
     return pl.DataFrame(schema=SCHEMA)
 
 
 def in_order(readings: pl.DataFrame) -> pl.DataFrame:
-    """The frame sorted by :data:`ORDER`; quick where each interval's readings are sorted already."""
+    """Return the frame sorted by :data:`ORDER`.
+
+    This is faster than Polars' sort if a frame has few intervals and each is already sorted by device id.
+    """
     earliest, latest = readings["time"].min(), readings["time"].max()
     if earliest == latest:
-        return _in_order_of_meters(readings)
+        return _sort_by_device_id(readings)
     times = readings["time"].unique()
     if len(times) * 100 > len(readings):
         return readings.sort(ORDER)
     intervals = readings.partition_by("time", maintain_order=True)
     intervals.sort(key=lambda interval: interval["time"][0])
-    return pl.concat([_in_order_of_meters(interval) for interval in intervals])
+    return pl.concat([_sort_by_device_id(interval) for interval in intervals])
 
 
-def _in_order_of_meters(interval: pl.DataFrame) -> pl.DataFrame:
+def _sort_by_device_id(interval: pl.DataFrame) -> pl.DataFrame:
     return interval if interval["device_id"].is_sorted() else interval.sort("device_id")
 
 
 def parse_instant(text: str) -> datetime:
-    """The instant that ``text`` names, in UTC, cut to microseconds.
+    """Return the instant that ``text`` names, in UTC, truncated to microseconds.
 
-    Takes the canonical ``YYYY-MM-DD HH:MM:SS.ffffff`` with 0 to 9 decimals, the same
-    without seconds, a date alone, and ISO 8601 with ``T`` and ``Z`` or an offset.
-    Raises ``ValueError`` for anything else, and for instants outside the years 1 to 9999.
+    Accepted forms:
+
+    - the canonical form ``YYYY-MM-DD HH:MM:SS.ffffff``, with 0 to 9 decimals
+    - the same without decimals, or without seconds
+    - a date alone, which means its midnight
+    - ISO 8601, with ``T`` instead of the space, and ``Z`` or an offset such as ``+02:00``
+
+    Raises ``ValueError`` for any other text, and for instants outside the years 1 to 9999. The message
+    quotes the text.
     """
-    match = _DATE.fullmatch(text)
+    match = _INSTANT_TEXT.fullmatch(text)
     if match is None:
         raise ValueError(f"{text[:40]!r} is not a date like 2023-02-27 16:00:00.000000")
     clock = match["clock"] or "00:00"
@@ -78,12 +89,12 @@ def parse_instant(text: str) -> datetime:
     micros = int(((match["fraction"] or "") + "000000")[:6])
     try:
         local = datetime.strptime(f"{match['day']} {clock}{seconds}", "%Y-%m-%d %H:%M:%S")
-        return (local.replace(microsecond=micros, tzinfo=_zone(match["zone"]))).astimezone(UTC)
+        return local.replace(microsecond=micros, tzinfo=_parse_zone(match["zone"])).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{text[:40]!r} is not a date that exists") from None
 
 
-def _zone(text: str | None) -> timezone:
+def _parse_zone(text: str | None) -> timezone:
     if text is None or text == "Z":
         return UTC
     sign = -1 if text[0] == "-" else 1
@@ -94,25 +105,25 @@ def _zone(text: str | None) -> timezone:
 
 
 def format_instant(instant: datetime) -> str:
-    """The canonical text of an instant: ``YYYY-MM-DD HH:MM:SS.ffffff`` in UTC."""
+    """Return the canonical text of an instant: ``YYYY-MM-DD HH:MM:SS.ffffff`` in UTC."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
 def with_instants_as_text(readings: pl.DataFrame) -> pl.DataFrame:
-    """The frame with ``time`` and ``arrival_time`` in canonical text form."""
-    if len(readings) < _MANY_READINGS:
-        return readings.with_columns(pl.col("time", "arrival_time").dt.strftime(_CANONICAL))
+    """Return the frame with ``time`` and ``arrival_time`` as canonical text."""
+    if len(readings) < _MIN_READINGS_TO_SEARCH_DISTINCT:
+        return readings.with_columns(pl.col("time", "arrival_time").dt.strftime(_CANONICAL_FORMAT))
     return readings.with_columns(
-        _text_of_distinct_instants(readings[name]) for name in ("time", "arrival_time")
+        _format_distinct_instants(readings[name]) for name in ("time", "arrival_time")
     )
 
 
-def _text_of_distinct_instants(instants: pl.Series) -> pl.Series:
-    # An interval's readings share their time, and nearly all their arrival time: formatting each
-    # distinct instant once took half of the time of writing a CSV away.
+def _format_distinct_instants(instants: pl.Series) -> pl.Series:
+    # All readings of an interval have the same time, and nearly all the same arrival time. Formatting
+    # each distinct instant once halves the time that a CSV file takes.
     distinct = instants.unique()
     if len(distinct) * 4 > len(instants):
-        return instants.dt.strftime(_CANONICAL)
+        return instants.dt.strftime(_CANONICAL_FORMAT)
     return instants.replace_strict(
-        distinct, distinct.dt.strftime(_CANONICAL), return_dtype=pl.String
+        distinct, distinct.dt.strftime(_CANONICAL_FORMAT), return_dtype=pl.String
     )

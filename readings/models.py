@@ -1,4 +1,4 @@
-"""What the simulated fleet has delivered so far, and what each interval in the store comes to."""
+"""What the live fleet has written, and the totals of each interval for the portal."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from django.db import models
 
 
 class LiveArrival(models.Model):
-    """An instant at which readings of the live fleet were due, and that all of them are kept."""
+    """An instant at which readings of the live fleet were due. All of them are stored."""
 
-    at = models.DateTimeField(unique=True)
-    readings = models.BigIntegerField(help_text="How many were new.")
-    kept_at = models.DateTimeField(auto_now_add=True)
+    at = models.DateTimeField(
+        "arrival time", unique=True, help_text="The instant at which these readings were due."
+    )
+    readings = models.BigIntegerField(
+        "new readings", help_text="Readings of this instant that were not stored before."
+    )
+    kept_at = models.DateTimeField("stored at", auto_now_add=True)
 
     class Meta:
         ordering = ["-at"]
@@ -20,12 +24,14 @@ class LiveArrival(models.Model):
 
 
 class IntervalTotals(models.Model):
-    """What the readings of one minute come to; kept here as a page has no time to read them."""
+    """The totals of the readings of one minute. The portal draws them: reading the repository takes too long."""
 
-    time = models.DateTimeField(unique=True)
-    readings = models.BigIntegerField()
-    late = models.BigIntegerField(help_text="How many arrived later than their time.")
-    kw = models.FloatField(help_text="The sum of their active power.")
+    time = models.DateTimeField(unique=True, help_text="The time of the readings, by minute.")
+    readings = models.BigIntegerField(help_text="Number of readings.")
+    late = models.BigIntegerField(
+        "late readings", help_text="Readings whose arrival time is later than their time."
+    )
+    kw = models.FloatField("power, kW", help_text="Sum of the active power of the readings, kW.")
 
     class Meta:
         ordering = ["time"]

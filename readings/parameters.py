@@ -1,4 +1,7 @@
-"""A caller's parameters, checked at the door."""
+"""Fields and a base class for serializers that check what API callers send.
+
+Error messages name the parameter, quote at most 40 characters of its value, and show what is accepted.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from readings.window import Position
 
 
 class InstantField(serializers.CharField):
-    """A date in any form of the contract; the value is an instant in UTC."""
+    """An instant as text. It accepts each form of :func:`parse_instant` and writes the canonical one."""
 
     default_error_messages = {
         "blank": "{name} is empty; it takes a date like 2023-02-27 16:00:00.000000.",
@@ -25,11 +28,11 @@ class InstantField(serializers.CharField):
     }
 
     def fail(self, key: str, **kwargs: Any) -> Any:
-        """As DRF's, with the field's name in the sentence."""
+        """Raise ``ValidationError`` with the message for ``key``, which contains the field's name."""
         super().fail(key, name=self.field_name, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        """The instant. Raises ``ValidationError`` that quotes what cannot be read."""
+        """Return the instant in UTC. Raise ``ValidationError`` for a text that names none."""
         if not isinstance(data, str):
             self.fail("invalid")
         try:
@@ -38,15 +41,15 @@ class InstantField(serializers.CharField):
             raise serializers.ValidationError(f"{self.field_name}: {error}.") from None
 
     def to_representation(self, value: Any) -> str:
-        """The canonical text."""
+        """Return the canonical text."""
         return format_instant(value)
 
 
 class DeviceIdField(serializers.CharField):
-    """A meter's device id."""
+    """The device id of a meter, a UUID."""
 
     def to_internal_value(self, data: Any) -> str:
-        """The id in canonical lower case."""
+        """Return the UUID in lower case with hyphens. Raise ``ValidationError`` for other text."""
         try:
             return str(uuid.UUID(str(data)))
         except ValueError:
@@ -56,38 +59,39 @@ class DeviceIdField(serializers.CharField):
 
 
 class PositionField(serializers.CharField):
-    """A place in the order of readings, as ``next`` links carry it: ``<time>,<device_id>``."""
+    """A position as ``next`` links carry it: ``<time>,<device_id>``."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """The position."""
+        """Return the :class:`Position`. Raise ``ValidationError`` for other text."""
         time, _, device_id = str(data).partition(",")
         try:
             return Position(parse_instant(time), str(uuid.UUID(device_id)))
         except ValueError:
             raise serializers.ValidationError(
-                "after is not what a next link carries; follow the link as it is."
+                "after is not the value of a next link; use the link without changes."
             ) from None
 
     def to_representation(self, value: Any) -> str:
-        """The text that ``to_internal_value`` reads."""
+        """Return the text that :meth:`to_internal_value` accepts."""
         return f"{format_instant(value.time)},{value.device_id}"
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """Refuses parameters it does not know, by name."""
+    """A serializer that refuses unknown parameters, and writes only the parameters that have a value."""
 
     def to_internal_value(self, data: Any) -> Any:
-        """As DRF's, behind the check that DRF leaves out."""
+        """Return the values of all fields. Raise ``ValidationError`` that names unknown parameters.
+
+        DRF ignores unknown parameters, so a typing error in a name would go unnoticed.
+        """
         unknown = [name for name in data if name not in self.fields]
         if unknown:
-            message = (
-                f"Unknown parameter: {_shortened(unknown)}. Known are {', '.join(self.fields)}."
-            )
+            message = f"Unknown parameter: {_quoted(unknown)}. Known are {', '.join(self.fields)}."
             raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [message]})
         return super().to_internal_value(data)
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        """What was given, in the form a caller writes it."""
+        """Return the canonical form of the values in ``instance``, a mapping by field name."""
         return {
             name: field.to_representation(instance[name])
             for name, field in self.fields.items()
@@ -96,22 +100,26 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 def query_parameters(request: Request, *, repeatable: Collection[str] = ()) -> dict[str, Any]:
-    """The query's parameters; those of ``repeatable`` as lists. Raises ``ValidationError`` for one given twice.
+    """Return the query parameters of a request; those in ``repeatable`` as lists, others as text.
 
-    A plain mapping, as DRF reads an empty value in a form's data as one that was not given.
+    Raises ``ValidationError`` if another parameter is given more than once.
+
+    The result is a plain dict on purpose: in a ``QueryDict``, DRF treats an empty value as a missing one.
     """
-    given = request.query_params.lists()
-    parameters = {name: values if name in repeatable else values[-1] for name, values in given}
-    doubled = [
-        name
-        for name, values in request.query_params.lists()
-        if len(values) > 1 and name not in repeatable
-    ]
-    if doubled:
-        raise serializers.ValidationError(f"{_shortened(doubled)} is given more than once.")
+    parameters: dict[str, Any] = {}
+    repeated = []
+    for name, values in request.query_params.lists():
+        parameters[name] = values if name in repeatable else values[-1]
+        if len(values) > 1 and name not in repeatable:
+            repeated.append(name)
+    if repeated:
+        raise serializers.ValidationError(f"{_quoted(repeated)} is given more than once.")
     return parameters
 
 
-def _shortened(names: Iterable[str]) -> str:
-    """Names as a caller wrote them, cut so that no answer grows with the question."""
+def _quoted(names: Iterable[str]) -> str:
+    """Return names for an error message: the first 5, at most 40 characters each.
+
+    So an error message stays short, however long the request is.
+    """
     return ", ".join(repr(name[:40]) for name in list(names)[:5])

@@ -1,8 +1,7 @@
-"""The interval totals, kept up to date with the store: what has changed is read again, and nothing else."""
+"""Keep the interval totals up to date with the repository. Only minutes whose count changed are read again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import polars as pl
@@ -11,63 +10,50 @@ from django.db.models.functions import Cast, Substr
 
 from readings.models import IntervalTotals
 from readings.repositories import Snapshot
-from readings.repositories.minute_index import LAST_MICROSECOND
+from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.window import Window
 
-READINGS_AT_ONCE = 3_000_000
-"""About how many readings are summed up by one query: a second's work."""
-_EVER = datetime(1, 1, 1, tzinfo=UTC)
+READINGS_PER_QUERY = 3_000_000
+"""About how many readings one query sums: a second of work."""
+_FIRST_INSTANT = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def update_totals(
     snapshot: Snapshot, start: datetime | None = None, end: datetime | None = None
 ) -> int:
-    """Make the totals between two instants (default: of all times), by whole minutes, those of the snapshot.
+    """Make the stored totals from ``start`` to ``end`` equal to those of the snapshot. Return how many changed.
 
-    A kept reading never changes, so an interval whose count is the same is the same. Newest first, as that
-    is what people look at. Says how many intervals were summed up. Raises
-    :class:`RepositoryUnavailableError`.
+    None means no bound. ``start`` is rounded down to a whole minute. A stored reading never changes, so a
+    minute with the same count has the same totals and is not read. Totals of minutes without readings are
+    deleted. The newest minutes are updated first, because people look at them.
+
+    Raises :class:`RepositoryUnavailableError`.
     """
-    window = Window((start or _EVER).replace(second=0, microsecond=0), end)
+    window = Window((start or _FIRST_INSTANT).replace(second=0, microsecond=0), end)
     counts = snapshot.minute_counts(window)
-    kept = _kept(window)
-    there = dict(counts.iter_rows())
-    IntervalTotals.objects.filter(time__in=kept.keys() - there.keys()).delete()
-    changed = counts.filter(
-        pl.Series(
-            [kept.get(minute) != readings for minute, readings in there.items()], dtype=pl.Boolean
-        )
-    )
-    for first, last in _stretches(changed):
-        _sum_up(snapshot, first, last)
+    readings_of_minute = dict(counts.iter_rows())
+    stored = _stored_counts(window)
+    IntervalTotals.objects.filter(time__in=stored.keys() - readings_of_minute.keys()).delete()
+    is_changed = [stored.get(minute) != count for minute, count in readings_of_minute.items()]
+    changed = counts.filter(pl.Series(is_changed, dtype=pl.Boolean))
+    for chunk in reversed(split_into_chunks(changed, READINGS_PER_QUERY)):
+        _store_totals(snapshot, chunk)
     return len(changed)
 
 
-def _kept(window: Window) -> dict[datetime, int]:
+def _stored_counts(window: Window) -> dict[datetime, int]:
     rows = IntervalTotals.objects.filter(time__gte=window.start)
     if window.end is not None:
         rows = rows.filter(time__lte=window.end)
     return dict(rows.values_list("time", "readings"))
 
 
-def _stretches(changed: pl.DataFrame) -> Iterator[tuple[datetime, datetime]]:
-    """First and last minutes of stretches that are worth one query each, the newest first."""
-    number = (pl.col("readings").cum_sum() - 1) // READINGS_AT_ONCE
-    stretches = (
-        changed.with_columns(number.alias("number"))
-        .group_by("number")
-        .agg(pl.col("minute").min().alias("first"), pl.col("minute").max().alias("last"))
-        .sort("number", descending=True)
-    )
-    yield from stretches.select("first", "last").iter_rows()
-
-
-def _sum_up(snapshot: Snapshot, first: datetime, last: datetime) -> None:
-    loads = snapshot.interval_totals(Window(first, last + LAST_MICROSECOND))
+def _store_totals(snapshot: Snapshot, chunk: Chunk) -> None:
+    totals = snapshot.interval_totals(Window(chunk.start, chunk.end))
     IntervalTotals.objects.bulk_create(
         [
             IntervalTotals(time=minute, readings=readings, late=late, kw=kw)
-            for minute, readings, late, kw in loads.iter_rows()
+            for minute, readings, late, kw in totals.iter_rows()
         ],
         update_conflicts=True,
         unique_fields=["time"],
@@ -77,5 +63,9 @@ def _sum_up(snapshot: Snapshot, first: datetime, last: datetime) -> None:
 
 
 def time_prefix(length: int) -> Substr:
-    """The first characters of the totals' time, to group by. SQLite would call Python for every row to truncate it."""
+    """Return an expression for the first ``length`` characters of ``IntervalTotals.time``, to group rows by.
+
+    10 characters are the day, 13 the hour. It is used instead of ``TruncDay`` and ``TruncHour``, for which
+    SQLite calls a Python function for each row.
+    """
     return Substr(Cast("time", CharField()), 1, length)

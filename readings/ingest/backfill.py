@@ -1,4 +1,4 @@
-"""Readings of a simulated fleet for a window of the past, written in stretches that can be cut off."""
+"""Write the readings of a simulated fleet for a window of the past."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from datetime import datetime
 
 import polars as pl
 
+from readings.ingest import READINGS_PER_WRITE
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 
-READINGS_A_WRITE = 600_000
-"""About how many readings go into one commit: a second's work, some 80 MB of memory."""
-
 
 @dataclass(frozen=True)
-class Stretch:
-    """What one write came to: the intervals it covered, its readings, and how many of them were new."""
+class BackfillWrite:
+    """The result of one write: how many intervals and readings it contained, and how many were new."""
 
     intervals: int
     readings: int
@@ -26,24 +24,27 @@ class Stretch:
 
 
 def backfill(
-    fleet: Fleet, store: ReadingsRepository, start: datetime, end: datetime, now: datetime
-) -> Iterator[Stretch]:
-    """Write the fleet's readings with ``start <= time <= end`` that have arrived by ``now``.
+    fleet: Fleet, repository: ReadingsRepository, start: datetime, end: datetime, now: datetime
+) -> Iterator[BackfillWrite]:
+    """Write the fleet's readings with ``start <= time <= end`` that have arrived at ``now``.
 
-    What is kept already stays as it is, so a run that was cut off is simply run again.
+    Yields after each write of about :data:`READINGS_PER_WRITE` readings. Stored readings do not change, so
+    an interrupted backfill can simply be started again.
+
+    Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`. Earlier writes are kept.
     """
     frames: list[pl.DataFrame] = []
     readings = 0
     for time in fleet.intervals(start, end):
         frames.append(readings_for(fleet, time, arrived_by=now))
         readings += len(frames[-1])
-        if readings >= READINGS_A_WRITE:
-            yield _written(store, frames)
+        if readings >= READINGS_PER_WRITE:
+            yield _write(repository, frames)
             frames, readings = [], 0
     if frames:
-        yield _written(store, frames)
+        yield _write(repository, frames)
 
 
-def _written(store: ReadingsRepository, frames: list[pl.DataFrame]) -> Stretch:
+def _write(repository: ReadingsRepository, frames: list[pl.DataFrame]) -> BackfillWrite:
     readings = pl.concat(frames)
-    return Stretch(len(frames), len(readings), store.write(readings))
+    return BackfillWrite(len(frames), len(readings), repository.write(readings))

@@ -1,210 +1,128 @@
-"""Real readings from files: all of a file, or nothing of it."""
+"""Import readings from a file: all of its readings, or none if a row is bad."""
 
 from __future__ import annotations
 
-import csv
-import gzip
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from readings import frame
-from readings.ingest.row_validation import ROW, BadFileError, BadRow, BadRows, converted, renamed
+from readings.ingest import READINGS_PER_WRITE
+from readings.ingest.row_validation import ROW, BadFileError, BadRow, BadRows, parse_rows
+from readings.ingest.source_file import SourceFile
 from readings.repositories import ReadingsRepository
+from readings.repositories.chunks import Chunk, split_into_chunks
 
-BATCH_ROWS = 200_000
-READINGS_A_WRITE = 600_000
-_GZIP_MAGIC = b"\x1f\x8b"
-_PARQUET_MAGIC = b"PAR1"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-
-Progress = Callable[[str, int, int | None], None]
-"""Told what is being done, how many rows of it, and of how many where that is known."""
+ReportProgress = Callable[[str, int, int | None], None]
+"""Called with the current activity, the rows done so far, and the rows in total (None if not known yet)."""
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What came of one file."""
+class ImportedFile:
+    """How many rows a file had, and how many of them became new readings."""
 
-    readings: int
+    rows: int
     new: int
 
 
-def load(
-    file: Path, names: Mapping[str, str], store: ReadingsRepository, scratch: Path, tell: Progress
-) -> Loaded:
-    """Check a whole file, then keep its readings. ``names`` maps its columns' names to ours.
+def import_file(
+    path: Path,
+    column_names: Mapping[str, str],
+    repository: ReadingsRepository,
+    scratch: Path,
+    report_progress: ReportProgress,
+) -> ImportedFile:
+    """Check all rows of a CSV, gzip CSV or Parquet file, then write their readings.
 
-    Takes CSV, gzip CSV and Parquet. Memory does not grow with the file: what was checked waits
-    below ``scratch``. Raises :class:`BadFileError` that names the bad rows; nothing is kept then.
+    ``column_names`` maps column names of the file to those of the contract. Memory does not grow with the
+    file: checked rows are stored as Parquet in a temporary folder inside ``scratch``.
+
+    Two rows with the same ``device_id`` and ``time`` are one reading if all their values are the same.
+    Stored readings do not change, so an interrupted import can be started again.
+
+    Raises :class:`BadFileError` if a row is bad or the file cannot be read; then nothing is written. Raises
+    :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`; then a part may be written.
     """
-    magic = _magic(file)
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="loading-") as folder:
-        rows = _stage(file, magic, names, Path(folder), tell)
+    source = SourceFile(path)
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="import-") as folder:
+        rows = _check_and_stage(source, column_names, Path(folder), report_progress)
         if not rows:
-            raise BadFileError("there are no rows in it.")
-        stretches = _stretches(pl.scan_parquet(Path(folder) / "*.parquet"))
-        bad = BadRows()
-        for number, stretch in enumerate(stretches):
-            tell("comparing", number * READINGS_A_WRITE, rows)
-            _add_contradictions(bad, stretch)
-        _refuse(bad, file, magic)
-        new = 0
-        for number, stretch in enumerate(stretches):
-            tell("writing", number * READINGS_A_WRITE, rows)
-            new += store.write(stretch.select(frame.COLUMNS).sort(frame.ORDER).collect())
-    return Loaded(rows, new)
+            raise BadFileError("the file has no rows.")
+        staged = pl.scan_parquet(Path(folder) / "*.parquet")
+        chunks = split_into_chunks(_minute_counts(staged), READINGS_PER_WRITE)
+        bad, done = BadRows(), 0
+        for chunk in chunks:
+            report_progress("comparing", done, rows)
+            _add_contradictions(bad, _readings_of(staged, chunk))
+            done += chunk.readings
+        _raise_if_bad(bad, source)
+        new, done = 0, 0
+        for chunk in chunks:
+            report_progress("writing", done, rows)
+            readings = _readings_of(staged, chunk).select(frame.COLUMNS).sort(frame.ORDER)
+            new += repository.write(readings.collect())
+            done += chunk.readings
+    return ImportedFile(rows, new)
 
 
-def _magic(file: Path) -> bytes:
-    """The file's first bytes, which tell its kind whatever its name says."""
-    try:
-        with file.open("rb") as opened:
-            magic = opened.read(4)
-    except OSError as error:
-        raise BadFileError(f"{error.strerror}.") from None
-    if not magic:
-        raise BadFileError("it is empty.")
-    if magic.startswith(_UTF16_MARKS):
-        raise BadFileError("it is not UTF-8 text.")
-    return magic
+def _check_and_stage(
+    source: SourceFile,
+    column_names: Mapping[str, str],
+    folder: Path,
+    report_progress: ReportProgress,
+) -> int:
+    """Write the parsed rows as Parquet files into ``folder``. Return how many rows the source has.
 
-
-def _stage(file: Path, magic: bytes, names: Mapping[str, str], folder: Path, tell: Progress) -> int:
-    """Convert the file into Parquet files in ``folder``; says how many rows."""
-    total, bad = 0, BadRows()
-    for number, rows in enumerate(_batches(file, magic, names)):
-        readings = converted(rows)
-        bad.add_unread(rows, readings)
+    Raises :class:`BadFileError` if a row is bad.
+    """
+    rows_done, bad = 0, BadRows()
+    for number, rows in enumerate(source.batches(column_names)):
+        readings = parse_rows(rows)
+        bad.add_invalid_rows(rows, readings)
         if not bad.count:
             readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
-        total += len(rows)
-        tell("checking", total, None)
-    _refuse(bad, file, magic)
-    return total
+        rows_done += len(rows)
+        report_progress("checking", rows_done, None)
+    _raise_if_bad(bad, source)
+    return rows_done
 
 
-def _batches(file: Path, magic: bytes, names: Mapping[str, str]) -> Iterator[pl.DataFrame]:
-    """The file's rows, every value a text but for Parquet's own instants, with their number."""
-    try:
-        source = _parquet(file) if magic == _PARQUET_MAGIC else _csv(file)
-        ours = renamed(source.collect_schema().names(), names)
-        numbered = source.rename(ours).with_row_index(ROW, offset=1)
-        yield from numbered.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
-    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
-        raise BadFileError(_why_unreadable(file, magic, error)) from None
-
-
-def _parquet(file: Path) -> pl.LazyFrame:
-    instants = pl.selectors.datetime()
-    return pl.scan_parquet(file).with_columns((pl.selectors.all() - instants).cast(pl.String))
-
-
-def _csv(file: Path) -> pl.LazyFrame:
-    return pl.scan_csv(file, infer_schema=False)
-
-
-def _why_unreadable(file: Path, magic: bytes, error: Exception) -> str:
-    """Polars does not say which line stopped it; reading the plain way finds it."""
-    if magic == _PARQUET_MAGIC:
-        return f"it is no Parquet file that can be read: {_first_line(error)}"
-    try:
-        rows = _csv_rows(file, magic)
-        header = next(rows, None)
-        if header is None:
-            return "it is empty."
-        width = len(header[1])
-        for line, row in rows:
-            if row and len(row) != width:
-                return (
-                    f"nothing of it was loaded.\n"
-                    f"  line {line}: {len(row)} values where the header has {width}"
-                )
-    except UnicodeDecodeError:
-        return "it is not UTF-8 text."
-    except (OSError, EOFError) as broken:
-        return f"it cannot be read to its end: {_first_line(broken)}"
-    except csv.Error as broken:
-        return f"it cannot be read: {_first_line(broken)}"
-    return f"it cannot be read: {_first_line(error)}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _csv_rows(file: Path, magic: bytes) -> Iterator[tuple[int, list[str]]]:
-    """The header and every row behind it, blank ones too, with the line each begins on."""
-    opened = gzip.open if magic.startswith(_GZIP_MAGIC) else open
-    with opened(file, "rt", encoding="utf-8", newline="") as text:
-        rows = csv.reader(text)
-        line, header_seen = 1, False
-        for row in rows:
-            header_seen = header_seen or bool(row)
-            if header_seen:
-                yield line, row
-            line = rows.line_num + 1
-
-
-def _refuse(bad: BadRows, file: Path, magic: bytes) -> None:
-    """Raises :class:`BadFileError` that lists the first bad rows, when there are any."""
+def _raise_if_bad(bad: BadRows, source: SourceFile) -> None:
+    """Raise :class:`BadFileError` that lists the first bad rows, if there are any."""
     if not bad.count:
         return
-    place = _places(file, magic, bad.first)
-    lines = [
-        f"{place[row.number]}: {row.reason}" + (f" {place[row.earlier]}" if row.earlier else "")
-        for row in bad.first
-    ]
+    rows = {number for row in bad.first for number in (row.number, row.earlier) if number}
+    places = source.places(rows)
+    lines = [row.describe(places) for row in bad.first]
     if bad.count > len(lines):
         lines.append(f"and {bad.count - len(lines):,} more bad rows")
-    raise BadFileError("\n".join(["nothing of it was loaded.", *(f"  {line}" for line in lines)]))
-
-
-def _places(file: Path, magic: bytes, bad: list[BadRow]) -> dict[int, str]:
-    """Where bad rows stand: in a CSV file the line, which quoted line ends set apart from the row."""
-    numbers = {number for row in bad for number in (row.number, row.earlier) if number}
-    places = {number: f"row {number}" for number in numbers}
-    if magic == _PARQUET_MAGIC:
-        return places
-    # Python's reader stops at values of 128 KiB; what is behind one keeps its row's number.
-    with suppress(csv.Error):
-        for number, (line, _) in zip(range(max(numbers) + 1), _csv_rows(file, magic), strict=False):
-            if number in numbers:
-                places[number] = f"line {line}"
-    return places
-
-
-def _stretches(staged: pl.LazyFrame) -> list[pl.LazyFrame]:
-    """The readings by time, about :data:`READINGS_A_WRITE` at once, cut at whole minutes."""
-    time = pl.col("time")
-    minutes = (
-        staged.group_by(time.dt.truncate("1m").alias("minute"))
-        .agg(pl.len(), time.min().alias("first"), time.max().alias("last"))
-        .sort("minute")
-        .collect(engine="streaming")
+    raise BadFileError(
+        "\n".join(["nothing was imported from this file.", *(f"  {line}" for line in lines)])
     )
-    bounds = (
-        minutes.group_by((pl.col("len").cum_sum() - 1) // READINGS_A_WRITE)
-        .agg(pl.col("first").min(), pl.col("last").max())
-        .sort("first")
-        .select("first", "last")
-    )
-    return [staged.filter(time.is_between(first, last)) for first, last in bounds.iter_rows()]
 
 
-def _add_contradictions(bad: BadRows, stretch: pl.LazyFrame) -> None:
-    """Add the rows that give other values for a meter's time than an earlier row does."""
-    keys = stretch.select(*frame.ORDER, ROW).collect()
-    doubled = keys.filter(pl.len().over(frame.ORDER) > 1)
-    if doubled.is_empty():
+def _minute_counts(staged: pl.LazyFrame) -> pl.DataFrame:
+    minute = pl.col("time").dt.truncate("1m").alias("minute")
+    counts = staged.group_by(minute).agg(pl.len().cast(pl.Int64).alias("readings"))
+    return counts.sort("minute").collect(engine="streaming")
+
+
+def _readings_of(staged: pl.LazyFrame, chunk: Chunk) -> pl.LazyFrame:
+    return staged.filter(pl.col("time").is_between(chunk.start, chunk.end))
+
+
+def _add_contradictions(bad: BadRows, readings: pl.LazyFrame) -> None:
+    """Add the rows whose values differ from those of an earlier row with the same device id and time."""
+    keys = readings.select(*frame.ORDER, ROW).collect()
+    repeated = keys.filter(pl.len().over(frame.ORDER) > 1)
+    if repeated.is_empty():
         return
     values = pl.struct(pl.exclude(ROW, *frame.ORDER))
     contradictions = (
-        stretch.join(doubled.lazy(), on=ROW, how="semi")
+        readings.join(repeated.lazy(), on=ROW, how="semi")
         .sort(ROW)
         .with_columns(
             pl.col(ROW).first().over(frame.ORDER).alias("earlier"), values.alias("values")
@@ -214,4 +132,4 @@ def _add_contradictions(bad: BadRows, stretch: pl.LazyFrame) -> None:
         .collect()
     )
     for row, earlier in contradictions.iter_rows():
-        bad.append(BadRow(row, "device_id, time are there with other values in", earlier))
+        bad.append(BadRow(row, "has other values for the same device_id and time as", earlier))

@@ -1,1 +1,1 @@
-"""Simulated meters: pure functions of (seed, meter, time). No I/O, no Django."""
+"""Simulated meters: pure functions of (seed, meter, time). No input or output, no Django."""

@@ -1,4 +1,4 @@
-"""What the fleet's meters send for an interval, and when it arrives."""
+"""Which readings a fleet sends for an interval, and when they arrive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import polars as pl
 from readings import frame
 from readings.simulation.fleet import Fleet, Meters
 from readings.simulation.profiles import LATENESS, uniform_profile
-from readings.simulation.random_numbers import Bits, at_instant, meter_streams, uniform
+from readings.simulation.random_numbers import Bits, meter_streams, streams_at_instant, uniform
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -23,7 +23,7 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, order=True)
 class Arrival:
-    """Readings that come in together: those of the interval ``time`` that are late, or those that are not."""
+    """Readings that arrive together at the instant ``at``: the late ones of the interval ``time``, or all others."""
 
     at: datetime
     time: datetime
@@ -31,10 +31,10 @@ class Arrival:
 
 
 def readings_for(fleet: Fleet, time: datetime, arrived_by: datetime | None = None) -> pl.DataFrame:
-    """The readings of one interval that have arrived by an instant; all of them when it is None.
+    """Return the readings of one interval that have arrived by an instant, or all if it is None.
 
-    A readings frame in order. A late meter's reading carries ``arrival_time`` = ``time`` + the
-    fleet's delay.
+    The result is a sorted readings frame. A late reading has ``arrival_time`` = ``time`` + the fleet's delay,
+    any other has ``arrival_time`` = ``time``.
     """
     if arrived_by is None or time + fleet.delay <= arrived_by:
         return _readings(fleet, time, lambda late: np.ones_like(late))
@@ -44,40 +44,42 @@ def readings_for(fleet: Fleet, time: datetime, arrived_by: datetime | None = Non
 
 
 def readings_in_arrival(fleet: Fleet, arrival: Arrival) -> pl.DataFrame:
-    """The readings that come in with one arrival, as a readings frame in order."""
+    """Return the readings of one arrival as a sorted readings frame."""
     return _readings(fleet, arrival.time, lambda late: late if arrival.late else ~late)
 
 
 def arrivals_between(fleet: Fleet, after: datetime, until: datetime) -> list[Arrival]:
-    """What is due later than ``after`` and not later than ``until``, in order of arrival."""
+    """Return the arrivals with ``after < at <= until``, earliest first."""
     arrivals = [Arrival(time, time, late=False) for time in fleet.intervals(after, until)]
     if fleet.late_arrivals:
-        sent = fleet.intervals(after - fleet.delay, until - fleet.delay)
-        arrivals += [Arrival(time + fleet.delay, time, late=True) for time in sent]
+        times = fleet.intervals(after - fleet.delay, until - fleet.delay)
+        arrivals += [Arrival(time + fleet.delay, time, late=True) for time in times]
     return sorted(arrival for arrival in arrivals if arrival.at > after)
 
 
-def _readings(fleet: Fleet, time: datetime, wanted: Callable[[Mask], Mask]) -> pl.DataFrame:
+def _readings(fleet: Fleet, time: datetime, select: Callable[[Mask], Mask]) -> pl.DataFrame:
+    """Return readings of one interval. ``select`` gets which meters are late, and returns which to include."""
     batches = [
-        _batch(fleet, fleet.meters.slice(start, fleet.devices_per_batch), time, wanted)
+        _batch(fleet, fleet.meters.slice(start, fleet.devices_per_batch), time, select)
         for start in range(0, fleet.devices, fleet.devices_per_batch)
     ]
     return pl.concat(batches, rechunk=True)
 
 
 def _batch(
-    fleet: Fleet, meters: Meters, time: datetime, wanted: Callable[[Mask], Mask]
+    fleet: Fleet, meters: Meters, time: datetime, select: Callable[[Mask], Mask]
 ) -> pl.DataFrame:
-    streams = at_instant(meter_streams(fleet.seed, meters.number), (time - _EPOCH) // _MICROSECOND)
-    late = _is_late(fleet, streams)
-    mask = wanted(late)
-    if not mask.all():
-        meters, streams, late = meters.where(mask), streams[mask], late[mask]
-    arrival = pl.when(pl.Series(late)).then(pl.lit(time + fleet.delay)).otherwise(pl.lit(time))
+    microseconds = (time - _EPOCH) // _MICROSECOND
+    streams = streams_at_instant(meter_streams(fleet.seed, meters.number), microseconds)
+    late = _late_meters(fleet, streams)
+    selected = select(late)
+    if not selected.all():
+        meters, streams, late = meters.filter(selected), streams[selected], late[selected]
+    arrival_time = pl.when(pl.Series(late)).then(pl.lit(time + fleet.delay)).otherwise(pl.lit(time))
     values = uniform_profile(fleet, meters, streams)
     return pl.DataFrame({"device_id": meters.device_id, "load": meters.load}).select(
         pl.lit(time).cast(frame.INSTANT).alias("time"),
-        arrival.cast(frame.INSTANT).alias("arrival_time"),
+        arrival_time.cast(frame.INSTANT).alias("arrival_time"),
         "device_id",
         pl.lit(frame.MEASURE_NAME).alias("measure_name"),
         "load",
@@ -85,7 +87,7 @@ def _batch(
     )
 
 
-def _is_late(fleet: Fleet, streams: Bits) -> Mask:
+def _late_meters(fleet: Fleet, streams: Bits) -> Mask:
     if not fleet.late_arrivals:
         return np.zeros(len(streams), dtype=bool)
     return uniform(streams, LATENESS, 0, 100) < fleet.late_percent

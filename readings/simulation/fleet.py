@@ -1,4 +1,4 @@
-"""The fleet: which meters there are and when they send. Parameters are the reference generator's."""
+"""The simulated fleet: its meters, and the times of its intervals."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ import polars as pl
 
 from readings.simulation.random_numbers import Bits
 
-MINUTES_A_DAY = 1440
+MINUTES_PER_DAY = 1440
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """A simulated fleet; names and defaults are those of the reference's Device Data Generator.
+    """A simulated fleet. Names and defaults are those of the Device Data Generator of the reference.
 
-    ``voltage`` in V, loads in kW, ``late_percent`` of the meters send an interval
-    ``late_minutes`` late when ``late_arrivals`` is on. Raises ``ValueError`` for values that make no
-    fleet.
+    - ``interval_minutes``: from one interval to the next; a divisor of 1440.
+    - ``devices``: number of meters. Meters are numbered from 1.
+    - ``devices_per_batch``: meters that are calculated at once. It does not change the readings.
+    - ``voltage``: nominal voltage, V.
+    - ``minimum_load``, ``maximum_load``: range of the contracted loads, kW.
+    - ``late_arrivals``: whether ``late_percent`` of the readings arrive ``late_minutes`` late.
+    - ``seed``: another seed gives other readings.
+
+    Raises ``ValueError`` for a value out of range. The message names the parameter.
     """
 
     interval_minutes: int = 5
@@ -39,16 +45,16 @@ class Fleet:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.interval_minutes < 1 or MINUTES_A_DAY % self.interval_minutes:
+        if self.interval_minutes < 1 or MINUTES_PER_DAY % self.interval_minutes:
             raise ValueError(
-                f"interval: {self.interval_minutes} is no whole number of minutes that divides a day."
+                f"interval: {self.interval_minutes} is not a number of minutes that divides a day."
             )
         if self.devices < 1 or self.devices_per_batch < 1:
             raise ValueError("devices and devices per batch: at least 1.")
         if self.voltage <= 0:
             raise ValueError("voltage: greater than 0.")
         if not 0 <= self.minimum_load <= self.maximum_load:
-            raise ValueError("minimum load: 0 or more, and not greater than maximum load.")
+            raise ValueError("minimum load: at least 0, and not greater than maximum load.")
         if not 0 <= self.late_percent <= 100 or self.late_minutes < 1:
             raise ValueError("late percent: 0 to 100; late minutes: at least 1.")
         if not 0 <= self.seed < 2**63:
@@ -56,7 +62,7 @@ class Fleet:
 
     @property
     def interval(self) -> timedelta:
-        """From one interval's time to the next."""
+        """The time from one interval to the next."""
         return timedelta(minutes=self.interval_minutes)
 
     @property
@@ -66,16 +72,16 @@ class Fleet:
 
     @cached_property
     def meters(self) -> Meters:
-        """The fleet's meters, in order of their device ids."""
-        return meters_of(self.devices, self.minimum_load, self.maximum_load)
+        """The fleet's meters, sorted by device id."""
+        return _make_meters(self.devices, self.minimum_load, self.maximum_load)
 
     def newest_interval(self, now: datetime) -> datetime:
-        """The time of the last interval that is due at ``now``."""
+        """Return the time of the last interval that is due at ``now``. Intervals are counted from midnight UTC."""
         midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         return midnight + (now - midnight) // self.interval * self.interval
 
     def intervals(self, start: datetime, end: datetime) -> Iterator[datetime]:
-        """The interval times from ``start`` to ``end``, both included, ascending."""
+        """Yield the times of the intervals from ``start`` to ``end``, both inclusive, ascending."""
         time = self.newest_interval(start)
         if time < start:
             time += self.interval
@@ -86,7 +92,7 @@ class Fleet:
 
 @dataclass(frozen=True)
 class Meters:
-    """The meters of a fleet in order of device id: three columns of the same length."""
+    """Meters in order of device id: three columns of the same length. ``load`` is the contracted load in kW."""
 
     number: Bits
     device_id: pl.Series
@@ -96,22 +102,24 @@ class Meters:
         return len(self.number)
 
     def slice(self, start: int, length: int) -> Meters:
-        """Some meters in a row."""
+        """Return at most ``length`` consecutive meters from index ``start``."""
         stop = start + length
         return Meters(
             self.number[start:stop], self.device_id.slice(start, length), self.load[start:stop]
         )
 
-    def where(self, wanted: npt.NDArray[np.bool_]) -> Meters:
-        """The meters that a mask picks."""
-        return Meters(
-            self.number[wanted], self.device_id.filter(pl.Series(wanted)), self.load[wanted]
-        )
+    def filter(self, mask: npt.NDArray[np.bool_]) -> Meters:
+        """Return the meters for which ``mask`` is true."""
+        return Meters(self.number[mask], self.device_id.filter(pl.Series(mask)), self.load[mask])
 
 
 @cache
-def meters_of(devices: int, minimum_load: float, maximum_load: float) -> Meters:
-    """Meters number 1 to ``devices``: id and contracted load as the reference derives them from the number."""
+def _make_meters(devices: int, minimum_load: float, maximum_load: float) -> Meters:
+    """Return meters 1 to ``devices``. Device id and load follow from the number by the reference's formulas.
+
+    The device id is the UUID version 3 of the number. The load is the first uniform number of Python's
+    generator with the number as its seed, rounded down to whole kW.
+    """
     numbers = range(1, devices + 1)
     meters = pl.DataFrame(
         {

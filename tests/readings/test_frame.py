@@ -1,4 +1,4 @@
-"""The text forms of a readings frame: dates in, dates out."""
+"""The readings frame: parse and format instants, sort readings."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ FOUR_O_CLOCK = datetime(2023, 2, 27, 16, tzinfo=UTC)
         "2023-02-27T11:30-0430",
     ],
 )
-def test_every_form_of_the_contract_names_the_same_instant(text: str) -> None:
+def test_every_form_of_the_contract_is_parsed_to_the_same_instant(text: str) -> None:
     assert frame.parse_instant(text) == FOUR_O_CLOCK
 
 
-def test_a_date_alone_is_its_midnight() -> None:
+def test_a_date_without_a_time_is_its_midnight() -> None:
     assert frame.parse_instant("2023-02-27") == datetime(2023, 2, 27, tzinfo=UTC)
 
 
-def test_more_than_six_decimals_are_cut_not_rounded() -> None:
+def test_more_than_six_decimals_are_truncated_not_rounded() -> None:
     assert frame.parse_instant("2023-02-27 16:00:00.123456999").microsecond == 123456
 
 
@@ -59,18 +59,20 @@ def test_more_than_six_decimals_are_cut_not_rounded() -> None:
         "2023-02-27 16:00:00\n",
     ],
 )
-def test_what_is_no_date_is_refused(text: str) -> None:
+def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a date"):
         frame.parse_instant(text)
 
 
-def test_the_canonical_form_has_six_decimals_and_no_zone() -> None:
+def test_the_canonical_form_has_six_decimals_and_no_time_zone() -> None:
     assert frame.format_instant(FOUR_O_CLOCK) == "2023-02-27 16:00:00.000000"
 
 
 @pytest.mark.parametrize("readings", [60, 3_000], ids=["few readings", "many"])
 @pytest.mark.parametrize("distinct", [1, 3_000], ids=["one interval", "every reading its own time"])
-def test_a_frame_writes_its_instants_as_one_instant_would_be(distinct: int, readings: int) -> None:
+def test_instants_of_a_frame_are_formatted_like_a_single_instant(
+    distinct: int, readings: int
+) -> None:
     instants = [
         datetime(1, 1, 1, 0, i % distinct // 60, i % distinct % 60, 7, tzinfo=UTC)
         for i in range(readings)
@@ -84,7 +86,7 @@ def test_a_frame_writes_its_instants_as_one_instant_would_be(distinct: int, read
 
 
 @pytest.mark.parametrize("intervals", [1, 2, 150], ids=["one interval", "few", "many"])
-def test_readings_are_ordered_by_time_then_meter(intervals: int) -> None:
+def test_readings_are_sorted_by_time_and_then_by_device_id(intervals: int) -> None:
     shuffled = pl.DataFrame(
         {
             "time": [

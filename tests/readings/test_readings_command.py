@@ -1,4 +1,4 @@
-"""``manage.py readings``: the guide's verification query, as a table."""
+"""``manage.py readings``: the stored readings, day by day."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def run(*arguments: str) -> str:
     return out.getvalue()
 
 
-def fill(store: ReadingsRepository) -> None:
+def write_three_intervals(store: ReadingsRepository) -> None:
     store.write(readings_for(Fleet(devices=30), datetime(2023, 2, 27, 23, 55, tzinfo=UTC)))
     store.write(readings_for(Fleet(devices=40), datetime(2023, 2, 28, 0, 0, tzinfo=UTC)))
     store.write(readings_for(Fleet(devices=40), datetime(2023, 2, 28, 0, 5, tzinfo=UTC)))
 
 
-def test_a_row_a_day_and_one_in_all(store: ReadingsRepository) -> None:
-    fill(store)
+def test_json_has_a_row_for_each_day_and_one_for_the_total(store: ReadingsRepository) -> None:
+    write_three_intervals(store)
     answer = json.loads(run("--json"))
     assert answer["total"] == {
-        "day": "in all",
+        "day": "total",
         "earliest": "2023-02-27 23:55:00.000000",
         "latest": "2023-02-28 00:05:00.000000",
         "readings": 110,
@@ -42,13 +42,13 @@ def test_a_row_a_day_and_one_in_all(store: ReadingsRepository) -> None:
     ]
 
 
-def test_the_table_shows_the_same(store: ReadingsRepository) -> None:
-    fill(store)
+def test_the_table_shows_the_same_numbers(store: ReadingsRepository) -> None:
+    write_three_intervals(store)
     table = run()
-    for text in ("2023-02-27 23:55:00.000000", "2023-02-28 00:05:00.000000", "110", "in all"):
+    for text in ("2023-02-27 23:55:00.000000", "2023-02-28 00:05:00.000000", "110", "total"):
         assert text in table
 
 
-def test_an_empty_store_says_what_to_do_next(store: ReadingsRepository) -> None:
+def test_an_empty_repository_says_what_to_do_next(store: ReadingsRepository) -> None:
     assert "backfill" in run()
     assert json.loads(run("--json"))["total"]["readings"] == 0

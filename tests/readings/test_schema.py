@@ -1,4 +1,4 @@
-"""The OpenAPI schema says what the API does; the fuzzing of tests/services holds every answer against it."""
+"""The OpenAPI schema describes the API. The fuzz tests of tests/services check every response against it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 @pytest.fixture
 def schema(client: Client) -> Schema:
-    """As anybody gets it."""
+    """The schema, as every client gets it."""
     answer: Schema = client.get("/api/schema/", {"format": "json"}).json()
     return answer
 
@@ -31,7 +31,7 @@ def operations(schema: Schema) -> dict[str, Schema]:
     }
 
 
-def answer_of(schema: Schema, operation: str) -> Schema:
+def response_schema(schema: Schema, operation: str) -> Schema:
     content = operations(schema)[operation]["responses"]["200"]["content"]
     name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
     named: Schema = schema["components"]["schemas"][name]
@@ -39,24 +39,24 @@ def answer_of(schema: Schema, operation: str) -> Schema:
 
 
 def test_a_page_of_readings_is_one_object(schema: Schema) -> None:
-    page = answer_of(schema, "readings")
+    page = response_schema(schema, "readings")
     assert page["type"] == "object"
     assert set(page["required"]) == {"filter_params", "results", "next", "records"}
 
 
-def test_either_header_will_do(schema: Schema) -> None:
+def test_an_operation_accepts_either_header_with_the_api_key(schema: Schema) -> None:
     for operation in operations(schema).values():
         assert operation["security"] == [{"token": []}, {"apiKey": []}]
 
 
-def test_an_order_is_json_that_holds_nothing_unknown(schema: Schema) -> None:
+def test_the_body_of_a_file_request_is_json_without_unknown_properties(schema: Schema) -> None:
     content = operations(schema)["request_file"]["requestBody"]["content"]
     assert set(content) == {"application/json"}
     assert schema["components"]["schemas"]["OrderBody"]["additionalProperties"] is False
 
 
-def test_a_status_is_always_there_and_its_dates_are_canonical(schema: Schema) -> None:
-    status = answer_of(schema, "file_status")
+def test_a_file_request_always_has_a_status_and_canonical_dates(schema: Schema) -> None:
+    status = response_schema(schema, "file_status")
     assert set(status["required"]) == {"request_id", "status"}
     assert status["properties"]["expires_at"]["pattern"] == f"^{CANONICAL_INSTANT_PATTERN}$"
     assert "format" not in status["properties"]["expires_at"]
@@ -72,13 +72,11 @@ def test_a_status_is_always_there_and_its_dates_are_canonical(schema: Schema) ->
         ("list_files", {"400", "401", "404", "405", "503"}),
     ],
 )
-def test_an_operation_names_its_own_errors(
-    schema: Schema, operation: str, errors: set[str]
-) -> None:
+def test_an_operation_declares_its_errors(schema: Schema, operation: str, errors: set[str]) -> None:
     assert set(operations(schema)[operation]["responses"]) == errors | {"200"}
 
 
-def test_links_lead_to_operations_that_take_their_parameters(schema: Schema) -> None:
+def test_each_operation_links_to_operations_that_take_the_parameters(schema: Schema) -> None:
     known = operations(schema)
     for operation in known.values():
         links = operation["responses"]["200"]["links"]
@@ -89,7 +87,7 @@ def test_links_lead_to_operations_that_take_their_parameters(schema: Schema) -> 
 
 
 @given(st.from_regex(INSTANT_PATTERN, fullmatch=True))
-def test_what_looks_like_a_date_is_understood_or_does_not_exist(text: str) -> None:
+def test_a_text_that_matches_the_pattern_is_a_date_or_does_not_exist(text: str) -> None:
     try:
         instant = parse_instant(text)
     except ValueError as error:
@@ -111,6 +109,6 @@ def test_what_looks_like_a_date_is_understood_or_does_not_exist(text: str) -> No
         "2023-02-27T16:00:00.5-05:30",
     ],
 )
-def test_every_form_of_a_date_that_is_understood_is_in_the_schema(text: str) -> None:
+def test_every_accepted_form_of_a_date_matches_the_pattern(text: str) -> None:
     parse_instant(text)
     assert re.fullmatch(INSTANT_PATTERN, text)

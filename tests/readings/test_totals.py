@@ -1,4 +1,4 @@
-"""The interval totals follow the store."""
+"""The interval totals are those of the repository."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from readings import tasks
-from readings import totals as interval_totals
+from readings import tasks, totals
 from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
@@ -24,14 +23,14 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def everything(store: ReadingsRepository) -> pl.DataFrame:
-    """Two hours of a fleet with late arrivals, kept."""
-    kept = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
-    store.write(kept)
-    return kept
+def readings(store: ReadingsRepository) -> pl.DataFrame:
+    """The stored readings of two hours of a fleet with late arrivals: 25 intervals."""
+    readings = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
+    store.write(readings)
+    return readings
 
 
-def expected(everything: pl.DataFrame) -> list[tuple[datetime, int, int, Any]]:
+def expected_totals(readings: pl.DataFrame) -> list[tuple[datetime, int, int, Any]]:
     return [
         (
             interval["time"][0],
@@ -39,21 +38,21 @@ def expected(everything: pl.DataFrame) -> list[tuple[datetime, int, int, Any]]:
             int((interval["arrival_time"] > interval["time"]).sum()),
             pytest.approx(interval["kw"].sum()),
         )
-        for interval in everything.partition_by("time", maintain_order=True)
+        for interval in readings.partition_by("time", maintain_order=True)
     ]
 
 
-def totals() -> list[tuple[datetime, int, int, Any]]:
+def stored_totals() -> list[tuple[datetime, int, int, Any]]:
     return list(IntervalTotals.objects.values_list("time", "readings", "late", "kw"))
 
 
-def test_every_interval_is_summed_up(store: ReadingsRepository, everything: pl.DataFrame) -> None:
+def test_every_interval_gets_its_totals(store: ReadingsRepository, readings: pl.DataFrame) -> None:
     assert update_totals(store.snapshot()) == 25
-    assert totals() == expected(everything)
+    assert stored_totals() == expected_totals(readings)
 
 
-def test_only_what_changed_is_summed_up_again(
-    store: ReadingsRepository, everything: pl.DataFrame
+def test_only_changed_intervals_are_updated(
+    store: ReadingsRepository, readings: pl.DataFrame
 ) -> None:
     update_totals(store.snapshot())
     assert update_totals(store.snapshot()) == 0
@@ -63,36 +62,36 @@ def test_only_what_changed_is_summed_up_again(
     assert IntervalTotals.objects.get(time=START).readings == 50
 
 
-def test_what_is_no_longer_kept_goes(store: ReadingsRepository, everything: pl.DataFrame) -> None:
+def test_totals_of_deleted_readings_are_deleted(
+    store: ReadingsRepository, readings: pl.DataFrame
+) -> None:
     update_totals(store.snapshot())
     midnight = START + timedelta(hours=1)
     store.delete_before(midnight)
     update_totals(store.snapshot())
-    assert totals()[0][0] == midnight
+    assert stored_totals()[0][0] == midnight
 
 
-def test_nothing_outside_the_window_is_touched(
-    store: ReadingsRepository, everything: pl.DataFrame
-) -> None:
+def test_totals_outside_the_window_stay(store: ReadingsRepository, readings: pl.DataFrame) -> None:
     update_totals(store.snapshot())
-    before = totals()
-    in_a_minute = START + timedelta(minutes=30, seconds=20)
-    assert update_totals(store.snapshot(), in_a_minute, in_a_minute + timedelta(minutes=10)) == 0
-    assert totals() == before
+    before = stored_totals()
+    start = START + timedelta(minutes=30, seconds=20)
+    assert update_totals(store.snapshot(), start, start + timedelta(minutes=10)) == 0
+    assert stored_totals() == before
 
 
-def test_many_intervals_are_summed_up_in_pieces(
-    store: ReadingsRepository, everything: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+def test_several_queries_give_the_same_totals_as_one(
+    store: ReadingsRepository, readings: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interval_totals, "READINGS_AT_ONCE", 100)
+    monkeypatch.setattr(totals, "READINGS_PER_QUERY", 100)
     update_totals(store.snapshot())
-    assert totals() == expected(everything)
+    assert stored_totals() == expected_totals(readings)
 
 
-def test_the_task_looks_back_as_far_as_it_is_told(
-    store: ReadingsRepository, everything: pl.DataFrame
+def test_the_task_updates_the_given_number_of_hours_or_everything(
+    store: ReadingsRepository, readings: pl.DataFrame
 ) -> None:
     tasks.update_interval_totals(2)
-    assert totals() == []
+    assert stored_totals() == []
     tasks.update_interval_totals()
-    assert len(totals()) == 25
+    assert len(stored_totals()) == 25

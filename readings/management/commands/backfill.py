@@ -1,4 +1,4 @@
-"""``manage.py backfill``: a simulated fleet's readings for a window of the past."""
+"""``manage.py backfill``: write the readings of a simulated fleet for a window of the past."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from readings.frame import format_instant, parse_instant
 from readings.ingest.backfill import backfill
 from readings.ingest.deployment_fleet import deployment_fleet
+from readings.management.progress_bar import progress_bar
 from readings.repositories import (
     ReadingsRefusedError,
     RepositoryUnavailableError,
@@ -30,42 +24,62 @@ from readings.simulation.fleet import Fleet
 
 
 class Command(BaseCommand):
-    """Writes what a fleet would have sent; may be cut off and run again."""
+    """Writes simulated readings of the past. An interrupted run continues when it is started again."""
 
     help = (
-        "Write a simulated fleet's readings for a window of the past. What is kept already is left as "
-        "it is: a run that was cut off goes on when it is run again. The fleet is the deployment's, "
-        "but for the options given. Example: "
+        "Write the readings of a simulated fleet for a window of the past. "
+        "Readings that are stored already do not change, so an interrupted run can be started again. "
+        "The fleet is the one of the SIMULATION_... settings; each option changes one of its parameters. "
+        "Times are UTC. Example, all readings of February 2023: "
         "python manage.py backfill --start 2023-02-01 --end '2023-02-28 23:55'"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The window, and the fleet's parameters by the names of the reference's generator."""
+        """Add the window, and the fleet's parameters under the names that the reference's generator uses."""
         fleet = deployment_fleet()
-        parser.add_argument("--start", required=True, help="first time, such as '2023-02-27 16:00'")
-        parser.add_argument("--end", help="last time, inclusive (default: now)")
+        parser.add_argument(
+            "--start", required=True, help="time of the first readings, such as '2023-02-27 16:00'"
+        )
+        parser.add_argument("--end", help="time of the last readings, inclusive (default: now)")
         options: list[tuple[str, type, object, str]] = [
-            ("--interval", int, fleet.interval_minutes, "minutes between readings; divides a day"),
-            ("--devices", int, fleet.devices, "meters"),
-            ("--devices-per-batch", int, fleet.devices_per_batch, "meters computed at once"),
-            ("--voltage", float, fleet.voltage, "V"),
-            ("--minimum-load", float, fleet.minimum_load, "least contracted load, kW"),
-            ("--maximum-load", float, fleet.maximum_load, "greatest contracted load, kW"),
-            ("--late-percent", float, fleet.late_percent, "meters that send an interval late"),
-            ("--late-minutes", int, fleet.late_minutes, "how late"),
-            ("--seed", int, fleet.seed, "another seed, other readings"),
+            (
+                "--interval",
+                int,
+                fleet.interval_minutes,
+                "minutes between two readings of a meter; a divisor of 1440",
+            ),
+            ("--devices", int, fleet.devices, "number of meters"),
+            (
+                "--devices-per-batch",
+                int,
+                fleet.devices_per_batch,
+                "meters that are calculated at once; it changes memory and speed, not the readings",
+            ),
+            ("--voltage", float, fleet.voltage, "nominal voltage, V"),
+            ("--minimum-load", float, fleet.minimum_load, "smallest contracted load, kW"),
+            ("--maximum-load", float, fleet.maximum_load, "largest contracted load, kW"),
+            (
+                "--late-percent",
+                float,
+                fleet.late_percent,
+                "percentage of the meters whose reading of an interval is late",
+            ),
+            ("--late-minutes", int, fleet.late_minutes, "minutes by which late readings are late"),
+            ("--seed", int, fleet.seed, "seed of the random numbers; another seed, other readings"),
         ]
         for name, kind, default, meaning in options:
-            parser.add_argument(name, type=kind, default=default, help=f"{meaning} ({default})")
+            parser.add_argument(
+                name, type=kind, default=default, help=f"{meaning} (default: {default})"
+            )
         parser.add_argument(
             "--late-arrivals",
             action=BooleanOptionalAction,
             default=fleet.late_arrivals,
-            help=f"whether some meters send late ({'on' if fleet.late_arrivals else 'off'})",
+            help=f"whether some readings are late (default: {'yes' if fleet.late_arrivals else 'no'})",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Write, with a bar on a terminal."""
+        """Write the readings. Show a progress bar on a terminal, and a summary at the end."""
         fleet = _fleet(options)
         now = timezone.now()
         start, end = _instant("--start", options["start"]), now
@@ -74,41 +88,36 @@ class Command(BaseCommand):
         if end < start:
             raise CommandError(f"--end {options['end'] or 'now'} is before --start.")
         if end > now:
-            self.stderr.write("What lies in the future has not arrived and is left out.")
-        total = sum(1 for _ in fleet.intervals(start, min(end, now)))
+            self.stderr.write("--end is in the future. Only readings up to now are written.")
+            end = now
+        intervals = sum(1 for _ in fleet.intervals(start, end))
         began, readings, new = time.monotonic(), 0, 0
         try:
-            with _progress() as progress:
-                bar = progress.add_task("backfill", total=total, rate="")
-                for stretch in backfill(fleet, repository(), start, min(end, now), now):
-                    readings, new = readings + stretch.readings, new + stretch.new
+            with progress_bar(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("intervals, {task.fields[rate]}"),
+                TimeRemainingColumn(),
+            ) as progress:
+                bar = progress.add_task("backfill", total=intervals, rate="")
+                for write in backfill(fleet, repository(), start, end, now):
+                    readings, new = readings + write.readings, new + write.new
                     rate = readings / (time.monotonic() - began)
-                    progress.update(bar, advance=stretch.intervals, rate=f"{rate:,.0f} readings/s")
+                    progress.update(bar, advance=write.intervals, rate=f"{rate:,.0f} readings/s")
         except (RepositoryUnavailableError, ReadingsRefusedError) as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
-            self.stderr.write(f"\nCut off with {new:,} readings written; run it again to go on.")
+            self.stderr.write(
+                f"\nInterrupted after {new:,} new readings. Run the command again to continue."
+            )
             raise SystemExit(130) from None
         seconds = time.monotonic() - began
         self.stdout.write(
-            f"{format_instant(start)} to {format_instant(min(end, now))}: {total:,} intervals, "
-            f"{new:,} readings new, {readings - new:,} there already, "
+            f"{format_instant(start)} to {format_instant(end)}: {intervals:,} intervals, "
+            f"{new:,} new readings, {readings - new:,} already stored, "
             f"{seconds:.1f} s, {readings / max(seconds, 1e-9):,.0f} readings/s"
         )
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("intervals, {task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def _fleet(options: dict[str, Any]) -> Fleet:

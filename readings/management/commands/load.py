@@ -1,4 +1,4 @@
-"""``manage.py load``: real readings from CSV, gzip CSV or Parquet."""
+"""``manage.py load``: import readings from CSV, gzip CSV or Parquet files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from readings.frame import COLUMNS
-from readings.ingest.file_import import Loaded, load
+from readings.ingest.file_import import ImportedFile, import_file
 from readings.ingest.row_validation import BadFileError
+from readings.management.progress_bar import progress_bar
 from readings.repositories import (
     ReadingsRefusedError,
     RepositoryUnavailableError,
@@ -21,81 +21,83 @@ from readings.repositories import (
 
 
 class Command(BaseCommand):
-    """Checks each file whole, then keeps its readings."""
+    """Imports files, one after the other. It stops at the first file that has a bad row."""
 
     help = (
-        f"Load real readings from CSV, gzip CSV or Parquet files with the columns {', '.join(COLUMNS)} "
-        "(arrival_time and measure_name may be missing). Times are UTC, current in A, powers in kW and "
-        "kVA, voltage in kV. A file with a bad row is not loaded at all; readings that are kept already "
-        "are left as they are. Example: python manage.py load may.csv.gz june.parquet --column kwh_col=kw"
+        "Import readings from CSV, gzip CSV or Parquet files. A file needs the columns "
+        f"{', '.join(COLUMNS)}; arrival_time and measure_name may be missing. "
+        "Times are UTC. Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV. "
+        "If a row of a file is bad, nothing of this file is imported. Readings that are stored already "
+        "do not change, so a file can be imported again. Example: "
+        "python manage.py load may.csv.gz june.parquet --column kwh_col=kw"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The files, and other names for their columns."""
-        parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+        """Add the files, and other names of their columns."""
+        parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files to import")
         parser.add_argument(
             "--column",
             action="append",
             default=[],
             metavar="THEIRS=OURS",
-            help="the file's column THEIRS holds our OURS; may be given several times",
+            help=(
+                "the column THEIRS of the files is our column OURS, such as kwh_col=kw; "
+                "repeat the option for more columns"
+            ),
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Load one file after the other; the first that is bad ends it."""
-        names = dict(_renaming(text) for text in options["column"])
+        """Import the files in the given order. A file that fails ends the command."""
+        column_names = dict(_column_name(text) for text in options["column"])
         files: list[Path] = options["files"]
         for number, file in enumerate(files):
             try:
-                loaded = _load(file, names)
+                imported = _import_with_progress_bar(file, column_names)
             except BadFileError as error:
-                raise CommandError(f"{file}: {error}{_kept(number)}") from None
+                raise CommandError(f"{file}: {error}{_earlier_files(number)}") from None
             except (RepositoryUnavailableError, ReadingsRefusedError) as error:
-                raise CommandError(f"{file}: {error}{_kept(number)}") from error
+                raise CommandError(f"{file}: {error}{_earlier_files(number)}") from error
             except KeyboardInterrupt:
-                self.stderr.write(f"\nCut off in {file}; load it again to go on.{_kept(number)}")
+                self.stderr.write(
+                    f"\nInterrupted while importing {file}. Import it again to complete it."
+                    f"{_earlier_files(number)}"
+                )
                 raise SystemExit(130) from None
             self.stdout.write(
-                f"{file}: {loaded.new:,} readings new, {loaded.readings - loaded.new:,} there already"
+                f"{file}: {imported.new:,} new readings, "
+                f"{imported.rows - imported.new:,} already stored"
             )
 
 
-def _load(file: Path, names: dict[str, str]) -> Loaded:
-    """Load one file, with a bar on a terminal."""
-    with _progress() as progress:
-        bar = progress.add_task(file.name, total=None, doing="", rows=0)
-
-        def tell(doing: str, rows: int, total: int | None) -> None:
-            progress.update(bar, doing=doing, rows=rows, completed=rows, total=total)
-
-        return load(file, names, repository(), settings.HEADEND_HOME, tell)
-
-
-def _kept(files: int) -> str:
-    if not files:
-        return ""
-    return (
-        "\nThe file before it stays loaded."
-        if files == 1
-        else f"\nThe {files} files before it stay loaded."
-    )
-
-
-def _renaming(text: str) -> tuple[str, str]:
-    theirs, equals, ours = text.partition("=")
-    if not (theirs and equals and ours in COLUMNS):
-        raise CommandError(f"--column {text}: write THEIRS=OURS, OURS one of {', '.join(COLUMNS)}.")
-    return theirs, ours
-
-
-def _progress() -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}: {task.fields[doing]} {task.fields[rows]:,} rows"),
+def _import_with_progress_bar(file: Path, column_names: dict[str, str]) -> ImportedFile:
+    with progress_bar(
+        TextColumn("{task.description}: {task.fields[activity]} {task.fields[rows]:,} rows"),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
+    ) as progress:
+        bar = progress.add_task(file.name, total=None, activity="", rows=0)
+
+        def report_progress(activity: str, rows: int, total: int | None) -> None:
+            progress.update(bar, activity=activity, rows=rows, completed=rows, total=total)
+
+        return import_file(file, column_names, repository(), settings.HEADEND_HOME, report_progress)
+
+
+def _earlier_files(count: int) -> str:
+    """Return a line that says that the files before the failed one are imported, if there are any."""
+    if not count:
+        return ""
+    if count == 1:
+        return "\nThe file before it was imported."
+    return f"\nThe {count} files before it were imported."
+
+
+def _column_name(text: str) -> tuple[str, str]:
+    """Return both sides of ``THEIRS=OURS``."""
+    theirs, equals, ours = text.partition("=")
+    if not (theirs and equals and ours in COLUMNS):
+        raise CommandError(
+            f"--column {text}: write THEIRS=OURS, where OURS is one of {', '.join(COLUMNS)}."
+        )
+    return theirs, ours

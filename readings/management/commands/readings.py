@@ -1,4 +1,4 @@
-"""``manage.py readings``: what is kept, day by day; the guide's verification query and more."""
+"""``manage.py readings``: show what the repository contains, day by day."""
 
 from __future__ import annotations
 
@@ -12,21 +12,28 @@ from rich.table import Table
 from readings.frame import format_instant
 from readings.repositories import RepositoryUnavailableError, repository
 
+_WIDTH_WITHOUT_TERMINAL = 120
+
 
 class Command(BaseCommand):
-    """Tells what the repository holds."""
+    """Shows a table of the stored readings. It includes the numbers of the guide's verification query."""
 
     help = (
-        "Show what is kept: earliest and latest time, number of readings, meters and intervals, per day "
-        "and in all. Example: python manage.py readings --json | jq '.days[-1]'"
+        "Show which readings are stored: for each day (UTC) and in total the earliest and the latest "
+        "time, and the numbers of readings, meters and intervals. "
+        "Example, the newest day as JSON: python manage.py readings --json | jq '.days[-1]'"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """One option."""
-        parser.add_argument("--json", action="store_true", help="one JSON object, for scripts")
+        """Add ``--json``."""
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help='print one JSON object {"total": ..., "days": [...]} instead of a table',
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print the table."""
+        """Print the table or the JSON object."""
         try:
             snapshot = repository().snapshot()
             days = [_row(day) for day in snapshot.day_summaries().iter_rows(named=True)]
@@ -37,12 +44,11 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({"total": total, "days": days}))
         elif not days:
             self.stdout.write(
-                "No readings are kept yet. `python manage.py backfill --start …` simulates some, "
-                "`python manage.py load FILE` brings real ones in."
+                "No readings yet. `python manage.py backfill --start …` writes simulated ones, "
+                "`python manage.py load FILE` imports a file."
             )
         else:
-            width = None if self.stdout.isatty() else 120
-            console = Console(width=width)
+            console = Console(width=None if self.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)
             with console.capture() as table:
                 console.print(_table([*days, total]))
             self.stdout.write(table.get())
@@ -58,8 +64,9 @@ def _row(day: dict[str, Any]) -> dict[str, Any]:
 
 
 def _total(days: list[dict[str, Any]], meters: int) -> dict[str, Any]:
+    """Return the row of all days. ``meters`` is counted apart, because a meter has readings on many days."""
     return {
-        "day": "in all",
+        "day": "total",
         "earliest": days[0]["earliest"] if days else None,
         "latest": days[-1]["latest"] if days else None,
         "readings": sum(day["readings"] for day in days),
@@ -69,10 +76,11 @@ def _total(days: list[dict[str, Any]], meters: int) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
+    """Return the rows as a table. The last row, the total, is separated by a line."""
     table = Table()
     for name in rows[0]:
-        number = isinstance(rows[0][name], int)
-        table.add_column(name, justify="right" if number else "left", no_wrap=True)
+        is_number = isinstance(rows[0][name], int)
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
     for row in rows:
         if row is rows[-1]:
             table.add_section()

@@ -1,4 +1,4 @@
-"""``manage.py timestream``: the database and table that ``READINGS_URL`` names, made, shown, removed."""
+"""``manage.py timestream``: create, show or delete the Timestream database and table that ``READINGS_URL`` names."""
 
 from __future__ import annotations
 
@@ -14,94 +14,116 @@ from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import MAGNETIC, MEMORY, Table
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_MAX_MEMORY_HOURS, _MAX_MAGNETIC_DAYS = 8766, 73_000
+"""The limits of the service: a year and 200 years."""
 
 
 class Command(BaseCommand):
-    """Sets up Timestream."""
+    """Creates, shows or deletes the table. Each action can be repeated: what is done already stays as it is."""
 
     help = (
-        "Make, show or remove the database and table in Amazon Timestream for LiveAnalytics that "
-        "READINGS_URL names. Whatever is done already is left as it is. Example: "
+        "Create, show or delete the database and the table in Amazon Timestream for LiveAnalytics that "
+        "READINGS_URL names. Credentials and region come from where boto3 looks for them. Example: "
         "READINGS_URL='timestream://devices/readings?region=us-east-1' python manage.py timestream create"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """What to do."""
+        """Add the actions and their options."""
         actions = parser.add_subparsers(dest="action", required=True)
-        create = actions.add_parser("create", help="make the database and the table")
+        create = actions.add_parser(
+            "create",
+            help="create the database and the table if they do not exist",
+            description=(
+                "Create the database and the table if they do not exist. The options apply only to a new "
+                "table. Example: python manage.py timestream create --memory-hours 24 --magnetic-days 365"
+            ),
+        )
         create.add_argument(
             "--memory-hours",
             type=int,
             default=MEMORY // _HOUR,
-            help=f"how long readings stay in the memory store ({MEMORY // _HOUR})",
+            help=(
+                f"hours that readings stay in the fast memory store, 1 to {_MAX_MEMORY_HOURS} "
+                f"(default: {MEMORY // _HOUR})"
+            ),
         )
         create.add_argument(
             "--magnetic-days",
             type=int,
             default=MAGNETIC // _DAY,
-            help=f"how long readings are kept at all ({MAGNETIC // _DAY})",
+            help=(
+                f"days until readings are deleted, 1 to {_MAX_MAGNETIC_DAYS} "
+                f"(default: {MAGNETIC // _DAY})"
+            ),
         )
-        actions.add_parser("status", help="show what there is")
-        destroy = actions.add_parser("destroy", help="remove the table and every reading in it")
-        destroy.add_argument("--yes", action="store_true", help="really do it")
+        actions.add_parser("status", help="show whether the table exists, and its retention")
+        destroy = actions.add_parser(
+            "destroy",
+            help="delete the table with all readings, and the database if it has no other table",
+        )
+        destroy.add_argument("--yes", action="store_true", help="confirm that readings are deleted")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Do one of the three."""
+        """Run the action."""
         if not settings.READINGS_URL.startswith("timestream://"):
             raise CommandError(
-                f"READINGS_URL is {settings.READINGS_URL}; this is about timestream://database/table."
+                f"READINGS_URL is {settings.READINGS_URL}; this command needs timestream://database/table."
             )
         address = Address.of(settings.READINGS_URL)
         table = Table(address, Clients(address))
-        name = f"{address.database}.{address.table}"
         try:
             if options["action"] == "create":
                 self._create(address, table, options)
             elif options["action"] == "status":
-                self._status(name, table)
+                self._show_status(address, table)
             else:
-                self._destroy(address, table, sure=options["yes"])
+                self._destroy(address, table, confirmed=options["yes"])
         except RepositoryUnavailableError as error:
             raise CommandError(str(error)) from error
 
     def _create(self, address: Address, table: Table, options: dict[str, Any]) -> None:
-        memory, magnetic = options["memory_hours"] * _HOUR, options["magnetic_days"] * _DAY
-        for name, given, least, most in (
-            ("--memory-hours", options["memory_hours"], 1, 8766),
-            ("--magnetic-days", options["magnetic_days"], 1, 73_000),
+        memory_hours, magnetic_days = options["memory_hours"], options["magnetic_days"]
+        for option, value, maximum in (
+            ("--memory-hours", memory_hours, _MAX_MEMORY_HOURS),
+            ("--magnetic-days", magnetic_days, _MAX_MAGNETIC_DAYS),
         ):
-            if not least <= given <= most:
-                raise CommandError(f"{name} takes a whole number from {least} to {most}.")
-        made = table.create_database()
-        self.stdout.write(f"database {address.database}: {'made' if made else 'there already'}")
-        made = table.create(memory, magnetic)
-        self.stdout.write(f"table {address.table}: {'made' if made else 'there already'}")
-        self._status(f"{address.database}.{address.table}", table)
+            if not 1 <= value <= maximum:
+                raise CommandError(f"{option} takes a whole number from 1 to {maximum}.")
+        created = table.create_database()
+        self.stdout.write(f"database {address.database}: {_created_or_exists(created=created)}")
+        created = table.create(memory_hours * _HOUR, magnetic_days * _DAY)
+        self.stdout.write(f"table {address.table}: {_created_or_exists(created=created)}")
+        self._show_status(address, table)
 
-    def _status(self, name: str, table: Table) -> None:
+    def _show_status(self, address: Address, table: Table) -> None:
+        name = f"{address.database}.{address.table}"
         if not table.exists():
-            self.stdout.write(f"{name} is not there; `manage.py timestream create` makes it.")
+            self.stdout.write(f"{name} does not exist. `manage.py timestream create` creates it.")
             return
         state = table.state()
         writes = "on" if state.magnetic_writes else "off"
         self.stdout.write(
             f"{name}: {state.status}; readings stay {state.memory // _HOUR} h in the memory store and are "
-            f"kept {state.magnetic // _DAY} days; magnetic store writes (late readings) are {writes}"
+            f"deleted after {state.magnetic // _DAY} days; magnetic store writes (late readings) are {writes}"
         )
         if not state.magnetic_writes:
-            self.stdout.write("Readings older than the memory store keeps are refused.")
+            self.stdout.write("Readings that are older than the memory store keeps are refused.")
 
-    def _destroy(self, address: Address, table: Table, *, sure: bool) -> None:
+    def _destroy(self, address: Address, table: Table, *, confirmed: bool) -> None:
         name = f"{address.database}.{address.table}"
         if not table.exists():
-            self.stdout.write(f"table {name}: not there")
-        elif not sure:
+            self.stdout.write(f"table {name}: does not exist")
+        elif not confirmed:
             raise CommandError(
-                f"This removes the table {name} and every reading in it, and the database if no other "
-                "table is in it. Nothing was done. Say it with --yes."
+                f"This deletes the table {name} with every reading in it, and the database if it has no "
+                "other table. Nothing was deleted. Add --yes to confirm."
             )
         else:
             table.delete()
-            self.stdout.write(f"table {name}: removed")
-        if sure and table.delete_database_if_empty():
-            self.stdout.write(f"database {address.database}: removed, as it held no other table")
+            self.stdout.write(f"table {name}: deleted")
+        if confirmed and table.delete_database_if_empty():
+            self.stdout.write(f"database {address.database}: deleted, it had no other table")
+
+
+def _created_or_exists(*, created: bool) -> str:
+    return "created" if created else "exists already"

@@ -19,10 +19,10 @@ def deployment(tmp_path: Path) -> Deployment:
 
 def test_setup_makes_what_is_missing_and_leaves_what_is_there(deployment: Deployment) -> None:
     first = deployment.manage("setup").stdout
-    assert "12 intervals, 600 readings new" in first
+    assert "12 intervals, 600 new readings" in first
     made = deployment.outputs()
     again = deployment.manage("setup").stdout
-    assert "readings new" not in again
+    assert "new readings" not in again
     assert [line.split()[1] for line in again.splitlines()] == [
         "state", "database", "supplier", "operator", "fleet", "readings"
     ]  # fmt: skip

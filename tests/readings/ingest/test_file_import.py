@@ -1,4 +1,4 @@
-"""``manage.py load``: real readings from files, all of a file or nothing of it."""
+"""``manage.py load``: import readings from files, all of a file or nothing of it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from readings import frame
-from readings.ingest import file_import
+from readings.ingest import file_import, source_file
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -32,13 +32,13 @@ HEADER = "time,device_id,load,crrnt,pf,kva,kw,vltg"
 
 
 @pytest.fixture
-def real() -> pl.DataFrame:
-    """Readings as a utility might have them."""
+def readings() -> pl.DataFrame:
+    """Twelve intervals of 50 meters: 600 readings, as a utility might have them."""
     times = FLEET.intervals(START, START + 11 * FLEET.interval)
     return pl.concat([readings_for(FLEET, time) for time in times])
 
 
-def everything(store: ReadingsRepository) -> pl.DataFrame:
+def all_readings(store: ReadingsRepository) -> pl.DataFrame:
     return pl.concat(
         [frame.empty(), *store.snapshot().frames(Window(datetime(1, 1, 1, tzinfo=UTC)))]
     )
@@ -67,7 +67,7 @@ def as_parquet(readings: pl.DataFrame, file: Path) -> Path:
 
 
 def as_foreign_parquet(readings: pl.DataFrame, file: Path) -> Path:
-    """Nanoseconds without a zone, 32-bit numbers: what other tools write."""
+    """Write what other tools write: nanoseconds without a time zone, and 32-bit numbers."""
     readings.with_columns(
         pl.col("time", "arrival_time").dt.replace_time_zone(None).cast(pl.Datetime("ns")),
         pl.col("load").cast(pl.Int32),
@@ -76,95 +76,97 @@ def as_foreign_parquet(readings: pl.DataFrame, file: Path) -> Path:
 
 
 @pytest.mark.parametrize("write", [as_csv, as_gzip_csv, as_parquet, as_foreign_parquet])
-def test_every_kind_of_file_brings_the_same_readings(
+def test_each_kind_of_file_gives_the_same_readings(
     store: ReadingsRepository,
-    real: pl.DataFrame,
+    readings: pl.DataFrame,
     tmp_path: Path,
     write: Callable[[pl.DataFrame, Path], Path],
 ) -> None:
-    file = write(real.sample(fraction=1, shuffle=True, seed=3), tmp_path / "real")
-    assert "600 readings new, 0 there already" in run(file)
-    assert everything(store).equals(real)
-    assert "0 readings new, 600 there already" in run(file)
+    file = write(readings.sample(fraction=1, shuffle=True, seed=3), tmp_path / "real")
+    assert "600 new readings, 0 already stored" in run(file)
+    assert all_readings(store).equals(readings)
+    assert "0 new readings, 600 already stored" in run(file)
 
 
 def test_columns_may_have_other_names_and_two_may_be_missing(
-    store: ReadingsRepository, real: pl.DataFrame, tmp_path: Path
+    store: ReadingsRepository, readings: pl.DataFrame, tmp_path: Path
 ) -> None:
-    theirs = real.drop("arrival_time", "measure_name").rename({"kw": "kwh_col", "time": "ts"})
+    theirs = readings.drop("arrival_time", "measure_name").rename({"kw": "kwh_col", "time": "ts"})
     file = tmp_path / "theirs.csv"
     theirs.write_csv(file, datetime_format="%Y-%m-%dT%H:%M:%SZ")
     run(file, "--column", "kwh_col=kw", "--column", "ts=time")
-    assert everything(store).equals(real)
+    assert all_readings(store).equals(readings)
 
 
-def test_values_take_the_contracts_form(store: ReadingsRepository, tmp_path: Path) -> None:
+def test_values_are_stored_in_the_contracts_form(store: ReadingsRepository, tmp_path: Path) -> None:
     file = tmp_path / "odd.csv"
     row = f"2023-02-27T18:00:00.1234567+02:00,{METER.upper()},18,88.92649,0.9,1,2,3"
     file.write_text(f"{HEADER}\n{row}\n")
     run(file)
-    [kept] = everything(store).rows(named=True)
-    assert kept["time"] == START.replace(microsecond=123456)
-    assert (kept["device_id"], kept["crrnt"], kept["kva"]) == (METER, 88.926, 1.0)
+    [stored] = all_readings(store).rows(named=True)
+    assert stored["time"] == START.replace(microsecond=123456)
+    assert (stored["device_id"], stored["crrnt"], stored["kva"]) == (METER, 88.926, 1.0)
 
 
 @pytest.mark.parametrize(
-    ("row", "named"),
+    ("row", "message"),
     [
         (GOOD.replace("2023-02-27 16:00", "yesterday"), "line 3: time 'yesterday' is not a date"),
         (GOOD.replace(METER, "meter-1"), "line 3: device_id 'meter-1' is not a UUID"),
         (GOOD.replace("0898", "0_98"), "line 3: device_id '0001b33e-0_98"),
         (GOOD.replace(",18,", ",18.5,"), "line 3: load '18.5' is not a whole number"),
-        (GOOD.replace(",18,", ",,"), "line 3: load is empty, not a whole number"),
+        (GOOD.replace(",18,", ",,"), "line 3: load is empty, it must be a whole number"),
         (GOOD.replace("0.918", "high"), "line 3: pf 'high' is not a number"),
         (GOOD.replace("0.918", "NaN"), "line 3: pf 'NaN' is not a number"),
         (GOOD.replace("0.918", "inf"), "line 3: pf 'inf' is not a number"),
-        (GOOD.replace("2023-02-27 16:00", ""), "line 3: time is empty, not a date"),
+        (GOOD.replace("2023-02-27 16:00", ""), "line 3: time is empty, it must be a date"),
         (GOOD.replace("18,88.926", "x,y"), "line 3: load 'x' is not a whole number; crrnt 'y' is"),
         ("", "line 3: every value is empty"),
-        (GOOD + ",7", "line 3: 9 values where the header has 8"),
+        (GOOD + ",7", "line 3: 9 values, but the header has 8"),
         (
             GOOD.replace("17.674", "17.675"),
-            "line 4: device_id, time are there with other values in line 3",
+            "line 4: has other values for the same device_id and time as line 3",
         ),
     ],
 )
-def test_a_bad_row_is_named_and_nothing_of_its_file_is_loaded(
-    store: ReadingsRepository, tmp_path: Path, row: str, named: str
+def test_a_bad_row_is_named_and_nothing_of_its_file_is_imported(
+    store: ReadingsRepository, tmp_path: Path, row: str, message: str
 ) -> None:
     file = tmp_path / "bad.csv"
     first = GOOD.replace("16:00", "15:00")
     file.write_text("\n".join([HEADER, first, row, GOOD, ""]))
-    with pytest.raises(CommandError, match="nothing of it was loaded") as refusal:
+    with pytest.raises(CommandError, match="nothing was imported from this file") as raised:
         run(file)
-    assert named in str(refusal.value)
-    assert str(file) in str(refusal.value)
-    assert everything(store).is_empty()
+    assert message in str(raised.value)
+    assert str(file) in str(raised.value)
+    assert all_readings(store).is_empty()
 
 
-def test_a_row_that_is_there_twice_is_one_reading(
-    store: ReadingsRepository, real: pl.DataFrame, tmp_path: Path
+def test_two_equal_rows_are_one_reading(
+    store: ReadingsRepository, readings: pl.DataFrame, tmp_path: Path
 ) -> None:
-    assert "600 readings new" in run(as_csv(pl.concat([real, real.head(5)]), tmp_path / "real.csv"))
-    assert everything(store).equals(real)
+    assert "600 new readings" in run(
+        as_csv(pl.concat([readings, readings.head(5)]), tmp_path / "equal_rows.csv")
+    )
+    assert all_readings(store).equals(readings)
 
 
-def test_rows_that_contradict_each_other_are_found_however_far_apart_they_are(
+def test_rows_that_contradict_each_other_are_found_at_any_distance(
     store: ReadingsRepository,
-    real: pl.DataFrame,
+    readings: pl.DataFrame,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(file_import, "BATCH_ROWS", 50)
-    monkeypatch.setattr(file_import, "READINGS_A_WRITE", 100)
-    other = real.head(1).with_columns(pl.col("kw") + 1)
-    file = as_parquet(pl.concat([real, other]), tmp_path / "real.parquet")
-    with pytest.raises(CommandError, match=r"row 601: .* other values in row 1$"):
+    monkeypatch.setattr(source_file, "BATCH_ROWS", 50)
+    monkeypatch.setattr(file_import, "READINGS_PER_WRITE", 100)
+    other = readings.head(1).with_columns(pl.col("kw") + 1)
+    file = as_parquet(pl.concat([readings, other]), tmp_path / "real.parquet")
+    with pytest.raises(CommandError, match=r"row 601: has other values .* as row 1$"):
         run(file)
-    assert everything(store).is_empty()
+    assert all_readings(store).is_empty()
 
 
-def test_the_line_that_is_named_is_the_one_an_editor_shows(
+def test_the_named_line_is_the_one_that_an_editor_shows(
     store: ReadingsRepository, tmp_path: Path
 ) -> None:
     file = tmp_path / "quoted.csv.gz"
@@ -175,7 +177,7 @@ def test_the_line_that_is_named_is_the_one_an_editor_shows(
         run(file)
 
 
-def test_a_value_of_any_length_is_named_by_its_beginning(
+def test_a_long_value_is_shortened_in_the_message(
     store: ReadingsRepository, tmp_path: Path
 ) -> None:
     file = tmp_path / "long.csv"
@@ -185,136 +187,139 @@ def test_a_value_of_any_length_is_named_by_its_beginning(
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "named"),
+    ("column", "value", "message"),
     [
         ("device_id", pl.lit(START), "row 1: device_id '2023-02-27 .*' is not a UUID"),
         ("time", pl.lit(2**62).cast(frame.INSTANT), r"row 1: time '\+148108-07-06.* is not a date"),
         ("load", pl.lit(18.5), "row 1: load '18.5' is not a whole number"),
-        ("kw", pl.lit(None), "row 1: kw is empty, not a number"),
+        ("kw", pl.lit(None), "row 1: kw is empty, it must be a number"),
     ],
 )
-def test_a_parquet_file_is_checked_as_closely(
+def test_the_values_of_a_parquet_file_are_checked_too(
     store: ReadingsRepository,
-    real: pl.DataFrame,
+    readings: pl.DataFrame,
     tmp_path: Path,
     column: str,
     value: pl.Expr,
-    named: str,
+    message: str,
 ) -> None:
-    bad = real.head(1).with_columns(value.alias(column))
-    with pytest.raises(CommandError, match=named):
+    bad = readings.head(1).with_columns(value.alias(column))
+    with pytest.raises(CommandError, match=message):
         run(as_parquet(bad, tmp_path / "bad.parquet"))
-    assert everything(store).is_empty()
+    assert all_readings(store).is_empty()
 
 
-def test_a_gzip_file_of_several_members_is_read_whole(
-    store: ReadingsRepository, real: pl.DataFrame, tmp_path: Path
+def test_all_members_of_a_gzip_file_are_read(
+    store: ReadingsRepository, readings: pl.DataFrame, tmp_path: Path
 ) -> None:
-    lines = frame.with_instants_as_text(real).write_csv().splitlines(keepends=True)
+    lines = frame.with_instants_as_text(readings).write_csv().splitlines(keepends=True)
     file = tmp_path / "members.csv.gz"
     members = [lines[:1], lines[1:300], lines[300:]]
     file.write_bytes(b"".join(gzip.compress("".join(member).encode()) for member in members))
     run(file)
-    assert everything(store).equals(real)
+    assert all_readings(store).equals(readings)
 
 
-def test_a_bad_row_far_behind_good_batches_still_keeps_the_file_out(
+def test_a_bad_row_after_good_batches_prevents_the_import(
     store: ReadingsRepository,
-    real: pl.DataFrame,
+    readings: pl.DataFrame,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(file_import, "BATCH_ROWS", 50)
-    file = as_csv(real, tmp_path / "real.csv")
+    monkeypatch.setattr(source_file, "BATCH_ROWS", 50)
+    file = as_csv(readings, tmp_path / "real.csv")
     lines = file.read_text().splitlines()
     lines[590] = lines[590].replace("readings", "events")
     file.write_text("\n".join(lines))
     with pytest.raises(CommandError, match="line 591: measure_name 'events' is not 'readings'"):
         run(file)
-    assert everything(store).is_empty()
+    assert all_readings(store).is_empty()
 
 
-def test_many_bad_rows_are_counted_behind_the_first_twenty(
+def test_only_the_first_twenty_bad_rows_are_listed_and_the_rest_is_counted(
     store: ReadingsRepository, tmp_path: Path
 ) -> None:
     file = tmp_path / "bad.csv"
     file.write_text("\n".join([HEADER, *["x,y,z,,,,,"] * 100]))
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as raised:
         run(file)
-    assert str(refusal.value).count("line ") == 20
-    assert "and 80 more bad rows" in str(refusal.value)
+    assert str(raised.value).count("line ") == 20
+    assert "and 80 more bad rows" in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "why"),
+    ("content", "reason"),
     [
-        (b"", "it is empty"),
-        (gzip.compress(b""), "it is empty"),
-        (b"time,device_id\n", "columns load, crrnt, pf, kva, kw, vltg are missing"),
-        (f"{HEADER},colour\n{GOOD},red\n".encode(), "columns colour are none of a reading's"),
-        (f"{HEADER}\n".encode(), "there are no rows in it"),
-        (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "it is not UTF-8 text"),
-        (f"{HEADER}\n{GOOD}\n".encode().replace(b"17.674", b"\xff\xfe"), "it is not UTF-8 text"),
-        (gzip.compress(f"{HEADER}\n{GOOD}\n".encode())[:-12], "it cannot be read to its end"),
-        (b"PAR1 and nothing more", "no Parquet file"),
+        (b"", "the file is empty"),
+        (gzip.compress(b""), "the file is empty"),
+        (b"time,device_id\n", "columns are missing: load, crrnt, pf, kva, kw, vltg"),
+        (f"{HEADER},colour\n{GOOD},red\n".encode(), "not columns of a reading: colour"),
+        (f"{HEADER}\n".encode(), "the file has no rows"),
+        (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "the file is not UTF-8 text"),
+        (
+            f"{HEADER}\n{GOOD}\n".encode().replace(b"17.674", b"\xff\xfe"),
+            "the file is not UTF-8 text",
+        ),
+        (gzip.compress(f"{HEADER}\n{GOOD}\n".encode())[:-12], "the file cannot be read to its end"),
+        (b"PAR1 and nothing more", "the Parquet file cannot be read"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why_in_one_line(
-    store: ReadingsRepository, tmp_path: Path, content: bytes, why: str
+def test_an_unreadable_file_is_an_error_of_one_line_with_the_reason(
+    store: ReadingsRepository, tmp_path: Path, content: bytes, reason: str
 ) -> None:
     file = tmp_path / "broken"
     file.write_bytes(content)
-    with pytest.raises(CommandError) as refusal:
+    with pytest.raises(CommandError) as raised:
         run(file)
-    assert why in str(refusal.value)
-    assert "\n" not in str(refusal.value)
-    assert everything(store).is_empty()
+    assert reason in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert all_readings(store).is_empty()
 
 
-def test_a_file_that_is_not_there_is_one_line(store: ReadingsRepository) -> None:
+def test_a_file_that_does_not_exist_is_an_error_of_one_line(store: ReadingsRepository) -> None:
     with pytest.raises(CommandError, match=r"/nowhere\.csv: No such file or directory"):
         run("/nowhere.csv")
 
 
-@pytest.mark.parametrize("renaming", ["kw", "kw=", "=kw", "kwh=power"])
-def test_a_renaming_that_says_nothing_is_refused(store: ReadingsRepository, renaming: str) -> None:
+@pytest.mark.parametrize("column", ["kw", "kw=", "=kw", "kwh=power"])
+def test_an_incomplete_column_option_is_refused(store: ReadingsRepository, column: str) -> None:
     with pytest.raises(CommandError, match="THEIRS=OURS"):
-        run("any.csv", "--column", renaming)
+        run("any.csv", "--column", column)
 
 
-def test_a_column_to_rename_must_be_there(
-    store: ReadingsRepository, real: pl.DataFrame, tmp_path: Path
+def test_the_column_of_a_column_option_must_exist(
+    store: ReadingsRepository, readings: pl.DataFrame, tmp_path: Path
 ) -> None:
-    with pytest.raises(CommandError, match="there is no column kwh"):
-        run(as_csv(real, tmp_path / "real.csv"), "--column", "kwh=kw")
+    with pytest.raises(CommandError, match="the file has no column kwh"):
+        run(as_csv(readings, tmp_path / "real.csv"), "--column", "kwh=kw")
 
 
-def test_files_before_a_bad_one_stay_loaded(
-    store: ReadingsRepository, real: pl.DataFrame, tmp_path: Path
+def test_files_before_a_bad_one_are_imported(
+    store: ReadingsRepository, readings: pl.DataFrame, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text(f"{HEADER}\n,,,,,,,\n")
-    with pytest.raises(CommandError, match=r"bad\.csv(.|\n)*The file before it stays loaded\."):
-        run(as_csv(real, tmp_path / "good.csv"), bad)
-    assert everything(store).equals(real)
+    with pytest.raises(CommandError, match=r"bad\.csv(.|\n)*The file before it was imported\."):
+        run(as_csv(readings, tmp_path / "good.csv"), bad)
+    assert all_readings(store).equals(readings)
 
 
-def test_more_than_one_write_ends_with_the_same_readings(
+def test_several_writes_store_the_same_readings_as_one(
     store: ReadingsRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_import, "READINGS_A_WRITE", 700)
+    monkeypatch.setattr(file_import, "READINGS_PER_WRITE", 700)
     times = FLEET.intervals(START, START + 47 * FLEET.interval)
     four_hours = pl.concat([readings_for(FLEET, time) for time in times])
     run(as_parquet(four_hours, tmp_path / "real.parquet"))
-    assert everything(store).equals(four_hours)
+    assert all_readings(store).equals(four_hours)
 
 
-def test_ctrl_c_ends_loading_with_one_line_and_leaves_nothing_behind(
+def test_ctrl_c_ends_with_one_line_and_leaves_no_temporary_files(
     store: ReadingsRepository, tmp_path: Path
 ) -> None:
     times = FLEET.intervals(START, START + 23 * FLEET.interval)
-    a_while = pl.concat([readings_for(Fleet(devices=40_000), time) for time in times])
-    file = as_parquet(a_while, tmp_path / "real.parquet")
+    two_hours = pl.concat([readings_for(Fleet(devices=40_000), time) for time in times])
+    file = as_parquet(two_hours, tmp_path / "real.parquet")
     home = tmp_path / "home"
     home.mkdir()
     (home / "static").mkdir()
@@ -324,11 +329,11 @@ def test_ctrl_c_ends_loading_with_one_line_and_leaves_nothing_behind(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not list(home.glob("loading-*/*.parquet")):
+    while not list(home.glob("import-*/*.parquet")):
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     [line] = process.communicate()[1].strip().splitlines()
-    assert line == f"Cut off in {file}; load it again to go on."
+    assert line == f"Interrupted while importing {file}. Import it again to complete it."
     assert process.returncode == 130
-    assert not list(home.glob("loading-*"))
+    assert not list(home.glob("import-*"))
