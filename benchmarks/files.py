@@ -74,7 +74,7 @@ def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
 def _export(supplier: Supplier) -> FileRequest:
     request = accept(supplier, Order(START, END))
     # The plan comes first and wakes the workers, as the Celery task does.
-    worker.take_one_step()
+    worker.run_next_step()
     with ThreadPoolExecutor(WORKERS) as workers:
         list(workers.map(lambda _: _work_off(), range(WORKERS)))
     request.refresh_from_db()
@@ -84,7 +84,7 @@ def _export(supplier: Supplier) -> FileRequest:
 
 def _work_off() -> None:
     try:
-        while worker.take_one_step() is not None or worker.something_is_left():
+        while worker.run_next_step() is not None or worker.has_claimable_step():
             pass
     finally:
         connection.close()

@@ -64,7 +64,11 @@ def fill_history(now: datetime, suppliers: int, requests: int) -> uuid.UUID:
     deliveries = Delivery.objects.bulk_create(
         (
             Delivery(
-                request=row, kind="webhook", state="delivered", finished_at=row.finished_at, tries=2
+                request=row,
+                kind="webhook",
+                state="delivered",
+                finished_at=row.finished_at,
+                attempts=2,
             )
             for row in done
         ),
@@ -100,7 +104,7 @@ def _request(at: datetime, supplier: Supplier, status: Status) -> FileRequest:
 def _part(row: FileRequest, number: int) -> ExportPart:
     return ExportPart(
         request=row, number=number, start=row.start, end=row.end, record_count=3_600_000,
-        records_done=3_600_000, state=PartState.WRITTEN, path=f"p/{row.pk}/{number}", size=1, note={},
+        records_done=3_600_000, state=PartState.WRITTEN, path=f"p/{row.pk}/{number}", size=1, format_state={},
     )  # fmt: skip
 
 

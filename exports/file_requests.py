@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from exports.delivery import transitions as delivery_transitions
 from exports.models import Delivery, ExportPart, FileRequest, Status, Supplier
 from exports.pipeline import transitions
-from exports.tasks import announce, announce_deliveries, announce_tidying
+from exports.tasks import wake_cleanup, wake_deliveries, wake_workers
 from readings.frame import format_instant
 
 
@@ -59,7 +59,7 @@ def accept(supplier: Supplier, order: Order, *, idempotency_key: str = "") -> Fi
             if earlier.idempotency_digest != order.digest():
                 raise IdempotencyConflictError("Idempotency-Key was used before with another body.")
             return earlier
-        most = supplier.most_queued or settings.EXPORTS_QUEUED_PER_SUPPLIER
+        most = supplier.max_queued or settings.EXPORTS_QUEUED_PER_SUPPLIER
         if own.filter(status=Status.QUEUED).count() >= most:
             raise QueueFullError(f"{most} file requests are queued already; wait for some to run.")
         request = own.create(
@@ -71,7 +71,7 @@ def accept(supplier: Supplier, order: Order, *, idempotency_key: str = "") -> Fi
             idempotency_key=idempotency_key,
             idempotency_digest=order.digest() if idempotency_key else "",
         )
-        announce()
+        wake_workers()
     return request
 
 
@@ -79,7 +79,7 @@ def cancel(request: FileRequest) -> bool:
     """Stop a request that is not final, and remove what was written; whether it was still to be stopped."""
     with transaction.atomic():
         cancelled = transitions.cancel(request.pk)
-        announce_tidying()
+        wake_cleanup()
     return cancelled
 
 
@@ -88,11 +88,11 @@ def run_again(request: FileRequest) -> FileRequest:
     return accept(request.supplier, Order(request.start, request.end, request.format))
 
 
-def deliver_again(delivery: Delivery) -> bool:
+def retry_delivery(delivery: Delivery) -> bool:
     """Have a delivery that was given up tried once more; whether it had been given up."""
     with transaction.atomic():
-        again = delivery_transitions.try_again(delivery.pk)
-        announce_deliveries()
+        again = delivery_transitions.retry(delivery.pk)
+        wake_deliveries()
     return again
 
 

@@ -15,6 +15,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from exports.leases.model import is_held
 from exports.models import (
     Delivery,
     DeliveryKind,
@@ -75,8 +76,7 @@ def _parts() -> Metric:
     pending = ExportPart.objects.filter(
         state=PartState.PENDING, request__status__in=[Status.SUBMITTED, Status.RUNNING]
     )
-    held = Q(lease__isnull=False, leased_until__gte=timezone.now())
-    found = pending.aggregate(all=Count("pk"), writing=Count("pk", filter=held))
+    found = pending.aggregate(all=Count("pk"), writing=Count("pk", filter=is_held()))
     family = GaugeMetricFamily(
         "headend_parts", "Parts that wait, and parts being written.", labels=["state"]
     )

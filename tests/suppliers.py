@@ -82,7 +82,7 @@ def work_off() -> Callable[[], None]:
     """Do what a worker does until nothing is left that can be taken now."""
 
     def until_nothing_is_left() -> None:
-        while worker.take_one_step() is not None:
+        while worker.run_next_step() is not None:
             pass
 
     return until_nothing_is_left

@@ -105,7 +105,7 @@ class DeliveryInline(ReadOnly, admin.TabularInline[Delivery, FileRequest]):
 
     model = Delivery
     extra = 0
-    fields = ["kind", "state", "tries", "created_at", "finished_at"]
+    fields = ["kind", "state", "attempts", "created_at", "finished_at"]
     show_change_link = True
 
 
@@ -126,12 +126,12 @@ class DeliveryAttemptAdmin(ReadOnly, admin.ModelAdmin[DeliveryAttempt]):
 class DeliveryAdmin(ReadOnly, admin.ModelAdmin[Delivery]):
     """Pushes and webhook calls, with their attempts."""
 
-    list_display = ["created_at", "kind", "supplier", "state", "tries", "finished_at", "request"]
+    list_display = ["created_at", "kind", "supplier", "state", "attempts", "finished_at", "request"]
     list_filter = ["kind", "state", "request__supplier"]
     search_fields = ["request__id", "request__supplier__name"]
     date_hierarchy = "created_at"
     list_select_related = ["request__supplier"]
-    fields = ["request", "kind", "state", "tries", "created_at", "finished_at"]
+    fields = ["request", "kind", "state", "attempts", "created_at", "finished_at"]
     inlines = [DeliveryAttemptInline]
 
     @admin.display(description="supplier", ordering="request__supplier__name")

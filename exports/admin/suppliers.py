@@ -18,10 +18,10 @@ from exports.models import Supplier
 class SupplierAdmin(admin.ModelAdmin[Supplier]):
     """Suppliers, with their API keys, SSH keys, push target and webhook."""
 
-    list_display = ["name", "active", "requests", "most_running", "most_queued", "created_at"]
+    list_display = ["name", "active", "requests", "max_running", "max_queued", "created_at"]
     list_filter = ["active"]
     search_fields = ["name"]
-    fields = ["name", "active", "most_running", "most_queued", "new_api_key"]
+    fields = ["name", "active", "max_running", "max_queued", "new_api_key"]
     readonly_fields = ["new_api_key"]
     inlines = [ApiKeyInline, SshKeyInline, PushTargetInline, WebhookInline]
 

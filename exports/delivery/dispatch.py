@@ -1,79 +1,107 @@
-"""Brings what is due: a file to a supplier's server, or news of a final state to its URL."""
+"""Runs the deliveries that are due: push a file to the supplier's server, or call its webhook."""
 
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable
 
+from exports.delivery import transitions
 from exports.delivery.push import PushError, push
-from exports.delivery.transitions import PAUSES, claim, due, end, renew
 from exports.delivery.webhook import WebhookError, call
-from exports.leases.heartbeat import Heartbeat, LeaseLostError
-from exports.models import DeliveryAttempt, DeliveryKind, PushTarget, Webhook
+from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
+from exports.leases.model import Lease
+from exports.models import Delivery, DeliveryKind, PushTarget, Webhook
 from exports.stores import FileMissingError
 
 log = logging.getLogger(__name__)
 
-_CANDIDATES = 8
+CANDIDATES = 8
+"""How many due deliveries a worker tries to claim; other workers try the same ones."""
 
 
-class GivenUpError(Exception):
-    """There is nothing to deliver, or nowhere to deliver it to; trying again does not help."""
+class UndeliverableError(Exception):
+    """There is nothing to deliver, or no target to deliver it to; a retry cannot succeed."""
 
 
-def deliver_one() -> bool:
-    """Try one delivery that is due; whether there was one."""
-    for pk in due().values_list("pk", flat=True)[:_CANDIDATES]:
-        attempt = claim(pk)
-        if attempt is not None:
-            _try(attempt)
+def deliver_next() -> bool:
+    """Run one attempt of the delivery that is due for the longest time. Return False if none is due.
+
+    A failed attempt is recorded with its outcome and retried later; it raises nothing.
+    """
+    for pk in transitions.due().values_list("pk", flat=True)[:CANDIDATES]:
+        lease = transitions.claim(pk)
+        if lease is not None:
+            _run(LeasedDelivery(lease))
             return True
     return False
 
 
-def _try(attempt: DeliveryAttempt) -> None:
-    """One try, under a heartbeat, outside any transaction."""
-    delivery = attempt.delivery
-    where = {
-        "request": str(delivery.request_id),
-        "delivery": delivery.kind,
-        "attempt": attempt.number,
-    }
-    try:
-        with Heartbeat(lambda: renew(delivery)) as heartbeat:
-            outcome = _bring(attempt, heartbeat.check)
-    except LeaseLostError:
-        log.info("the delivery was given to another worker", extra=where)
-        return
-    except (PushError, WebhookError) as error:
-        end(attempt, str(error), last=attempt.number > len(PAUSES))
-        log.warning("a delivery failed", extra=where | {"outcome": str(error)})
-    except (GivenUpError, FileMissingError) as error:
-        end(attempt, str(error) or "The file is no longer there.", last=True)
-    except Exception as error:
-        log.exception("a delivery failed", extra=where)
-        end(attempt, f"{type(error).__name__}: {error}", last=attempt.number > len(PAUSES))
-    else:
-        end(attempt, outcome, last=False, succeeded=True)
-        log.info("delivered", extra=where)
+class LeasedDelivery(LeasedWork):
+    """One attempt of a delivery, of which this worker holds the lease."""
 
+    def __init__(self, lease: Lease[uuid.UUID]) -> None:
+        self.lease = lease
+        self.delivery = Delivery.objects.select_related("request__supplier").get(pk=lease.pk)
 
-def _bring(attempt: DeliveryAttempt, check: Callable[[], None]) -> str:
-    request = attempt.delivery.request
-    if attempt.delivery.kind == DeliveryKind.PUSH:
+    def renew(self) -> bool:
+        """Renew the lease. Return False if another worker has claimed the delivery."""
+        return transitions.renew(self.lease)
+
+    def fail(self, reason: str) -> None:
+        """Record ``reason`` as the outcome. The delivery is retried after a pause, unless this was the last attempt."""
+        transitions.release(self.lease, reason)
+
+    def run(self, check: Callable[[], None]) -> str:
+        """Deliver, and return what the other side answered, in one sentence.
+
+        ``check`` is called between the chunks of a push, and raises when the lease is lost.
+        Raises :class:`UndeliverableError`, ``FileMissingError``, ``PushError`` and ``WebhookError``.
+        """
+        if self.delivery.kind == DeliveryKind.PUSH:
+            return self._push(check)
+        return self._call_webhook()
+
+    def _push(self, check: Callable[[], None]) -> str:
+        request = self.delivery.request
         target = PushTarget.objects.filter(supplier=request.supplier, active=True).first()
         if target is None:
-            raise GivenUpError("The push target is gone or inactive.")
+            raise UndeliverableError("The push target was deleted or is inactive.")
         if not request.has_file:
-            raise GivenUpError("The file has expired.")
-        _note_target(attempt, str(target))
+            raise UndeliverableError("The file has expired.")
+        transitions.start(self.lease, target=str(target))
         return push(request, target, check=check)
-    webhook = Webhook.objects.filter(supplier=request.supplier, active=True).first()
-    if webhook is None:
-        raise GivenUpError("The webhook is gone or inactive.")
-    _note_target(attempt, webhook.url)
-    return call(request, webhook, delivery_id=attempt.delivery.pk)
+
+    def _call_webhook(self) -> str:
+        request = self.delivery.request
+        webhook = Webhook.objects.filter(supplier=request.supplier, active=True).first()
+        if webhook is None:
+            raise UndeliverableError("The webhook was deleted or is inactive.")
+        transitions.start(self.lease, target=webhook.url)
+        return call(request, webhook, delivery_id=self.delivery.pk)
 
 
-def _note_target(attempt: DeliveryAttempt, target: str) -> None:
-    DeliveryAttempt.objects.filter(pk=attempt.pk).update(target=target)
+def _run(work: LeasedDelivery) -> None:
+    """Run one attempt under a heartbeat and outside any transaction, then record its outcome."""
+    lease, delivery = work.lease, work.delivery
+    context = {
+        "request": str(delivery.request_id),
+        "delivery": delivery.kind,
+        "attempt": lease.attempt,
+    }
+    try:
+        with Heartbeat(work) as heartbeat:
+            outcome = work.run(heartbeat.check)
+    except LeaseLostError:
+        log.info("another worker has claimed the delivery", extra=context)
+    except (PushError, WebhookError) as error:
+        work.fail(str(error))
+        log.warning("a delivery failed", extra=context | {"outcome": str(error)})
+    except (UndeliverableError, FileMissingError) as error:
+        transitions.fail(lease, str(error) or "The file does not exist any more.")
+    except Exception as error:
+        log.exception("a delivery failed", extra=context)
+        work.fail(f"{type(error).__name__}: {error}")
+    else:
+        transitions.succeed(lease, outcome)
+        log.info("delivered", extra=context)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from exports.leases.model import NO_LEASE, Lease, LeasedQuerySet
 from exports.models import (
     Delivery,
     DeliveryAttempt,
@@ -32,7 +32,7 @@ PAUSES = [
 """After each try that failed; the one after the last is not made."""
 
 
-def arrange(request_id: uuid.UUID, status: str) -> None:
+def schedule_deliveries(request_id: uuid.UUID, status: str) -> None:
     """Make what a request that has just become final has to be brought, within its transaction."""
     supplier = FileRequest.objects.values_list("supplier", flat=True).get(pk=request_id)
     kinds = []
@@ -46,56 +46,68 @@ def arrange(request_id: uuid.UUID, status: str) -> None:
     Delivery.objects.bulk_create(Delivery(request_id=request_id, kind=kind) for kind in kinds)
 
 
-def due() -> QuerySet[Delivery]:
+def due() -> LeasedQuerySet[Delivery]:
     """What could be tried now, oldest first."""
-    free = Q(leased_until__isnull=True) | Q(leased_until__lt=timezone.now())
-    return Delivery.objects.filter(free, state=DeliveryState.PENDING).order_by("created_at")
+    return Delivery.objects.free().filter(state=DeliveryState.PENDING).order_by("created_at")
 
 
-def claim(pk: uuid.UUID) -> DeliveryAttempt | None:
-    """Take a delivery that is due, and begin a try of it; None when another was first."""
+def claim(pk: uuid.UUID) -> Lease[uuid.UUID] | None:
+    """Claim a delivery that is due, and start an attempt. Return None if it is not due any more."""
     with transaction.atomic():
-        taken = due().filter(pk=pk).update(
-            lease=uuid.uuid4(), leased_until=_lease_end(), tries=F("tries") + 1
-        )  # fmt: skip
-        if not taken:
-            return None
-        delivery = Delivery.objects.select_related("request__supplier").get(pk=pk)
-        return DeliveryAttempt.objects.create(delivery=delivery, number=delivery.tries)
+        lease = due().claim(pk)
+        if lease is not None:
+            DeliveryAttempt.objects.create(delivery_id=pk, number=lease.attempt)
+    return lease
 
 
-def try_again(pk: uuid.UUID) -> bool:
+def retry(pk: uuid.UUID) -> bool:
     """Have a delivery that was given up tried once more; failed → pending, False when it had not failed."""
     failed = Delivery.objects.filter(pk=pk, state=DeliveryState.FAILED)
     return bool(failed.update(state=DeliveryState.PENDING, finished_at=None))
 
 
-def renew(delivery: Delivery) -> bool:
-    """Keep a delivery that is being tried; False when it was given away."""
-    return bool(_held(delivery).update(leased_until=_lease_end()))
+def renew(lease: Lease[uuid.UUID]) -> bool:
+    """Renew the lease of a delivery. Return False if the lease is lost."""
+    return Delivery.objects.filter(state=DeliveryState.PENDING).renew(lease)
 
 
-def end(attempt: DeliveryAttempt, outcome: str, *, last: bool, succeeded: bool = False) -> None:
-    """Note what came of a try, and whether there will be another; pending → delivered or failed if not."""
-    now = timezone.now()
-    delivery = attempt.delivery
+def start(lease: Lease[uuid.UUID], *, target: str) -> None:
+    """Record which server or URL this attempt delivers to."""
+    _attempt(lease).update(target=target)
+
+
+def succeed(lease: Lease[uuid.UUID], outcome: str) -> None:
+    """pending → delivered: this attempt succeeded."""
+    _finish(lease, outcome, DeliveryState.DELIVERED)
+
+
+def fail(lease: Lease[uuid.UUID], outcome: str) -> None:
+    """pending → failed: this attempt failed, and a retry cannot succeed."""
+    _finish(lease, outcome, DeliveryState.FAILED)
+
+
+def release(lease: Lease[uuid.UUID], outcome: str) -> None:
+    """Record a failed attempt; the delivery is due again after a pause. After the last attempt: fail."""
+    if lease.attempt > len(PAUSES):
+        fail(lease, outcome)
+        return
     with transaction.atomic():
-        DeliveryAttempt.objects.filter(pk=attempt.pk).update(
-            ended_at=now, succeeded=succeeded, outcome=outcome[:500]
+        _end_attempt(lease, outcome, succeeded=False)
+        pending = Delivery.objects.filter(state=DeliveryState.PENDING)
+        pending.release(lease, pause=PAUSES[lease.attempt - 1])
+
+
+def _finish(lease: Lease[uuid.UUID], outcome: str, state: DeliveryState) -> None:
+    with transaction.atomic():
+        _end_attempt(lease, outcome, succeeded=state == DeliveryState.DELIVERED)
+        Delivery.objects.held_by(lease).filter(state=DeliveryState.PENDING).update(
+            state=state, finished_at=timezone.now(), **NO_LEASE
         )
-        held = _held(delivery)
-        if succeeded or last:
-            state = DeliveryState.DELIVERED if succeeded else DeliveryState.FAILED
-            held.update(state=state, finished_at=now, lease=None, leased_until=None)
-        else:
-            held.update(lease=None, leased_until=now + PAUSES[attempt.number - 1])
 
 
-def _held(delivery: Delivery) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(
-        pk=delivery.pk, lease=delivery.lease, state=DeliveryState.PENDING
-    )
+def _end_attempt(lease: Lease[uuid.UUID], outcome: str, *, succeeded: bool) -> None:
+    _attempt(lease).update(ended_at=timezone.now(), succeeded=succeeded, outcome=outcome[:500])
 
 
-def _lease_end() -> datetime:
-    return timezone.now() + timedelta(seconds=settings.EXPORTS_LEASE_SECONDS)
+def _attempt(lease: Lease[uuid.UUID]) -> QuerySet[DeliveryAttempt]:
+    return DeliveryAttempt.objects.filter(delivery=lease.pk, number=lease.attempt)

@@ -1,4 +1,4 @@
-"""Keeping a claim while the work behind it goes on."""
+"""A thread that renews a lease while the work runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from types import TracebackType
 
 from django.db import DatabaseError, connection
@@ -14,33 +14,47 @@ from django.db import DatabaseError, connection
 log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 1.0
-"""Work that was cancelled goes on for at most that long, and to the end of what it is in the middle of."""
+"""The time between two renewals. A worker notices within this time that its work was cancelled."""
 
 
 class LeaseLostError(Exception):
-    """The work was cancelled or given to another worker; nothing of it counts any more."""
+    """The work was cancelled, or another worker has claimed it; its result is not needed."""
+
+
+class LeasedWork(ABC):
+    """Work on a row that this worker holds a lease on."""
+
+    time_limit: float = math.inf
+    """Seconds that the work may take."""
+
+    @abstractmethod
+    def renew(self) -> bool:
+        """Renew the lease. Return False if the work was cancelled or the lease is lost."""
+
+    @abstractmethod
+    def fail(self, reason: str) -> None:
+        """Record that this attempt failed, and release the lease."""
+
+    def time_out(self) -> None:
+        """Record that this attempt failed, because it takes longer than :attr:`time_limit`."""
+        self.fail(f"The attempt took longer than {self.time_limit:g} s.")
 
 
 class Heartbeat:
-    """Renews a lease from a thread of its own, as the work may be long inside one call.
+    """Renews the lease of some work every second, from its own thread: one call of the work may take minutes.
 
-    ``renew`` says whether the lease still holds. :meth:`check` raises as soon as it did not.
-    After ``limit`` seconds ``overdue`` is called, which gives the lease up.
+    Used as a context manager around the work. When the time limit has passed, the thread calls
+    ``work.time_out`` and stops renewing.
     """
 
-    def __init__(
-        self,
-        renew: Callable[[], bool],
-        *,
-        limit: float = math.inf,
-        overdue: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._renew = renew
-        self._overdue = overdue
-        self._deadline = time.monotonic() + limit
+    def __init__(self, work: LeasedWork) -> None:
+        self._work = work
+        self._deadline = time.monotonic() + work.time_limit
         self._stopped = threading.Event()
         self._lost = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(
+            target=self._renew_until_stopped, name="heartbeat", daemon=True
+        )
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -56,27 +70,27 @@ class Heartbeat:
         self._thread.join()
 
     def check(self) -> None:
-        """Raise :class:`LeaseLostError` when the lease is gone."""
+        """Raise :class:`LeaseLostError` if the lease is lost or the time limit has passed."""
         if self._lost.is_set():
             raise LeaseLostError
 
-    def _beat(self) -> None:
+    def _renew_until_stopped(self) -> None:
         try:
             while not self._stopped.wait(RENEW_SECONDS):
                 try:
-                    held = self._kept()
+                    renewed = self._renew()
                 except DatabaseError:
-                    # The next beat may get through; if none does, the lease runs out by itself.
+                    # The next renewal may succeed. If none does, the lease expires.
                     log.warning("a lease could not be renewed", exc_info=True)
                     continue
-                if not held:
+                if not renewed:
                     self._lost.set()
                     return
         finally:
             connection.close()
 
-    def _kept(self) -> bool:
+    def _renew(self) -> bool:
         if time.monotonic() > self._deadline:
-            self._overdue()
+            self._work.time_out()
             return False
-        return self._renew()
+        return self._work.renew()

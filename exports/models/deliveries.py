@@ -7,6 +7,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
+from exports.leases.model import Leased
 from exports.models.file_requests import FileRequest
 
 
@@ -25,7 +26,7 @@ class DeliveryState(models.TextChoices):
     FAILED = "failed"
 
 
-class Delivery(models.Model):
+class Delivery(Leased):
     """A completed file to be brought, or a final state to be told; made together with that state."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -34,9 +35,6 @@ class Delivery(models.Model):
     state = models.CharField(
         max_length=16, choices=DeliveryState.choices, default=DeliveryState.PENDING
     )
-    tries = models.PositiveIntegerField(default=0)
-    lease = models.UUIDField(null=True, blank=True, editable=False)
-    leased_until = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -58,7 +56,7 @@ class Delivery(models.Model):
 class DeliveryAttempt(models.Model):
     """One try of a delivery."""
 
-    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempt_log")
     number = models.PositiveIntegerField()
     target = models.CharField(max_length=500)
     started_at = models.DateTimeField(auto_now_add=True)

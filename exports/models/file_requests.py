@@ -11,6 +11,7 @@ from datetime import timedelta
 from django.db import models
 from django.db.models import F, Q
 
+from exports.leases.model import Leased
 from exports.models.suppliers import Supplier
 
 
@@ -29,7 +30,7 @@ ACTIVE = frozenset({Status.QUEUED, Status.SUBMITTED, Status.RUNNING})
 FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.SKIPPED})
 
 
-class FileRequest(models.Model):
+class FileRequest(Leased):
     """A supplier's request for the readings of a window as one file."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -53,21 +54,17 @@ class FileRequest(models.Model):
     submitted_at = models.DateTimeField(null=True, blank=True)
     running_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    turn_at = models.DateTimeField(
+    priority_at = models.DateTimeField(
         null=True,
         blank=True,
         editable=False,
-        help_text="The earlier, the sooner its parts are written.",
+        help_text="Workers write the parts of the request with the earliest time first.",
     )
     expires_at = models.DateTimeField(null=True, blank=True)
     expired_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(
         null=True, blank=True, help_text="When the expired file was removed from where it lay."
     )
-
-    attempts = models.PositiveIntegerField(default=0, editable=False)
-    lease = models.UUIDField(null=True, blank=True, editable=False)
-    leased_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     idempotency_key = models.CharField(max_length=200, blank=True, editable=False)
     idempotency_digest = models.CharField(max_length=64, blank=True, editable=False)
@@ -133,7 +130,7 @@ class PartState(models.TextChoices):
     WRITTEN = "written"
 
 
-class ExportPart(models.Model):
+class ExportPart(Leased):
     """A stretch of a file request's window that one worker writes; parts in order make the file."""
 
     request = models.ForeignKey(FileRequest, on_delete=models.CASCADE, related_name="parts")
@@ -142,15 +139,14 @@ class ExportPart(models.Model):
     end = models.DateTimeField()
     record_count = models.BigIntegerField()
     state = models.CharField(max_length=16, choices=PartState.choices, default=PartState.PENDING)
-    attempts = models.PositiveIntegerField(default=0)
-    lease = models.UUIDField(null=True, blank=True)
-    leased_until = models.DateTimeField(null=True, blank=True)
     records_done = models.BigIntegerField(default=0)
     error = models.CharField(max_length=500, blank=True)
 
     path = models.CharField(max_length=200, blank=True)
     size = models.BigIntegerField(null=True, help_text="Bytes.")
-    note = models.JSONField(null=True, help_text="What the file's format has to know of its bytes.")
+    format_state = models.JSONField(
+        null=True, help_text="What the file format needs to know about the part when it is joined."
+    )
 
     started_at = models.DateTimeField(null=True, blank=True)
     written_at = models.DateTimeField(null=True, blank=True)
@@ -169,7 +165,7 @@ class ExportPart(models.Model):
             models.UniqueConstraint(fields=["request", "number"], name="one_part_a_number"),
             models.CheckConstraint(
                 condition=~Q(state=PartState.WRITTEN)
-                | (~Q(path="") & Q(size__isnull=False, note__isnull=False)),
+                | (~Q(path="") & Q(size__isnull=False, format_state__isnull=False)),
                 name="written_part_has_its_bytes",
             ),
         ]

@@ -26,13 +26,13 @@ class Supplier(models.Model):
     active = models.BooleanField(
         default=True, help_text="An inactive supplier is refused by the API and by SFTP."
     )
-    most_running = models.PositiveIntegerField(
+    max_running = models.PositiveIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
         help_text="File requests that run at once; empty for EXPORTS_RUNNING_PER_SUPPLIER.",
     )
-    most_queued = models.PositiveIntegerField(
+    max_queued = models.PositiveIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],

@@ -1,13 +1,10 @@
-"""Plan, write the parts, publish: from a window of readings to one file. Knows no Celery and no HTTP."""
+"""Plan, write and publish one export file. Uses neither Celery nor HTTP, and changes no row of the database."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
-
-import polars as pl
+from collections.abc import Callable, Iterator
 
 from exports.formats import FORMATS
 from exports.formats.base import FileFormat, Section
@@ -15,58 +12,53 @@ from exports.models import ExportPart, FileRequest
 from exports.pipeline.transitions import PublishedFile, WrittenPart
 from exports.stores import Piece, StoredPart, export_store
 from readings.repositories import Extract, ReadingsRepository
+from readings.repositories.chunks import split_into_chunks
 from readings.window import Window
 
 PART_READINGS = 500_000
-"""About how many readings a part holds: a second's work, and more than S3's least part when deflated."""
-_TO_LAST_MICROSECOND = timedelta(minutes=1) - timedelta(microseconds=1)
+"""About how many readings a part holds. Writing it takes about a second.
+
+Compressed, it is larger than the smallest part that an S3 multipart upload accepts (5 MiB).
+"""
 
 Progress = Callable[[int], None]
-"""Told how many readings or bytes are done so far; raises when the work is no longer wanted."""
+"""Called with the number of readings or bytes so far. Raises an error when the work is not needed any more."""
 
 
 def extract(request: FileRequest, repository: ReadingsRepository, *, attempt: str) -> Extract:
-    """The request's readings, ready to be read by any worker until the request's leftovers are removed."""
+    """Prepare the request's readings for any worker. The extract lasts until :func:`remove_leftovers`."""
     return repository.create_extract(_window(request), f"{request.pk}/{attempt}")
 
 
 def plan(request: FileRequest, readings: Extract) -> list[ExportPart]:
-    """The request's window cut into parts of about :data:`PART_READINGS`, in order; not saved."""
-    counts = readings.minute_counts(_window(request))
-    stretches = (counts["readings"].cum_sum() - 1) // PART_READINGS
+    """Return the parts of the request, in order and not saved. Each has about :data:`PART_READINGS` readings."""
+    chunks = split_into_chunks(readings.minute_counts(_window(request)), PART_READINGS)
     return [
         ExportPart(
             request=request,
             number=number,
-            start=max(request.start, minutes["minute"][0]),
-            end=min(request.end, minutes["minute"][-1] + _TO_LAST_MICROSECOND),
-            record_count=int(minutes["readings"].sum()),
+            start=max(request.start, chunk.start),
+            end=min(request.end, chunk.end),
+            record_count=chunk.readings,
         )
-        for number, minutes in enumerate(_stretches(counts.with_columns(stretches.alias("part"))))
+        for number, chunk in enumerate(chunks)
     ]
-
-
-def _window(request: FileRequest) -> Window:
-    return Window(request.start, request.end, as_of=request.as_of)
-
-
-def _stretches(counts: pl.DataFrame) -> Iterable[pl.DataFrame]:
-    return counts.partition_by("part", maintain_order=True) if len(counts) else []
 
 
 def write_part(
     part: ExportPart, repository: ReadingsRepository, *, attempt: str, progress: Progress
 ) -> WrittenPart:
-    """Write a part's bytes under a name of this attempt's own.
+    """Write the readings of ``part`` to the export store, under a name that only this ``attempt`` uses.
 
-    Memory is bounded by one frame. Raises ``ValueError`` when the readings are not those that were
-    planned, and whatever ``progress`` raises.
+    ``progress`` is called with the number of readings after each frame. At most one frame is in memory.
+
+    Raises ``ValueError`` if there are more or fewer readings than planned, and what ``progress`` raises.
     """
     request = part.request
     writer = FORMATS[request.format].part_writer()
     window = Window(part.start, part.end, as_of=request.as_of)
 
-    def chunks() -> Iterator[bytes]:
+    def blocks() -> Iterator[bytes]:
         records = 0
         for readings in repository.open_extract(request.snapshot).frames(window):
             yield writer.write(readings)
@@ -75,29 +67,54 @@ def write_part(
         yield writer.finish()
         if records != part.record_count:
             planned = part.record_count
-            raise ValueError(f"{records} readings were read where {planned} were planned.")
+            raise ValueError(f"The part has {records} readings, but {planned} were planned.")
 
-    stored = export_store().put_part(f"{request.pk}/{part.number:05}-{attempt}", chunks())
+    stored = export_store().put_part(f"{request.pk}/{part.number:05}-{attempt}", blocks())
     return WrittenPart(stored.name, stored.size, writer.format_state())
 
 
 def publish(request: FileRequest, *, attempt: str, progress: Progress) -> PublishedFile:
-    """Join the parts to one file and show it under its final name, whole.
+    """Join the parts to one file, and make it visible under its final name when it is complete.
 
-    Raises whatever ``progress`` raises.
+    ``progress`` is called with the number of bytes after each block. Raises what it raises; then no
+    file is visible.
     """
     file_format = FORMATS[request.format]
     location = f"{request.pk}/run-{int(time.time() * 1000)}-part-r-00000.{file_format.extension}"
-    sha256, size = hashlib.sha256(), 0
+    summary = _Summary(progress)
+    export_store().join(
+        location, _pieces(request, file_format), attempt=attempt, on_block=summary.add
+    )
+    return PublishedFile(location, summary.size, summary.sha256.hexdigest())
 
-    def on_block(block: bytes) -> None:
-        nonlocal size
-        sha256.update(block)
-        size += len(block)
-        progress(size)
 
-    export_store().join(location, _pieces(request, file_format), attempt=attempt, on_block=on_block)
-    return PublishedFile(location, size, sha256.hexdigest())
+def remove_leftovers(request: FileRequest, repository: ReadingsRepository) -> None:
+    """Delete the parts, the extracts and the unpublished files of a final request.
+
+    Its file is deleted too, unless the request is completed and the file has not expired.
+    """
+    store = export_store()
+    store.delete_files(request.pk, keep=request.location if request.has_file else None)
+    store.delete_unfinished(request.pk)
+    repository.delete_extracts(str(request.pk))
+
+
+class _Summary:
+    """The size and the SHA-256 of the blocks of a file so far."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.size = 0
+        self.sha256 = hashlib.sha256()
+        self._progress = progress
+
+    def add(self, block: bytes) -> None:
+        self.sha256.update(block)
+        self.size += len(block)
+        self._progress(self.size)
+
+
+def _window(request: FileRequest) -> Window:
+    return Window(request.start, request.end, as_of=request.as_of)
 
 
 def _pieces(request: FileRequest, file_format: FileFormat) -> list[Piece]:
@@ -105,15 +122,7 @@ def _pieces(request: FileRequest, file_format: FileFormat) -> list[Piece]:
     pieces: list[Piece] = [header]
     sections = [Section(len(header), header_state)]
     for part in request.parts.order_by("number").iterator():
-        assert part.size is not None  # the database's own rule for a written part
+        assert part.size is not None  # a constraint of the database for written parts
         pieces.append(StoredPart(part.path, part.size))
-        sections.append(Section(part.size, part.note))
+        sections.append(Section(part.size, part.format_state))
     return [*pieces, file_format.footer(sections)]
-
-
-def remove_leftovers(request: FileRequest, repository: ReadingsRepository) -> None:
-    """Remove what a final request's attempts left: files that were not the one, its parts, its extracts."""
-    store = export_store()
-    store.delete_files(request.pk, keep=request.location if request.has_file else None)
-    store.delete_unfinished(request.pk)
-    repository.delete_extracts(str(request.pk))

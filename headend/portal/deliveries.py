@@ -66,7 +66,7 @@ def deliveries_page(request: HttpRequest) -> HttpResponse:
 def retry_delivery(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Queue a failed delivery for one more attempt, and return to the page in the form's ``back``."""
     delivery = get_object_or_404(Delivery, pk=pk)
-    if file_requests.deliver_again(delivery):
+    if file_requests.retry_delivery(delivery):
         messages.success(request, "The delivery will be retried.")
     else:
         messages.info(request, "Nothing to retry: the delivery has not failed.")

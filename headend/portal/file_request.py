@@ -86,7 +86,7 @@ def _context(file_request: FileRequest) -> dict[str, Any]:
         "parts": parts[:MAX_PARTS],
         "more_parts": len(parts) > MAX_PARTS,
         "downloads": file_request.fetches.all()[:MAX_DOWNLOADS],
-        "deliveries": file_request.deliveries.prefetch_related("attempts"),
+        "deliveries": file_request.deliveries.prefetch_related("attempt_log"),
         "sftp_command": _sftp_command(file_request) if file_request.has_file else None,
     }
 

@@ -37,15 +37,15 @@ class SupplierForm(forms.ModelForm[Supplier]):
 
     class Meta:
         model = Supplier
-        fields = ["name", "most_running", "most_queued"]
+        fields = ["name", "max_running", "max_queued"]
         labels = {
-            "most_running": "Maximum running file requests",
-            "most_queued": "Maximum queued file requests",
+            "max_running": "Maximum running file requests",
+            "max_queued": "Maximum queued file requests",
         }
         help_texts = {
             "name": "Lower-case letters, digits, - and _. Also the SFTP user name.",
-            "most_running": "Leave empty to use the deployment's default.",
-            "most_queued": "Leave empty to use the deployment's default.",
+            "max_running": "Leave empty to use the deployment's default.",
+            "max_queued": "Leave empty to use the deployment's default.",
         }
 
     def clean_public_key(self) -> str:

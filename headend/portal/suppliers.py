@@ -42,8 +42,8 @@ def supplier_page(request: HttpRequest, name: str) -> HttpResponse:
         "users": SupplierPerson.objects.filter(supplier=supplier).select_related("user"),
         "push_target": PushTarget.objects.filter(supplier=supplier).first(),
         "webhook": Webhook.objects.filter(supplier=supplier).first(),
-        "max_running": supplier.most_running or settings.EXPORTS_RUNNING_PER_SUPPLIER,
-        "max_queued": supplier.most_queued or settings.EXPORTS_QUEUED_PER_SUPPLIER,
+        "max_running": supplier.max_running or settings.EXPORTS_RUNNING_PER_SUPPLIER,
+        "max_queued": supplier.max_queued or settings.EXPORTS_QUEUED_PER_SUPPLIER,
     }
     return render(request, "portal/supplier.html", context | _usage(supplier))
 

@@ -86,7 +86,7 @@ def _create_suppliers() -> None:
         supplier = Supplier.objects.create(name=name)
         hand_over.create_api_key(supplier, "production")
         hand_over.add_ssh_key(supplier, public_key_of(new_private_key()), "batch host")
-    Supplier.objects.filter(name="gridco").update(most_running=2)
+    Supplier.objects.filter(name="gridco").update(max_running=2)
     PushTarget.objects.create(
         supplier=Supplier.objects.get(name="gridco"), host="127.0.0.1", port=9, user="headend",
         host_key=public_key_of(new_private_key()), folder="/inbox", active=False,
@@ -135,7 +135,7 @@ def _file_requests(now: datetime) -> dict[str, str]:
             create_request("gridco", day + 0.2, 72, "jsonl")
     completed = create_request("gridco", 0.1, 48)
     theirs = create_request("acme-billing", 0.15, 12)
-    while worker.take_one_step() is not None:
+    while worker.run_next_step() is not None:
         pass
     failed = create_request("northwind-mdm", 0.12, 6)
     transitions.fail(failed.pk, reason=FAILURE_REASON)
@@ -168,7 +168,7 @@ def _meter_id(now: datetime) -> str:
 
 
 def _create_deliveries(pushed: FileRequest, now: datetime) -> str:
-    from exports.delivery.transitions import claim, end
+    from exports.delivery import transitions
     from exports.models import (
         ApiKey,
         Delivery,
@@ -187,14 +187,18 @@ def _create_deliveries(pushed: FileRequest, now: datetime) -> str:
         delivery = Delivery.objects.create(request=request, kind=kind)
         for number, outcome in enumerate(outcomes, 1):
             Delivery.objects.filter(pk=delivery.pk).update(leased_until=None)
-            attempt = claim(delivery.pk)
-            assert attempt is not None
-            attempt.target = "headend@files.gridco.example:22"
+            lease = transitions.claim(delivery.pk)
+            assert lease is not None
+            target = "headend@files.gridco.example:22"
             if kind == DeliveryKind.WEBHOOK:
-                attempt.target = "https://mdm.northwind.example/headend"
-            attempt.save()
-            last = number == len(outcomes)
-            end(attempt, outcome, last=last, succeeded=succeeded and last)
+                target = "https://mdm.northwind.example/headend"
+            transitions.start(lease, target=target)
+            if number < len(outcomes):
+                transitions.release(lease, outcome)
+            elif succeeded:
+                transitions.succeed(lease, outcome)
+            else:
+                transitions.fail(lease, outcome)
         return delivery
 
     refused = "[Errno 111] Connection refused."

@@ -248,7 +248,7 @@ def test_a_failed_delivery_is_found_and_retried(enter: Enter, options: dict[str,
         assert time.monotonic() < deadline
         time.sleep(0.3)
         page.reload()
-    expect(row).to_contain_text("gone or inactive")
+    expect(row).to_contain_text("was deleted or is inactive")
 
 
 # --- users -------------------------------------------------------------------------------------

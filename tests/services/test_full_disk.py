@@ -19,7 +19,7 @@ _STEPS = """
 import json, subprocess
 from datetime import UTC, datetime, timedelta
 from django.conf import settings
-from exports.pipeline import worker
+from exports.pipeline import cleanup, worker
 from exports.models import ExportPart, FileRequest, Supplier
 from exports.file_requests import Order, accept
 start = datetime(2023, 2, 27, tzinfo=UTC)
@@ -29,8 +29,8 @@ def export(minutes):
     for _ in range(20):
         ExportPart.objects.update(leased_until=None)
         FileRequest.objects.update(leased_until=None)
-        worker.take_one_step()
-    worker.remove_leftovers()
+        worker.run_next_step()
+    cleanup.remove_leftovers()
     request.refresh_from_db()
     return [request.status, request.reason]
 subprocess.run({before!r}, shell=True, check=True)

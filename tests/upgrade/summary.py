@@ -72,10 +72,10 @@ def summary(api_key: str) -> dict[str, Any]:
                 str(delivery.request_id),
                 delivery.kind,
                 delivery.state,
-                delivery.tries,
+                delivery.attempts,
                 [
                     [tried.number, tried.succeeded, tried.outcome]
-                    for tried in delivery.attempts.all()
+                    for tried in delivery.attempt_log.all()
                 ],
             ]
             for delivery in Delivery.objects.all()

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from exports.credentials import new_private_key, public_key_of
 from exports.delivery import push
-from exports.delivery.dispatch import deliver_one
+from exports.delivery.dispatch import deliver_next
 from exports.delivery.transitions import PAUSES, claim
 from exports.models import Delivery, DeliveryState, FileRequest, PushTarget, Supplier
 from exports.pipeline import transitions
@@ -51,9 +51,9 @@ def delivery(target: PushTarget, completed: FileRequest) -> Delivery:
 def attempt(delivery: Delivery) -> str:
     """One try; its outcome."""
     Delivery.objects.update(leased_until=None)
-    assert deliver_one()
+    assert deliver_next()
     delivery.refresh_from_db()
-    return delivery.attempts.order_by("-number")[0].outcome
+    return delivery.attempt_log.order_by("-number")[0].outcome
 
 
 def arrived(receiver: Receiver) -> dict[str, bytes]:
@@ -99,11 +99,11 @@ def test_a_server_that_does_not_let_us_in_is_tried_again(
     assert "Authentication failed" in attempt(delivery)
     assert delivery.leased_until is not None
     assert delivery.leased_until > timezone.now()
-    assert not deliver_one()
+    assert not deliver_next()
     receiver.lets_in = lets_in
     attempt(delivery)
     assert delivery.state == DeliveryState.DELIVERED
-    assert list(delivery.attempts.values_list("number", "succeeded")) == [(1, False), (2, True)]
+    assert list(delivery.attempt_log.values_list("number", "succeeded")) == [(1, False), (2, True)]
 
 
 def test_an_upload_that_breaks_off_shows_nothing_and_is_made_again(
@@ -144,7 +144,7 @@ def test_a_file_that_has_expired_is_given_up(delivery: Delivery) -> None:
 
 def test_a_target_that_was_switched_off_is_given_up(delivery: Delivery) -> None:
     PushTarget.objects.update(active=False)
-    assert attempt(delivery) == "The push target is gone or inactive."
+    assert attempt(delivery) == "The push target was deleted or is inactive."
     assert delivery.state == DeliveryState.FAILED
 
 
@@ -171,7 +171,7 @@ def test_the_connection_can_be_tried_out(target: PushTarget, receiver: Receiver)
 
 def test_a_supplier_without_a_target_is_brought_nothing(completed: FileRequest) -> None:
     assert not completed.deliveries.exists()
-    assert not deliver_one()
+    assert not deliver_next()
 
 
 def test_the_suppliers_page_tests_the_connection(

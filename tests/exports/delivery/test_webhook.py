@@ -20,7 +20,7 @@ from pytest_django.fixtures import Settings
 from exports import file_requests
 from exports.delivery import webhook
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
-from exports.delivery.dispatch import deliver_one
+from exports.delivery.dispatch import deliver_next
 from exports.delivery.webhook import signing_secret
 from exports.file_requests import Order, accept
 from exports.models import Delivery, DeliveryState, Supplier, Webhook
@@ -78,9 +78,9 @@ def told(listener: Listener, request: pytest.FixtureRequest) -> Delivery:
 def attempt(delivery: Delivery) -> str:
     """One try; its outcome."""
     Delivery.objects.update(leased_until=None)
-    assert deliver_one()
+    assert deliver_next()
     delivery.refresh_from_db()
-    return delivery.attempts.order_by("-number")[0].outcome
+    return delivery.attempt_log.order_by("-number")[0].outcome
 
 
 def has_old_signature(secret: str, headers: dict[str, str], body: bytes) -> bool:
@@ -177,7 +177,7 @@ def test_an_error_is_tried_again(listener: Listener, told: Delivery) -> None:
     delivery = told
     assert attempt(delivery) == "The receiver answered 500."
     assert delivery.state == DeliveryState.PENDING
-    assert not deliver_one()
+    assert not deliver_next()
     assert attempt(delivery) == "The receiver answered 200."
     [first, second] = [json.loads(body)["delivery_id"] for _, body in listener.heard]
     assert first == second

@@ -14,9 +14,10 @@ from pytest_django.fixtures import Settings
 
 from exports import file_requests
 from exports.file_requests import Order, QueueFullError, accept
-from exports.leases.heartbeat import Heartbeat, LeaseLostError
+from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
 from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
-from exports.pipeline import export_file, transitions, worker
+from exports.pipeline import cleanup, export_file, queue, transitions, worker
+from exports.pipeline.steps import WritePart
 from tests.suppliers import END, FLEET, START, client_of
 
 INTERVAL = len(FLEET.meters)
@@ -43,7 +44,7 @@ def test_a_supplier_has_only_so_many_requests_running(
     settings.EXPORTS_RUNNING_PER_SUPPLIER = 1
     first, second, bobs = request_of(alice), request_of(alice), request_of(bob)
     for _ in range(2):
-        worker.take_one_step()
+        worker.run_next_step()
     assert statuses(first, second, bobs) == ["submitted", "queued", "submitted"]
     work_off()
     assert statuses(first, second, bobs) == ["completed"] * 3
@@ -52,10 +53,10 @@ def test_a_supplier_has_only_so_many_requests_running(
 @pytest.mark.usefixtures("readings", "small_parts")
 def test_a_supplier_of_ones_own_limits(alice: Supplier, settings: Settings) -> None:
     settings.EXPORTS_RUNNING_PER_SUPPLIER = 1
-    Supplier.objects.update(most_running=2)
+    Supplier.objects.update(max_running=2)
     wanted = [request_of(alice) for _ in range(3)]
     for _ in range(3):
-        worker.take_one_step()
+        worker.run_next_step()
     assert statuses(*wanted) == ["running", "submitted", "queued"]
 
 
@@ -67,9 +68,9 @@ def test_a_long_line_of_one_supplier_hides_nobody_elses(
     for _ in range(30):
         request_of(alice)
     bobs = request_of(bob)
-    worker.take_one_step()
-    assert transitions.suppliers_at_their_limit().get() == {"supplier": alice.pk}
-    worker.take_one_step()
+    worker.run_next_step()
+    assert queue.suppliers_at_limit().get() == {"supplier": alice.pk}
+    worker.run_next_step()
     assert statuses(bobs) == ["submitted"]
 
 
@@ -100,12 +101,12 @@ def test_a_request_that_is_in_the_line_answers_again_though_the_line_is_full(
 def test_a_small_request_passes_a_huge_one(
     alice: Supplier, bob: Supplier, monkeypatch: pytest.MonkeyPatch, work_off: Callable[[], None]
 ) -> None:
-    monkeypatch.setattr(transitions, "READINGS_A_SECOND", 1)
+    monkeypatch.setattr(transitions, "READINGS_PER_SECOND", 1)
     huge = request_of(alice)
-    worker.take_one_step()
+    worker.run_next_step()
     small = request_of(bob, minutes=0)
     for _ in range(3):
-        worker.take_one_step()
+        worker.run_next_step()
     assert statuses(huge, small) == ["submitted", "completed"]
     work_off()
     assert statuses(huge) == ["completed"]
@@ -115,28 +116,44 @@ def test_a_small_request_passes_a_huge_one(
 def test_a_huge_request_comes_by_its_turn_though_small_ones_keep_coming(
     alice: Supplier, bob: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transitions, "READINGS_A_SECOND", 1)
+    monkeypatch.setattr(transitions, "READINGS_PER_SECOND", 1)
     huge = request_of(alice)
-    worker.take_one_step()
-    FileRequest.objects.filter(pk=huge.pk).update(turn_at=timezone.now())
+    worker.run_next_step()
+    FileRequest.objects.filter(pk=huge.pk).update(priority_at=timezone.now())
     request_of(bob, minutes=0)
     for _ in range(2):
-        worker.take_one_step()
+        worker.run_next_step()
     assert statuses(huge) == ["running"]
 
 
-def test_work_past_its_time_is_given_up() -> None:
-    given_up = threading.Event()
-    with Heartbeat(lambda: True, limit=0.5, overdue=given_up.set) as heartbeat:
+class EndlessWork(LeasedWork):
+    """Work that never ends by itself."""
+
+    time_limit = 0.5
+
+    def __init__(self) -> None:
+        self.timed_out = threading.Event()
+
+    def renew(self) -> bool:
+        return True
+
+    def fail(self, reason: str) -> None:
+        assert reason == "The attempt took longer than 0.5 s."
+        self.timed_out.set()
+
+
+def test_work_that_exceeds_its_time_limit_is_stopped() -> None:
+    work = EndlessWork()
+    with Heartbeat(work) as heartbeat:
         heartbeat.check()
-        assert given_up.wait(10)
+        assert work.timed_out.wait(10)
         for _ in range(100):
             try:
                 heartbeat.check()
             except LeaseLostError:
                 return
             threading.Event().wait(0.05)
-    pytest.fail("the work was never told")
+    pytest.fail("the work was never stopped")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -147,12 +164,12 @@ def test_a_part_that_takes_too_long_costs_attempts_and_then_the_request(
     settings.EXPORTS_PART_SECONDS = 0
     settings.EXPORTS_ATTEMPTS = 2
     request = request_of(alice)
-    worker.take_one_step()
+    worker.run_next_step()
     given_up = threading.Event()
-    release = transitions.release_part
+    release = WritePart.release
 
-    def released(lease: transitions.Lease[int], *, error: str) -> None:
-        release(lease, error=error)
+    def released(step: WritePart, error: str) -> None:
+        release(step, error)
         given_up.set()
 
     def endless(*_: object, progress: Callable[[int], None], **__: object) -> None:
@@ -160,15 +177,15 @@ def test_a_part_that_takes_too_long_costs_attempts_and_then_the_request(
         while True:
             progress(1)
 
-    monkeypatch.setattr(transitions, "release_part", released)
+    monkeypatch.setattr(WritePart, "release", released)
     monkeypatch.setattr(export_file, "write_part", endless)
     for _ in range(2):
         given_up.clear()
         ExportPart.objects.update(leased_until=None)
-        worker.take_one_step()
+        worker.run_next_step()
     connection.close()
     request.refresh_from_db()
-    assert (request.status, request.reason) == (Status.FAILED, "A part took longer than 0 s.")
+    assert (request.status, request.reason) == (Status.FAILED, "The attempt took longer than 0 s.")
 
 
 @pytest.mark.usefixtures("readings")
@@ -177,26 +194,26 @@ def test_what_ends_its_workers_is_given_up_with_a_reason(
 ) -> None:
     settings.EXPORTS_ATTEMPTS = 2
     request = request_of(alice)
-    worker.take_one_step()
+    worker.run_next_step()
     part = request.parts.get()
     for _ in range(2):
-        assert transitions.claim_part(part.pk)
+        assert WritePart.claim(part.pk)
         ExportPart.objects.update(leased_until=START)
-    assert transitions.claim_part(part.pk) is None
+    assert WritePart.claim(part.pk) is None
     work_off()
-    worker.give_up_what_kills()
+    worker.fail_exhausted()
     request.refresh_from_db()
     assert request.status == Status.FAILED
-    assert request.reason == "Given up: 2 attempts ended with their worker."
+    assert request.reason == "Given up after 2 attempts: the worker process died each time."
 
 
 @pytest.mark.usefixtures("readings")
 def test_what_is_still_being_tried_is_not_given_up(alice: Supplier, settings: Settings) -> None:
     settings.EXPORTS_ATTEMPTS = 1
     request = request_of(alice)
-    worker.take_one_step()
-    assert transitions.claim_part(request.parts.get().pk)
-    worker.give_up_what_kills()
+    worker.run_next_step()
+    assert WritePart.claim(request.parts.get().pk)
+    worker.fail_exhausted()
     assert statuses(request) == ["submitted"]
 
 
@@ -204,9 +221,9 @@ def test_what_is_still_being_tried_is_not_given_up(alice: Supplier, settings: Se
 def test_cancelling_removes_what_was_written(alice: Supplier, exports_folder: Path) -> None:
     request = request_of(alice)
     for _ in range(3):
-        worker.take_one_step()
+        worker.run_next_step()
     assert request.parts.filter(state=PartState.WRITTEN).count() == 2
     assert file_requests.cancel(request)
-    worker.remove_leftovers()
+    cleanup.remove_leftovers()
     assert [path for path in exports_folder.rglob("*") if path.is_file()] == []
     assert not file_requests.cancel(request)

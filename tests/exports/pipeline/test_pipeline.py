@@ -16,7 +16,8 @@ from pytest_django.fixtures import Settings
 
 from exports.file_requests import Order, accept, run_again
 from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
-from exports.pipeline import export_file, transitions, worker
+from exports.pipeline import cleanup, export_file, transitions, worker
+from exports.pipeline.steps import WritePart
 from exports.stores.disk import DiskStore
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
@@ -125,7 +126,7 @@ def test_readings_written_behind_the_plan_are_not_in_the_file(
     work_off: Callable[[], None],
 ) -> None:
     request = request_of(alice)
-    worker.take_one_step()
+    worker.run_next_step()
     odd = readings_for(FLEET, START + timedelta(minutes=5))
     store.write(odd.with_columns(pl.col("time") + timedelta(seconds=1)))
     store.maintain()
@@ -153,7 +154,7 @@ def test_nothing_shows_before_it_is_whole_and_nothing_is_left_behind(
 ) -> None:
     request = request_of(alice)
     shown: list[str] = []
-    while worker.take_one_step() is not None:
+    while worker.run_next_step() is not None:
         shown = [str(p.relative_to(exports_folder)) for p in exports_folder.glob("[!.]*/*")]
         request.refresh_from_db()
         assert bool(shown) == (request.status == Status.COMPLETED)
@@ -169,9 +170,9 @@ def test_an_attempt_left_behind_is_done_again_with_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     request = request_of(alice)
-    worker.take_one_step()
+    worker.run_next_step()
     abandoned = request.parts.order_by("number")[1]
-    assert transitions.claim_part(abandoned.pk) is not None
+    assert WritePart.claim(abandoned.pk) is not None
     work_off()
     request.refresh_from_db()
     assert request.status == Status.RUNNING
@@ -188,16 +189,16 @@ def test_a_worker_that_comes_back_late_changes_nothing(
     alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None]
 ) -> None:
     request = request_of(alice)
-    worker.take_one_step()
+    worker.run_next_step()
     part = request.parts.order_by("number")[0]
-    late = transitions.claim_part(part.pk)
+    late = WritePart.claim(part.pk)
     assert late is not None
     ExportPart.objects.filter(pk=part.pk).update(leased_until=START)
     work_off()
 
     written = transitions.WrittenPart("elsewhere", 1, {"crc32": 1, "plain_size": 1})
-    assert not transitions.finish_part(late, written)
-    assert not transitions.renew_part(late, records_done=1)
+    assert not transitions.finish_part(late.lease, written)
+    assert not late.renew()
     request.refresh_from_db()
     assert content_of(request) == csv_of(readings)
 
@@ -207,14 +208,14 @@ def test_a_cancelled_request_stops_and_leaves_nothing(
     alice: Supplier, work_off: Callable[[], None], exports_folder: Path
 ) -> None:
     request = request_of(alice)
-    worker.take_one_step()
-    worker.take_one_step()
+    worker.run_next_step()
+    worker.run_next_step()
     assert transitions.cancel(request.pk)
     work_off()
     request.refresh_from_db()
     assert (request.status, request.reason) == (Status.FAILED, "cancelled")
     FileRequest.objects.filter(pk=request.pk).update(finished_at=START)
-    worker.remove_leftovers()
+    cleanup.remove_leftovers()
     assert list(exports_folder.rglob("*-*")) == []
 
 
@@ -224,11 +225,11 @@ def test_a_step_that_keeps_failing_fails_its_request_with_the_reason(
 ) -> None:
     settings.EXPORTS_ATTEMPTS = 3
     request = request_of(alice)
-    worker.take_one_step()
+    worker.run_next_step()
     (exports_folder / ".parts").write_text("where a folder should be")
     for _ in range(settings.EXPORTS_ATTEMPTS):
         ExportPart.objects.update(leased_until=None)
-        worker.take_one_step()
+        worker.run_next_step()
     request.refresh_from_db()
     assert request.status == Status.FAILED
     assert "Not a directory" in request.reason
@@ -237,10 +238,10 @@ def test_a_step_that_keeps_failing_fails_its_request_with_the_reason(
 @pytest.mark.usefixtures("readings")
 def test_a_failed_attempt_is_not_repeated_at_once(alice: Supplier, exports_folder: Path) -> None:
     request = request_of(alice)
-    worker.take_one_step()
+    worker.run_next_step()
     (exports_folder / ".parts").write_text("where a folder should be")
-    assert worker.take_one_step() == 0
-    assert worker.take_one_step() is None
+    assert worker.run_next_step() == 0
+    assert worker.run_next_step() is None
     part = request.parts.get()
     assert (part.state, part.attempts) == (PartState.PENDING, 1)
     assert "Not a directory" in part.error
@@ -259,11 +260,11 @@ def test_a_file_that_cannot_be_removed_is_withdrawn_and_removed_later(
 
     with monkeypatch.context() as broken:
         broken.setattr(DiskStore, "delete_files", refuse)
-        assert worker.expire_files() == 0
+        assert cleanup.expire_files() == 0
     request.refresh_from_db()
     assert not request.has_file
     assert path_of(request.location).exists()
-    assert worker.expire_files() == 1
+    assert cleanup.expire_files() == 1
     assert not path_of(request.location).exists()
 
 
@@ -275,13 +276,13 @@ def test_an_expired_file_is_gone_and_its_row_says_so(
     work_off()
     FileRequest.objects.filter(pk=request.pk).update(expires_at=START)
     request.refresh_from_db()
-    assert worker.expire_files() == 1
+    assert cleanup.expire_files() == 1
     assert not path_of(request.location).exists()
     request.refresh_from_db()
     assert request.status == Status.COMPLETED
     assert request.expired_at is not None
     assert not request.has_file
-    assert worker.expire_files() == 0
+    assert cleanup.expire_files() == 0
 
 
 @pytest.mark.usefixtures("readings")

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from exports import file_requests
 from exports.file_requests import Order, accept
 from exports.models import FileRequest, Status, Supplier
-from exports.pipeline import export_file, worker
+from exports.pipeline import cleanup, export_file, worker
 from readings.repositories import RepositoryUnavailableError, repository
 from readings.repositories.timestream import unload
 from readings.repositories.timestream.address import Address
@@ -89,10 +89,10 @@ def test_nothing_of_an_extract_is_left_when_a_request_is_cancelled(
     alice: Supplier, in_timestream: pl.DataFrame
 ) -> None:
     request = accept(alice, Order(START, END))
-    worker.take_one_step()
+    worker.run_next_step()
     assert repository().extract_owners() == {str(request.pk)}
     file_requests.cancel(request)
-    worker.remove_leftovers()
+    cleanup.remove_leftovers()
     assert repository().extract_owners() == set()
 
 
@@ -111,7 +111,7 @@ def test_nothing_of_an_extract_is_left_when_a_request_fails(
     monkeypatch.setattr(unload.UnloadedExtract, "frames", unreadable)
     request = finished(accept(alice, Order(START, END)), work_off)
     assert request.status == Status.FAILED
-    worker.remove_leftovers()
+    cleanup.remove_leftovers()
     assert repository().extract_owners() == set()
 
 
@@ -119,7 +119,7 @@ def test_what_is_written_meanwhile_does_not_reach_the_file(
     alice: Supplier, in_timestream: pl.DataFrame, work_off: Callable[[], None]
 ) -> None:
     request = accept(alice, Order(START, END))
-    worker.take_one_step()
+    worker.run_next_step()
     strangers = pl.col("device_id").str.replace("^.", "f")
     repository().write(in_timestream.with_columns(strangers).unique(["time", "device_id"]))
     assert content_of(finished(request, work_off)) == csv_of(in_timestream)
@@ -129,6 +129,6 @@ def test_what_else_lies_beside_the_extracts_is_left_alone(in_timestream: pl.Data
     from readings.window import Window
 
     repository().create_extract(Window(START, END), "somebody-elses/1")
-    worker.remove_leftovers()
+    cleanup.remove_leftovers()
     assert repository().extract_owners() == {"somebody-elses"}
     repository().delete_extracts("somebody-elses")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,8 +10,10 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from exports.leases.model import Lease, lease_duration
 from exports.models import ACTIVE, FINAL, FileRequest, Status, Supplier
 from exports.pipeline import transitions
+from exports.pipeline.steps import Plan
 from exports.pipeline.transitions import PublishedFile
 from tests.suppliers import END, START
 
@@ -30,8 +33,8 @@ def status_of(request: FileRequest) -> str:
     return request.status
 
 
-def claimed(request: FileRequest) -> transitions.Lease:  # type: ignore[type-arg] # of a request
-    lease = transitions.claim_request(request.pk, list(Status))
+def claimed(request: FileRequest) -> Lease[uuid.UUID]:
+    lease = FileRequest.objects.claim(request.pk)
     assert lease is not None
     return lease
 
@@ -69,30 +72,32 @@ def test_a_move_counts_from_its_own_statuses_only(
     assert status_of(request) == (end if status in allowed else status)
 
 
-def test_a_row_is_claimed_by_one_worker_until_its_lease_runs_out(
+def test_a_row_is_claimed_by_one_worker_until_its_lease_expires(
     alice: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = request_in(alice, Status.QUEUED)
-    first = claimed(request)
-    assert transitions.claim_request(request.pk, [Status.QUEUED]) is None
-    assert transitions.renew_request(first)
+    first = Plan.claim(request.pk)
+    assert first is not None
+    assert Plan.claim(request.pk) is None
+    assert first.renew()
 
-    later = timezone.now() + transitions.lease_time() + timedelta(seconds=1)
+    later = timezone.now() + lease_duration() + timedelta(seconds=1)
     monkeypatch.setattr(timezone, "now", lambda: later)
-    second = transitions.claim_request(request.pk, [Status.QUEUED])
+    second = Plan.claim(request.pk)
     assert second is not None
-    assert second.attempt == 2
-    assert not transitions.renew_request(first)
-    assert not transitions.submit(first, snapshot="1", parts=[])
-    assert transitions.submit(second, snapshot="1", parts=[])
+    assert second.lease.attempt == 2
+    assert not first.renew()
+    assert not transitions.submit(first.lease, snapshot="1", parts=[])
+    assert transitions.submit(second.lease, snapshot="1", parts=[])
 
 
-def test_a_cancelled_request_is_claimed_by_nobody(alice: Supplier) -> None:
+def test_a_cancelled_request_cannot_be_claimed(alice: Supplier) -> None:
     request = request_in(alice, Status.QUEUED)
-    lease = claimed(request)
+    step = Plan.claim(request.pk)
+    assert step is not None
     transitions.cancel(request.pk)
-    assert not transitions.renew_request(lease)
-    assert transitions.claim_request(request.pk, [Status.QUEUED]) is None
+    assert not step.renew()
+    assert Plan.claim(request.pk) is None
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from exports.models import (
     Status,
     Supplier,
 )
-from exports.pipeline import transitions
+from exports.pipeline.steps import WritePart
 
 Scrape = Callable[[], dict[str, float]]
 NOW = timezone.now()
@@ -77,7 +77,7 @@ def a_written_part(request: FileRequest, number: int, seconds: float) -> ExportP
         state=PartState.WRITTEN,
         path="x",
         size=1,
-        note={},
+        format_state={},
         started_at=NOW,
         written_at=NOW + timedelta(seconds=seconds),
     )
@@ -128,9 +128,9 @@ def test_parts_that_wait_and_parts_being_written_are_told_apart(
         a_part(running, number)
         a_part(cancelled, number)
     a_part(running, 9)
-    assert transitions.claim_part(ExportPart.objects.get(number=9).pk)
+    assert WritePart.claim(ExportPart.objects.get(number=9).pk)
     left_behind = a_part(running, 10)
-    assert transitions.claim_part(left_behind.pk)
+    assert WritePart.claim(left_behind.pk)
     ExportPart.objects.filter(pk=left_behind.pk).update(leased_until=NOW - timedelta(minutes=1))
     found = scrape()
     assert found["headend_parts state=pending"] == 4

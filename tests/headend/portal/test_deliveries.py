@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.asserts import assertNumQueries
 
-from exports.delivery.transitions import claim, end
+from exports.delivery import transitions
 from exports.models import (
     Delivery,
     DeliveryKind,
@@ -28,9 +28,10 @@ from headend.portal.deliveries import PAGE_SIZE
 def finished_push(request: FileRequest, *, succeeded: bool, outcome: str = "") -> Delivery:
     """Return a push that ended after one attempt."""
     delivery = Delivery.objects.create(request=request, kind=DeliveryKind.PUSH)
-    attempt = claim(delivery.pk)
-    assert attempt is not None
-    end(attempt, outcome, last=True, succeeded=succeeded)
+    lease = transitions.claim(delivery.pk)
+    assert lease is not None
+    end = transitions.succeed if succeeded else transitions.fail
+    end(lease, outcome)
     delivery.refresh_from_db()
     return delivery
 
@@ -90,9 +91,9 @@ def test_a_failed_delivery_is_retried(operator: Client, completed: FileRequest) 
     assert answer["Location"] == "/deliveries/?state=failed"
     failed.refresh_from_db()
     assert (failed.state, failed.finished_at) == (DeliveryState.PENDING, None)
-    attempt = claim(failed.pk)
-    assert attempt is not None
-    assert attempt.number == 2
+    lease = transitions.claim(failed.pk)
+    assert lease is not None
+    assert lease.attempt == 2
     assert "the delivery has not failed" in operator.post(retry, follow=True).content.decode()
 
 

@@ -186,7 +186,7 @@ def test_an_invalid_field_shows_its_error(
 def test_a_full_queue_shows_an_error(
     operator: Client, alice: Supplier, queued: FileRequest
 ) -> None:
-    Supplier.objects.update(most_queued=1)
+    Supplier.objects.update(max_queued=1)
     form = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-28", "format": "csv"}
     assert "are queued already" in operator.post("/requests/new/", form).content.decode()
     assert (

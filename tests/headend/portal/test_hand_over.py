@@ -98,10 +98,10 @@ def test_neither_key_is_stored_or_shown_again(operator: Client) -> None:
 
 
 def test_a_supplier_with_a_public_key_gets_no_private_key(operator: Client) -> None:
-    page = create_supplier(operator, public_key=PUBLIC_KEY + " carol@laptop", most_running="3")
+    page = create_supplier(operator, public_key=PUBLIC_KEY + " carol@laptop", max_running="3")
     carol = Supplier.objects.get(name="carol")
     assert carol.ssh_keys.get().public_key == PUBLIC_KEY
-    assert carol.most_running == 3
+    assert carol.max_running == 3
     assert "Download" not in page
 
 
@@ -112,7 +112,7 @@ def test_a_supplier_with_a_public_key_gets_no_private_key(operator: Client) -> N
         ({"name": "Carol"}, "Use lower-case letters"),
         ({"name": "../etc"}, "Use lower-case letters"),
         ({"public_key": "hello"}, "not a public key"),
-        ({"most_queued": "0"}, "greater than or equal to 1"),
+        ({"max_queued": "0"}, "greater than or equal to 1"),
         ({"name": "bob"}, "already exists"),
     ],
 )

@@ -124,7 +124,7 @@ def _create_parts_and_deliveries(request: FileRequest, count: int) -> None:
         delivery, _ = Delivery.objects.get_or_create(request=request, kind=kind)
         for _ in range(count):
             DeliveryAttempt.objects.create(
-                delivery=delivery, number=delivery.attempts.count() + 1, target="x", outcome="y"
+                delivery=delivery, number=delivery.attempt_log.count() + 1, target="x", outcome="y"
             )
 
 

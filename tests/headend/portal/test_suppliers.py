@@ -66,7 +66,7 @@ def test_the_page_shows_the_push_target_and_the_webhook(operator: Client, alice:
 
 
 def test_a_limit_of_the_supplier_replaces_the_default(operator: Client, alice: Supplier) -> None:
-    Supplier.objects.filter(pk=alice.pk).update(most_running=9)
+    Supplier.objects.filter(pk=alice.pk).update(max_running=9)
     page = get_page(operator, "/suppliers/alice/")
     assert "<dd> 9 </dd>" in page
     assert "<dd> 500 </dd>" in page

@@ -1,0 +1,120 @@
+"""The lease of a row: one worker's claim on it, valid until it expires.
+
+A model whose rows are worked on by one worker at a time inherits from :class:`Leased`. Every
+change is a guarded ``UPDATE``: it either changes the row or reports that another worker was faster.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Self, TypeVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+Pk = TypeVar("Pk", uuid.UUID, int)
+Row = TypeVar("Row", bound="Leased", covariant=True)
+
+NO_LEASE: dict[str, None] = {"lease": None, "leased_until": None}
+"""The values of a row that any worker may claim at once."""
+
+
+@dataclass(frozen=True)
+class Lease(Generic[Pk]):
+    """One worker's claim on the row ``pk``.
+
+    ``token`` is unique to the claim. ``attempt`` counts the claims of the row, from 1.
+    """
+
+    pk: Pk
+    token: uuid.UUID
+    attempt: int
+
+
+def is_free() -> Q:
+    """Rows that can be claimed now: never claimed, lease expired, or the pause after a failure is over."""
+    return Q(leased_until__isnull=True) | Q(leased_until__lt=timezone.now())
+
+
+def is_held() -> Q:
+    """Rows that a worker holds now. A row that pauses after a failure is neither held nor free."""
+    return Q(lease__isnull=False) & ~is_free()
+
+
+def lease_duration() -> timedelta:
+    """Return how long a lease is valid after it was claimed or renewed."""
+    return timedelta(seconds=settings.EXPORTS_LEASE_SECONDS)
+
+
+def _lease_end() -> datetime:
+    return timezone.now() + lease_duration()
+
+
+class LeasedQuerySet(models.QuerySet[Row]):
+    """The rows of a leased model. Each change below applies only to rows of this query set."""
+
+    def free(self) -> Self:
+        """Return the rows that can be claimed now; see :func:`is_free`."""
+        return self.filter(is_free())
+
+    def with_attempts_left(self) -> Self:
+        """Return the rows that were claimed fewer than ``EXPORTS_ATTEMPTS`` times."""
+        return self.filter(attempts__lt=settings.EXPORTS_ATTEMPTS)
+
+    def exhausted(self) -> Self:
+        """Return the rows whose ``EXPORTS_ATTEMPTS`` attempts are used up and that no worker holds."""
+        return self.free().filter(attempts__gte=settings.EXPORTS_ATTEMPTS)
+
+    def held_by(self, lease: Lease[Pk]) -> Self:
+        """Return the row of ``lease``, or nothing if it was released or another worker claimed it."""
+        return self.filter(pk=lease.pk, lease=lease.token)
+
+    def claim(self, pk: Pk, **values: Any) -> Lease[Pk] | None:
+        """Claim the row ``pk``, and set ``values`` with it. Return None if the row is not free."""
+        token = uuid.uuid4()
+        claimed = self.free().filter(pk=pk).update(
+            lease=token, leased_until=_lease_end(), attempts=F("attempts") + 1, **values
+        )  # fmt: skip
+        if not claimed:
+            return None
+        # The row may not match this query set any more, so it is read without the filters.
+        attempts = self.model._base_manager.values_list("attempts", flat=True)
+        return Lease(pk, token, attempts.get(pk=pk))
+
+    def renew(self, lease: Lease[Pk], **values: Any) -> bool:
+        """Extend ``lease``, and set ``values`` with it. Return False if the lease is lost."""
+        return bool(self.held_by(lease).update(leased_until=_lease_end(), **values))
+
+    def release(self, lease: Lease[Pk], *, pause: timedelta, **values: Any) -> bool:
+        """Give ``lease`` up, and set ``values`` with it; the row can be claimed after ``pause``.
+
+        Return False if the lease is lost.
+        """
+        free_at = timezone.now() + pause
+        return bool(self.held_by(lease).update(lease=None, leased_until=free_at, **values))
+
+
+class Leased(models.Model):
+    """A row that one worker at a time works on."""
+
+    attempts = models.PositiveIntegerField(
+        default=0, editable=False, help_text="How often a worker claimed the row."
+    )
+    lease = models.UUIDField(
+        null=True, blank=True, editable=False, help_text="The token of the worker's claim."
+    )
+    leased_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the lease expires, or when the row can be claimed after a failure.",
+    )
+
+    objects = LeasedQuerySet.as_manager()
+
+    class Meta:
+        abstract = True

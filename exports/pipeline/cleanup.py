@@ -1,0 +1,66 @@
+"""Deletes what is not needed any more: leftovers of final requests, and expired files."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+
+from django.utils import timezone
+
+from exports.models import FINAL, FileRequest, Status
+from exports.pipeline import export_file, transitions
+from exports.stores import export_store
+from readings.repositories import repository
+
+log = logging.getLogger(__name__)
+
+
+def remove_leftovers() -> None:
+    """Delete the parts, extracts and unpublished files of all final requests."""
+    for pk in {*export_store().unfinished_requests(), *_requests_with_extracts()}:
+        remove_leftovers_if_final(pk)
+
+
+def remove_leftovers_if_final(pk: uuid.UUID) -> None:
+    """Delete what the attempts of the request ``pk`` left behind, if it is final.
+
+    An error is logged; the hourly clean-up tries again.
+    """
+    request = FileRequest.objects.filter(pk=pk, status__in=FINAL).first()
+    if request is None:
+        return
+    try:
+        export_file.remove_leftovers(request, repository())
+    except Exception:
+        log.exception("leftovers are not removed yet", extra={"request": str(pk)})
+
+
+def expire_files() -> int:
+    """Withdraw the files whose retention time is over, and delete them. Return how many were deleted.
+
+    A file that cannot be deleted now is withdrawn nevertheless. The next call deletes it.
+    """
+    due = FileRequest.objects.filter(
+        status=Status.COMPLETED, removed_at__isnull=True, expires_at__lt=timezone.now()
+    )
+    removed = 0
+    for request in due.iterator():
+        transitions.expire(request.pk)
+        request.refresh_from_db()
+        try:
+            export_file.remove_leftovers(request, repository())
+        except Exception:
+            log.exception("an expired file is not removed", extra={"request": str(request.pk)})
+            continue
+        FileRequest.objects.filter(pk=request.pk).update(removed_at=timezone.now())
+        removed += 1
+    return removed
+
+
+def _requests_with_extracts() -> Iterator[uuid.UUID]:
+    for key in repository().extract_owners():
+        # Other programs may store their own folders there.
+        with suppress(ValueError):
+            yield uuid.UUID(key)

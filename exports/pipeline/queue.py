@@ -1,0 +1,56 @@
+"""The steps that can be claimed now, as queries. The database is the queue; messages only wake workers."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from exports.leases.model import LeasedQuerySet, Row, is_free
+from exports.models import ExportPart, FileRequest, PartState, Status
+
+PLANNED = frozenset({Status.SUBMITTED, Status.RUNNING})
+"""The statuses in which a request has its parts, and work on them is wanted."""
+
+
+def plannable() -> LeasedQuerySet[FileRequest]:
+    """Return the queued requests that can be planned now, oldest first.
+
+    Requests of suppliers at their limit are not among them, so they do not block other suppliers.
+    """
+    queued = FileRequest.objects.filter(status=Status.QUEUED)
+    return _claimable(queued.exclude(supplier__in=suppliers_at_limit())).order_by("queued_at")
+
+
+def writable() -> LeasedQuerySet[ExportPart]:
+    """Return the parts that can be written now; the parts of the request with the highest priority first."""
+    pending = ExportPart.objects.filter(state=PartState.PENDING, request__status__in=PLANNED)
+    return _claimable(pending).order_by("request__priority_at", "number")
+
+
+def publishable() -> LeasedQuerySet[FileRequest]:
+    """Return the requests whose parts are all written and that can be published now, oldest first."""
+    pending = ExportPart.objects.filter(request=OuterRef("pk"), state=PartState.PENDING)
+    planned = FileRequest.objects.filter(status__in=PLANNED)
+    return _claimable(planned.filter(~Exists(pending))).order_by("queued_at")
+
+
+def suppliers_at_limit() -> QuerySet[FileRequest, dict[str, int]]:
+    """Return the suppliers (``supplier``) with as many running requests as their limit allows.
+
+    A request counts as running from the claim for its planning on, also while it waits for a retry.
+    """
+    being_planned = Q(status=Status.QUEUED) & ~is_free()
+    limit = Coalesce(F("supplier__max_running"), settings.EXPORTS_RUNNING_PER_SUPPLIER)
+    return (
+        FileRequest.objects.filter(Q(status__in=PLANNED) | being_planned)
+        .order_by()
+        .values("supplier")
+        .annotate(running=Count("pk"))
+        .filter(running__gte=limit)
+        .values("supplier")
+    )
+
+
+def _claimable(rows: LeasedQuerySet[Row]) -> LeasedQuerySet[Row]:
+    return rows.free().with_attempts_left()
