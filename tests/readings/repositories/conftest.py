@@ -1,4 +1,4 @@
-"""Each test of the contract meets every engine."""
+"""Fixtures: the repository tests run against every engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENGINES = ["delta", "timestream", *(["timestream on AWS"] if LIVE_AWS else [])]
 
 @pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    """One engine after the other."""
+    """Each engine in turn."""
     if request.param == "delta":
         return Delta(tmp_path_factory.mktemp("delta"))
     if request.param == "timestream on AWS":
@@ -34,8 +34,8 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def store(engine: Engine, settings: Settings) -> Iterator[ReadingsRepository]:
-    """An empty repository of the engine, the deployment's own for this test."""
-    with engine.new_store() as url:
+def repository(engine: Engine, settings: Settings) -> Iterator[ReadingsRepository]:
+    """An empty repository of the engine. It is the deployment's repository during the test."""
+    with engine.new_repository() as url:
         settings.READINGS_URL = url
         yield open_repository(url)

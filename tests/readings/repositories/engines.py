@@ -1,4 +1,4 @@
-"""The engines that one suite holds to one contract."""
+"""The engines against which the repository tests run."""
 
 from __future__ import annotations
 
@@ -17,66 +17,66 @@ from tests.services.servers import BUCKET
 from tests.services.timestream import TimestreamLocal
 
 LIVE_AWS = os.environ.get("HEADEND_LIVE_AWS") == "1"
-"""``HEADEND_LIVE_AWS=1``: Timestream on AWS too, with the credentials and the region boto3 finds.
+"""``HEADEND_LIVE_AWS=1`` tests Timestream on AWS too, with the credentials and region that boto3 finds.
 
-It makes a database ``headend-contract`` and removes its tables behind each test. ``HEADEND_LIVE_BUCKET`` may name
-a bucket in the same region, for extracts.
+The tests create the database ``headend-contract`` and delete their tables. ``HEADEND_LIVE_BUCKET`` names a bucket in
+the same region for extracts (optional).
 """
 
 
 def _midnight() -> datetime:
     if not LIVE_AWS:
         return datetime(2023, 2, 28, tzinfo=UTC)
-    # What is older than the memory store shows only hours after it was written.
+    # On AWS, readings older than the memory store become visible only after hours.
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return today - timedelta(days=2)
 
 
 A_MIDNIGHT = _midnight()
-"""The one that the suite's readings lie around."""
+"""The readings of the tests start before this midnight and end after it."""
 
 
 class Engine(ABC):
-    """Where repositories can be made."""
+    """Creates repositories of one engine."""
 
-    out_of_reach: str
-    """The URL of one that cannot be reached."""
+    unreachable_url: str
+    """The URL of a repository that cannot be reached."""
 
     @abstractmethod
-    def new_store(self) -> AbstractContextManager[str]:
-        """The URL of an empty repository, which is there until the context is left."""
+    def new_repository(self) -> AbstractContextManager[str]:
+        """Yield the URL of an empty repository. It is deleted when the context ends."""
 
 
 class Delta(Engine):
-    """Folders on a disk."""
+    """Delta tables in folders on a disk."""
 
-    out_of_reach = "delta:///proc/nothing/here"
+    unreachable_url = "delta:///proc/nothing/here"
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager
-    def new_store(self) -> Iterator[str]:
-        """See :meth:`Engine.new_store`."""
+    def new_repository(self) -> Iterator[str]:
+        """See :meth:`Engine.new_repository`."""
         yield f"delta://{self._folder / uuid.uuid4().hex}"
 
 
 class Timestream(Engine):
-    """Tables of one database, on a server or on AWS."""
+    """Timestream tables of one database, on the local server or on AWS."""
 
-    out_of_reach = (
+    unreachable_url = (
         "timestream://devices/readings?region=us-east-1&endpoint_url=http%3A%2F%2F127.0.0.1%3A9"
     )
 
-    def __init__(self, url_of: str, *, memory: timedelta, magnetic: timedelta) -> None:
-        """``url_of`` is a URL with ``{table}`` in it."""
-        self._url_of = url_of
+    def __init__(self, url_template: str, *, memory: timedelta, magnetic: timedelta) -> None:
+        """``url_template`` contains ``{table}``."""
+        self._url_template = url_template
         self._retention = memory, magnetic
 
     @contextmanager
-    def new_store(self) -> Iterator[str]:
-        """See :meth:`Engine.new_store`."""
-        url = self._url_of.format(table=f"t-{uuid.uuid4().hex}")
+    def new_repository(self) -> Iterator[str]:
+        """See :meth:`Engine.new_repository`."""
+        url = self._url_template.format(table=f"t-{uuid.uuid4().hex}")
         address = Address.of(url)
         table = Table(address, Clients(address))
         table.create_database()
@@ -86,7 +86,7 @@ class Timestream(Engine):
 
 
 def local_timestream(server: TimestreamLocal, s3_endpoint: str) -> Timestream:
-    """The local server, with a bucket in reach; it keeps whatever is written, however old."""
+    """Return the local server with a bucket. It keeps readings of any age."""
     from urllib.parse import quote
 
     return Timestream(
@@ -98,7 +98,7 @@ def local_timestream(server: TimestreamLocal, s3_endpoint: str) -> Timestream:
 
 
 def timestream_on_aws() -> Timestream:
-    """The service itself."""
+    """Return the service on AWS."""
     bucket = os.environ.get("HEADEND_LIVE_BUCKET")
     return Timestream(
         "timestream://headend-contract/{table}" + (f"?bucket={bucket}" if bucket else ""),

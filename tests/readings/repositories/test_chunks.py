@@ -1,4 +1,4 @@
-"""Splitting counted minutes into chunks."""
+"""Splitting minute counts into chunks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIVE_MINUTES = timedelta(minutes=5)
 
 
 def counts_of(*readings: int) -> pl.DataFrame:
-    """Minute counts of consecutive intervals of five minutes."""
+    """Return minute counts of consecutive five-minute intervals."""
     minutes = [START + number * FIVE_MINUTES for number in range(len(readings))]
     return pl.DataFrame(
         {"minute": minutes, "readings": list(readings)}, schema=MINUTE_COUNTS_SCHEMA

@@ -1,4 +1,4 @@
-"""What is particular to the Delta repository: its files, and who may change them."""
+"""The Delta repository: its data files, its versions, and concurrent writers."""
 
 from __future__ import annotations
 
@@ -28,101 +28,107 @@ DAY = START.date()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the table lies."""
+    """The folder of the table."""
     return tmp_path / "readings"
 
 
 @pytest.fixture
-def store(folder: Path) -> DeltaRepository:
-    """A table with a file for each of some intervals of one day."""
-    store = DeltaRepository(str(folder))
+def repository(folder: Path) -> DeltaRepository:
+    """A table of some intervals of one day. Each interval is in a separate data file."""
+    repository = DeltaRepository(str(folder))
     for time in FLEET.intervals(START, START + MIN_FILES * FLEET.interval):
-        store.write(readings_for(FLEET, time))
-    return store
+        repository.write(readings_for(FLEET, time))
+    return repository
 
 
-def files(folder: Path) -> list[str]:
+def data_files(folder: Path) -> list[str]:
     return sorted(DeltaTable(str(folder)).file_uris())
 
 
-def everything(store: DeltaRepository) -> pl.DataFrame:
-    return pl.concat([frame.empty(), *store.snapshot().frames(Window(START - timedelta(days=1)))])
+def everything(repository: DeltaRepository) -> pl.DataFrame:
+    return pl.concat(
+        [frame.empty(), *repository.snapshot().frames(Window(START - timedelta(days=1)))]
+    )
 
 
-def test_upkeep_puts_a_days_readings_together_and_in_order(
-    store: DeltaRepository, folder: Path
+def test_maintenance_rewrites_a_day_into_one_file_in_order(
+    repository: DeltaRepository, folder: Path
 ) -> None:
-    before = everything(store)
-    assert store.maintain()["days compacted"] == 1
-    [file] = files(folder)
+    before = everything(repository)
+    assert repository.maintain()["days compacted"] == 1
+    [file] = data_files(folder)
     assert pl.read_parquet(file).equals(before)
-    assert everything(store).equals(before)
+    assert everything(repository).equals(before)
 
 
-def test_upkeep_changes_no_reading_however_they_are_asked_for(store: DeltaRepository) -> None:
-    before = everything(store)
-    counts = store.snapshot().minute_counts(Window(START))
-    store.maintain()
-    assert store.maintain()["days compacted"] == 0
-    assert store.snapshot().minute_counts(Window(START)).equals(counts)
-    page = store.snapshot().page(Window(START), offset=100, size=1_000)
+def test_maintenance_changes_no_result(repository: DeltaRepository) -> None:
+    before = everything(repository)
+    counts = repository.snapshot().minute_counts(Window(START))
+    repository.maintain()
+    assert repository.maintain()["days compacted"] == 0
+    assert repository.snapshot().minute_counts(Window(START)).equals(counts)
+    page = repository.snapshot().page(Window(START), offset=100, size=1_000)
     assert page.readings.equals(before.slice(100, 1_000))
-    assert store.write(before) == 0
+    assert repository.write(before) == 0
 
 
-def test_a_snapshot_does_not_see_what_is_written_later(store: DeltaRepository) -> None:
-    before, name = everything(store), store.snapshot().name
-    store.write(readings_for(FLEET, START + timedelta(hours=5)))
-    store.maintain()
-    assert pl.concat(store.snapshot(name).frames(Window(START))).equals(before)
+def test_a_snapshot_does_not_contain_later_writes(repository: DeltaRepository) -> None:
+    before, name = everything(repository), repository.snapshot().name
+    repository.write(readings_for(FLEET, START + timedelta(hours=5)))
+    repository.maintain()
+    assert pl.concat(repository.snapshot(name).frames(Window(START))).equals(before)
 
 
-def test_just_the_days_before_the_one_named_are_forgotten(store: DeltaRepository) -> None:
-    kept = everything(store)
-    store.write(readings_for(FLEET, START - timedelta(days=1)))
-    store.delete_before(START + timedelta(hours=5))
-    assert everything(store).equals(kept)
+def test_delete_before_deletes_only_the_days_before_the_instant(
+    repository: DeltaRepository,
+) -> None:
+    remaining = everything(repository)
+    repository.write(readings_for(FLEET, START - timedelta(days=1)))
+    repository.delete_before(START + timedelta(hours=5))
+    assert everything(repository).equals(remaining)
 
 
-def test_upkeep_lets_a_writer_be_first_and_leaves_nothing(
-    store: DeltaRepository, folder: Path
+def test_compaction_stops_and_deletes_its_files_if_a_writer_commits_first(
+    repository: DeltaRepository, folder: Path
 ) -> None:
     table = DeltaTable(str(folder))
-    snapshot = store.snapshot()
-    store.write(readings_for(FLEET, START + timedelta(hours=6)))
-    before, on_disk = files(folder), set(folder.rglob("*.parquet"))
+    snapshot = repository.snapshot()
+    repository.write(readings_for(FLEET, START + timedelta(hours=6)))
+    before, on_disk = data_files(folder), set(folder.rglob("*.parquet"))
     assert not compact_day(table, snapshot, DAY, exclusive_commit(table))
-    assert files(folder) == before
+    assert data_files(folder) == before
     assert set(folder.rglob("*.parquet")) == on_disk
 
 
-def test_a_writer_that_upkeep_overtook_looks_again(store: DeltaRepository, folder: Path) -> None:
+def test_a_writer_retries_after_a_compaction(repository: DeltaRepository, folder: Path) -> None:
     late = readings_for(Fleet(devices=120), START)
-    store.maintain()
-    assert store.write(late) == 40
-    assert store.write(late) == 0
-    assert len(everything(store)) == (MIN_FILES + 1) * 80 + 40
+    repository.maintain()
+    assert repository.write(late) == 40
+    assert repository.write(late) == 0
+    assert len(everything(repository)) == (MIN_FILES + 1) * 80 + 40
 
 
-def test_a_day_in_few_files_is_left_alone(store: DeltaRepository, folder: Path) -> None:
+def test_a_day_in_few_files_is_not_compacted(repository: DeltaRepository, folder: Path) -> None:
     assert days_to_compact(DeltaTable(str(folder))) == [DAY]
-    store.maintain()
+    repository.maintain()
     assert days_to_compact(DeltaTable(str(folder))) == []
 
 
-def test_rows_that_lie_together_are_one_run() -> None:
-    together = [("a", 100, 50, 50), ("b", 0, 10, 10), ("a", 50, 50, 50)]
-    assert merge_row_ranges(together) == (RowRange("a", 50, 100), RowRange("b", 0, 10))
+def test_adjacent_rows_become_one_range() -> None:
+    adjacent = [("a", 100, 50, 50), ("b", 0, 10, 10), ("a", 50, 50, 50)]
+    assert merge_row_ranges(adjacent) == (RowRange("a", 50, 100), RowRange("b", 0, 10))
 
 
-def test_rows_that_lie_scattered_are_searched_for() -> None:
+def test_scattered_rows_have_no_ranges() -> None:
     assert merge_row_ranges([("a", 0, 50, 50), ("a", 50, 10, 12)]) is None
     assert merge_row_ranges([(str(n), 0, 1, 1) for n in range(100)]) is None
 
 
-def test_a_search_finds_what_a_run_holds(store: DeltaRepository, folder: Path) -> None:
-    store.maintain()
-    [file] = files(folder)
+def test_a_search_returns_the_same_readings_as_a_row_range(
+    repository: DeltaRepository, folder: Path
+) -> None:
+    repository.maintain()
+    [file] = data_files(folder)
     last = START + timedelta(minutes=59)
     searched = RowSelection((file,), START, last, None).scan().collect()
     assert searched.equals(
@@ -134,20 +140,22 @@ def write_in_another_process(folder: Path, time: datetime) -> None:
     DeltaRepository(str(folder)).write(readings_for(FLEET, time))
 
 
-def test_what_another_process_wrote_shows_at_once(store: DeltaRepository, folder: Path) -> None:
-    before = len(everything(store))
+def test_a_write_of_another_process_is_visible_at_once(
+    repository: DeltaRepository, folder: Path
+) -> None:
+    before = len(everything(repository))
     writer = multiprocessing.get_context("spawn").Process(
         target=write_in_another_process, args=(folder, START + timedelta(hours=6))
     )
     writer.start()
     writer.join()
-    assert len(everything(store)) == before + 80
+    assert len(everything(repository)) == before + 80
 
 
-def test_a_version_whose_log_was_cut_is_followed_by_the_newest(
-    store: DeltaRepository, folder: Path
+def test_the_newest_version_is_found_after_log_clean_up(
+    repository: DeltaRepository, folder: Path
 ) -> None:
-    before = store.snapshot()
+    before = repository.snapshot()
     DeltaRepository(str(folder)).write(readings_for(FLEET, START + timedelta(hours=6)))
     DeltaRepository(str(folder)).write(readings_for(FLEET, START + timedelta(hours=7)))
     DeltaTable(str(folder)).create_checkpoint()
@@ -155,37 +163,37 @@ def test_a_version_whose_log_was_cut_is_followed_by_the_newest(
     for commit in (folder / "_delta_log").glob("*.json"):
         if int(commit.stem) < newest:
             commit.unlink()
-    assert store.snapshot().name == str(newest) != before.name
-    assert len(everything(store)) == (MIN_FILES + 3) * 80
+    assert repository.snapshot().name == str(newest) != before.name
+    assert len(everything(repository)) == (MIN_FILES + 3) * 80
 
 
-@pytest.mark.parametrize("writes", [1, MIN_FILES + 1], ids=["fewer versions", "as many"])
-def test_a_table_made_anew_shows_instead_of_the_one_before(
-    store: DeltaRepository, folder: Path, writes: int
+@pytest.mark.parametrize("writes", [1, MIN_FILES + 1], ids=["fewer versions", "as many versions"])
+def test_a_table_that_was_deleted_and_created_again_is_read_again(
+    repository: DeltaRepository, folder: Path, writes: int
 ) -> None:
-    everything(store)
+    everything(repository)
     shutil.rmtree(folder)
-    anew = DeltaRepository(str(folder))
+    recreated = DeltaRepository(str(folder))
     for time in FLEET.intervals(START, START + (writes - 1) * FLEET.interval):
-        anew.write(readings_for(Fleet(devices=7), time))
-    assert len(everything(store)) == writes * 7
+        recreated.write(readings_for(Fleet(devices=7), time))
+    assert len(everything(repository)) == writes * 7
 
 
-def test_a_table_that_was_deleted_shows_nothing(store: DeltaRepository, folder: Path) -> None:
-    everything(store)
+def test_a_deleted_table_has_no_readings(repository: DeltaRepository, folder: Path) -> None:
+    everything(repository)
     shutil.rmtree(folder)
-    assert everything(store).is_empty()
+    assert everything(repository).is_empty()
 
 
-def test_a_table_that_many_make_in_the_same_instant_is_there_for_all(
+def test_many_processes_can_create_the_same_table_at_the_same_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create = DeltaTable.create
 
-    def second(*args: Any, **kwargs: Any) -> DeltaTable:
+    def created_by_another_process_first(*args: Any, **kwargs: Any) -> DeltaTable:
         create(*args, **kwargs)
         raise CommitFailedError("Protocol changed since last commit: protocol changed")
 
-    monkeypatch.setattr(DeltaTable, "create", second)
-    store = DeltaRepository(str(tmp_path / "new"))
-    assert store.write(readings_for(FLEET, START)) == FLEET.devices
+    monkeypatch.setattr(DeltaTable, "create", created_by_another_process_first)
+    repository = DeltaRepository(str(tmp_path / "new"))
+    assert repository.write(readings_for(FLEET, START)) == FLEET.devices
