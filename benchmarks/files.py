@@ -14,7 +14,7 @@ from django.core.files.storage import storages
 from django.db import connection
 
 from benchmarks.ratio import Ratio, measured
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
 from exports.pipeline import worker
 from readings.repositories import ReadingsRepository
@@ -72,7 +72,7 @@ def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
 
 
 def _export(supplier: Supplier) -> FileRequest:
-    request = accept(supplier, Order(START, END))
+    request = accept(supplier, FileSpec(START, END))
     # The plan comes first and wakes the workers, as the Celery task does.
     worker.run_next_step()
     with ThreadPoolExecutor(WORKERS) as workers:

@@ -160,7 +160,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
         """Ask for the readings of a window as one file, fetched over SFTP once it is completed."""
         body = OrderBody(data=request.data)
         body.is_valid(raise_exception=True)
-        order = file_requests.Order(
+        order = file_requests.FileSpec(
             start=body.validated_data["start_date"],
             end=body.validated_data["end_date"],
             format=body.validated_data["format"],

@@ -28,7 +28,7 @@ class IdempotencyConflictError(Exception):
 
 
 @dataclass(frozen=True)
-class Order:
+class FileSpec:
     """What a supplier asks to have as a file; both bounds are inclusive, instants carry UTC."""
 
     start: datetime
@@ -43,7 +43,7 @@ class Order:
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
-def accept(supplier: Supplier, order: Order, *, idempotency_key: str = "") -> FileRequest:
+def accept(supplier: Supplier, order: FileSpec, *, idempotency_key: str = "") -> FileRequest:
     """Queue ``order`` for ``supplier``; the same key and order answer with the same request.
 
     Raises :class:`IdempotencyConflictError` when the key belongs to another order, and
@@ -85,7 +85,7 @@ def cancel(request: FileRequest) -> bool:
 
 def run_again(request: FileRequest) -> FileRequest:
     """Queue a new request for the same window, whatever became of the old one; its readings are those of now."""
-    return accept(request.supplier, Order(request.start, request.end, request.format))
+    return accept(request.supplier, FileSpec(request.start, request.end, request.format))
 
 
 def retry_delivery(delivery: Delivery) -> bool:

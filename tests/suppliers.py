@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from exports.credentials import PREFIX_LENGTH, digest, new_api_key
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import ApiKey, FileRequest, Status, Supplier
 from exports.pipeline import worker
 from readings.repositories import ReadingsRepository
@@ -55,17 +55,17 @@ def bob(db: None) -> Supplier:
     return Supplier.objects.create(name="bob")
 
 
-def key_of(supplier: Supplier) -> str:
+def create_api_key(supplier: Supplier) -> str:
     """A fresh API key of the supplier's."""
     key = new_api_key()
     ApiKey.objects.create(supplier=supplier, prefix=key[:PREFIX_LENGTH], digest=digest(key))
     return key
 
 
-def client_of(supplier: Supplier) -> APIClient:
+def api_client(supplier: Supplier) -> APIClient:
     """A client that calls with a key of the supplier's."""
     client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {key_of(supplier)}")
+    client.credentials(HTTP_AUTHORIZATION=f"Token {create_api_key(supplier)}")
     return client
 
 
@@ -78,7 +78,7 @@ def readings(store: ReadingsRepository) -> pl.DataFrame:
 
 
 @pytest.fixture
-def work_off() -> Callable[[], None]:
+def run_steps() -> Callable[[], None]:
     """Do what a worker does until nothing is left that can be taken now."""
 
     def until_nothing_is_left() -> None:
@@ -89,10 +89,10 @@ def work_off() -> Callable[[], None]:
 
 
 @pytest.fixture
-def completed(alice: Supplier, readings: object, work_off: Callable[[], None]) -> FileRequest:
+def completed(alice: Supplier, readings: object, run_steps: Callable[[], None]) -> FileRequest:
     """A completed request of Alice's."""
-    request = accept(alice, Order(START, END))
-    work_off()
+    request = accept(alice, FileSpec(START, END))
+    run_steps()
     request.refresh_from_db()
     assert request.status == Status.COMPLETED
     return request
@@ -105,14 +105,14 @@ def operator(client: Client, admin_user: User) -> Client:
     return client
 
 
-def path_of(location: str) -> Path:
+def file_path(location: str) -> Path:
     """Where the file of an sftp_location lies."""
     storage = storages["exports"]
     assert isinstance(storage, FileSystemStorage)
     return Path(storage.path(location))
 
 
-def csv_of(readings: pl.DataFrame) -> bytes:
+def expected_csv(readings: pl.DataFrame) -> bytes:
     """The readings as the contract writes them, made the plain way."""
     lines = [",".join(readings.columns)]
     for row in readings.rows():
@@ -124,6 +124,6 @@ def csv_of(readings: pl.DataFrame) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def content_of(request: FileRequest) -> bytes:
+def decompressed_file(request: FileRequest) -> bytes:
     """What a supplier has after gunzip."""
-    return gzip.decompress(path_of(request.location).read_bytes())
+    return gzip.decompress(file_path(request.location).read_bytes())

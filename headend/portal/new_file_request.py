@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from exports.file_requests import Order, QueueFullError, accept
+from exports.file_requests import FileSpec, QueueFullError, accept
 from exports.formats import FORMATS
 from exports.models import FileRequest, Supplier
 from headend.portal.access import staff_required
@@ -39,7 +39,7 @@ class FileRequestForm(WindowForm):
         Raises:
             QueueFullError: the supplier has too many queued requests.
         """
-        order = Order(*self.bounds, self.cleaned_data["format"])
+        order = FileSpec(*self.bounds, self.cleaned_data["format"])
         return accept(self.cleaned_data["supplier"], order)
 
     def estimate(self) -> FileSizeEstimate | None:

@@ -113,7 +113,7 @@ def _create_users() -> None:
 
 def _file_requests(now: datetime) -> dict[str, str]:
     """Create the requests of two weeks, process them in this process, and return the ids for the tests."""
-    from exports.file_requests import Order, accept, cancel
+    from exports.file_requests import FileSpec, accept, cancel
     from exports.models import FileRequest, Status, Supplier
     from exports.pipeline import transitions, worker
 
@@ -123,7 +123,7 @@ def _file_requests(now: datetime) -> dict[str, str]:
         name: str, days_ago: float, hours: int, file_format: str = "csv"
     ) -> FileRequest:
         end = (now - timedelta(days=days_ago)).replace(minute=0, second=0, microsecond=0)
-        order = Order(end - timedelta(hours=hours), end - timedelta(microseconds=1), file_format)
+        order = FileSpec(end - timedelta(hours=hours), end - timedelta(microseconds=1), file_format)
         request = accept(Supplier.objects.get(name=name), order)
         ages[request.pk] = timedelta(days=days_ago)
         return request

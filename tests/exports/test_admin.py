@@ -14,11 +14,11 @@ from pytest_django import DjangoAssertNumQueries
 
 from exports import credentials
 from exports.delivery.links import download_path
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import ApiKey, FileRequest, SshKey, Status, Supplier
 from exports.pipeline import transitions
 from exports.suppliers.authentication import find_supplier
-from tests.suppliers import END, START, key_of
+from tests.suppliers import END, START, create_api_key
 
 REQUESTS = "/admin/exports/filerequest/"
 PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
@@ -45,9 +45,9 @@ def post_supplier(operator: Client, name: str, *public_keys: str) -> str:
 
 @pytest.mark.parametrize("model", ["supplier", "apikey", "sshkey", "filerequest"])
 def test_every_list_and_every_row_has_a_page(operator: Client, alice: Supplier, model: str) -> None:
-    key_of(alice)
+    create_api_key(alice)
     SshKey.objects.create(supplier=alice, public_key=PUBLIC_KEY, fingerprint="SHA256:x")
-    accept(alice, Order(START, END))
+    accept(alice, FileSpec(START, END))
     rows = {"supplier": Supplier, "apikey": ApiKey, "sshkey": SshKey, "filerequest": FileRequest}
     pk = rows[model]._default_manager.get().pk
     assert operator.get(f"/admin/exports/{model}/").status_code == 200
@@ -114,7 +114,7 @@ def test_an_api_key_is_shown_once_and_works(operator: Client, alice: Supplier) -
 
 
 def test_revoking_a_key_needs_confirmation(operator: Client, alice: Supplier) -> None:
-    key = key_of(alice)
+    key = create_api_key(alice)
     chosen = {"action": "revoke", "_selected_action": ApiKey.objects.get().pk}
     assert "Revoke these API keys?" in post(operator, "/admin/exports/apikey/", **chosen)
     assert find_supplier(key) is not None
@@ -123,7 +123,7 @@ def test_revoking_a_key_needs_confirmation(operator: Client, alice: Supplier) ->
 
 
 def test_a_stored_key_is_shown_but_cannot_be_edited(operator: Client, alice: Supplier) -> None:
-    key_of(alice)
+    create_api_key(alice)
     key = ApiKey.objects.get()
     path = f"/admin/exports/apikey/{key.pk}/change/"
     assert key.prefix in operator.get(path).content.decode()
@@ -131,7 +131,7 @@ def test_a_stored_key_is_shown_but_cannot_be_edited(operator: Client, alice: Sup
 
 
 def test_a_supplier_with_keys_cannot_be_deleted(operator: Client, alice: Supplier) -> None:
-    key_of(alice)
+    create_api_key(alice)
     operator.post(f"/admin/exports/supplier/{alice.pk}/delete/", {"post": "yes"})
     assert ApiKey.objects.filter(supplier=alice).exists()
 
@@ -140,8 +140,8 @@ def test_a_supplier_with_keys_cannot_be_deleted(operator: Client, alice: Supplie
 def test_api_keys_and_file_requests_cannot_be_deleted(
     operator: Client, alice: Supplier, model: str
 ) -> None:
-    key_of(alice)
-    request = accept(alice, Order(START, END))
+    create_api_key(alice)
+    request = accept(alice, FileSpec(START, END))
     pk = request.pk if model == "filerequest" else ApiKey.objects.get().pk
     assert operator.post(f"/admin/exports/{model}/{pk}/delete/", {"post": "yes"}).status_code == 403
 
@@ -149,7 +149,7 @@ def test_api_keys_and_file_requests_cannot_be_deleted(
 def test_cancelling_needs_confirmation_and_skips_final_requests(
     operator: Client, alice: Supplier
 ) -> None:
-    request = accept(alice, Order(START, END))
+    request = accept(alice, FileSpec(START, END))
     chosen = {"action": "cancel", "_selected_action": str(request.pk)}
     assert "Cancel these file requests?" in post(operator, REQUESTS, **chosen)
     assert "1 cancelled" in post(operator, REQUESTS, **chosen, confirmed="yes")
@@ -160,19 +160,19 @@ def test_cancelling_needs_confirmation_and_skips_final_requests(
 
 @pytest.mark.usefixtures("readings")
 def test_run_again_queues_a_new_file_request(operator: Client, alice: Supplier) -> None:
-    request = accept(alice, Order(START, END))
+    request = accept(alice, FileSpec(START, END))
     post(operator, REQUESTS, action="run_again", _selected_action=str(request.pk))
     assert FileRequest.objects.filter(start=START, end=END).count() == 2
 
 
 @pytest.mark.usefixtures("readings")
 def test_a_file_request_is_found_by_its_values(
-    operator: Client, alice: Supplier, bob: Supplier, work_off: Callable[[], None]
+    operator: Client, alice: Supplier, bob: Supplier, run_steps: Callable[[], None]
 ) -> None:
-    done = accept(alice, Order(START, END))
-    work_off()
+    done = accept(alice, FileSpec(START, END))
+    run_steps()
     done.refresh_from_db()
-    cancelled = accept(bob, Order(START, END))
+    cancelled = accept(bob, FileSpec(START, END))
     transitions.cancel(cancelled.pk)
     FileRequest.objects.filter(pk=cancelled.pk).update(queued_at=START)
     for query, shown, hidden in (
@@ -189,10 +189,10 @@ def test_a_file_request_is_found_by_its_values(
 
 
 def test_the_page_of_a_completed_request_shows_its_file(
-    operator: Client, alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None]
+    operator: Client, alice: Supplier, readings: pl.DataFrame, run_steps: Callable[[], None]
 ) -> None:
-    request = accept(alice, Order(START, END))
-    work_off()
+    request = accept(alice, FileSpec(START, END))
+    run_steps()
     request.refresh_from_db()
     page = operator.get(f"{REQUESTS}{request.pk}/change/").content.decode()
     for value in (
@@ -211,7 +211,7 @@ def test_the_list_takes_the_same_number_of_queries_for_more_rows(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for _ in range(20):
-        accept(alice, Order(START, END))
+        accept(alice, FileSpec(START, END))
     FileRequest.objects.update(status=Status.RUNNING, record_count=400)
     with django_assert_max_num_queries(12):
         operator.get(REQUESTS)

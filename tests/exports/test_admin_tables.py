@@ -26,7 +26,7 @@ from exports.models import (
 )
 from exports.suppliers import hand_over
 from readings.models import IntervalTotals, LiveArrival
-from tests.suppliers import START, key_of
+from tests.suppliers import START, create_api_key
 
 PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
 
@@ -35,7 +35,7 @@ PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
 def a_row_of_each(completed: FileRequest, alice: Supplier, admin_user: User) -> None:
     """At least one row in every table of the project."""
     now = timezone.now()
-    key_of(alice)
+    create_api_key(alice)
     hand_over.create_key_pair(alice)
     delivery = Delivery.objects.create(request=completed, kind=DeliveryKind.PUSH)
     claim(delivery.pk)

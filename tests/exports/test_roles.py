@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.test import Client
 
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
 from exports.roles import ROLES
 from tests.suppliers import END, START
@@ -19,7 +19,7 @@ PAGES = ["/", "/fleet/", "/requests/", "/admin/", "/admin/exports/filerequest/"]
 @pytest.fixture
 def queued() -> FileRequest:
     """A queued file request."""
-    return accept(Supplier.objects.create(name="alice"), Order(START, END))
+    return accept(Supplier.objects.create(name="alice"), FileSpec(START, END))
 
 
 def browser_with(role: str) -> Client:

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from exports import tasks
 from exports.models import FileRequest, Status, Supplier
-from tests.suppliers import END, START, client_of
+from tests.suppliers import END, START, api_client
 
 BODY = {"start_date": START.isoformat(), "end_date": END.isoformat()}
 
@@ -25,7 +25,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def alices(alice: Supplier) -> APIClient:
     """Alice's client."""
-    return client_of(alice)
+    return api_client(alice)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from exports.models import Supplier
 from headend import trace
 from headend.celery import app
-from tests.suppliers import client_of, key_of
+from tests.suppliers import api_client, create_api_key
 
 LogLines = Callable[[], list[dict[str, Any]]]
 QUEUE = "request-id"
@@ -34,7 +34,7 @@ def step(left: int) -> None:
 @pytest.fixture
 def alices(db: None) -> APIClient:
     """A client with a good key."""
-    return client_of(Supplier.objects.create(name="alice"))
+    return api_client(Supplier.objects.create(name="alice"))
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_each_call_is_one_log_line_under_its_id(alices: APIClient, log_lines: Lo
 def test_neither_keys_nor_signatures_are_logged(
     client: Client, db: None, log_lines: LogLines
 ) -> None:
-    key = key_of(Supplier.objects.create(name="alice"))
+    key = create_api_key(Supplier.objects.create(name="alice"))
     client.get("/readings/files", headers={"X-API-Key": key})
     client.get("/files/55e3059d-6274-4d97-89a8-40ca93bcd084/file.gz?signature=secret")
     text = str(log_lines())

@@ -15,7 +15,7 @@ from readings.api import FilterParams, Reading, ReadingsPage
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import arrivals_between, readings_for, readings_in_arrival
 from readings.simulation.fleet import Fleet
-from tests.suppliers import client_of
+from tests.suppliers import api_client
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 FLEET = Fleet(devices=40, late_arrivals=True, late_percent=30, late_minutes=20)
@@ -24,7 +24,7 @@ FLEET = Fleet(devices=40, late_arrivals=True, late_percent=30, late_minutes=20)
 @pytest.fixture
 def client_of_alice(db: None) -> APIClient:
     """A client that sends the API key of the supplier alice."""
-    return client_of(Supplier.objects.create(name="alice"))
+    return api_client(Supplier.objects.create(name="alice"))
 
 
 def write_arrivals(store: ReadingsRepository, after: datetime, until: datetime) -> None:

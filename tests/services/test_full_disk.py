@@ -21,11 +21,11 @@ from datetime import UTC, datetime, timedelta
 from django.conf import settings
 from exports.pipeline import cleanup, worker
 from exports.models import ExportPart, FileRequest, Supplier
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 start = datetime(2023, 2, 27, tzinfo=UTC)
 supplier = Supplier.objects.get()
 def export(minutes):
-    request = accept(supplier, Order(start, start + timedelta(minutes=minutes)))
+    request = accept(supplier, FileSpec(start, start + timedelta(minutes=minutes)))
     for _ in range(20):
         ExportPart.objects.update(leased_until=None)
         FileRequest.objects.update(leased_until=None)

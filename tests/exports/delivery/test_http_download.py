@@ -12,10 +12,10 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from exports.delivery.links import download_path, download_url
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
 from headend.config.service_urls import exports_storage
-from tests.suppliers import END, START, path_of
+from tests.suppliers import END, START, file_path
 
 
 def local(url: str, settings: Settings) -> str:
@@ -32,13 +32,13 @@ def test_a_signed_link_downloads_the_file(
     client: Client, completed: FileRequest, settings: Settings
 ) -> None:
     response = client.get(local(download_url(completed), settings))
-    assert response.getvalue() == path_of(completed.location).read_bytes()
+    assert response.getvalue() == file_path(completed.location).read_bytes()
     assert response["Content-Length"] == str(completed.size)
     assert completed.location.partition("/")[2] in response["Content-Disposition"]
 
 
 def test_an_operator_needs_no_signature(operator: Client, completed: FileRequest) -> None:
-    assert body(operator, download_path(completed)) == path_of(completed.location).read_bytes()
+    assert body(operator, download_path(completed)) == file_path(completed.location).read_bytes()
 
 
 @pytest.mark.parametrize("signature", ["", "?signature=", "?signature=abc:def", "?signature=%00"])
@@ -67,7 +67,7 @@ def test_a_wrong_file_name_is_not_found_even_for_an_operator(
 
 
 def test_a_queued_request_has_no_file(operator: Client, alice: Supplier) -> None:
-    waiting = accept(alice, Order(START, END))
+    waiting = accept(alice, FileSpec(START, END))
     assert operator.get(f"/files/{waiting.pk}/run-1-part-r-00000.gz").status_code == 404
 
 
@@ -84,11 +84,11 @@ def test_a_signature_is_valid_for_one_file_only(
     client: Client,
     completed: FileRequest,
     alice: Supplier,
-    work_off: Callable[[], None],
+    run_steps: Callable[[], None],
     settings: Settings,
 ) -> None:
-    other = accept(alice, Order(START, END))
-    work_off()
+    other = accept(alice, FileSpec(START, END))
+    run_steps()
     other.refresh_from_db()
     signature = download_url(completed).partition("?")[2]
     assert client.get(f"{download_path(other)}?{signature}").status_code == 403
@@ -116,7 +116,7 @@ def test_a_symbolic_link_in_place_of_the_file_is_not_followed(
 ) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
-    path = path_of(completed.location)
+    path = file_path(completed.location)
     path.unlink()
     path.symlink_to(secret)
     assert client.get(local(download_url(completed), settings)).status_code == 404
@@ -125,7 +125,7 @@ def test_a_symbolic_link_in_place_of_the_file_is_not_followed(
 @pytest.fixture
 def content(completed: FileRequest) -> bytes:
     """The completed request's file."""
-    return path_of(completed.location).read_bytes()
+    return file_path(completed.location).read_bytes()
 
 
 @pytest.fixture

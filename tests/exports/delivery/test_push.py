@@ -16,7 +16,7 @@ from exports.delivery.transitions import PAUSES, claim
 from exports.models import Delivery, DeliveryState, FileRequest, PushTarget, Supplier
 from exports.pipeline import transitions
 from tests.exports.delivery.receiver import USER, Receiver
-from tests.suppliers import path_of
+from tests.suppliers import file_path
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,7 +70,7 @@ def test_a_completed_file_arrives_whole_under_its_name(
     request = delivery.request
     assert str(request.size) in attempt(delivery)
     assert delivery.state == DeliveryState.DELIVERED
-    assert arrived(receiver) == {request.location: path_of(request.location).read_bytes()}
+    assert arrived(receiver) == {request.location: file_path(request.location).read_bytes()}
 
 
 def test_nothing_is_sent_to_a_server_with_another_host_key(
@@ -116,7 +116,7 @@ def test_an_upload_that_breaks_off_shows_nothing_and_is_made_again(
     receiver.breaks_off_after = None
     attempt(delivery)
     location = delivery.request.location
-    assert arrived(receiver) == {location: path_of(location).read_bytes()}
+    assert arrived(receiver) == {location: file_path(location).read_bytes()}
 
 
 def test_a_server_without_the_extension_renames_its_own_way(

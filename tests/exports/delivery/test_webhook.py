@@ -22,7 +22,7 @@ from exports.delivery import webhook
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
 from exports.delivery.dispatch import deliver_next
 from exports.delivery.webhook import signing_secret
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import Delivery, DeliveryState, Supplier, Webhook
 from tests.suppliers import END, START
 
@@ -165,7 +165,7 @@ def test_a_completed_request_is_notified(listener: Listener, told: Delivery) -> 
 
 
 def test_a_failed_request_is_told_with_its_reason(alice: Supplier, listener: Listener) -> None:
-    request = accept(alice, Order(START, END))
+    request = accept(alice, FileSpec(START, END))
     assert file_requests.cancel(request)
     attempt(Delivery.objects.get())
     news = json.loads(listener.heard[0][1])

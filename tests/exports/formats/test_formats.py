@@ -18,13 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exports.delivery.links import download_path
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.formats import FORMATS
 from exports.models import Status, Supplier
 from exports.pipeline import export_file
 from readings import frame
 from tests.exports.formats.parts import Parts, file_of, in_parts, readings
-from tests.suppliers import END, START, client_of, path_of
+from tests.suppliers import END, START, api_client, file_path
 
 Rows = list[list[str]]
 
@@ -118,35 +118,35 @@ def test_a_request_completes_with_a_file_of_its_format(
     alice: Supplier,
     operator: Client,
     readings: pl.DataFrame,
-    work_off: Callable[[], None],
+    run_steps: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
     monkeypatch.setattr(export_file, "PART_READINGS", len(readings) // 3)
-    request = accept(alice, Order(START, END, name))
-    work_off()
+    request = accept(alice, FileSpec(START, END, name))
+    run_steps()
     request.refresh_from_db()
     assert request.status == Status.COMPLETED, request.reason
     assert request.parts.count() == 3
     assert request.location.endswith(f"-part-r-00000.{FORMATS[name].extension}")
-    assert READERS[name](path_of(request.location).read_bytes()) == texts(readings)
+    assert READERS[name](file_path(request.location).read_bytes()) == texts(readings)
     assert operator.get(download_path(request))["Content-Type"] == FORMATS[name].media_type
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_window_without_readings_gives_a_file_without_rows(
-    alice: Supplier, work_off: Callable[[], None], name: str
+    alice: Supplier, run_steps: Callable[[], None], name: str
 ) -> None:
-    request = accept(alice, Order(START, END, name))
-    work_off()
+    request = accept(alice, FileSpec(START, END, name))
+    run_steps()
     request.refresh_from_db()
-    assert READERS[name](path_of(request.location).read_bytes()) == []
+    assert READERS[name](file_path(request.location).read_bytes()) == []
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_api_accepts_the_format(alice: Supplier, name: str) -> None:
     body = {"start_date": f"{START:%F %T}", "end_date": f"{END:%F %T}", "format": name}
-    assert client_of(alice).post("/readings/file", body, format="json").status_code == 200
+    assert api_client(alice).post("/readings/file", body, format="json").status_code == 200
     assert alice.file_requests.get().format == name
 
 

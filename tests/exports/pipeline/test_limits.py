@@ -13,12 +13,12 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from exports import file_requests
-from exports.file_requests import Order, QueueFullError, accept
+from exports.file_requests import FileSpec, QueueFullError, accept
 from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
 from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
 from exports.pipeline import cleanup, export_file, queue, transitions, worker
 from exports.pipeline.steps import WritePart
-from tests.suppliers import END, FLEET, START, client_of
+from tests.suppliers import END, FLEET, START, api_client
 
 INTERVAL = len(FLEET.meters)
 
@@ -30,7 +30,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def request_of(supplier: Supplier, minutes: int = 40) -> FileRequest:
-    return accept(supplier, Order(START, START + timedelta(minutes=minutes)))
+    return accept(supplier, FileSpec(START, START + timedelta(minutes=minutes)))
 
 
 def statuses(*wanted: FileRequest) -> list[str]:
@@ -39,14 +39,14 @@ def statuses(*wanted: FileRequest) -> list[str]:
 
 @pytest.mark.usefixtures("readings", "small_parts")
 def test_a_supplier_has_only_so_many_requests_running(
-    alice: Supplier, bob: Supplier, settings: Settings, work_off: Callable[[], None]
+    alice: Supplier, bob: Supplier, settings: Settings, run_steps: Callable[[], None]
 ) -> None:
     settings.EXPORTS_RUNNING_PER_SUPPLIER = 1
     first, second, bobs = request_of(alice), request_of(alice), request_of(bob)
     for _ in range(2):
         worker.run_next_step()
     assert statuses(first, second, bobs) == ["submitted", "queued", "submitted"]
-    work_off()
+    run_steps()
     assert statuses(first, second, bobs) == ["completed"] * 3
 
 
@@ -80,26 +80,26 @@ def test_a_full_line_is_a_429_that_says_when_to_come_again(
     settings.EXPORTS_QUEUED_PER_SUPPLIER = 2
     request_of(alice), request_of(alice)
     body = {"start_date": START.isoformat(), "end_date": END.isoformat()}
-    refused = client_of(alice).post("/readings/file", body, format="json")
+    refused = api_client(alice).post("/readings/file", body, format="json")
     assert refused.status_code == 429
     assert refused.json() == {"error": "2 file requests are queued already; wait for some to run."}
     assert int(refused.headers["Retry-After"]) > 0
-    assert client_of(bob).post("/readings/file", body, format="json").status_code == 200
+    assert api_client(bob).post("/readings/file", body, format="json").status_code == 200
 
 
 def test_a_request_that_is_in_the_line_answers_again_though_the_line_is_full(
     alice: Supplier, settings: Settings
 ) -> None:
     settings.EXPORTS_QUEUED_PER_SUPPLIER = 1
-    first = accept(alice, Order(START, END), idempotency_key="mine")
-    assert accept(alice, Order(START, END), idempotency_key="mine") == first
+    first = accept(alice, FileSpec(START, END), idempotency_key="mine")
+    assert accept(alice, FileSpec(START, END), idempotency_key="mine") == first
     with pytest.raises(QueueFullError):
-        accept(alice, Order(START, END), idempotency_key="other")
+        accept(alice, FileSpec(START, END), idempotency_key="other")
 
 
 @pytest.mark.usefixtures("readings", "small_parts")
 def test_a_small_request_passes_a_huge_one(
-    alice: Supplier, bob: Supplier, monkeypatch: pytest.MonkeyPatch, work_off: Callable[[], None]
+    alice: Supplier, bob: Supplier, monkeypatch: pytest.MonkeyPatch, run_steps: Callable[[], None]
 ) -> None:
     monkeypatch.setattr(transitions, "READINGS_PER_SECOND", 1)
     huge = request_of(alice)
@@ -108,7 +108,7 @@ def test_a_small_request_passes_a_huge_one(
     for _ in range(3):
         worker.run_next_step()
     assert statuses(huge, small) == ["submitted", "completed"]
-    work_off()
+    run_steps()
     assert statuses(huge) == ["completed"]
 
 
@@ -190,7 +190,7 @@ def test_a_part_that_takes_too_long_costs_attempts_and_then_the_request(
 
 @pytest.mark.usefixtures("readings")
 def test_what_ends_its_workers_is_given_up_with_a_reason(
-    alice: Supplier, settings: Settings, work_off: Callable[[], None]
+    alice: Supplier, settings: Settings, run_steps: Callable[[], None]
 ) -> None:
     settings.EXPORTS_ATTEMPTS = 2
     request = request_of(alice)
@@ -200,7 +200,7 @@ def test_what_ends_its_workers_is_given_up_with_a_reason(
         assert WritePart.claim(part.pk)
         ExportPart.objects.update(leased_until=START)
     assert WritePart.claim(part.pk) is None
-    work_off()
+    run_steps()
     worker.fail_exhausted()
     request.refresh_from_db()
     assert request.status == Status.FAILED

@@ -11,7 +11,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from exports import file_requests
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Status, Supplier
 from exports.pipeline import cleanup, export_file, worker
 from readings.repositories import RepositoryUnavailableError, repository
@@ -20,7 +20,7 @@ from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import Table
 from tests.services.timestream import TimestreamLocal
-from tests.suppliers import END, FLEET, START, content_of, csv_of
+from tests.suppliers import END, FLEET, START, decompressed_file, expected_csv
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def in_timestream(
     return readings
 
 
-def finished(request: FileRequest, work_off: Callable[[], None]) -> FileRequest:
-    work_off()
+def finished(request: FileRequest, run_steps: Callable[[], None]) -> FileRequest:
+    run_steps()
     request.refresh_from_db()
     return request
 
@@ -64,22 +64,26 @@ def test_the_file_is_that_of_the_delta_repository_byte_by_byte(
     table: str,
     timestream: TimestreamLocal,
     settings: Settings,
-    work_off: Callable[[], None],
+    run_steps: Callable[[], None],
 ) -> None:
-    of_delta = finished(accept(alice, Order(START, END)), work_off)
+    of_delta = finished(accept(alice, FileSpec(START, END)), run_steps)
     for bucket in ("headend/timestream", None):
         settings.READINGS_URL = timestream.url_of("exports", table, bucket=bucket)
         repository().write(readings)
-        of_timestream = finished(accept(alice, Order(START, END)), work_off)
+        of_timestream = finished(accept(alice, FileSpec(START, END)), run_steps)
         assert of_timestream.status == Status.COMPLETED
-        assert content_of(of_timestream) == content_of(of_delta) == csv_of(readings)
+        assert (
+            decompressed_file(of_timestream)
+            == decompressed_file(of_delta)
+            == expected_csv(readings)
+        )
         assert (of_timestream.snapshot == "table") == (bucket is None)
 
 
 def test_nothing_of_an_extract_is_left_when_the_file_is_there(
-    alice: Supplier, in_timestream: pl.DataFrame, work_off: Callable[[], None]
+    alice: Supplier, in_timestream: pl.DataFrame, run_steps: Callable[[], None]
 ) -> None:
-    request = finished(accept(alice, Order(START, END)), work_off)
+    request = finished(accept(alice, FileSpec(START, END)), run_steps)
     assert request.parts.count() > 1
     assert request.snapshot.endswith("_manifest.json")
     assert repository().extract_owners() == set()
@@ -88,7 +92,7 @@ def test_nothing_of_an_extract_is_left_when_the_file_is_there(
 def test_nothing_of_an_extract_is_left_when_a_request_is_cancelled(
     alice: Supplier, in_timestream: pl.DataFrame
 ) -> None:
-    request = accept(alice, Order(START, END))
+    request = accept(alice, FileSpec(START, END))
     worker.run_next_step()
     assert repository().extract_owners() == {str(request.pk)}
     file_requests.cancel(request)
@@ -99,7 +103,7 @@ def test_nothing_of_an_extract_is_left_when_a_request_is_cancelled(
 def test_nothing_of_an_extract_is_left_when_a_request_fails(
     alice: Supplier,
     in_timestream: pl.DataFrame,
-    work_off: Callable[[], None],
+    run_steps: Callable[[], None],
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -109,20 +113,20 @@ def test_nothing_of_an_extract_is_left_when_a_request_fails(
         raise RepositoryUnavailableError("An unloaded file cannot be read.")
 
     monkeypatch.setattr(unload.UnloadedExtract, "frames", unreadable)
-    request = finished(accept(alice, Order(START, END)), work_off)
+    request = finished(accept(alice, FileSpec(START, END)), run_steps)
     assert request.status == Status.FAILED
     cleanup.remove_leftovers()
     assert repository().extract_owners() == set()
 
 
 def test_what_is_written_meanwhile_does_not_reach_the_file(
-    alice: Supplier, in_timestream: pl.DataFrame, work_off: Callable[[], None]
+    alice: Supplier, in_timestream: pl.DataFrame, run_steps: Callable[[], None]
 ) -> None:
-    request = accept(alice, Order(START, END))
+    request = accept(alice, FileSpec(START, END))
     worker.run_next_step()
     strangers = pl.col("device_id").str.replace("^.", "f")
     repository().write(in_timestream.with_columns(strangers).unique(["time", "device_id"]))
-    assert content_of(finished(request, work_off)) == csv_of(in_timestream)
+    assert decompressed_file(finished(request, run_steps)) == expected_csv(in_timestream)
 
 
 def test_what_else_lies_beside_the_extracts_is_left_alone(in_timestream: pl.DataFrame) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from exports.delivery.audited_file import Fetcher
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import FetchWay, FileRequest, Status, Supplier
 from exports.sftp.filesystem import (
     PathNotFoundError,
@@ -17,7 +17,7 @@ from exports.sftp.filesystem import (
     WrongFileTypeError,
     canonical,
 )
-from tests.suppliers import END, START, path_of
+from tests.suppliers import END, START, file_path
 
 FETCHER = Fetcher(FetchWay.SFTP, "SHA256:x", "192.0.2.1")
 
@@ -41,7 +41,7 @@ def test_completed_requests_and_their_files_are_listed(
 def test_a_file_is_read_completely(alice: Supplier, completed: FileRequest) -> None:
     file = SupplierFilesystem(alice.pk).open(completed.location, FETCHER)
     assert (file.request, file.size) == (completed, completed.size)
-    assert file.read(file.size + 1) == path_of(completed.location).read_bytes()
+    assert file.read(file.size + 1) == file_path(completed.location).read_bytes()
     file.close()
 
 
@@ -53,7 +53,7 @@ def test_the_root_exists_without_any_file(alice: Supplier) -> None:
 def test_files_of_a_request_that_is_not_completed_are_hidden(
     alice: Supplier, readings: object, exports_folder: Path
 ) -> None:
-    request = accept(alice, Order(START, END))
+    request = accept(alice, FileSpec(START, END))
     (exports_folder / str(request.pk)).mkdir()
     (exports_folder / str(request.pk) / "run-1-part-r-00000.gz").write_text("half")
     assert SupplierFilesystem(alice.pk).entries("/") == []
@@ -91,7 +91,7 @@ def test_a_symbolic_link_out_of_the_export_store_is_not_followed(
 ) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    path = path_of(completed.location)
+    path = file_path(completed.location)
     (outside / path.name).write_text("secret")
     path.unlink()
     if target == "file":
@@ -106,7 +106,7 @@ def test_a_symbolic_link_out_of_the_export_store_is_not_followed(
 def test_a_file_that_was_deleted_from_the_store_is_not_found(
     alice: Supplier, completed: FileRequest
 ) -> None:
-    path_of(completed.location).unlink()
+    file_path(completed.location).unlink()
     with pytest.raises(PathNotFoundError):
         SupplierFilesystem(alice.pk).open(completed.location, FETCHER)
 

@@ -16,7 +16,7 @@ from readings import api
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
-from tests.suppliers import client_of
+from tests.suppliers import api_client
 
 QUERY = {"start_date": "2023-02-27"}
 
@@ -24,7 +24,7 @@ QUERY = {"start_date": "2023-02-27"}
 @pytest.fixture
 def alices(db: None) -> APIClient:
     """A client with a good key."""
-    return client_of(Supplier.objects.create(name="alice"))
+    return api_client(Supplier.objects.create(name="alice"))
 
 
 def test_a_store_that_cannot_be_reached_is_a_503(

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.asserts import assertNumQueries
 
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import (
     Delivery,
     DeliveryAttempt,
@@ -31,7 +31,7 @@ from tests.suppliers import END, START
 @pytest.fixture
 def queued(alice: Supplier) -> FileRequest:
     """A request that no worker has claimed."""
-    return accept(alice, Order(START, END))
+    return accept(alice, FileSpec(START, END))
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_the_page_needs_six_queries(operator: Client, completed: FileRequest) ->
 
 # --- creating a request ---------------------------------------------------------------------
 def test_an_operator_requests_a_file_for_a_supplier(
-    operator: Client, alice: Supplier, readings: pl.DataFrame, work_off: Callable[[], None]
+    operator: Client, alice: Supplier, readings: pl.DataFrame, run_steps: Callable[[], None]
 ) -> None:
     form = {
         "supplier": "alice",
@@ -159,7 +159,7 @@ def test_an_operator_requests_a_file_for_a_supplier(
         END,
         "jsonl",
     )
-    work_off()
+    run_steps()
     created.refresh_from_db()
     assert created.record_count == len(readings)
 
@@ -211,8 +211,8 @@ def test_the_estimate_counts_the_readings_of_the_window(
 
 # --- the filters of the list --------------------------------------------------------------------
 def test_the_url_query_filters_the_list(operator: Client, alice: Supplier, bob: Supplier) -> None:
-    ours = accept(alice, Order(START, END, "parquet"))
-    theirs = accept(bob, Order(START, END))
+    ours = accept(alice, FileSpec(START, END, "parquet"))
+    theirs = accept(bob, FileSpec(START, END))
     FileRequest.objects.filter(pk=theirs.pk).update(status=Status.SKIPPED)
     for query, found in (
         ("supplier=alice", [ours]),

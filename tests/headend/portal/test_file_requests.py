@@ -6,7 +6,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from exports.delivery.links import download_path
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import ExportPart, FileRequest, Status, Supplier
 from exports.pipeline import transitions
 from headend.portal.file_requests import PAGE_SIZE
@@ -18,7 +18,7 @@ def test_the_list_shows_status_and_download(
     completed: FileRequest,
     alice: Supplier,
 ) -> None:
-    accept(alice, Order(START, END))
+    accept(alice, FileSpec(START, END))
     page = operator.get("/requests/").content.decode()
     assert download_path(completed) in page
     assert page.count('class="badge completed"') == 1
@@ -32,7 +32,7 @@ def test_htmx_gets_only_the_table(operator: Client, completed: FileRequest) -> N
 
 
 def test_a_running_request_shows_its_progress(operator: Client, alice: Supplier) -> None:
-    running = accept(alice, Order(START, END))
+    running = accept(alice, FileSpec(START, END))
     FileRequest.objects.update(status=Status.RUNNING, record_count=400)
     ExportPart.objects.create(
         request=running, number=1, start=START, end=END, record_count=400, records_done=100
@@ -43,12 +43,12 @@ def test_a_running_request_shows_its_progress(operator: Client, alice: Supplier)
 
 
 def test_a_failed_request_shows_its_reason(operator: Client, alice: Supplier) -> None:
-    transitions.fail(accept(alice, Order(START, END)).pk, reason="<the store> is gone")
+    transitions.fail(accept(alice, FileSpec(START, END)).pk, reason="<the store> is gone")
     assert "&lt;the store&gt; is gone" in operator.get("/requests/").content.decode()
 
 
 def test_older_requests_are_on_later_pages(operator: Client, alice: Supplier) -> None:
-    oldest, *_ = [accept(alice, Order(START, END)) for _ in range(PAGE_SIZE + 1)]
+    oldest, *_ = [accept(alice, FileSpec(START, END)) for _ in range(PAGE_SIZE + 1)]
     assert str(oldest.pk) not in operator.get("/requests/").content.decode()
     assert str(oldest.pk) in operator.get("/requests/?page=2").content.decode()
     assert str(oldest.pk) in operator.get("/requests/?page=999").content.decode()
@@ -75,7 +75,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for _ in range(20):
-        accept(alice, Order(START, END))
+        accept(alice, FileSpec(START, END))
     FileRequest.objects.update(status=Status.RUNNING, record_count=400)
     with django_assert_max_num_queries(5):
         operator.get("/requests/")

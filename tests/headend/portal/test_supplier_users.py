@@ -9,16 +9,16 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from exports.delivery.links import download_path
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier, SupplierPerson
 from tests.suppliers import END, START
 
 
 @pytest.fixture
-def completed_of_bob(bob: Supplier, readings: object, work_off: Callable[[], None]) -> FileRequest:
+def completed_of_bob(bob: Supplier, readings: object, run_steps: Callable[[], None]) -> FileRequest:
     """A completed request of another supplier, Bob."""
-    request = accept(bob, Order(START, END))
-    work_off()
+    request = accept(bob, FileSpec(START, END))
+    run_steps()
     request.refresh_from_db()
     return request
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.asserts import assertNumQueries
 
-from exports.file_requests import Order, accept
+from exports.file_requests import FileSpec, accept
 from exports.models import (
     FetchWay,
     FileFetch,
@@ -24,15 +24,15 @@ from exports.models import (
 from exports.suppliers.usage import usage_by_day
 from headend.portal.suppliers import PAGE_SIZE
 from tests.headend.portal.markup import get_page
-from tests.suppliers import END, START, key_of
+from tests.suppliers import END, START, create_api_key
 
 
 def test_the_list_counts_the_file_requests_of_each_supplier(
     operator: Client, alice: Supplier, bob: Supplier
 ) -> None:
     for _ in range(3):
-        accept(alice, Order(START, END))
-    failed = accept(alice, Order(START, END))
+        accept(alice, FileSpec(START, END))
+    failed = accept(alice, FileSpec(START, END))
     FileRequest.objects.filter(pk=failed.pk).update(status=Status.FAILED)
     Supplier.objects.filter(pk=bob.pk).update(active=False)
     page = get_page(operator, "/suppliers/")
@@ -43,7 +43,7 @@ def test_the_list_counts_the_file_requests_of_each_supplier(
 
 
 def test_the_page_shows_only_the_prefix_of_an_api_key(operator: Client, alice: Supplier) -> None:
-    key = key_of(alice)
+    key = create_api_key(alice)
     SshKey.objects.create(supplier=alice, public_key="ssh-ed25519 AAAA", fingerprint="SHA256:abc")
     page = get_page(operator, "/suppliers/alice/")
     assert key not in page
