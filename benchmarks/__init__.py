@@ -1,1 +1,1 @@
-"""Ratios against peers on the same readings in the same run; `make bench` prints them."""
+"""Speed compared with peers, on the same readings in the same run. ``make bench`` prints the ratios."""

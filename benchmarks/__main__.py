@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: fill a store in a temporary folder, measure, print, and fail below a mark."""
+"""``python -m benchmarks``: compare with peers on the same readings, and fail if a ratio misses its target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.ratio import Ratio
 
 
 def main() -> int:
-    """The exit code: 0 when every ratio passes its mark."""
+    """Run in a temporary home folder. Return the exit code: 0 if every ratio reaches its target."""
     with tempfile.TemporaryDirectory(prefix="headend-bench-") as folder:
         os.environ["HEADEND_HOME"] = folder
         os.environ |= {"LOG_LEVEL": "WARNING", "HEADEND_ALLOWED_HOSTS": "testserver"}
@@ -28,19 +28,19 @@ def main() -> int:
 
 
 def _report(folder: Path) -> int:
-    table = Table("what", "peer", "ours, s", "peer, s", "ratio", "mark", "")
+    table = Table("what", "peer", "ours, s", "peer, s", "ratio", "target", "")
     ratios: list[Ratio] = []
     console = Console(width=120)
     for ratio in _ratios(folder, console):
         ratios.append(ratio)
-        console.print(f"  {ratio.what}, against {ratio.peer}: {ratio.value:,.1f} times")
+        console.print(f"  {ratio.what}, compared with {ratio.peer}: {ratio.value:,.1f} times")
         table.add_row(
             ratio.what,
             ratio.peer,
             f"{ratio.ours_seconds:.4f}",
             f"{ratio.peer_seconds:.2f}",
             f"{ratio.value:,.1f} times",
-            f"{ratio.mark:g}",
+            f"{ratio.target:g}",
             "passed" if ratio.passed else "MISSED",
         )
     console.print(table)
@@ -48,19 +48,19 @@ def _report(folder: Path) -> int:
 
 
 def _ratios(folder: Path, console: Console) -> Iterator[Ratio]:
-    # Imported here: they need Django's settings, which main() has just given a home.
+    # Imported here, because the settings need the home folder that main() has chosen.
     from benchmarks import files, generation, pages
-    from readings.repositories import repository
+    from readings.repositories import repository as deployment_repository
 
-    store = repository()
+    repository = deployment_repository()
     console.print("measuring generation")
     yield from generation.ratios()
-    console.print("a file: filling the store, then measuring")
-    files.fill(store)
-    yield from files.ratios(store, folder)
-    console.print("pages: filling the store with a day, then measuring")
-    pages.fill_day(store)
-    yield from pages.ratios(store, folder)
+    console.print("a file: filling the repository, then measuring")
+    files.fill(repository)
+    yield from files.ratios(repository, folder)
+    console.print("pages: filling the repository with a day, then measuring")
+    pages.fill_day(repository)
+    yield from pages.ratios(repository, folder)
 
 
 if __name__ == "__main__":

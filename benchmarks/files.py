@@ -1,4 +1,4 @@
-"""The guide's file of 2,920,000 readings, against what a data engineer would write first."""
+"""A file of 2,920,000 readings (the reference guide's example), compared with what a data engineer writes first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import polars as pl
 from django.core.files.storage import storages
 from django.db import connection
 
-from benchmarks.ratio import Ratio, measured
+from benchmarks.ratio import Ratio, compare
 from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
 from exports.pipeline import worker
@@ -28,18 +28,21 @@ INTERVALS = 73
 READINGS = 2_920_000
 END = START + (INTERVALS - 1) * FLEET.interval
 WORKERS = 2
-MARK = 8
+TARGET = 8
 
 
-def fill(store: ReadingsRepository) -> None:
-    """The readings of the guide's file."""
+def fill(repository: ReadingsRepository) -> None:
+    """Write the readings of the file."""
     for time in FLEET.intervals(START, END):
-        store.write(readings_for(FLEET, time))
+        repository.write(readings_for(FLEET, time))
 
 
-def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
-    """Ours from the request to the published file, read from the store; the peers have it in memory."""
-    readings = pl.concat(store.snapshot().frames(Window(START, END)))
+def ratios(repository: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
+    """Yield a ratio per peer.
+
+    Ours is measured from the request to the published file, including reading. The peers have the readings in memory.
+    """
+    readings = pl.concat(repository.snapshot().frames(Window(START, END)))
     assert len(readings) == READINGS
     texts = readings.with_columns(
         pl.col("time", "arrival_time").dt.strftime("%Y-%m-%d %H:%M:%S%.6f")
@@ -59,9 +62,9 @@ def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
         peer.execute(f"COPY readings TO '{target}' (FORMAT csv, HEADER, COMPRESSION gzip)")
 
     for name, work, rounds in (("pandas to_csv", with_pandas, 1), ("DuckDB COPY", with_duckdb, 3)):
-        yield measured(
-            f"file of {READINGS:,} readings", name, MARK, lambda: _export(supplier), work,
-            rounds=rounds, ours_a_round=3,
+        yield compare(
+            f"file of {READINGS:,} readings", name, TARGET, lambda: _export(supplier), work,
+            rounds=rounds, ours_per_round=3,
         )  # fmt: skip
         with (
             gzip.open(target) as theirs,
@@ -73,16 +76,16 @@ def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
 
 def _export(supplier: Supplier) -> FileRequest:
     request = accept(supplier, FileSpec(START, END))
-    # The plan comes first and wakes the workers, as the Celery task does.
+    # The first step plans the parts, so that all workers find work.
     worker.run_next_step()
     with ThreadPoolExecutor(WORKERS) as workers:
-        list(workers.map(lambda _: _work_off(), range(WORKERS)))
+        list(workers.map(lambda _: _work_until_done(), range(WORKERS)))
     request.refresh_from_db()
     assert request.record_count == READINGS, request.reason
     return request
 
 
-def _work_off() -> None:
+def _work_until_done() -> None:
     try:
         while worker.run_next_step() is not None or worker.has_claimable_step():
             pass

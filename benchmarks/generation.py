@@ -1,4 +1,4 @@
-"""Making readings, against a Python loop over the meters as in the reference's generator."""
+"""Generation of readings, compared with a Python loop over the meters as in the reference's generator."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from benchmarks.ratio import Ratio, measured
+from benchmarks.ratio import Ratio, compare
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 
-MARK = 30
+TARGET = 30
 TIME = datetime(2024, 5, 1, tzinfo=UTC)
 
 
 def ratios() -> Iterator[Ratio]:
-    """One interval of 50,000 meters."""
+    """Yield the ratio for one interval of 50,000 meters."""
     fleet = Fleet()
     readings_for(fleet, TIME)
-    yield measured(
+    yield compare(
         "an interval of 50,000 meters",
         "a loop over the meters",
-        MARK,
+        TARGET,
         lambda: readings_for(fleet, TIME),
         lambda: _reference_loop(fleet),
         rounds=3,
-        ours_a_round=10,
+        ours_per_round=10,
     )
 
 
 def _reference_loop(fleet: Fleet) -> list[dict[str, object]]:
-    """The reference's formulas, meter by meter; ids and loads are derived anew for each batch there, too."""
+    """Return an interval by the reference's formulas. As in the reference, ids and loads are computed for each batch."""
     readings: list[dict[str, object]] = []
     for number in range(1, fleet.devices + 1):
         load = int(random.Random(number).uniform(fleet.minimum_load, fleet.maximum_load))

@@ -1,4 +1,4 @@
-"""A page at three depths of a day, against the reference's query, which numbers every row for each page."""
+"""A page at three offsets of a day, compared with the reference's query, which numbers every row for each page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import polars as pl
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory, force_authenticate
 
-from benchmarks.ratio import Ratio, measured
+from benchmarks.ratio import Ratio, compare
 from exports.models import Supplier
 from readings.api import ReadingsViewSet
 from readings.frame import format_instant
@@ -24,10 +24,10 @@ from readings.simulation.fleet import Fleet
 from readings.window import Window
 
 DAY = datetime(2023, 2, 27, tzinfo=UTC)
-DEPTHS = (0, 1_000_000, 10_000_000)
+OFFSETS = (0, 1_000_000, 10_000_000)
 PAGE = 100
-MARK = 100
-# The reference numbers the whole window, then keeps the rows of one page.
+TARGET = 100
+# The reference numbers all rows of the window, then selects the rows of one page.
 REFERENCE_QUERY = """
     SELECT * FROM (
         SELECT row_number() OVER (ORDER BY time, device_id) AS "offset", *
@@ -36,22 +36,22 @@ REFERENCE_QUERY = """
 """
 
 
-def fill_day(store: ReadingsRepository) -> None:
-    """A day of the default fleet: 14.4 million readings."""
+def fill_day(repository: ReadingsRepository) -> None:
+    """Write a day of the default fleet, 14.4 million readings, and compact it."""
     fleet = Fleet()
     for hour in range(24):
         start = DAY + timedelta(hours=hour)
         times = fleet.intervals(start, start + timedelta(minutes=59))
-        store.write(pl.concat([readings_for(fleet, time) for time in times]))
-    store.maintain()
+        repository.write(pl.concat([readings_for(fleet, time) for time in times]))
+    repository.maintain()
 
 
-def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
-    """One ratio a depth. Ours is the whole call of the API, without anything decoded beforehand."""
+def ratios(repository: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
+    """Yield a ratio per offset. Ours is a complete API call, with no decoded minutes in the cache."""
     with duckdb.connect(str(folder / "peer.duckdb")) as peer:
-        _fill_peer(peer, store)
-        for depth in DEPTHS:
-            offset = depth + random.Random(depth).randrange(PAGE)
+        _fill_peer(peer, repository)
+        for base_offset in OFFSETS:
+            offset = base_offset + random.Random(base_offset).randrange(PAGE)
             ours = _our_page(offset)
             theirs = peer.execute(
                 REFERENCE_QUERY, [DAY.replace(tzinfo=None), offset, PAGE]
@@ -61,20 +61,20 @@ def ratios(store: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
             def reference(offset: int = offset) -> None:
                 peer.execute(REFERENCE_QUERY, [DAY.replace(tzinfo=None), offset, PAGE]).fetchall()
 
-            yield measured(
-                f"page at offset {depth:,}",
+            yield compare(
+                f"page at offset {base_offset:,}",
                 "row_number() on DuckDB",
-                MARK,
-                lambda offset=offset: _our_page(offset),  # type: ignore[misc] # bound per depth
+                TARGET,
+                lambda offset=offset: _our_page(offset),  # type: ignore[misc] # bound per offset
                 reference,
                 rounds=3,
-                ours_a_round=15,
+                ours_per_round=15,
             )
 
 
-def _fill_peer(peer: duckdb.DuckDBPyConnection, store: ReadingsRepository) -> None:
-    for number, readings in enumerate(store.snapshot().frames(Window(DAY))):
-        # DuckDB's own timestamps carry no zone.
+def _fill_peer(peer: duckdb.DuckDBPyConnection, repository: ReadingsRepository) -> None:
+    for number, readings in enumerate(repository.snapshot().frames(Window(DAY))):
+        # DuckDB's plain timestamps have no time zone.
         frame = readings.with_columns(
             pl.col("time", "arrival_time").dt.replace_time_zone(None)
         ).to_arrow()
@@ -87,7 +87,7 @@ def _our_page(offset: int) -> list[dict[str, object]]:
     decode.cache_clear()
     query = {"start_date": format_instant(DAY), "page_size": str(PAGE), "offset": str(offset)}
     request: Request = APIRequestFactory().get("/readings", query)
-    force_authenticate(request, Supplier(name="bench"))  # type: ignore[arg-type] # stands where DRF expects a user
-    answer = ReadingsViewSet.as_view({"get": "list"})(request).render()
-    records: list[dict[str, object]] = json.loads(answer.content)["records"]
+    force_authenticate(request, Supplier(name="bench"))  # type: ignore[arg-type] # DRF expects a user
+    response = ReadingsViewSet.as_view({"get": "list"})(request).render()
+    records: list[dict[str, object]] = json.loads(response.content)["records"]
     return records

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.portal``: how quick each page is with a month of a large fleet behind it.
+"""``python -m benchmarks.portal``: the speed of each portal page with a month of data of a large fleet.
 
-30 days of interval totals of 50,000 meters, the newest day's 14.4 million readings in the store, 5,000 file
-requests of 20 suppliers, and what became of them; then every page through gunicorn, one call after the other.
-The peer is ``/health/live``, the least that a call of the same server costs.
+The database holds 30 days of interval totals of 50,000 meters, and 5,000 file requests of 20 suppliers with their
+deliveries. The repository holds the 14.4 million readings of the newest day. Every page is requested through
+gunicorn, one request at a time. The peer is ``/health/live``, the cheapest request to the same server.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from tests.deployment import ROOT, free_port
 
 METERS = 50_000
 SUPPLIERS, REQUESTS = 20, 5_000
-CALLS = 60
-MARK_MILLISECONDS = 300
-PASSWORD = "correct horse battery"  # noqa: S105 (of a deployment that lives a minute)
+REQUESTS_PER_PAGE = 60
+TARGET_MILLISECONDS = 300
+PASSWORD = "correct horse battery"  # noqa: S105 (of a temporary deployment)
 
 
 def main() -> int:
-    """The exit code: 0 when every page's p95 is within the mark."""
+    """Return the exit code: 0 if the p95 of every page is below the target."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--days", type=int, default=30, help="of interval totals (30)")
+    parser.add_argument("--days", type=int, default=30, help="days of interval totals (default 30)")
     days = parser.parse_args().days
     console = Console(width=120)
     with tempfile.TemporaryDirectory(prefix="headend-bench-portal-") as home:
@@ -46,19 +46,19 @@ def main() -> int:
             "DJANGO_SETTINGS_MODULE": "headend.settings", "SIMULATION_DEVICES": str(METERS),
         }  # fmt: skip
         django.setup()
-        console.print(f"filling the store with a day, the database with {days} days")
+        console.print(f"filling the repository with a day and the database with {days} days")
         paths = _fill(days)
         with _web(port) as url:
             return _report(console, url, paths)
 
 
 def _fill(days: int) -> list[str]:
-    """The pages there are to ask for."""
+    """Fill repository and database; return the paths of the pages to request."""
     from django.contrib.auth.models import User
     from django.core.management import call_command
     from django.utils import timezone
 
-    from benchmarks.portal_rows import fill_history, fill_totals
+    from benchmarks.portal_data import fill_history, fill_totals
     from readings.ingest.deployment_fleet import deployment_fleet
     from readings.repositories import repository
     from readings.tasks import update_interval_totals
@@ -77,22 +77,22 @@ def _fill(days: int) -> list[str]:
         iter(
             repository()
             .snapshot()
-            .page(_the_last_hour(now), offset=4_711, size=1)
+            .page(_last_hour(now), offset=4_711, size=1)
             .readings["device_id"]
         )
     )
-    long_ago = (now - timedelta(days=days)).date()
+    first_day = (now - timedelta(days=days)).date()
     return [
-        "/", "/fleet/", f"/fleet/?start={long_ago}&end={now.date()}", f"/fleet/meters/?q={meter[:3]}",
+        "/", "/fleet/", f"/fleet/?start={first_day}&end={now.date()}", f"/fleet/meters/?q={meter[:3]}",
         f"/fleet/meters/{meter}/", "/requests/", "/requests/?supplier=supplier-7&status=failed",
         "/requests/?page=40", f"/requests/{request}/", "/requests/new/",
-        f"/requests/estimate/?supplier=supplier-1&start={long_ago}&end={now.date()}&format=csv",
+        f"/requests/estimate/?supplier=supplier-1&start={first_day}&end={now.date()}&format=csv",
         "/deliveries/", "/deliveries/?state=failed", "/suppliers/", "/suppliers/supplier-1/", "/new-supplier/",
         "/admin/", "/admin/exports/filerequest/", "/admin/exports/supplier/",
     ]  # fmt: skip
 
 
-def _the_last_hour(now: datetime):  # type: ignore[no-untyped-def] # readings are imported late
+def _last_hour(now: datetime):  # type: ignore[no-untyped-def] # the type can be imported only after django.setup()
     from readings.window import Window
 
     return Window(now - timedelta(hours=1), now)
@@ -100,7 +100,7 @@ def _the_last_hour(now: datetime):  # type: ignore[no-untyped-def] # readings ar
 
 @contextmanager
 def _web(port: int) -> Iterator[str]:
-    """The web server as the Procfile starts it."""
+    """Run the web server as the Procfile does, and yield its URL."""
     url = f"http://localhost:{port}"
     command = [
         sys.executable,
@@ -128,43 +128,43 @@ def _report(console: Console, url: str, paths: list[str]) -> int:
     browser = requests.Session()
     form = browser.get(f"{url}/login/").text
     [token] = re.findall(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)[:1]
-    answer = browser.post(
+    response = browser.post(
         f"{url}/login/",
         {"username": "operator", "password": PASSWORD, "csrfmiddlewaretoken": token},
     )
-    assert answer.url == f"{url}/", answer.url
+    assert response.url == f"{url}/", response.url
     table = Table(
         "page",
         "p50, ms",
         "p95, ms",
-        "most, ms",
-        "p50 against /health/live",
-        f"p95 under {MARK_MILLISECONDS:g}",
+        "max, ms",
+        "p50 compared with /health/live",
+        f"p95 under {TARGET_MILLISECONDS:g}",
     )
-    floor = _percentiles(browser, f"{url}/health/live")[0]
+    baseline = _percentiles(browser, f"{url}/health/live")[0]
     missed = 0
     for path in paths:
-        p50, p95, most = _percentiles(browser, url + path)
-        passed = p95 < MARK_MILLISECONDS
+        p50, p95, maximum = _percentiles(browser, url + path)
+        passed = p95 < TARGET_MILLISECONDS
         missed += not passed
-        shown = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", path)
+        path_shown = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "…", path)
         table.add_row(
-            shown, f"{p50:.0f}", f"{p95:.0f}", f"{most:.0f}", f"{p50 / floor:.1f} times",
+            path_shown, f"{p50:.0f}", f"{p95:.0f}", f"{maximum:.0f}", f"{p50 / baseline:.1f} times",
             "yes" if passed else "MISSED",
         )  # fmt: skip
     console.print(table)
     return 1 if missed else 0
 
 
-def _percentiles(browser: requests.Session, address: str) -> tuple[float, float, float]:
-    took = []
-    for _ in range(CALLS):
-        began = time.perf_counter()
-        answer = browser.get(address, timeout=60)
-        took.append(1000 * (time.perf_counter() - began))
-        assert answer.status_code == 200, (address, answer.status_code)
-    cuts = statistics.quantiles(took, n=20, method="inclusive")
-    return statistics.median(took), cuts[-1], max(took)
+def _percentiles(browser: requests.Session, url: str) -> tuple[float, float, float]:
+    durations = []
+    for _ in range(REQUESTS_PER_PAGE):
+        started = time.perf_counter()
+        response = browser.get(url, timeout=60)
+        durations.append(1000 * (time.perf_counter() - started))
+        assert response.status_code == 200, (url, response.status_code)
+    cuts = statistics.quantiles(durations, n=20, method="inclusive")
+    return statistics.median(durations), cuts[-1], max(durations)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A measured ratio: how often ours is done in the time of one of the peer's."""
+"""A ratio: how many times as fast as a peer this project is."""
 
 from __future__ import annotations
 
@@ -10,46 +10,48 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ratio:
-    """Medians in seconds, and the mark that the ratio has to pass."""
+    """The median durations in seconds, and the ratio that must be reached."""
 
     what: str
     peer: str
     ours_seconds: float
     peer_seconds: float
-    mark: float
+    target: float
 
     @property
     def value(self) -> float:
-        """The peer's time over ours."""
+        """The peer's duration divided by ours."""
         return self.peer_seconds / self.ours_seconds
 
     @property
     def passed(self) -> bool:
-        """Whether the mark is reached."""
-        return self.value >= self.mark
+        """Whether the target is reached."""
+        return self.value >= self.target
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long one call takes."""
-    began = time.perf_counter()
+def duration(work: Callable[[], object]) -> float:
+    """Return the duration of one call in seconds."""
+    started = time.perf_counter()
     work()
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
-def measured(
+def compare(
     what: str,
     peer: str,
-    mark: float,
+    target: float,
     ours: Callable[[], object],
     theirs: Callable[[], object],
     *,
     rounds: int,
-    ours_a_round: int = 1,
+    ours_per_round: int = 1,
 ) -> Ratio:
-    """Run both in turns, so that a machine that slows down slows both; the medians of all runs."""
-    our_times: list[float] = []
-    their_times: list[float] = []
+    """Run both alternately, so that a slower machine affects both. The ratio compares the medians."""
+    our_durations: list[float] = []
+    their_durations: list[float] = []
     for _ in range(rounds):
-        our_times += [seconds(ours) for _ in range(ours_a_round)]
-        their_times.append(seconds(theirs))
-    return Ratio(what, peer, statistics.median(our_times), statistics.median(their_times), mark)
+        our_durations += [duration(ours) for _ in range(ours_per_round)]
+        their_durations.append(duration(theirs))
+    return Ratio(
+        what, peer, statistics.median(our_durations), statistics.median(their_durations), target
+    )

@@ -1,6 +1,6 @@
-"""``python -m benchmarks.scale``: one request for 100 million readings, by 1, 2 and 4 workers of one core each.
+"""``python -m benchmarks.scale``: export 100 million readings with 1, 2 and 4 workers of one core each.
 
-Prints seconds, readings a second and the most memory a worker has held. Takes some 10 GB of disk.
+Prints the duration, the readings per second and the peak memory of a worker. Needs about 10 GB of disk space.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ METERS = 50_000
 
 @dataclass(frozen=True)
 class Run:
-    """What one export took; memory in MiB, of the worker that held most."""
+    """The result of one export. ``memory`` is the peak of the largest worker in MiB."""
 
     workers: int
     readings: int
@@ -40,12 +40,12 @@ class Run:
 
 
 def main() -> int:
-    """Fill a store, export it with each number of workers, print."""
+    """Fill a repository, export it with each number of workers, and print the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--days", type=int, default=DAYS, help="of 14.4 million readings each")
+    parser.add_argument("--days", type=int, default=DAYS, help="days of 14.4 million readings each")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--store", choices=["disk", "s3"], default="disk")
-    given = parser.parse_args()
+    options = parser.parse_args()
     console = Console(width=120)
     os.environ |= AWS
     folder = Path(tempfile.mkdtemp(prefix="headend-scale-"))
@@ -56,25 +56,27 @@ def main() -> int:
             Valkey(folder / "valkey") as broker,
         ):
             servers = Servers(postgres, bucket, broker)
-            console.print(_table(_runs(servers, folder, given, console), given.store))
+            console.print(_table(_runs(servers, folder, options, console), options.store))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
-def _runs(servers: Servers, folder: Path, given: argparse.Namespace, console: Console) -> list[Run]:
-    # A worker is a core: without this, one worker's frames would take both of a small machine.
+def _runs(
+    servers: Servers, folder: Path, options: argparse.Namespace, console: Console
+) -> list[Run]:
+    # A worker gets one core. Without this, Polars would use all cores in each worker.
     extra = {"SIMULATION_DEVICES": str(METERS), "POLARS_MAX_THREADS": "1"}
-    if given.store == "disk":
+    if options.store == "disk":
         (folder / "exports").mkdir()
         extra["EXPORTS_URL"] = f"file://{folder / 'exports'}"
     cluster = Cluster(folder / "cluster", servers, threads=1, extra=extra)
     cluster.set_up()
-    for day in range(given.days):
+    for day in range(options.days):
         start = START + timedelta(days=day)
         end = start + timedelta(days=1, minutes=-5)
         cluster.manage("backfill", "--start", format_instant(start), "--end", format_instant(end))
-        console.print(f"  filled day {day + 1} of {given.days}")
+        console.print(f"  filled day {day + 1} of {options.days}")
     cluster.manage(
         "shell",
         "-v0",
@@ -82,33 +84,33 @@ def _runs(servers: Servers, folder: Path, given: argparse.Namespace, console: Co
         "from readings.tasks import maintain_repository; maintain_repository()",
     )
     runs = []
-    for workers in given.workers:
+    for workers in options.workers:
         cluster.workers = workers
         cluster.start()
-        runs.append(_export(cluster, given.days))
+        runs.append(_export(cluster, options.days))
         cluster.stop()
         console.print(f"  {runs[-1]}")
     return runs
 
 
 def _export(cluster: Cluster, days: int) -> Run:
-    time.sleep(5)  # the workers are up
+    time.sleep(5)  # wait until the workers have started
     body = {
         "start_date": format_instant(START),
         "end_date": format_instant(START + timedelta(days=days, minutes=-5)),
     }
-    began = time.monotonic()
+    started = time.monotonic()
     request_id = cluster.patient_call("POST", "/readings/file", json=body)["request_id"]
-    [answer] = wait(cluster, [request_id], seconds=3600)
-    seconds = time.monotonic() - began
-    assert answer["status"] == "completed", answer
-    assert answer["record_count"] == days * 288 * METERS
+    [status] = wait(cluster, [request_id], seconds=3600)
+    seconds = time.monotonic() - started
+    assert status["status"] == "completed", status
+    assert status["record_count"] == days * 288 * METERS
     memory = max(
         _peak_mebibytes(member.process.pid)
         for name, member in cluster.members.items()
         if name.startswith("worker") and member.process
     )
-    return Run(cluster.workers, answer["record_count"], answer["size"] / 1e9, seconds, memory)
+    return Run(cluster.workers, status["record_count"], status["size"] / 1e9, seconds, memory)
 
 
 def _peak_mebibytes(pid: int) -> float:
@@ -119,8 +121,8 @@ def _peak_mebibytes(pid: int) -> float:
 
 def _table(runs: list[Run], store: str) -> Table:
     table = Table(
-        "workers", "readings", "file, GB", "seconds", "readings a second", "peak memory, MiB",
-        title=f"one request, onto {store}, {os.cpu_count()} cores",
+        "workers", "readings", "file, GB", "seconds", "readings per second", "peak memory, MiB",
+        title=f"one file request, export store: {store}, {os.cpu_count()} cores",
     )  # fmt: skip
     for run in runs:
         table.add_row(

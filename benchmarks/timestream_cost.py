@@ -1,7 +1,7 @@
-"""``python -m benchmarks.scanned``: what Timestream bills for, ours beside the reference, on the local server.
+"""``python -m benchmarks.timestream_cost``: the bytes that Timestream bills, compared with the reference's queries.
 
-The service bills by the bytes a query scans, ten megabytes a query at least. How it counts them is only
-roughly documented; ``tests/timestream_local/scanned.py`` says what is taken for it here.
+The service bills the bytes that a query scans, at least ten megabytes per query. How it counts them is documented
+only roughly; ``tests/timestream_local/scanned.py`` says which rules the local server uses.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ FLEET = Fleet(devices=50_000)
 INTERVALS = 210
 START = datetime(2023, 2, 27, tzinfo=UTC)
 END = START + (INTERVALS - 1) * FLEET.interval
-PAGE = 100
-DEEP = 10_000_000
+PAGE_SIZE = 100
+DEEP_OFFSET = 10_000_000
 _READINGS = "time, arrival_time, device_id, measure_name, load, crrnt, pf, kva, kw, vltg"
 _GLUE_PARTITIONS = 10
 
 
 def main() -> None:
-    """Fill a table, ask both ways, print."""
+    """Fill a table, run our queries and the reference's, and print what they scan."""
     os.environ |= AWS
-    folder = Path(tempfile.mkdtemp(prefix="headend-scanned-"))
+    folder = Path(tempfile.mkdtemp(prefix="headend-timestream-cost-"))
     console = Console(width=120)
     try:
         with (
@@ -53,9 +53,9 @@ def main() -> None:
             table = Table(address, Clients(address))
             table.create_database()
             table.create(magnetic=timedelta(days=73_000))
-            store = TimestreamRepository(address)
-            stretches = backfill(FLEET, store, START, END, datetime.now(UTC))
-            for _ in track(stretches, "filling", total=-(-INTERVALS // 12), console=console):
+            repository = TimestreamRepository(address)
+            batches = backfill(FLEET, repository, START, END, datetime.now(UTC))
+            for _ in track(batches, "filling", total=-(-INTERVALS // 12), console=console):
                 pass
             console.print(_measured(server, address))
     finally:
@@ -67,53 +67,61 @@ def _measured(server: TimestreamLocal, address: Address) -> Printed:
     reference = _Reference(address)
     rows: list[tuple[str, Callable[[], object], Callable[[], object]]] = [
         ("page at offset 0", lambda: ours.page(0), lambda: reference.page(0)),
-        (f"page at offset {DEEP:,}", lambda: ours.page(DEEP), lambda: reference.page(DEEP)),
-        ("the next one", lambda: ours.page(DEEP + PAGE), lambda: reference.page(DEEP + PAGE)),
-        ("count, by another process", lambda: _Ours(address).count(window), reference.count),
-        ("count, once more", lambda: ours.count(window), reference.count),
+        (
+            f"page at offset {DEEP_OFFSET:,}",
+            lambda: ours.page(DEEP_OFFSET),
+            lambda: reference.page(DEEP_OFFSET),
+        ),
+        (
+            "the next page",
+            lambda: ours.page(DEEP_OFFSET + PAGE_SIZE),
+            lambda: reference.page(DEEP_OFFSET + PAGE_SIZE),
+        ),
+        ("count by another process", lambda: _Ours(address).count(window), reference.count),
+        ("the same count again", lambda: ours.count(window), reference.count),
         ("export of the window", lambda: ours.export(window), reference.export),
     ]
-    printed = Printed(title=f"{INTERVALS * len(FLEET.meters):,} readings, pages of {PAGE}")
-    for name in ("what", "queries", "MB scanned", "MB metered", "queries (ref)", "MB scanned (ref)", "MB metered (ref)"):  # fmt: skip
+    printed = Printed(title=f"{INTERVALS * len(FLEET.meters):,} readings, pages of {PAGE_SIZE}")
+    for name in ("what", "queries", "MB scanned", "MB metered", "queries (reference)", "MB scanned (reference)", "MB metered (reference)"):  # fmt: skip
         printed.add_column(name, justify="left" if name == "what" else "right")
-    for name, by_us, by_reference in rows:
-        printed.add_row(name, *_cost(server, by_us), *_cost(server, by_reference))
+    for name, ours_work, theirs in rows:
+        printed.add_row(name, *_cost(server, ours_work), *_cost(server, theirs))
     return printed
 
 
-def _cost(server: TimestreamLocal, ask: Callable[[], object]) -> list[str]:
+def _cost(server: TimestreamLocal, work: Callable[[], object]) -> list[str]:
     server.queries()
-    ask()
-    asked = server.queries()
+    work()
+    queries = server.queries()
     megabytes = [
-        sum(query[kind] for query in asked) / 1e6 for kind in ("bytes_scanned", "bytes_metered")
+        sum(query[kind] for query in queries) / 1e6 for kind in ("bytes_scanned", "bytes_metered")
     ]
-    return [str(len(asked)), *(f"{each:,.1f}" for each in megabytes)]
+    return [str(len(queries)), *(f"{each:,.1f}" for each in megabytes)]
 
 
 class _Ours:
-    """One process that goes on: what it has counted for a page it does not count for the next."""
+    """One process of ours. The minutes that it counted for a page are not counted for the next."""
 
     def __init__(self, address: Address) -> None:
-        self._store = TimestreamRepository(address)
+        self._repository = TimestreamRepository(address)
 
     def page(self, offset: int) -> None:
-        page = self._store.snapshot().page(Window(START), offset=offset, size=PAGE)
-        assert len(page.readings) == PAGE
+        page = self._repository.snapshot().page(Window(START), offset=offset, size=PAGE_SIZE)
+        assert len(page.readings) == PAGE_SIZE
 
     def count(self, window: Window) -> None:
-        counted = self._store.snapshot().minute_counts(window)["readings"].sum()
+        counted = self._repository.snapshot().minute_counts(window)["readings"].sum()
         assert counted == INTERVALS * len(FLEET.meters)
 
     def export(self, window: Window) -> None:
-        extract = self._store.create_extract(window, "scanned/1")
+        extract = self._repository.create_extract(window, "benchmark/1")
         counted = extract.minute_counts(window)["readings"].sum()
-        self._store.delete_extracts("scanned")
+        self._repository.delete_extracts("benchmark")
         assert counted == INTERVALS * len(FLEET.meters)
 
 
 class _Reference:
-    """The reference's queries: every row numbered for a page, a count, and a Glue job's partitions by time."""
+    """The reference's queries: number every row for a page, count, and read the partitions of a Glue job by time."""
 
     def __init__(self, address: Address) -> None:
         self._queries = Queries(Clients(address))
@@ -123,9 +131,9 @@ class _Reference:
         rows = self._queries.rows(
             f"SELECT place, {_READINGS} FROM (SELECT row_number() OVER (ORDER BY time, device_id) AS place,"
             f" {_READINGS} FROM {self._table} WHERE time >= '{START:%Y-%m-%d %H:%M:%S}')"
-            f" WHERE place > {offset} AND place <= {offset + PAGE} ORDER BY place"
+            f" WHERE place > {offset} AND place <= {offset + PAGE_SIZE} ORDER BY place"
         )
-        assert len(rows) == PAGE
+        assert len(rows) == PAGE_SIZE
 
     def count(self) -> None:
         self._queries.rows(f"SELECT count(*) AS n FROM {self._table} WHERE {_between(START, END)}")
@@ -135,7 +143,7 @@ class _Reference:
         each = (END - START) / _GLUE_PARTITIONS
         for number in range(_GLUE_PARTITIONS):
             inside = _between(START + number * each, START + (number + 1) * each)
-            # The rows themselves take long to page through, and cost nothing more.
+            # Counting the rows scans the same bytes as returning them, and is faster.
             select = f"SELECT {_READINGS} FROM {self._table} WHERE {inside}"
             self._queries.frame(f"SELECT count(*) AS n FROM ({select})", {"n": pl.Int64()})
 

@@ -1,4 +1,4 @@
-"""The rows behind the portal's benchmark: a month's interval totals, and a utility's history of files."""
+"""The database rows for the portal benchmark: interval totals and file requests of a month."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from exports.models import (
 from readings.models import IntervalTotals
 
 _HISTORY = timedelta(days=30)
-_MIX = [Status.COMPLETED] * 8 + [Status.FAILED, Status.SKIPPED]
+_STATUSES = [Status.COMPLETED] * 8 + [Status.FAILED, Status.SKIPPED]
 
 
 def fill_totals(now: datetime, span: timedelta, interval: timedelta, meters: int) -> None:
-    """What a whole fleet sent in each interval; those that are there already stay."""
+    """Create complete interval totals of a time span before ``now``. Existing totals stay unchanged."""
     step = interval.total_seconds()
     newest = math.floor(now.timestamp() / step) * step
     IntervalTotals.objects.bulk_create(
@@ -44,23 +44,28 @@ def fill_totals(now: datetime, span: timedelta, interval: timedelta, meters: int
 
 
 def fill_history(now: datetime, suppliers: int, requests: int) -> uuid.UUID:
-    """File requests with parts, fetches, sessions and deliveries, spread over a month; the id of a completed one."""
-    names = Supplier.objects.bulk_create(Supplier(name=f"supplier-{n}") for n in range(suppliers))
+    """Create file requests with parts, downloads, sessions and deliveries, spread over a month.
+
+    Returns the id of a completed request.
+    """
+    created = Supplier.objects.bulk_create(Supplier(name=f"supplier-{n}") for n in range(suppliers))
     rows = [
         _request(now - _HISTORY * n / requests, supplier, status)
-        for n, supplier, status in zip(range(requests), cycle(names), cycle(_MIX), strict=False)
+        for n, supplier, status in zip(
+            range(requests), cycle(created), cycle(_STATUSES), strict=False
+        )
     ]
     FileRequest.objects.bulk_create(rows, batch_size=500)
     for row in rows:
-        # Set by the model at the moment it is made.
+        # The model sets the time of creation; replace it.
         row.queued_at = row.submitted_at or now
     FileRequest.objects.bulk_update(rows, ["queued_at"], batch_size=500)
-    done = [row for row in rows if row.status == Status.COMPLETED]
+    completed = [row for row in rows if row.status == Status.COMPLETED]
     ExportPart.objects.bulk_create(
-        (_part(row, n) for row in done for n in range(4)), batch_size=500
+        (_part(row, n) for row in completed for n in range(4)), batch_size=500
     )
-    FileFetch.objects.bulk_create((_fetch(row) for row in done), batch_size=500)
-    SftpSession.objects.bulk_create((_session(row) for row in done), batch_size=500)
+    FileFetch.objects.bulk_create((_fetch(row) for row in completed), batch_size=500)
+    SftpSession.objects.bulk_create((_session(row) for row in completed), batch_size=500)
     deliveries = Delivery.objects.bulk_create(
         (
             Delivery(
@@ -70,7 +75,7 @@ def fill_history(now: datetime, suppliers: int, requests: int) -> uuid.UUID:
                 finished_at=row.finished_at,
                 attempts=2,
             )
-            for row in done
+            for row in completed
         ),
         batch_size=500,
     )
@@ -87,7 +92,7 @@ def fill_history(now: datetime, suppliers: int, requests: int) -> uuid.UUID:
         ),
         batch_size=500,
     )
-    return done[0].pk
+    return completed[0].pk
 
 
 def _request(at: datetime, supplier: Supplier, status: Status) -> FileRequest:
