@@ -7,13 +7,14 @@ from argparse import BooleanOptionalAction
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from readings.frame import format_instant, parse_instant
 from readings.ingest.backfill import backfill
 from readings.ingest.deployment_fleet import deployment_fleet
+from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
 from readings.repositories import (
     ReadingsRefusedError,
@@ -23,15 +24,15 @@ from readings.repositories import (
 from readings.simulation.fleet import Fleet
 
 
-class Command(BaseCommand):
+class Command(CommandWithExamples):
     """Writes simulated readings of the past. An interrupted run continues when it is started again."""
 
     help = (
-        "Write the readings of a simulated fleet for a window of the past. "
-        "Readings that are stored already do not change, so an interrupted run can be started again. "
-        "The fleet is the one of the SIMULATION_... settings; each option changes one of its parameters. "
-        "Times are UTC. Example, all readings of February 2023: "
-        "python manage.py backfill --start 2023-02-01 --end '2023-02-28 23:55'"
+        "Write the readings of a simulated fleet for a window of the past. Times are UTC.\n"
+        "Readings that are stored already do not change, so an interrupted run can be started again.\n"
+        "The fleet is the one of the SIMULATION_... settings; each option changes one of its parameters.\n"
+        "Example, all readings of February 2023:\n"
+        "  python manage.py backfill --start 2023-02-01 --end '2023-02-28 23:55'"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from readings.frame import COLUMNS
 from readings.ingest.file_import import ImportedFile, import_file
 from readings.ingest.row_validation import BadFileError
+from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
 from readings.repositories import (
     ReadingsRefusedError,
@@ -20,16 +21,17 @@ from readings.repositories import (
 )
 
 
-class Command(BaseCommand):
+class Command(CommandWithExamples):
     """Imports files, one after the other. It stops at the first file that has a bad row."""
 
     help = (
         "Import readings from CSV, gzip CSV or Parquet files. A file needs the columns "
-        f"{', '.join(COLUMNS)}; arrival_time and measure_name may be missing. "
-        "Times are UTC. Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV. "
+        f"{', '.join(COLUMNS)}; arrival_time and measure_name may be missing.\n"
+        "Times are UTC. Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV.\n"
         "If a row of a file is bad, nothing of this file is imported. Readings that are stored already "
-        "do not change, so a file can be imported again. Example: "
-        "python manage.py load may.csv.gz june.parquet --column kwh_col=kw"
+        "do not change, so a file can be imported again.\n"
+        "Example, two files in which the column kw has another name:\n"
+        "  python manage.py load may.csv.gz june.parquet --column kwh_col=kw"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

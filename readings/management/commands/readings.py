@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
 from readings.frame import format_instant
+from readings.management.help_formatter import CommandWithExamples
 from readings.repositories import RepositoryUnavailableError, repository
 
 _WIDTH_WITHOUT_TERMINAL = 120
 
 
-class Command(BaseCommand):
+class Command(CommandWithExamples):
     """Shows a table of the stored readings. It includes the numbers of the guide's verification query."""
 
     help = (
         "Show which readings are stored: for each day (UTC) and in total the earliest and the latest "
-        "time, and the numbers of readings, meters and intervals. "
-        "Example, the newest day as JSON: python manage.py readings --json | jq '.days[-1]'"
+        "time, and the numbers of readings, meters and intervals.\n"
+        "Example, the newest day as JSON:\n"
+        "  python manage.py readings --json | jq '.days[-1]'"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
 from readings.repositories import RepositoryUnavailableError
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
@@ -18,13 +19,16 @@ _MAX_MEMORY_HOURS, _MAX_MAGNETIC_DAYS = 8766, 73_000
 """The limits of the service: a year and 200 years."""
 
 
-class Command(BaseCommand):
+class Command(CommandWithExamples):
     """Creates, shows or deletes the table. Each action can be repeated: what is done already stays as it is."""
 
     help = (
         "Create, show or delete the database and the table in Amazon Timestream for LiveAnalytics that "
-        "READINGS_URL names. Credentials and region come from where boto3 looks for them. Example: "
-        "READINGS_URL='timestream://devices/readings?region=us-east-1' python manage.py timestream create"
+        "READINGS_URL names. boto3 finds the credentials.\n"
+        "Example:\n"
+        "  export READINGS_URL='timestream://devices/readings?region=us-east-1'\n"
+        "  python manage.py timestream create\n"
+        "  python manage.py timestream status"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,9 +37,11 @@ class Command(BaseCommand):
         create = actions.add_parser(
             "create",
             help="create the database and the table if they do not exist",
+            formatter_class=ExampleFormatter,
             description=(
                 "Create the database and the table if they do not exist. The options apply only to a new "
-                "table. Example: python manage.py timestream create --memory-hours 24 --magnetic-days 365"
+                "table.\nExample:\n"
+                "  python manage.py timestream create --memory-hours 24 --magnetic-days 365"
             ),
         )
         create.add_argument(
