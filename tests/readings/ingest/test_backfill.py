@@ -18,20 +18,16 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from readings import frame
 from readings.repositories import ReadingsRepository, open_repository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
+from tests.readings.ingest.stored_readings import all_readings
 
 START = datetime(2023, 2, 27, 16, tzinfo=UTC)
 END = START + timedelta(hours=2)
 FLEET = Fleet(devices=100)
 SMALL = ["--devices", "100", "--start", "2023-02-27 16:00"]
-
-
-def all_readings(store: ReadingsRepository) -> pl.DataFrame:
-    return pl.concat([frame.empty(), *store.snapshot().frames(Window(START))])
 
 
 def run(*arguments: str) -> str:
@@ -134,7 +130,7 @@ def running(tmp_path: Path) -> Iterator[RunningBackfill]:
     store = open_repository(url)
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         while store.snapshot().minute_counts(YEAR_2023).is_empty():
-            assert process.poll() is None
+            assert process.poll() is None, process.communicate()[1]
             time.sleep(0.05)
         yield RunningBackfill(command, environment, process, store)
         process.kill()

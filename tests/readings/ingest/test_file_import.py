@@ -22,7 +22,7 @@ from readings.ingest import file_import, source_file
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
-from readings.window import Window
+from tests.readings.ingest.stored_readings import all_readings
 
 START = datetime(2023, 2, 27, 16, tzinfo=UTC)
 FLEET = Fleet(devices=50)
@@ -36,12 +36,6 @@ def readings() -> pl.DataFrame:
     """Twelve intervals of 50 meters: 600 readings, as a utility might have them."""
     times = FLEET.intervals(START, START + 11 * FLEET.interval)
     return pl.concat([readings_for(FLEET, time) for time in times])
-
-
-def all_readings(store: ReadingsRepository) -> pl.DataFrame:
-    return pl.concat(
-        [frame.empty(), *store.snapshot().frames(Window(datetime(1, 1, 1, tzinfo=UTC)))]
-    )
 
 
 def run(*arguments: object) -> str:

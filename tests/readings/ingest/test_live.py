@@ -15,7 +15,7 @@ from readings.models import LiveArrival
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
-from readings.window import Window
+from tests.readings.ingest.stored_readings import all_readings
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)
@@ -23,11 +23,6 @@ FLEET = Fleet(devices=60)
 LATE = Fleet(devices=60, late_arrivals=True, late_minutes=12, late_percent=30)
 
 pytestmark = pytest.mark.django_db
-
-
-def all_readings(store: ReadingsRepository) -> pl.DataFrame:
-    start = datetime(2000, 1, 1, tzinfo=UTC)
-    return pl.concat([frame.empty(), *store.snapshot().frames(Window(start))])
 
 
 def expected_readings(fleet: Fleet, *times: datetime, by: datetime | None = None) -> pl.DataFrame:
