@@ -48,7 +48,7 @@ class FileCounts:
         self._by_file: dict[str, pl.DataFrame] = {}
         self._lock = Lock()
 
-    def of(self, by_day: FilesByDay) -> pl.DataFrame:
+    def get(self, by_day: FilesByDay) -> pl.DataFrame:
         """Return the counts of these files: :data:`FILE_COUNTS_SCHEMA`. Files without counts are counted first."""
         with self._lock:
             self._by_file |= self._read_cache(by_day)
@@ -62,7 +62,7 @@ class FileCounts:
         cached = self._cache.find(by_day)
         missing = {day: files for day, files in by_day.items() if day not in cached}
         for day, files in missing.items():
-            self._cache.store(day, files, self.of({day: files}).with_columns(_file_name()))
+            self._cache.store(day, files, self.get({day: files}).with_columns(_file_name()))
         return len(missing)
 
     def _read_cache(self, by_day: FilesByDay) -> dict[str, pl.DataFrame]:

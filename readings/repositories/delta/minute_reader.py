@@ -44,7 +44,7 @@ class DeltaMinuteReader:
 
     @cached_property
     def _index(self) -> DeltaMinuteIndex:
-        return DeltaMinuteIndex(self._file_counts.of(self._files.by_day))
+        return DeltaMinuteIndex(self._file_counts.get(self._files.by_day))
 
     def indexes(self, window: Window) -> Iterable[MinuteIndex]:
         """Return one index of all minutes of the version."""
