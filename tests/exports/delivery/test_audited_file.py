@@ -14,10 +14,10 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from exports.delivery.audited_file import AuditedFile, Fetcher
-from exports.delivery.links import download_path, download_url
+from exports.delivery.links import download_path
 from exports.models import FetchWay, FileFetch, FileRequest, SshKey
-from headend.config.service_urls import exports_storage
 from tests.exports.conftest import Connect
+from tests.exports.delivery.conftest import signed_path
 
 TIMEOUT = 30
 
@@ -31,15 +31,11 @@ def only_fetch() -> FileFetch:
     return FileFetch.objects.get()
 
 
-def local_link(request: FileRequest, settings: Settings) -> str:
-    return download_url(request).removeprefix(settings.HEADEND_PUBLIC_URL)
-
-
 def test_a_download_by_signed_link_is_recorded(
     client: Client, completed: FileRequest, settings: Settings
 ) -> None:
     before = timezone.now()
-    client.get(local_link(completed, settings)).getvalue()
+    client.get(signed_path(completed, settings)).getvalue()
     fetch = only_fetch()
     assert (fetch.request, fetch.way, fetch.who) == (completed, FetchWay.LINK, "link")
     assert fetch.bytes_sent == completed.size
@@ -95,14 +91,8 @@ def test_an_answer_without_file_content_is_not_recorded(
 
 
 def test_a_download_from_the_bucket_is_recorded_with_zero_bytes(
-    operator: Client, completed: FileRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    operator: Client, completed: FileRequest, bucket_url: str
 ) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "exports": exports_storage("s3://bucket/data/sftp?endpoint_url=http://s3.example"),
-    }
     assert operator.get(download_path(completed)).status_code == 302
     fetch = only_fetch()
     assert (fetch.way, fetch.who, fetch.bytes_sent) == (FetchWay.PORTAL, "admin", 0)

@@ -14,12 +14,8 @@ from pytest_django.fixtures import Settings
 from exports.delivery.links import download_path, download_url
 from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
-from headend.config.service_urls import exports_storage
+from tests.exports.delivery.conftest import signed_path
 from tests.suppliers import END, START, file_path
-
-
-def local(url: str, settings: Settings) -> str:
-    return url.removeprefix(settings.HEADEND_PUBLIC_URL)
 
 
 def body(client: Client, path: str) -> bytes:
@@ -31,7 +27,7 @@ def body(client: Client, path: str) -> bytes:
 def test_a_signed_link_downloads_the_file(
     client: Client, completed: FileRequest, settings: Settings
 ) -> None:
-    response = client.get(local(download_url(completed), settings))
+    response = client.get(signed_path(completed, settings))
     assert response.getvalue() == file_path(completed.location).read_bytes()
     assert response["Content-Length"] == str(completed.size)
     assert completed.location.partition("/")[2] in response["Content-Disposition"]
@@ -52,7 +48,7 @@ def test_a_missing_or_invalid_signature_is_refused_whether_the_file_exists_or_no
 def test_a_signature_with_one_character_changed_is_refused(
     client: Client, completed: FileRequest, settings: Settings
 ) -> None:
-    link = local(download_url(completed), settings)
+    link = signed_path(completed, settings)
     changed = link[:-2] + ("A" if link[-2] != "A" else "B") + link[-1]
     assert client.get(changed).status_code == 403
 
@@ -97,7 +93,7 @@ def test_a_signature_is_valid_for_one_file_only(
 def test_a_link_expires_after_a_day(
     client: Client, completed: FileRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    link = local(download_url(completed), settings)
+    link = signed_path(completed, settings)
     later = timezone.now() + timedelta(hours=24, seconds=1)
     monkeypatch.setattr("django.core.signing.time.time", later.timestamp)
     assert client.get(link).status_code == 403
@@ -106,7 +102,7 @@ def test_a_link_expires_after_a_day(
 def test_an_expired_file_is_not_found(
     client: Client, completed: FileRequest, settings: Settings
 ) -> None:
-    link = local(download_url(completed), settings)
+    link = signed_path(completed, settings)
     FileRequest.objects.update(expired_at=timezone.now())
     assert client.get(link).status_code == 404
 
@@ -119,7 +115,7 @@ def test_a_symbolic_link_in_place_of_the_file_is_not_followed(
     path = file_path(completed.location)
     path.unlink()
     path.symlink_to(secret)
-    assert client.get(local(download_url(completed), settings)).status_code == 404
+    assert client.get(signed_path(completed, settings)).status_code == 404
 
 
 @pytest.fixture
@@ -220,15 +216,9 @@ def test_head_returns_the_headers_and_no_content(
 
 
 def test_links_lead_to_the_store_if_it_serves_files(
-    operator: Client, completed: FileRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    operator: Client, completed: FileRequest, bucket_url: str
 ) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "exports": exports_storage("s3://bucket/data/sftp?endpoint_url=http://s3.example"),
-    }
-    presigned = f"http://s3.example/bucket/data/sftp/{completed.location}?"
+    presigned = f"{bucket_url}/{completed.location}?"
     assert download_url(completed).startswith(presigned)
     response = operator.get(download_path(completed))
     assert response.status_code == 302
