@@ -1,4 +1,4 @@
-"""A supplier's own SFTP server, by a library that is not ours, in a thread."""
+"""A supplier's own SFTP server for tests of the push, built on asyncssh. It runs in a thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ USER = "inbox"
 
 
 class Files(asyncssh.SFTPServer):
-    """Files below one folder; can break off within an upload, or know no OpenSSH extension."""
+    """The files in one folder. Can close the connection during an upload, or refuse OpenSSH's extensions."""
 
     def __init__(self, channel: asyncssh.SSHServerChannel[bytes], receiver: Receiver) -> None:
         super().__init__(channel, chroot=str(receiver.folder).encode())
@@ -23,17 +23,17 @@ class Files(asyncssh.SFTPServer):
         self._written = 0
 
     def write(self, file_obj: Any, offset: int, data: bytes) -> Any:
-        """Break off where the receiver says so."""
+        """Write, or close the connection after the number of bytes that the receiver sets."""
         self._written += len(data)
-        limit = self._receiver.breaks_off_after
+        limit = self._receiver.abort_after_bytes
         if limit is not None and self._written > limit:
             self._channel.get_connection().abort()
         return super().write(file_obj, offset, data)
 
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
-        """OpenSSH's extension, where it is known."""
+        """Rename by OpenSSH's extension, if the receiver supports it."""
         self._receiver.renames += 1
-        if not self._receiver.knows_posix_rename:
+        if not self._receiver.supports_posix_rename:
             raise asyncssh.SFTPOpUnsupported("no such extension")
         return super().posix_rename(oldpath, newpath)
 
@@ -49,18 +49,18 @@ class _Logins(asyncssh.SSHServer):
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        shown = key.export_public_key().decode().split()[:2]
-        return username == USER and shown == self._receiver.lets_in.split()[:2]
+        offered = key.export_public_key().decode().split()[:2]
+        return username == USER and offered == self._receiver.accepted_key.split()[:2]
 
 
 class Receiver:
-    """Takes files below ``folder`` from whoever has the key ``lets_in``."""
+    """An SFTP server that accepts files into ``folder`` from the owner of ``accepted_key``."""
 
-    def __init__(self, folder: Path, lets_in: str) -> None:
+    def __init__(self, folder: Path, accepted_key: str) -> None:
         self.folder = folder
-        self.lets_in = lets_in
-        self.breaks_off_after: int | None = None
-        self.knows_posix_rename = True
+        self.accepted_key = accepted_key
+        self.abort_after_bytes: int | None = None
+        self.supports_posix_rename = True
         self.renames = 0
         self.port = 0
         self._key = asyncssh.generate_private_key("ssh-ed25519")
@@ -68,7 +68,7 @@ class Receiver:
 
     @property
     def host_key(self) -> str:
-        """What has to be pinned."""
+        """The public host key, for the push target."""
         return self._key.export_public_key().decode().strip()
 
     async def _listen(self) -> int:
