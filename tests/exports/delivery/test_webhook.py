@@ -229,3 +229,12 @@ def test_a_test_event_is_sent_on_the_suppliers_page(receiver: Receiver, operator
     assert "The receiver answered 500." in page
     Webhook.objects.all().delete()
     assert operator.post(test).status_code == 404
+
+
+def test_the_admin_shows_the_secret_in_the_form_that_libraries_expect(
+    alice: Supplier, receiver: Receiver, operator: Client
+) -> None:
+    pk = Webhook.objects.get(supplier=alice).pk
+    action = {"action": "show_secret", "_selected_action": [pk]}
+    page = operator.post("/admin/exports/webhook/", action, follow=True).content.decode()
+    assert signing_secret(alice) in page
