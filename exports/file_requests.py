@@ -1,4 +1,4 @@
-"""What can be done with a file request from outside: accept it, end it, run or bring it again, tell how far it is."""
+"""What the API, the portal and the admin do with file requests: accept, cancel, run again, and show progress."""
 
 from __future__ import annotations
 
@@ -20,16 +20,19 @@ from readings.frame import format_instant
 
 
 class QueueFullError(Exception):
-    """The supplier has as many requests waiting as it may."""
+    """The supplier has as many queued requests as its limit allows."""
 
 
 class IdempotencyConflictError(Exception):
-    """The Idempotency-Key was used before, with another body."""
+    """The Idempotency-Key was used before with another body."""
 
 
 @dataclass(frozen=True)
 class FileSpec:
-    """What a supplier asks to have as a file; both bounds are inclusive, instants carry UTC."""
+    """What a supplier requests as a file: a window and a format.
+
+    ``start`` and ``end`` are inclusive instants in UTC. Readings that arrived after ``as_of`` are left out.
+    """
 
     start: datetime
     end: datetime
@@ -37,46 +40,49 @@ class FileSpec:
     as_of: datetime | None = None
 
     def digest(self) -> str:
-        """Tells two orders apart, whichever way their dates were written."""
+        """Return a hash that is equal for equal specs, however their dates were written."""
         as_of = format_instant(self.as_of) if self.as_of else None
         values = [format_instant(self.start), format_instant(self.end), self.format, as_of]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
-def accept(supplier: Supplier, order: FileSpec, *, idempotency_key: str = "") -> FileRequest:
-    """Queue ``order`` for ``supplier``; the same key and order answer with the same request.
+def accept(supplier: Supplier, spec: FileSpec, *, idempotency_key: str = "") -> FileRequest:
+    """Queue a request for the file that ``spec`` describes, and wake a worker.
 
-    Raises :class:`IdempotencyConflictError` when the key belongs to another order, and
-    :class:`QueueFullError`. Does not need the broker: a request it cannot announce is found by the
-    task that recovers.
+    The same ``idempotency_key`` and spec return the same request again.
+
+    Works while the broker is down: the request then waits for the task ``recover``.
+
+    Raises :class:`IdempotencyConflictError` if the key was used with another spec, and
+    :class:`QueueFullError` if the supplier has too many queued requests.
     """
     with transaction.atomic():
-        # One at a time for a supplier: the key and the count stay true until the request is there.
+        # The lock keeps the search for the key and the count correct until the request is saved.
         supplier = Supplier.objects.select_for_update(no_key=True).get(pk=supplier.pk)
         own = FileRequest.objects.filter(supplier=supplier)
         earlier = own.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
         if earlier is not None:
-            if earlier.idempotency_digest != order.digest():
+            if earlier.idempotency_digest != spec.digest():
                 raise IdempotencyConflictError("Idempotency-Key was used before with another body.")
             return earlier
-        most = supplier.max_queued or settings.EXPORTS_QUEUED_PER_SUPPLIER
-        if own.filter(status=Status.QUEUED).count() >= most:
-            raise QueueFullError(f"{most} file requests are queued already; wait for some to run.")
+        limit = supplier.max_queued or settings.EXPORTS_QUEUED_PER_SUPPLIER
+        if own.filter(status=Status.QUEUED).count() >= limit:
+            raise QueueFullError(f"{limit} file requests are queued already; wait for some to run.")
         request = own.create(
             supplier=supplier,
-            start=order.start,
-            end=order.end,
-            as_of=order.as_of,
-            format=order.format,
+            start=spec.start,
+            end=spec.end,
+            as_of=spec.as_of,
+            format=spec.format,
             idempotency_key=idempotency_key,
-            idempotency_digest=order.digest() if idempotency_key else "",
+            idempotency_digest=spec.digest() if idempotency_key else "",
         )
         wake_workers()
     return request
 
 
 def cancel(request: FileRequest) -> bool:
-    """Stop a request that is not final, and remove what was written; whether it was still to be stopped."""
+    """Cancel a request and delete what was written. Return False if it was final already."""
     with transaction.atomic():
         cancelled = transitions.cancel(request.pk)
         wake_cleanup()
@@ -84,21 +90,21 @@ def cancel(request: FileRequest) -> bool:
 
 
 def run_again(request: FileRequest) -> FileRequest:
-    """Queue a new request for the same window, whatever became of the old one; its readings are those of now."""
+    """Queue and return a new request for the same window and format, with the readings that are stored now."""
     return accept(request.supplier, FileSpec(request.start, request.end, request.format))
 
 
 def retry_delivery(delivery: Delivery) -> bool:
-    """Have a delivery that was given up tried once more; whether it had been given up."""
+    """Make a failed delivery due again, for one attempt. Return False if it has not failed."""
     with transaction.atomic():
-        again = delivery_transitions.retry(delivery.pk)
+        retried = delivery_transitions.retry(delivery.pk)
         wake_deliveries()
-    return again
+    return retried
 
 
 def with_progress(requests: QuerySet[FileRequest]) -> QuerySet[FileRequest]:
-    """The requests with ``records_done``, how many readings their parts have written, in one query."""
-    # A subquery, so that the database adds up the parts of the rows shown and of no others.
+    """Add ``records_done``, the number of readings that are written, to each request. Needs no further query."""
+    # A subquery, so that the database sums only the parts of the rows that are returned.
     done = (
         ExportPart.objects.filter(request=OuterRef("pk"))
         .order_by()
@@ -110,7 +116,10 @@ def with_progress(requests: QuerySet[FileRequest]) -> QuerySet[FileRequest]:
 
 
 def progress(request: FileRequest) -> float:
-    """How much of the request's readings are written, 0 to 1; a query unless :func:`with_progress` asked."""
+    """Return the share of the request's readings that is written, from 0 to 1.
+
+    Takes a query, unless the request comes from :func:`with_progress`.
+    """
     if request.status == Status.COMPLETED:
         return 1.0
     if not request.record_count:

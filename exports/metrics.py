@@ -1,4 +1,4 @@
-"""What the database knows of exports, as Prometheus's metrics, asked for at each scrape."""
+"""Prometheus metrics of exports, computed from the database at each scrape."""
 
 from __future__ import annotations
 
@@ -27,21 +27,27 @@ from exports.models import (
     PartState,
     Status,
 )
+from exports.pipeline.queue import pending_parts
 
 PART_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
-LOOK_BACK = timedelta(hours=24)
+"""The upper bounds of the histogram's buckets, in seconds."""
+DURATIONS_WINDOW = timedelta(hours=24)
+"""The histogram of durations covers the parts of requests that are younger."""
 
 
 class DatabaseMetrics(Collector):
-    """Counters are sums over rows that are never deleted, so they only grow."""
+    """The metrics of requests, parts, downloads and deliveries.
+
+    A counter is a sum over rows that are never deleted, so it only grows. A scrape takes six queries.
+    """
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric, with a zero where there is nothing: a series that vanishes raises no alarm."""
+        """Yield every metric. Missing values are zero, because an alert cannot see a series that disappears."""
         yield from _requests()
         yield _queue_age()
         yield _parts()
         yield _part_seconds()
-        yield from _fetches()
+        yield from _downloads()
         yield _deliveries()
 
 
@@ -72,13 +78,9 @@ def _queue_age() -> Metric:
 
 
 def _parts() -> Metric:
-    # By way of their requests: those under way are few, the parts ever written are not.
-    pending = ExportPart.objects.filter(
-        state=PartState.PENDING, request__status__in=[Status.SUBMITTED, Status.RUNNING]
-    )
-    found = pending.aggregate(all=Count("pk"), writing=Count("pk", filter=is_held()))
+    found = pending_parts().aggregate(all=Count("pk"), writing=Count("pk", filter=is_held()))
     family = GaugeMetricFamily(
-        "headend_parts", "Parts that wait, and parts being written.", labels=["state"]
+        "headend_parts", "Parts that are pending, and parts that a worker writes.", labels=["state"]
     )
     family.add_metric(["pending"], found["all"] - found["writing"])
     family.add_metric(["writing"], found["writing"])
@@ -86,40 +88,42 @@ def _parts() -> Metric:
 
 
 def _part_seconds() -> Metric:
-    """How long the last day's parts took.
+    """Return a histogram of how long parts took, for the requests of the last 24 hours.
 
-    A gauge histogram, as a window that moves on also forgets: read its quantiles as it stands,
-    without ``rate()``. A true histogram has to count every part ever written, with each scrape.
+    It is a gauge histogram, because parts also leave the window. Compute quantiles from it without
+    ``rate()``. An ordinary histogram would have to count all parts ever written at each scrape.
     """
-    recent = _timed(ExportPart.objects.filter(request__queued_at__gte=timezone.now() - LOOK_BACK))
+    recent = _with_duration(
+        ExportPart.objects.filter(request__queued_at__gte=timezone.now() - DURATIONS_WINDOW)
+    )
     counts = {
-        f"within_{number}": Count("pk", filter=Q(took__lte=timedelta(seconds=bound)))
+        f"within_{number}": Count("pk", filter=Q(duration__lte=timedelta(seconds=bound)))
         for number, bound in enumerate(PART_SECONDS)
     }
-    found = recent.aggregate(whole=Count("pk"), total=Sum("took"), **counts)
+    found = recent.aggregate(count=Count("pk"), total=Sum("duration"), **counts)
     buckets = [(str(b), found[f"within_{number}"]) for number, b in enumerate(PART_SECONDS)]
     return GaugeHistogramMetricFamily(
         "headend_part_seconds",
-        "How long parts took, of requests of the last 24 hours.",
-        buckets=[*buckets, ("+Inf", found["whole"])],
+        "How long parts took to write, for the requests of the last 24 hours.",
+        buckets=[*buckets, ("+Inf", found["count"])],
         gsum_value=found["total"].total_seconds() if found["total"] else 0.0,
     )
 
 
-def _timed(parts: QuerySet[ExportPart]) -> QuerySet[ExportPart]:
-    took = ExpressionWrapper(F("written_at") - F("started_at"), output_field=DurationField())
+def _with_duration(parts: QuerySet[ExportPart]) -> QuerySet[ExportPart]:
+    duration = ExpressionWrapper(F("written_at") - F("started_at"), output_field=DurationField())
     written = parts.filter(state=PartState.WRITTEN, written_at__isnull=False)
-    return written.filter(started_at__isnull=False).annotate(took=took)
+    return written.filter(started_at__isnull=False).annotate(duration=duration)
 
 
-def _fetches() -> Iterator[Metric]:
+def _downloads() -> Iterator[Metric]:
     rows = FileFetch.objects.order_by().values_list("way")
     found = {
         way: (count, sent) for way, count, sent in rows.annotate(Count("pk"), Sum("bytes_sent"))
     }
-    files = CounterMetricFamily("headend_file_fetches", "Files fetched.", labels=["way"])
+    files = CounterMetricFamily("headend_file_fetches", "Downloads of files.", labels=["way"])
     sent = CounterMetricFamily(
-        "headend_fetched_bytes", "Bytes sent of files, once their fetch has ended.", labels=["way"]
+        "headend_fetched_bytes", "Bytes sent in downloads that have ended.", labels=["way"]
     )
     for way in FetchWay.values:
         files.add_metric([way], found.get(way, (0, 0))[0])
@@ -132,7 +136,7 @@ def _deliveries() -> Metric:
     rows = Delivery.objects.order_by().values_list("kind", "state").annotate(Count("pk"))
     found = {(kind, state): count for kind, state, count in rows}
     family = GaugeMetricFamily(
-        "headend_deliveries", "Files to bring and news to tell.", labels=["kind", "state"]
+        "headend_deliveries", "Pushes and webhook calls.", labels=["kind", "state"]
     )
     for kind in DeliveryKind.values:
         for state in DeliveryState.values:

@@ -1,4 +1,7 @@
-"""The Celery tasks around the steps. A message says only that there is work; the database says which."""
+"""The Celery tasks of exports. A message only says that there is work; the database says which.
+
+So a message that is lost, late or delivered twice does no harm.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +17,24 @@ from exports.pipeline import cleanup, worker
 log = logging.getLogger(__name__)
 
 MAX_WAKES = 16
-"""How many workers one announcement wakes; each goes on until nothing is left."""
+"""How many workers are woken at once. Each of them runs steps until no step is left."""
 
 
-def wake_workers(wakes: int = 1) -> None:
-    """Wake workers once the transaction is through. A broker that is down is waited for by :func:`recover`."""
-    transaction.on_commit(lambda: _send(work, min(wakes, MAX_WAKES)))
+def wake_workers(count: int = 1) -> None:
+    """Send ``count`` messages to workers after the current transaction is committed.
+
+    Does not raise if the broker is down: :func:`recover` sends a message later.
+    """
+    transaction.on_commit(lambda: _send(work, min(count, MAX_WAKES)))
 
 
 def wake_cleanup() -> None:
-    """Have leftovers removed at once and not at the next round."""
+    """Run :func:`tidy` after the current transaction is committed, and not only at its next scheduled time."""
     transaction.on_commit(lambda: _send(tidy, 1))
 
 
 def wake_deliveries() -> None:
-    """Wake those who bring files and news to suppliers."""
+    """Send a message to the workers of deliveries after the current transaction is committed."""
     transaction.on_commit(lambda: _send(deliver, 1))
 
 
@@ -37,7 +43,7 @@ def _send(task: Task[[], None], times: int) -> None:
         for _ in range(times):
             task.delay()
     except Exception:
-        # Each broker's library has errors of its own, and none of them may fail a request that is accepted.
+        # Each broker's library raises its own errors. None of them may fail a request that is accepted.
         log.warning(
             "the broker cannot be reached; the work waits for the next recovery", exc_info=True
         )
@@ -45,17 +51,23 @@ def _send(task: Task[[], None], times: int) -> None:
 
 @shared_task
 def work() -> None:
-    """Take one step and, while something is left, pass the wake on."""
-    opened = worker.run_next_step()
-    if opened is not None and (opened or worker.has_claimable_step()):
-        wake_workers(max(1, opened))
+    """Run one step, then wake workers for the steps that are left.
+
+    One message runs one step, so that the steps are shared among all workers.
+    """
+    new_steps = worker.run_next_step()
+    if new_steps is not None and (new_steps or worker.has_claimable_step()):
+        wake_workers(max(1, new_steps))
     if due().exists():
         wake_deliveries()
 
 
 @shared_task
 def recover() -> None:
-    """Wake a worker where work was left behind: a lost message, a dead worker, a failed attempt."""
+    """Wake a worker if there is work. Beat runs this every few seconds.
+
+    This covers lost messages, workers that died, and the pauses after failed attempts.
+    """
     worker.fail_exhausted()
     if worker.has_claimable_step():
         wake_workers()
@@ -65,20 +77,20 @@ def recover() -> None:
 
 @shared_task
 def deliver() -> None:
-    """Try what is due, one after the other."""
+    """Run the deliveries that are due, one after the other."""
     while deliver_next():
         pass
 
 
 @shared_task
 def tidy() -> None:
-    """Delete what attempts at final requests left."""
+    """Delete the leftovers of final requests."""
     cleanup.remove_leftovers()
 
 
 @shared_task
 def expire() -> None:
-    """Withdraw the files whose time has passed."""
+    """Withdraw and delete the files whose retention time is over."""
     expired = cleanup.expire_files()
     if expired:
         log.info("files expired", extra={"files": expired})

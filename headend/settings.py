@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import django_stubs_ext
-from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from exports import schedule as exports_schedule
 from headend import __version__
 from headend.config import environment as env
 from headend.config import service_urls
@@ -261,9 +261,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE = {
-    "recover what was left behind": {"task": "exports.tasks.recover", "schedule": 10.0},
-    "remove leftovers": {"task": "exports.tasks.tidy", "schedule": 30.0},
-    "expire old files": {"task": "exports.tasks.expire", "schedule": crontab(minute="7")},
+    **exports_schedule.BEAT_SCHEDULE,
     **readings_schedule.beat_schedule(simulation=SIMULATION, timestream=IN_TIMESTREAM),
 }
 

@@ -126,7 +126,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     @admin.display(description="took")
     def took(self, obj: FileRequest) -> str | None:
         """Return the seconds from queued to final."""
-        return None if obj.took is None else f"{obj.took.total_seconds():.1f} s"
+        return None if obj.duration is None else f"{obj.duration.total_seconds():.1f} s"
 
     @admin.display(description="file")
     def file(self, obj: FileRequest) -> SafeString | None:

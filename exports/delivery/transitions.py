@@ -1,4 +1,7 @@
-"""The only writer of a delivery's state. A delivery is made in the transaction that makes its request final."""
+"""The only writer of a delivery's state and of its attempts. Each function is one transition.
+
+Deliveries are created in the transaction that makes their request final.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +32,15 @@ PAUSES = [
     timedelta(hours=2),
     timedelta(hours=6),
 ]
-"""After each try that failed; the one after the last is not made."""
+"""The pause after each failed attempt. There is one attempt more than there are pauses."""
 
 
 def schedule_deliveries(request_id: uuid.UUID, status: str) -> None:
-    """Make what a request that has just become final has to be brought, within its transaction."""
+    """Create the deliveries of a request that has just got the final ``status``.
+
+    A webhook call for every final status, a push only for a completed file; each only if the supplier
+    has an active target for it. Runs in the transaction of the caller.
+    """
     supplier = FileRequest.objects.values_list("supplier", flat=True).get(pk=request_id)
     kinds = []
     if (
@@ -47,7 +54,7 @@ def schedule_deliveries(request_id: uuid.UUID, status: str) -> None:
 
 
 def due() -> LeasedQuerySet[Delivery]:
-    """What could be tried now, oldest first."""
+    """Return the pending deliveries that can be attempted now, oldest first."""
     return Delivery.objects.free().filter(state=DeliveryState.PENDING).order_by("created_at")
 
 
@@ -61,7 +68,10 @@ def claim(pk: uuid.UUID) -> Lease[uuid.UUID] | None:
 
 
 def retry(pk: uuid.UUID) -> bool:
-    """Have a delivery that was given up tried once more; failed → pending, False when it had not failed."""
+    """failed → pending: an operator wants one more attempt. Return False if the delivery has not failed.
+
+    All pauses are used up, so the delivery fails again if this attempt fails.
+    """
     failed = Delivery.objects.filter(pk=pk, state=DeliveryState.FAILED)
     return bool(failed.update(state=DeliveryState.PENDING, finished_at=None))
 
@@ -87,7 +97,7 @@ def fail(lease: Lease[uuid.UUID], outcome: str) -> None:
 
 
 def release(lease: Lease[uuid.UUID], outcome: str) -> None:
-    """Record a failed attempt; the delivery is due again after a pause. After the last attempt: fail."""
+    """Record a failed attempt. The delivery is due again after a pause; after the last attempt it fails."""
     if lease.attempt > len(PAUSES):
         fail(lease, outcome)
         return

@@ -1,4 +1,4 @@
-"""The exports' tables."""
+"""The tables of suppliers, their file requests, and the delivery of their files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from exports.models.deliveries import (
 from exports.models.file_requests import (
     ACTIVE,
     FINAL,
+    PLANNED,
     ExportPart,
     FileRequest,
     PartState,
@@ -25,6 +26,7 @@ from exports.models.suppliers import ApiKey, PushTarget, SshKey, Supplier, Webho
 __all__ = [
     "ACTIVE",
     "FINAL",
+    "PLANNED",
     "ApiKey",
     "Delivery",
     "DeliveryAttempt",

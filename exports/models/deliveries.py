@@ -1,4 +1,4 @@
-"""How files and news of them reached suppliers: what was fetched, what was brought, each try of it."""
+"""Deliveries and their attempts, and the downloads of files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from exports.models.file_requests import FileRequest
 
 
 class DeliveryKind(models.TextChoices):
-    """The two ways of coming to a supplier."""
+    """A push uploads the file to the supplier's server; a webhook notifies the supplier of the final status."""
 
     PUSH = "push"
     WEBHOOK = "webhook"
 
 
 class DeliveryState(models.TextChoices):
-    """The life of a delivery: pending until it got through or was given up."""
+    """``pending`` until an attempt succeeds (``delivered``) or no attempt is left (``failed``)."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -27,7 +27,10 @@ class DeliveryState(models.TextChoices):
 
 
 class Delivery(Leased):
-    """A completed file to be brought, or a final state to be told; made together with that state."""
+    """A push or a webhook call for one file request.
+
+    Created in the transaction that makes the request final, so no delivery can be missing.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey(FileRequest, on_delete=models.CASCADE, related_name="deliveries")
@@ -54,7 +57,7 @@ class Delivery(Leased):
 
 
 class DeliveryAttempt(models.Model):
-    """One try of a delivery."""
+    """One attempt of a delivery. It has no ``ended_at`` while it runs, or if its worker died."""
 
     delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempt_log")
     number = models.PositiveIntegerField()
@@ -62,7 +65,9 @@ class DeliveryAttempt(models.Model):
     started_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     succeeded = models.BooleanField(default=False)
-    outcome = models.CharField(max_length=500, blank=True, help_text="What the other side said.")
+    outcome = models.CharField(
+        max_length=500, blank=True, help_text="The answer of the supplier's server, or the error."
+    )
 
     class Meta:
         ordering = ["delivery", "number"]
@@ -75,7 +80,7 @@ class DeliveryAttempt(models.Model):
 
 
 class FetchWay(models.TextChoices):
-    """How a file was fetched."""
+    """How a file was downloaded."""
 
     SFTP = "sftp", "SFTP"
     LINK = "link", "a link"
@@ -83,19 +88,21 @@ class FetchWay(models.TextChoices):
 
 
 class FileFetch(models.Model):
-    """A file that was opened by somebody: who, from where, how, how much of it, when."""
+    """One download of a file, complete or partial: by whom, from where, how, and how many bytes."""
 
     request = models.ForeignKey(FileRequest, on_delete=models.CASCADE, related_name="fetches")
     way = models.CharField(max_length=16, choices=FetchWay.choices)
-    who = models.CharField(max_length=200, help_text="A key's fingerprint, or an operator's name.")
-    peer = models.CharField(max_length=64, help_text="The address it was fetched from.")
+    who = models.CharField(
+        max_length=200, help_text="The fingerprint of the SSH key, or the user name."
+    )
+    peer = models.CharField(max_length=64, help_text="The IP address of the client.")
     bytes_sent = models.BigIntegerField(default=0)
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
 
     class Meta:
         ordering = ["-started_at"]
-        verbose_name_plural = "file fetches"
+        verbose_name = "download"
         indexes = [models.Index(fields=["-started_at"])]
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
-"""What suppliers asked for, the parts it is made of, and the rules the database holds for both.
+"""File requests and their parts, with the rules that the database enforces.
 
-Statuses are only ever written by :mod:`exports.pipeline.transitions`.
+Only :mod:`exports.pipeline.transitions` writes ``FileRequest.status`` and ``ExportPart.state``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from exports.models.suppliers import Supplier
 
 
 class Status(models.TextChoices):
-    """The life of a file request: never backwards, never out of a final state."""
+    """The status of a file request. It only moves forward, and a final status never changes."""
 
     QUEUED = "queued"
     SUBMITTED = "submitted"
@@ -27,6 +27,8 @@ class Status(models.TextChoices):
 
 
 ACTIVE = frozenset({Status.QUEUED, Status.SUBMITTED, Status.RUNNING})
+PLANNED = frozenset({Status.SUBMITTED, Status.RUNNING})
+"""The active statuses in which a request has its parts."""
 FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.SKIPPED})
 
 
@@ -38,7 +40,7 @@ class FileRequest(Leased):
     start = models.DateTimeField()
     end = models.DateTimeField()
     as_of = models.DateTimeField(
-        null=True, blank=True, help_text="Readings that arrived later are left out."
+        null=True, blank=True, help_text="Readings with a later arrival time are not in the file."
     )
     format = models.CharField(max_length=16, default="csv")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
@@ -63,7 +65,7 @@ class FileRequest(Leased):
     expires_at = models.DateTimeField(null=True, blank=True)
     expired_at = models.DateTimeField(null=True, blank=True)
     removed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the expired file was removed from where it lay."
+        null=True, blank=True, help_text="When the expired file was deleted from the export store."
     )
 
     idempotency_key = models.CharField(max_length=200, blank=True, editable=False)
@@ -109,29 +111,29 @@ class FileRequest(Leased):
 
     @property
     def is_final(self) -> bool:
-        """Whether the request can change no more."""
+        """Whether the request has a final status."""
         return self.status in FINAL
 
     @property
-    def took(self) -> timedelta | None:
-        """From asked for to final."""
+    def duration(self) -> timedelta | None:
+        """The time from the request until its final status; None while it is active."""
         return self.finished_at - self.queued_at if self.finished_at else None
 
     @property
     def has_file(self) -> bool:
-        """Whether there is a file to fetch."""
+        """Whether the request has a file that can be downloaded."""
         return self.status == Status.COMPLETED and self.expired_at is None
 
 
 class PartState(models.TextChoices):
-    """The life of a part: pending until a worker has written it."""
+    """``pending`` until a worker has written the part to the export store."""
 
     PENDING = "pending"
     WRITTEN = "written"
 
 
 class ExportPart(Leased):
-    """A stretch of a file request's window that one worker writes; parts in order make the file."""
+    """A chunk of a file request's window, which one worker writes. The parts in order make the file."""
 
     request = models.ForeignKey(FileRequest, on_delete=models.CASCADE, related_name="parts")
     number = models.PositiveIntegerField()
@@ -154,7 +156,7 @@ class ExportPart(Leased):
     class Meta:
         ordering = ["request", "number"]
         indexes = [
-            # Looked through at every step; the parts that were written pile up for ever.
+            # Every step searches the pending parts. Written parts are never deleted, so they are many.
             models.Index(
                 fields=["leased_until"],
                 condition=Q(state=PartState.PENDING),

@@ -1,4 +1,4 @@
-"""Whose eyes may rest on what: the people of a supplier, who see their own supplier's files and no others."""
+"""User accounts that belong to one supplier. They see only the file requests of this supplier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from exports.models.suppliers import Supplier
 
 
 class SupplierPerson(models.Model):
-    """A login that belongs to a supplier."""
+    """A supplier user: the link between a user account and its supplier."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="supplier_person"
@@ -19,8 +19,8 @@ class SupplierPerson(models.Model):
 
     class Meta:
         ordering = ["supplier", "user"]
-        verbose_name = "supplier's person"
-        verbose_name_plural = "suppliers' people"
+        verbose_name = "supplier user"
+        verbose_name_plural = "supplier users"
 
     def __str__(self) -> str:
         return f"{self.user} of {self.supplier}"

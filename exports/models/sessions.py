@@ -1,4 +1,4 @@
-"""Who is, and was, connected to the SFTP server."""
+"""The SFTP sessions of suppliers, open and closed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from exports.models.suppliers import Supplier
 
 
 class SftpSession(models.Model):
-    """One connection on which a supplier logged in. Its process renews it, so that one whose process died is told."""
+    """One SFTP connection on which a supplier has logged in.
+
+    The server updates ``seen_at`` while the session is open. So a session whose server died is
+    recognised, although it has no ``ended_at``.
+    """
 
     supplier = models.ForeignKey(Supplier, on_delete=models.CASCADE, related_name="sftp_sessions")
-    who = models.CharField(max_length=200, help_text="The key's fingerprint.")
-    peer = models.CharField(max_length=64, help_text="The address it came from.")
+    who = models.CharField(max_length=200, help_text="The fingerprint of the SSH key.")
+    peer = models.CharField(max_length=64, help_text="The IP address of the client.")
     bytes_sent = models.BigIntegerField(default=0)
     began_at = models.DateTimeField(auto_now_add=True)
     seen_at = models.DateTimeField()

@@ -1,4 +1,4 @@
-"""Suppliers, what lets them in, and where they want their files brought to."""
+"""Suppliers, their keys, and the targets of their deliveries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from exports.credentials import fingerprint, normalised_public_key
 
 
 class Supplier(models.Model):
-    """A company that reads the API and fetches files; its name is its SFTP user name."""
+    """A company that calls the API and downloads files. Its name is its SFTP user name."""
 
     name = models.CharField(
         max_length=64,
@@ -18,25 +18,25 @@ class Supplier(models.Model):
         validators=[
             RegexValidator(
                 r"^[a-z][a-z0-9_-]*\Z",
-                "Use lower-case letters, digits, - and _; begin with a letter.",
+                "Use lower-case letters, digits, - and _, and start with a letter.",
             )
         ],
         help_text="Also the SFTP user name.",
     )
     active = models.BooleanField(
-        default=True, help_text="An inactive supplier is refused by the API and by SFTP."
+        default=True, help_text="An inactive supplier can use neither the API nor SFTP."
     )
     max_running = models.PositiveIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="File requests that run at once; empty for EXPORTS_RUNNING_PER_SUPPLIER.",
+        help_text="How many file requests may run at once. Empty: EXPORTS_RUNNING_PER_SUPPLIER.",
     )
     max_queued = models.PositiveIntegerField(
         null=True,
         blank=True,
         validators=[MinValueValidator(1)],
-        help_text="File requests that may wait in line; empty for EXPORTS_QUEUED_PER_SUPPLIER.",
+        help_text="How many file requests may be queued. Empty: EXPORTS_QUEUED_PER_SUPPLIER.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -48,16 +48,18 @@ class Supplier(models.Model):
 
     @property
     def is_authenticated(self) -> bool:
-        """A supplier stands where DRF expects a user; one that was identified is authenticated."""
+        """Always True: Django REST framework uses the supplier as the user of an authenticated call."""
         return True
 
 
 class ApiKey(models.Model):
-    """A key of the REST API. Only its hash is kept; the key itself is shown once, when it is made."""
+    """A key of the REST API. Only its hash is stored; the key is shown once, when it is created."""
 
     supplier = models.ForeignKey(Supplier, on_delete=models.CASCADE, related_name="api_keys")
     label = models.CharField(max_length=64, blank=True)
-    prefix = models.CharField(max_length=16, editable=False, help_text="How the key begins.")
+    prefix = models.CharField(
+        max_length=16, editable=False, help_text="The first characters of the key."
+    )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -73,7 +75,7 @@ class ApiKey(models.Model):
 
 
 class SshKey(models.Model):
-    """A public key that opens the supplier's SFTP home."""
+    """A public key with which the supplier logs in over SFTP."""
 
     supplier = models.ForeignKey(Supplier, on_delete=models.CASCADE, related_name="ssh_keys")
     label = models.CharField(max_length=64, blank=True)
@@ -98,7 +100,7 @@ class SshKey(models.Model):
         return self.fingerprint
 
     def clean(self) -> None:
-        """Refuse what is no public key; keep the key without its comment."""
+        """Raise ``ValidationError`` for an invalid public key, and remove the comment of a valid one."""
         try:
             self.public_key = normalised_public_key(self.public_key)
         except ValueError as error:
@@ -107,7 +109,10 @@ class SshKey(models.Model):
 
 
 class PushTarget(models.Model):
-    """A supplier's own SFTP server, to which completed files are brought. Its private key is a secret."""
+    """The supplier's own SFTP server, to which completed files are pushed.
+
+    The private key for the login is not stored here, but among the deployment's secrets.
+    """
 
     supplier = models.OneToOneField(Supplier, on_delete=models.CASCADE, related_name="push_target")
     active = models.BooleanField(default=True)
@@ -117,10 +122,10 @@ class PushTarget(models.Model):
     )
     user = models.CharField(max_length=64)
     host_key = models.TextField(
-        help_text="The server's public key, one line as in known_hosts without the host; no other is accepted."
+        help_text="The server's public key: one line as in known_hosts, without the host. No other key is accepted."
     )
     folder = models.CharField(
-        max_length=500, default=".", help_text="An existing folder; files keep their names in it."
+        max_length=500, default=".", help_text="An existing folder. Files keep their names in it."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -128,7 +133,7 @@ class PushTarget(models.Model):
         return f"{self.user}@{self.host}:{self.port}"
 
     def clean(self) -> None:
-        """Refuse what is no public key; keep the key without its comment."""
+        """Raise ``ValidationError`` for an invalid public key, and remove the comment of a valid one."""
         try:
             self.host_key = normalised_public_key(self.host_key)
         except ValueError as error:
@@ -136,7 +141,10 @@ class PushTarget(models.Model):
 
 
 class Webhook(models.Model):
-    """Where a supplier hears of final states. The secret that signs the calls is kept as one."""
+    """The URL that is called when a file request gets a final status.
+
+    The signing secret is not stored here, but among the deployment's secrets.
+    """
 
     supplier = models.OneToOneField(Supplier, on_delete=models.CASCADE, related_name="webhook")
     active = models.BooleanField(default=True)

@@ -26,7 +26,7 @@ def remove_leftovers() -> None:
 def remove_leftovers_if_final(pk: uuid.UUID) -> None:
     """Delete what the attempts of the request ``pk`` left behind, if it is final.
 
-    An error is logged; the hourly clean-up tries again.
+    An error is logged and not raised, because :func:`remove_leftovers` retries later.
     """
     request = FileRequest.objects.filter(pk=pk, status__in=FINAL).first()
     if request is None:
@@ -61,6 +61,6 @@ def expire_files() -> int:
 
 def _requests_with_extracts() -> Iterator[uuid.UUID]:
     for key in repository().extract_owners():
-        # Other programs may store their own folders there.
+        # A folder that is not named after a request belongs to another program.
         with suppress(ValueError):
             yield uuid.UUID(key)

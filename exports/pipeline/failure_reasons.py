@@ -1,4 +1,4 @@
-"""Why an attempt failed, in words that an operator can act on."""
+"""Turns an error into the reason of a failed attempt, in words that an operator can act on."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import errno
 
 from readings.repositories import RepositoryUnavailableError
 
-_OF_A_DISK = {
+_DISK_ERRORS = {
     errno.ENOSPC: "The disk that export files are written to is full.",
     errno.EDQUOT: "The disk quota for export files is used up.",
     errno.EROFS: "The disk that export files are written to is read-only.",
-    errno.EACCES: "The folder of export files may not be written to by this user.",
-    errno.EPERM: "The folder of export files may not be written to by this user.",
+    errno.EACCES: "This user may not write to the folder of export files.",
+    errno.EPERM: "This user may not write to the folder of export files.",
     errno.EIO: "The disk that export files are written to reports errors.",
 }
 
 
-def reason_of(error: Exception) -> str:
-    """One or two sentences: what is the matter, then what the system said."""
-    said = f"{type(error).__name__}: {error}"
+def failure_reason(error: Exception) -> str:
+    """Return what is wrong, if the error is a known one, followed by the type and the message of the error."""
+    detail = f"{type(error).__name__}: {error}"
     if isinstance(error, RepositoryUnavailableError):
-        return f"The store of readings cannot be read. {said}"
-    if isinstance(error, OSError) and error.errno in _OF_A_DISK:
-        return f"{_OF_A_DISK[error.errno]} {said}"
+        return f"The repository of readings cannot be read. {detail}"
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        return f"{_DISK_ERRORS[error.errno]} {detail}"
     if type(error).__module__.startswith(("botocore.", "boto3.", "urllib3.")):
-        return f"The bucket of export files refuses or cannot be reached. {said}"
-    return said
+        return f"The bucket of export files rejects the request or cannot be reached. {detail}"
+    return detail

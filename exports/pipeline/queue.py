@@ -1,4 +1,7 @@
-"""The steps that can be claimed now, as queries. The database is the queue; messages only wake workers."""
+"""Queries for the steps that can be claimed now.
+
+The database is the queue. A Celery message only wakes a worker, which then runs these queries.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from exports.leases.model import LeasedQuerySet, Row, is_free
-from exports.models import ExportPart, FileRequest, PartState, Status
-
-PLANNED = frozenset({Status.SUBMITTED, Status.RUNNING})
-"""The statuses in which a request has its parts, and work on them is wanted."""
+from exports.models import PLANNED, ExportPart, FileRequest, PartState, Status
 
 
 def plannable() -> LeasedQuerySet[FileRequest]:
@@ -23,9 +23,13 @@ def plannable() -> LeasedQuerySet[FileRequest]:
 
 
 def writable() -> LeasedQuerySet[ExportPart]:
-    """Return the parts that can be written now; the parts of the request with the highest priority first."""
-    pending = ExportPart.objects.filter(state=PartState.PENDING, request__status__in=PLANNED)
-    return _claimable(pending).order_by("request__priority_at", "number")
+    """Return the parts that can be written now; those of the request with the earliest ``priority_at`` first."""
+    return _claimable(pending_parts()).order_by("request__priority_at", "number")
+
+
+def pending_parts() -> LeasedQuerySet[ExportPart]:
+    """Return the parts that are not written yet, of all active requests, whether or not a worker holds them."""
+    return ExportPart.objects.filter(state=PartState.PENDING, request__status__in=PLANNED)
 
 
 def publishable() -> LeasedQuerySet[FileRequest]:

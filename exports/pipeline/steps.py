@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from exports.leases.heartbeat import LeasedWork
 from exports.leases.model import Lease, LeasedQuerySet, Pk
-from exports.models import ACTIVE, ExportPart, FileRequest, PartState, Supplier
+from exports.models import ACTIVE, ExportPart, FileRequest, Supplier
 from exports.pipeline import cleanup, export_file, queue, transitions
 from readings.repositories import repository
 
@@ -151,8 +151,7 @@ class WritePart(Step[int]):
 
     def renew(self) -> bool:
         """Renew the lease and save the progress. Return False if the request is final or the lease is lost."""
-        pending = ExportPart.objects.filter(request__status__in=ACTIVE, state=PartState.PENDING)
-        return pending.renew(self.lease, records_done=self._records_done)
+        return queue.pending_parts().renew(self.lease, records_done=self._records_done)
 
     def release(self, error: str) -> None:
         """Release the part, and record ``error``."""

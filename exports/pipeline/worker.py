@@ -6,9 +6,9 @@ import logging
 from typing import Any
 
 from exports.leases.heartbeat import Heartbeat, LeaseLostError
-from exports.models import ACTIVE, ExportPart, FileRequest, PartState
-from exports.pipeline import cleanup, transitions
-from exports.pipeline.failure_reasons import reason_of
+from exports.models import ACTIVE, FileRequest
+from exports.pipeline import cleanup, queue, transitions
+from exports.pipeline.failure_reasons import failure_reason
 from exports.pipeline.steps import Plan, Publish, Step, WritePart
 from readings.repositories.cancellation import cancel_when
 
@@ -43,8 +43,7 @@ def has_claimable_step() -> bool:
 
 def fail_exhausted() -> None:
     """Fail the requests whose last attempt ended without a result, because its worker died."""
-    pending = ExportPart.objects.filter(state=PartState.PENDING, request__status__in=ACTIVE)
-    for part in pending.exhausted():
+    for part in queue.pending_parts().exhausted():
         transitions.fail(part.request_id, reason=part.error or _reason(part.attempts))
     for request in FileRequest.objects.filter(status__in=ACTIVE).exhausted():
         transitions.fail(request.pk, reason=request.reason or _reason(request.attempts))
@@ -64,5 +63,5 @@ def _run(step: Step[Any]) -> int:
         cleanup.remove_leftovers_if_final(step.request_id)
     except Exception as error:
         log.exception("a step failed", extra=context)
-        step.fail(reason_of(error))
+        step.fail(failure_reason(error))
     return 0

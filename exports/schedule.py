@@ -1,0 +1,13 @@
+"""When Celery beat starts the tasks of ``exports.tasks``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.schedules import crontab
+
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    "recover what was left behind": {"task": "exports.tasks.recover", "schedule": 10.0},
+    "remove leftovers": {"task": "exports.tasks.tidy", "schedule": 30.0},
+    "expire old files": {"task": "exports.tasks.expire", "schedule": crontab(minute="7")},
+}
