@@ -95,7 +95,7 @@ def run_again(request: FileRequest) -> FileRequest:
 
 
 def retry_delivery(delivery: Delivery) -> bool:
-    """Make a failed delivery due again, for one attempt. Return False if it has not failed."""
+    """Make a failed delivery due again, and wake a worker. Return False if it has not failed."""
     with transaction.atomic():
         retried = delivery_transitions.retry(delivery.pk)
         wake_deliveries()

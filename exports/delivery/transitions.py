@@ -68,9 +68,9 @@ def claim(pk: uuid.UUID) -> Lease[uuid.UUID] | None:
 
 
 def retry(pk: uuid.UUID) -> bool:
-    """failed → pending: an operator wants one more attempt. Return False if the delivery has not failed.
+    """failed → pending: an operator wants another attempt. Return False if the delivery has not failed.
 
-    All pauses are used up, so the delivery fails again if this attempt fails.
+    Attempts are not counted from 1 again. A delivery that has used all its attempts gets one more.
     """
     failed = Delivery.objects.filter(pk=pk, state=DeliveryState.FAILED)
     return bool(failed.update(state=DeliveryState.PENDING, finished_at=None))
