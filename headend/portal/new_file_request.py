@@ -39,8 +39,8 @@ class FileRequestForm(WindowForm):
         Raises:
             QueueFullError: the supplier has too many queued requests.
         """
-        order = FileSpec(*self.bounds, self.cleaned_data["format"])
-        return accept(self.cleaned_data["supplier"], order)
+        spec = FileSpec(*self.bounds, self.cleaned_data["format"])
+        return accept(self.cleaned_data["supplier"], spec)
 
     def estimate(self) -> FileSizeEstimate | None:
         """Return the estimate for what the form contains, or None if the form is not complete and valid."""

@@ -46,7 +46,7 @@ PORTAL = {
     "supplier-viewed": at("/suppliers/gridco/", VIEWER),
     "new-supplier": at("/new-supplier/"),
     "requests-of-a-supplier": at("/requests/", SUPPLIER_USER),
-    "request-of-a-supplier": at("/requests/{theirs}/", SUPPLIER_USER),
+    "request-of-a-supplier": at("/requests/{of_supplier_user}/", SUPPLIER_USER),
     "password": at("/password/"),
 }
 ADMIN = {

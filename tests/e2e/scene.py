@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import json
-import uuid
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import django
 
 if TYPE_CHECKING:
-    from exports.models import Delivery, FileRequest
+    from exports.models import FileRequest
 
 METERS = 300
 PASSWORD = "correct horse battery"
@@ -113,50 +112,56 @@ def _create_users() -> None:
 
 def _file_requests(now: datetime) -> dict[str, str]:
     """Create the requests of two weeks, process them in this process, and return the ids for the tests."""
-    from exports.file_requests import FileSpec, accept, cancel
-    from exports.models import FileRequest, Status, Supplier
+    from exports.file_requests import cancel
     from exports.pipeline import transitions, worker
 
-    ages: dict[uuid.UUID, timedelta] = {}
-
-    def create_request(
-        name: str, days_ago: float, hours: int, file_format: str = "csv"
-    ) -> FileRequest:
-        end = (now - timedelta(days=days_ago)).replace(minute=0, second=0, microsecond=0)
-        order = FileSpec(end - timedelta(hours=hours), end - timedelta(microseconds=1), file_format)
-        request = accept(Supplier.objects.get(name=name), order)
-        ages[request.pk] = timedelta(days=days_ago)
-        return request
-
     for day in range(1, 14):
-        create_request("acme-billing", day, 24)
-        create_request("northwind-mdm", day + 0.1, 6, "parquet")
+        _create_request(now, "acme-billing", day, 24)
+        _create_request(now, "northwind-mdm", day + 0.1, 6, "parquet")
         if day % 3 == 0:
-            create_request("gridco", day + 0.2, 72, "jsonl")
-    completed = create_request("gridco", 0.1, 48)
-    theirs = create_request("acme-billing", 0.15, 12)
+            _create_request(now, "gridco", day + 0.2, 72, "jsonl")
+    completed = _create_request(now, "gridco", 0.1, 48)
+    of_supplier_user = _create_request(now, "acme-billing", 0.15, 12)
     while worker.run_next_step() is not None:
         pass
-    failed = create_request("northwind-mdm", 0.12, 6)
+    failed = _create_request(now, "northwind-mdm", 0.12, 6)
     transitions.fail(failed.pk, reason=FAILURE_REASON)
-    cancelled = create_request("acme-billing", 2.5, 24)
-    cancel(cancelled)
-    for pk, age in ages.items():
-        request = FileRequest.objects.get(pk=pk)
-        FileRequest.objects.filter(pk=pk).update(
+    cancel(_create_request(now, "acme-billing", 2.5, 24))
+    _move_to_the_past(now)
+    _create_deliveries(completed, now)
+    return {
+        "completed": str(completed.pk), "failed": str(failed.pk),
+        "of_supplier_user": str(of_supplier_user.pk), "meter": _meter_id(now),
+    }  # fmt: skip
+
+
+def _create_request(
+    now: datetime, supplier: str, days_ago: float, hours: int, file_format: str = "csv"
+) -> FileRequest:
+    """Queue a request for the hours before a time in the past."""
+    from exports.file_requests import FileSpec, accept
+    from exports.models import Supplier
+
+    end = (now - timedelta(days=days_ago)).replace(minute=0, second=0, microsecond=0)
+    spec = FileSpec(end - timedelta(hours=hours), end - timedelta(microseconds=1), file_format)
+    return accept(Supplier.objects.get(name=supplier), spec)
+
+
+def _move_to_the_past(now: datetime) -> None:
+    """Date every request as if it had been created when its window ended; let the two oldest files expire."""
+    from exports.models import FileRequest, Status
+
+    for request in FileRequest.objects.all():
+        age = now - request.end
+        FileRequest.objects.filter(pk=request.pk).update(
             **{
                 field: getattr(request, field) - age
                 for field in ("queued_at", "submitted_at", "running_at", "finished_at")
                 if getattr(request, field) is not None
             }
         )
-    old = FileRequest.objects.filter(status=Status.COMPLETED).order_by("queued_at")[:2]
-    FileRequest.objects.filter(pk__in=old.values("pk")).update(expired_at=now, removed_at=now)
-    failed_push = _create_deliveries(completed, now)
-    return {
-        "completed": str(completed.pk), "failed": str(failed.pk), "theirs": str(theirs.pk),
-        "failed_push": failed_push, "meter": _meter_id(now),
-    }  # fmt: skip
+    oldest = FileRequest.objects.filter(status=Status.COMPLETED).order_by("queued_at")[:2]
+    FileRequest.objects.filter(pk__in=oldest.values("pk")).update(expired_at=now, removed_at=now)
 
 
 def _meter_id(now: datetime) -> str:
@@ -167,67 +172,63 @@ def _meter_id(now: datetime) -> str:
     return str(repository().snapshot().page(last_hour, offset=7, size=1).readings["device_id"][0])
 
 
-def _create_deliveries(pushed: FileRequest, now: datetime) -> str:
-    from exports.delivery import transitions
-    from exports.models import (
-        ApiKey,
-        Delivery,
-        DeliveryKind,
-        FetchWay,
-        FileFetch,
-        FileRequest,
-        SftpSession,
-        SshKey,
-        Status,
-    )
-
-    def finished_delivery(
-        request: FileRequest, kind: str, outcomes: list[str], *, succeeded: bool
-    ) -> Delivery:
-        delivery = Delivery.objects.create(request=request, kind=kind)
-        for number, outcome in enumerate(outcomes, 1):
-            Delivery.objects.filter(pk=delivery.pk).update(leased_until=None)
-            lease = transitions.claim(delivery.pk)
-            assert lease is not None
-            target = "headend@files.gridco.example:22"
-            if kind == DeliveryKind.WEBHOOK:
-                target = "https://mdm.northwind.example/headend"
-            transitions.start(lease, target=target)
-            if number < len(outcomes):
-                transitions.release(lease, outcome)
-            elif succeeded:
-                transitions.succeed(lease, outcome)
-            else:
-                transitions.fail(lease, outcome)
-        return delivery
+def _create_deliveries(pushed: FileRequest, now: datetime) -> None:
+    """Create a failed push of ``pushed``, and webhooks and downloads of the newest completed requests."""
+    from exports.models import DeliveryKind, FileRequest, Status
 
     refused = "[Errno 111] Connection refused."
-    failed = finished_delivery(pushed, DeliveryKind.PUSH, [refused] * 3, succeeded=False)
+    _create_delivery(pushed, DeliveryKind.PUSH, [refused] * 3, succeeded=False)
     for request in reversed(FileRequest.objects.filter(status=Status.COMPLETED)[:12]):
         if request.supplier.name == "northwind-mdm":
-            finished_delivery(
-                request,
-                DeliveryKind.WEBHOOK,
-                ["The receiver answered 503.", "The receiver answered 200."],
-                succeeded=True,
-            )
-            continue
-        at = request.finished_at or now
-        key = request.supplier.ssh_keys.get()
-        SshKey.objects.filter(pk=key.pk).update(last_used_at=at + timedelta(seconds=39))
-        ApiKey.objects.filter(supplier=request.supplier).update(last_used_at=request.queued_at)
-        FileFetch.objects.create(
-            request=request, way=FetchWay.SFTP, who=key.fingerprint, peer="192.0.2.17",
-            bytes_sent=request.size or 0, started_at=at + timedelta(seconds=40),
-            ended_at=at + timedelta(seconds=41),
-        )  # fmt: skip
-        session = SftpSession.objects.create(
-            supplier=request.supplier, who=key.fingerprint, peer="192.0.2.17",
-            bytes_sent=request.size or 0, seen_at=at + timedelta(seconds=44),
-            ended_at=at + timedelta(seconds=44),
-        )  # fmt: skip
-        SftpSession.objects.filter(pk=session.pk).update(began_at=at + timedelta(seconds=39))
-    return str(failed.pk)
+            outcomes = ["The receiver answered 503.", "The receiver answered 200."]
+            _create_delivery(request, DeliveryKind.WEBHOOK, outcomes, succeeded=True)
+        else:
+            _create_download(request, request.finished_at or now)
+
+
+def _create_delivery(
+    request: FileRequest, kind: str, outcomes: list[str], *, succeeded: bool
+) -> None:
+    """Create a finished delivery with one attempt per outcome."""
+    from exports.delivery import transitions
+    from exports.models import Delivery, DeliveryKind
+
+    target = "headend@files.gridco.example:22"
+    if kind == DeliveryKind.WEBHOOK:
+        target = "https://mdm.northwind.example/headend"
+    delivery = Delivery.objects.create(request=request, kind=kind)
+    for number, outcome in enumerate(outcomes, 1):
+        Delivery.objects.filter(pk=delivery.pk).update(leased_until=None)
+        lease = transitions.claim(delivery.pk)
+        assert lease is not None
+        transitions.start(lease, target=target)
+        if number < len(outcomes):
+            transitions.release(lease, outcome)
+        elif succeeded:
+            transitions.succeed(lease, outcome)
+        else:
+            transitions.fail(lease, outcome)
+
+
+def _create_download(request: FileRequest, finished_at: datetime) -> None:
+    """Create an SFTP session that downloads the file soon after it is finished."""
+    from exports.models import ApiKey, FetchWay, FileFetch, SftpSession, SshKey
+
+    key = request.supplier.ssh_keys.get()
+    began_at = finished_at + timedelta(seconds=39)
+    SshKey.objects.filter(pk=key.pk).update(last_used_at=began_at)
+    ApiKey.objects.filter(supplier=request.supplier).update(last_used_at=request.queued_at)
+    FileFetch.objects.create(
+        request=request, way=FetchWay.SFTP, who=key.fingerprint, peer="192.0.2.17",
+        bytes_sent=request.size or 0, started_at=began_at + timedelta(seconds=1),
+        ended_at=began_at + timedelta(seconds=2),
+    )  # fmt: skip
+    session = SftpSession.objects.create(
+        supplier=request.supplier, who=key.fingerprint, peer="192.0.2.17",
+        bytes_sent=request.size or 0, seen_at=began_at + timedelta(seconds=5),
+        ended_at=began_at + timedelta(seconds=5),
+    )  # fmt: skip
+    SftpSession.objects.filter(pk=session.pk).update(began_at=began_at)
 
 
 if __name__ == "__main__":

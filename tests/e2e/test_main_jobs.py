@@ -262,7 +262,7 @@ def test_a_supplier_user_logs_in_and_downloads_a_file(
     page.get_by_role("button", name="Log in").click()
     expect(page).to_have_url(re.compile("/requests/$"))
     assert set(page.locator("td.supplier").all_inner_texts()) == {"acme-billing"}
-    page.locator(f"#request-{stage.ids['theirs']}").click()
+    page.locator(f"#request-{stage.ids['of_supplier_user']}").click()
     with page.expect_download():
         page.get_by_role("link", name="Download").click()
     page.get_by_role("button", name="Log out").click()
