@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 
-import polars as pl
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
@@ -23,7 +21,6 @@ from exports.models import (
     Status,
     Supplier,
 )
-from readings.models import IntervalTotals
 from tests.headend.portal.markup import get_page
 from tests.suppliers import END, START
 
@@ -138,93 +135,3 @@ def test_the_pages_need_a_login(client: Client, queued: FileRequest) -> None:
 def test_the_page_needs_six_queries(operator: Client, completed: FileRequest) -> None:
     with assertNumQueries(6):
         page_of(operator, completed)
-
-
-# --- creating a request ---------------------------------------------------------------------
-def test_an_operator_requests_a_file_for_a_supplier(
-    operator: Client, alice: Supplier, readings: pl.DataFrame, run_steps: Callable[[], None]
-) -> None:
-    form = {
-        "supplier": "alice",
-        "start": "2023-02-27 16:00",
-        "end": "2023-02-27T16:40Z",
-        "format": "jsonl",
-    }
-    answer = operator.post("/requests/new/", form)
-    created = FileRequest.objects.get()
-    assert answer["Location"] == f"/requests/{created.pk}/"
-    assert (created.supplier, created.start, created.end, created.format) == (
-        alice,
-        START,
-        END,
-        "jsonl",
-    )
-    run_steps()
-    created.refresh_from_db()
-    assert created.record_count == len(readings)
-
-
-@pytest.mark.parametrize(
-    ("changed", "error"),
-    [
-        ({"start": "yesterday"}, "&#x27;yesterday&#x27; is not a date"),
-        ({"end": ""}, "This field is required."),
-        ({"end": "2023-02-26"}, "“To” must not be earlier than “From”."),
-        ({"format": "xml"}, "Select a valid choice"),
-        ({"supplier": "nobody"}, "Select a valid choice"),
-    ],
-)
-def test_an_invalid_field_shows_its_error(
-    operator: Client, alice: Supplier, changed: dict[str, str], error: str
-) -> None:
-    form = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-28", "format": "csv"}
-    page = operator.post("/requests/new/", form | changed).content.decode()
-    assert error in page
-    assert not FileRequest.objects.exists()
-
-
-def test_a_full_queue_shows_an_error(
-    operator: Client, alice: Supplier, queued: FileRequest
-) -> None:
-    Supplier.objects.update(max_queued=1)
-    form = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-28", "format": "csv"}
-    assert "are queued already" in operator.post("/requests/new/", form).content.decode()
-    assert (
-        "are queued already"
-        in operator.post(f"/requests/{queued.pk}/again/", follow=True).content.decode()
-    )
-
-
-def test_the_estimate_counts_the_readings_of_the_window(
-    operator: Client, alice: Supplier, completed: FileRequest
-) -> None:
-    IntervalTotals.objects.create(time=START, readings=1_000_000, late=0, kw=1.0)
-    IntervalTotals.objects.create(time=END, readings=500_000, late=0, kw=1.0)
-    form = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-27 16:30", "format": "csv"}
-    estimate = operator.get("/requests/estimate/", form).content.decode()
-    assert "About 1,000,000 readings, 37.2\xa0MB." in estimate
-    assert estimate.strip() in operator.get("/requests/new/", form).content.decode()
-    empty = operator.get("/requests/estimate/", form | {"end": "2023-02-27 01:00"})
-    assert "About 0 readings" in empty.content.decode()
-    assert "to estimate the file size" in operator.get("/requests/estimate/").content.decode()
-
-
-# --- the filters of the list --------------------------------------------------------------------
-def test_the_url_query_filters_the_list(operator: Client, alice: Supplier, bob: Supplier) -> None:
-    ours = accept(alice, FileSpec(START, END, "parquet"))
-    theirs = accept(bob, FileSpec(START, END))
-    FileRequest.objects.filter(pk=theirs.pk).update(status=Status.SKIPPED)
-    for query, found in (
-        ("supplier=alice", [ours]),
-        ("status=skipped", [theirs]),
-        ("format=parquet", [ours]),
-        ("since=2023-02-28", []),
-        ("until=2023-02-27+15:59", []),
-        ("since=2023-02-27&until=2023-02-28&supplier=bob", [theirs]),
-        ("since=nonsense", [ours, theirs]),
-    ):
-        page = operator.get(f"/requests/?{query}").content.decode()
-        shown = {each.pk for each in (ours, theirs) if f"request-{each.pk}" in page}
-        assert shown == {each.pk for each in found}, query
-    assert "match these filters" in operator.get("/requests/?since=2023-02-28").content.decode()
-    assert "is not a date" in operator.get("/requests/?since=nonsense").content.decode()

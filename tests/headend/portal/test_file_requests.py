@@ -79,3 +79,23 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
     FileRequest.objects.update(status=Status.RUNNING, record_count=400)
     with django_assert_max_num_queries(5):
         operator.get("/requests/")
+
+
+def test_the_url_query_filters_the_list(operator: Client, alice: Supplier, bob: Supplier) -> None:
+    ours = accept(alice, FileSpec(START, END, "parquet"))
+    theirs = accept(bob, FileSpec(START, END))
+    FileRequest.objects.filter(pk=theirs.pk).update(status=Status.SKIPPED)
+    for query, found in (
+        ("supplier=alice", [ours]),
+        ("status=skipped", [theirs]),
+        ("format=parquet", [ours]),
+        ("since=2023-02-28", []),
+        ("until=2023-02-27+15:59", []),
+        ("since=2023-02-27&until=2023-02-28&supplier=bob", [theirs]),
+        ("since=nonsense", [ours, theirs]),
+    ):
+        page = operator.get(f"/requests/?{query}").content.decode()
+        shown = {each.pk for each in (ours, theirs) if f"request-{each.pk}" in page}
+        assert shown == {each.pk for each in found}, query
+    assert "match these filters" in operator.get("/requests/?since=2023-02-28").content.decode()
+    assert "is not a date" in operator.get("/requests/?since=nonsense").content.decode()
