@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from exports.delivery import transitions
 from exports.delivery.push import PushError, push
-from exports.delivery.webhook import WebhookError, call
+from exports.delivery.webhook import WebhookError, notify
 from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
 from exports.leases.model import Lease
 from exports.models import Delivery, DeliveryKind, PushTarget, Webhook
@@ -78,7 +78,7 @@ class LeasedDelivery(LeasedWork):
         if webhook is None:
             raise UndeliverableError("The webhook was deleted or is inactive.")
         transitions.start(self.lease, target=webhook.url)
-        return call(request, webhook, delivery_id=self.delivery.pk)
+        return notify(request, webhook, delivery_id=self.delivery.pk)
 
 
 def _run(work: LeasedDelivery) -> None:

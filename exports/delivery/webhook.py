@@ -49,7 +49,7 @@ def signing_secret(supplier: Supplier) -> str:
     return "whsec_" + base64.b64encode(_stored_secret(supplier).encode()).decode()
 
 
-def call(request: FileRequest, webhook: Webhook, *, delivery_id: uuid.UUID) -> str:
+def notify(request: FileRequest, webhook: Webhook, *, delivery_id: uuid.UUID) -> str:
     """POST a request's final status to the webhook's URL and return what was answered.
 
     ``delivery_id`` must be the same in every attempt of a delivery. Raises :class:`WebhookError`.
