@@ -14,7 +14,6 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
-from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -24,7 +23,8 @@ from exports.delivery.links import download_url
 from exports.formats import FORMATS
 from exports.models import FileRequest, Status, Supplier
 from headend.api.errors import Conflict, TooMany, errors
-from headend.api.negotiation import OneMediaType
+from headend.api.negotiation import IgnoreClientContentNegotiation
+from headend.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, ListPagination
 from readings.parameters import InstantField, StrictSerializer, query_parameters
 
 KEY_LENGTH = 200
@@ -66,7 +66,9 @@ class ListQuery(StrictSerializer):
     """The parameters of the list."""
 
     page = serializers.IntegerField(default=1, min_value=1)
-    page_size = serializers.IntegerField(default=50, min_value=1, max_value=1000)
+    page_size = serializers.IntegerField(
+        default=DEFAULT_PAGE_SIZE, min_value=1, max_value=MAX_PAGE_SIZE
+    )
 
 
 class FileRequestStatus(serializers.ModelSerializer[FileRequest]):
@@ -118,14 +120,6 @@ class FileRequestStatus(serializers.ModelSerializer[FileRequest]):
         return shown
 
 
-class NewestFirst(PageNumberPagination):
-    """Pages of the list of one's own requests."""
-
-    page_size = 50
-    page_size_query_param = "page_size"
-    max_page_size = 1000
-
-
 _REQUEST_ID = OpenApiParameter("request_id", OpenApiTypes.UUID, required=True)
 _ACCEPTED = inline_serializer(
     "AcceptedFileRequest",
@@ -137,8 +131,8 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
     """A supplier's file requests; another supplier's do not exist here."""
 
     serializer_class = FileRequestStatus
-    pagination_class = NewestFirst
-    content_negotiation_class = OneMediaType
+    pagination_class = ListPagination
+    content_negotiation_class = IgnoreClientContentNegotiation
     queryset = FileRequest.objects.none()
 
     @extend_schema(

@@ -11,8 +11,9 @@ class ExportsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the OpenAPI extension, and apply the roles after each migration."""
-        import exports.schema  # noqa: F401 (registers itself)
+        """Register the system checks and the OpenAPI extension, and apply the roles after each migration."""
+        import exports.checks
+        import exports.schema  # noqa: F401 (both register themselves)
         from exports.roles import apply_roles
 
         post_migrate.connect(apply_roles, sender=self)

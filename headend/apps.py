@@ -1,13 +1,13 @@
-"""The project as an app, so that its commands and checks are found."""
+"""The deployment as a Django app, so that Django finds its commands and checks."""
 
 from django.apps import AppConfig
 
 
 class HeadendConfig(AppConfig):
-    """Commands and checks about the deployment as a whole."""
+    """Commands, system checks and pages that concern the whole deployment."""
 
     name = "headend"
 
     def ready(self) -> None:
-        """Register the checks."""
-        from headend.config import checks  # noqa: F401 (they read models, which are loaded by now)
+        """Register the system checks."""
+        import headend.config.checks  # noqa: F401 (registers itself when imported)

@@ -1,17 +1,20 @@
-"""The Celery application: ``celery -A headend worker``."""
+"""The Celery application: ``celery -A headend worker``, ``celery -A headend beat``."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
+import django
 from celery import Celery
-from celery.signals import before_task_publish, task_postrun, task_prerun
+from celery.signals import beat_init, before_task_publish, task_postrun, task_prerun, worker_init
+from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
 from headend.trace import begin, current, end
 
-_TRACE = "headend_trace"
+_TRACE_HEADER = "headend_trace"
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
 TRANSPORT_ALIASES["filesystem"] = "headend.deployment.filesystem_broker:Transport"
@@ -21,17 +24,31 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
+@worker_init.connect
+@beat_init.connect
+def _refuse_wrong_settings(**_: Any) -> None:
+    """End the process if a setting is wrong: Celery itself ignores the errors of system checks."""
+    django.setup()
+    from headend.config.checks import refuse_wrong_settings
+
+    try:
+        refuse_wrong_settings()
+    except ImproperlyConfigured as error:
+        # Celery logs exceptions of signal handlers and continues, but lets SystemExit through.
+        sys.exit(f"headend: {error}")
+
+
 @before_task_publish.connect
-def _send_the_request_id_along(headers: dict[str, Any], **_: Any) -> None:
+def _send_trace_id(headers: dict[str, Any], **_: Any) -> None:
     if current():
-        headers[_TRACE] = current()
+        headers[_TRACE_HEADER] = current()
 
 
 @task_prerun.connect
-def _go_on_under_it(task: Any, **_: Any) -> None:
-    begin(task.request.get(_TRACE))
+def _begin_trace(task: Any, **_: Any) -> None:
+    begin(task.request.get(_TRACE_HEADER))
 
 
 @task_postrun.connect
-def _end_it(**_: Any) -> None:
+def _end_trace(**_: Any) -> None:
     end()

@@ -1,4 +1,4 @@
-"""What the admin shows and nobody changes."""
+"""A mixin for admin pages that show records and do not allow changes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from django.http import HttpRequest
 
 
 class ReadOnly(BaseModelAdmin[Any]):
-    """What happened is looked at, not edited."""
+    """Shows all fields as text and allows nobody to add, change or delete a record.
+
+    For records that the system writes, such as downloads and delivery attempts.
+    """
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Everything shown."""
+        """Return the names of all fields that the page shows."""
         return [str(name) for name in flatten_fieldsets(self.get_fieldsets(request, obj))]
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody adds history."""
+        """Return False for every user."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody rewrites it."""
+        """Return False for every user; Django then shows the page without a form."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Nobody removes it."""
+        """Return False for every user."""
         return False

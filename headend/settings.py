@@ -1,4 +1,8 @@
-"""Django's settings, read from the environment; README.md has the table of them."""
+"""Django settings, read from the environment.
+
+Importing this module reads environment variables and nothing else: it creates no folder and no secret,
+and calls no service. ``docs/engineers.md`` has the table of the variables.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +19,17 @@ from exports import schedule as exports_schedule
 from headend import __version__
 from headend.config import environment as env
 from headend.config import service_urls
+from headend.config.logs import logging_settings
+from headend.config.secrets import loaded_on_first_use
 from readings import schedule as readings_schedule
 
-# Lets Django's generic classes be subscripted (ModelAdmin[Supplier]), as the type checker wants it.
+# Makes Django's generic classes subscriptable at run time, for type hints such as ModelAdmin[Supplier].
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# --- where state lives ------------------------------------------------------------------
-HEADEND_HOME = env.folder(
-    "HEADEND_HOME", Path(env.text("HEADEND_HOME", str(BASE_DIR / "var"))).absolute()
-)
+# --- state ------------------------------------------------------------------------------
+HEADEND_HOME = Path(env.text("HEADEND_HOME", str(BASE_DIR / "var"))).absolute()
 SECRETS_URL = env.url(
     "SECRETS_URL", f"file://{HEADEND_HOME / 'secrets'}", ["file", "secretsmanager"]
 )
@@ -33,8 +37,8 @@ _secrets_prefix, SECRETS = service_urls.secrets_store(SECRETS_URL, HEADEND_HOME)
 
 # --- addresses --------------------------------------------------------------------------
 HEADEND_HOST = env.text("HEADEND_HOST", "127.0.0.1")
-HEADEND_PORT = env.whole("HEADEND_PORT", 8000, least=1, most=65535)
-SFTP_PORT = env.whole("SFTP_PORT", 2222, least=1, most=65535)
+HEADEND_PORT = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
+SFTP_PORT = env.integer("SFTP_PORT", 2222, minimum=1, maximum=65535)
 HEADEND_PUBLIC_URL = env.url(
     "HEADEND_PUBLIC_URL", f"http://localhost:{HEADEND_PORT}", ["http", "https"]
 ).rstrip("/")
@@ -42,14 +46,14 @@ SFTP_PUBLIC_HOST = env.text("SFTP_PUBLIC_HOST", "localhost")
 SECRETS_PREFIX = _secrets_prefix or env.text("HEADEND_STACK_NAME", "headend")
 
 _public = urlsplit(HEADEND_PUBLIC_URL)
-ALLOWED_HOSTS = env.words(
+ALLOWED_HOSTS = env.comma_separated(
     "HEADEND_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _public.hostname or "localhost"]
 )
 
 # --- security ---------------------------------------------------------------------------
 DEBUG = False
-SECRET_KEY = env.text("HEADEND_SECRET_KEY", "") or SECRETS.get_or_make(
-    "django/secret_key", lambda: random_secrets.token_urlsafe(64)
+SECRET_KEY = env.text("HEADEND_SECRET_KEY", "") or loaded_on_first_use(
+    lambda: SECRETS.get_or_make("django/secret_key", lambda: random_secrets.token_urlsafe(64))
 )
 _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _https
@@ -62,7 +66,7 @@ CSRF_COOKIE_SECURE = _https
 CSRF_TRUSTED_ORIGINS = [HEADEND_PUBLIC_URL]
 X_FRAME_OPTIONS = "DENY"
 if not _https and _public.hostname in {"localhost", "127.0.0.1", "::1"}:
-    # On the loopback interface there is no TLS to ask for; any other plain-HTTP address is warned about.
+    # The loopback interface needs no TLS. Any other address without TLS causes these warnings.
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
 # --- the application --------------------------------------------------------------------
@@ -86,9 +90,9 @@ INSTALLED_APPS = [
     "axes",
 ]
 MIDDLEWARE = [
-    "headend.trace.RequestIdMiddleware",
+    "headend.trace.TraceMiddleware",
     "headend.http.access_log.AccessLogMiddleware",
-    "headend.http.request_deadline.PatienceMiddleware",
+    "headend.http.request_deadline.RequestDeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -98,7 +102,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # Behind all others: it answers for a login that was refused.
+    # After all others: it replaces the response to a refused login.
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "headend.urls"
@@ -132,7 +136,7 @@ AUTHENTICATION_BACKENDS = [
 ]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=10)
-# A stranger locks out nobody but the one they claim to be from where they are.
+# Failed logins lock one user name at one address, so an attacker cannot lock out the user elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "headend.portal.error_pages.locked_out"
@@ -147,8 +151,8 @@ STATIC_ROOT = HEADEND_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "headend" / "portal" / "static"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- what a page may load ------------------------------------------------------------------
-# Everything comes from here, and nothing stands in the page itself.
+# --- content security policy ------------------------------------------------------------
+# Pages load scripts, styles and images from this site only, and contain no inline scripts or styles.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -175,39 +179,42 @@ DATABASES = {"default": service_urls.database(DATABASE_URL)}
 READINGS_URL = env.url(
     "READINGS_URL", f"delta://{HEADEND_HOME / 'readings'}", ["delta", "timestream"]
 )
-service_urls.check_readings(READINGS_URL)
 IN_TIMESTREAM = READINGS_URL.startswith("timestream://")
-READINGS_RETENTION_DAYS = env.whole("READINGS_RETENTION_DAYS", 0, least=0, most=36_500)
+READINGS_RETENTION_DAYS = env.integer("READINGS_RETENTION_DAYS", 0, minimum=0, maximum=36_500)
 
-SIMULATION = env.switch("SIMULATION", default=True)
-SIMULATION_SEED = env.whole("SIMULATION_SEED", 0, least=0, most=2**63 - 1)
-SIMULATION_INTERVAL = env.whole("SIMULATION_INTERVAL", 5, least=1, most=1440)
-SIMULATION_DEVICES = env.whole("SIMULATION_DEVICES", 50_000, least=1, most=100_000_000)
-SIMULATION_DEVICES_PER_BATCH = env.whole(
-    "SIMULATION_DEVICES_PER_BATCH", 10_000, least=1, most=100_000_000
+SIMULATION = env.boolean("SIMULATION", default=True)
+SIMULATION_SEED = env.integer("SIMULATION_SEED", 0, minimum=0, maximum=2**63 - 1)
+SIMULATION_INTERVAL = env.integer("SIMULATION_INTERVAL", 5, minimum=1, maximum=1440)
+SIMULATION_DEVICES = env.integer("SIMULATION_DEVICES", 50_000, minimum=1, maximum=100_000_000)
+SIMULATION_DEVICES_PER_BATCH = env.integer(
+    "SIMULATION_DEVICES_PER_BATCH", 10_000, minimum=1, maximum=100_000_000
 )
-SIMULATION_VOLTAGE = env.number("SIMULATION_VOLTAGE", 220, least=1, most=1_000_000)
-SIMULATION_MINIMUM_LOAD = env.number("SIMULATION_MINIMUM_LOAD", 5, least=0, most=1_000_000)
-SIMULATION_MAXIMUM_LOAD = env.number("SIMULATION_MAXIMUM_LOAD", 20, least=0, most=1_000_000)
-SIMULATION_LATE_ARRIVALS = env.switch("SIMULATION_LATE_ARRIVALS", default=False)
-SIMULATION_LATE_PERCENT = env.number("SIMULATION_LATE_PERCENT", 10, least=0, most=100)
-SIMULATION_LATE_MINUTES = env.whole("SIMULATION_LATE_MINUTES", 1440, least=1, most=525_600)
+SIMULATION_VOLTAGE = env.number("SIMULATION_VOLTAGE", 220, minimum=1, maximum=1_000_000)
+SIMULATION_MINIMUM_LOAD = env.number("SIMULATION_MINIMUM_LOAD", 5, minimum=0, maximum=1_000_000)
+SIMULATION_MAXIMUM_LOAD = env.number("SIMULATION_MAXIMUM_LOAD", 20, minimum=0, maximum=1_000_000)
+SIMULATION_LATE_ARRIVALS = env.boolean("SIMULATION_LATE_ARRIVALS", default=False)
+SIMULATION_LATE_PERCENT = env.number("SIMULATION_LATE_PERCENT", 10, minimum=0, maximum=100)
+SIMULATION_LATE_MINUTES = env.integer("SIMULATION_LATE_MINUTES", 1440, minimum=1, maximum=525_600)
 
 # --- exports ----------------------------------------------------------------------------
 EXPORTS_URL = env.url("EXPORTS_URL", f"file://{HEADEND_HOME / 'exports'}", ["file", "s3"])
 EXPORTS_EMPTY_STATUS = env.choice("EXPORTS_EMPTY_STATUS", "completed", ["completed", "skipped"])
-EXPORTS_RETENTION_DAYS = env.whole("EXPORTS_RETENTION_DAYS", 30, least=0, most=36_500)
-EXPORTS_RUNNING_PER_SUPPLIER = env.whole("EXPORTS_RUNNING_PER_SUPPLIER", 4, least=1, most=10_000)
-EXPORTS_QUEUED_PER_SUPPLIER = env.whole("EXPORTS_QUEUED_PER_SUPPLIER", 500, least=1, most=10**6)
-EXPORTS_ATTEMPTS = env.whole("EXPORTS_ATTEMPTS", 6, least=1, most=1000)
-EXPORTS_LEASE_SECONDS = env.whole("EXPORTS_LEASE_SECONDS", 30, least=5, most=3600)
-EXPORTS_PART_SECONDS = env.whole("EXPORTS_PART_SECONDS", 600, least=10, most=86_400)
+EXPORTS_RETENTION_DAYS = env.integer("EXPORTS_RETENTION_DAYS", 30, minimum=0, maximum=36_500)
+EXPORTS_RUNNING_PER_SUPPLIER = env.integer(
+    "EXPORTS_RUNNING_PER_SUPPLIER", 4, minimum=1, maximum=10_000
+)
+EXPORTS_QUEUED_PER_SUPPLIER = env.integer(
+    "EXPORTS_QUEUED_PER_SUPPLIER", 500, minimum=1, maximum=10**6
+)
+EXPORTS_ATTEMPTS = env.integer("EXPORTS_ATTEMPTS", 6, minimum=1, maximum=1000)
+EXPORTS_LEASE_SECONDS = env.integer("EXPORTS_LEASE_SECONDS", 30, minimum=5, maximum=3600)
+EXPORTS_PART_SECONDS = env.integer("EXPORTS_PART_SECONDS", 600, minimum=10, maximum=86_400)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "exports": service_urls.exports_storage(EXPORTS_URL),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-WEBHOOK_PRIVATE_ADDRESSES = env.switch("WEBHOOK_PRIVATE_ADDRESSES", default=False)
+WEBHOOK_PRIVATE_ADDRESSES = env.boolean("WEBHOOK_PRIVATE_ADDRESSES", default=False)
 HEADEND_ANONYMOUS_SUPPLIER = env.text("HEADEND_ANONYMOUS_SUPPLIER", "")
 DEFAULT_SUPPLIER = "sftp-user"
 
@@ -217,9 +224,9 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["exports.suppliers.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["headend.api.parsers.GuideJSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["headend.api.parsers.JSONObjectParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "headend.http.exception_handler.answer",
+    "EXCEPTION_HANDLER": "headend.http.exception_handler.handle_exception",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -227,7 +234,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Smart-meter readings by page and by file.",
     "VERSION": __version__,
     "SERVE_INCLUDE_SCHEMA": False,
-    # For the pages' header alone: who is not logged in sees the same documentation.
+    # Only for the page header: visitors without a login see the same documentation.
     "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "PREPROCESSING_HOOKS": ["headend.api.openapi.skip_paths_with_closing_slash"],
@@ -236,18 +243,18 @@ SPECTACULAR_SETTINGS = {
         "readings.schema.add_readings_links",
         "exports.schema.add_file_links",
     ],
-    # Its deep links are links within buttons, which no screen reader can tell apart.
+    # Swagger's deep links are links inside buttons, which screen readers cannot distinguish.
     "SWAGGER_UI_SETTINGS": {"deepLinking": False, "syntaxHighlight": False},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
 
 # --- Celery -----------------------------------------------------------------------------
-CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = service_urls.broker(
-    env.url("CELERY_BROKER_URL", "filesystem://", ["filesystem", "redis", "rediss", "sqs"]),
-    HEADEND_HOME,
+_broker_url = env.url(
+    "CELERY_BROKER_URL", "filesystem://", ["filesystem", "redis", "rediss", "sqs"]
 )
-# Celery takes the environment's CELERY_BROKER_URL, as it stands there, rather than this module's.
+CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = service_urls.broker(_broker_url, HEADEND_HOME)
+# Without these two, Celery would use the environment variable CELERY_BROKER_URL instead of this setting.
 CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = CELERY_BROKER_URL
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "exports"
@@ -260,48 +267,34 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False
-CELERY_BEAT_SCHEDULE = {
-    **exports_schedule.BEAT_SCHEDULE,
-    **readings_schedule.beat_schedule(simulation=SIMULATION, timestream=IN_TIMESTREAM),
-}
+CELERY_BEAT_SCHEDULE = exports_schedule.BEAT_SCHEDULE | readings_schedule.beat_schedule(
+    simulation=SIMULATION, timestream=IN_TIMESTREAM
+)
 
-# --- figures ----------------------------------------------------------------------------
+# --- folders ----------------------------------------------------------------------------
+# `manage.py setup` creates them; a system check reports those that cannot be used.
+FOLDERS = service_urls.folders(
+    HEADEND_HOME,
+    {
+        "SECRETS_URL": SECRETS_URL,
+        "READINGS_URL": READINGS_URL,
+        "EXPORTS_URL": EXPORTS_URL,
+        "CELERY_BROKER_URL": _broker_url,
+    },
+)
+
+# --- metrics ----------------------------------------------------------------------------
 METRICS_TOKEN = env.text("METRICS_TOKEN", "")
-SFTP_METRICS_PORT = env.whole("SFTP_METRICS_PORT", 0, least=0, most=65535)
+SFTP_METRICS_PORT = env.integer("SFTP_METRICS_PORT", 0, minimum=0, maximum=65535)
 
 # --- logs -------------------------------------------------------------------------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "json": {
-            "()": "pythonjsonlogger.json.JsonFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-            "rename_fields": {"asctime": "at", "levelname": "level", "name": "logger"},
-        }
-    },
-    "filters": {"trace": {"()": "headend.trace.Trace"}},
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["trace"]}
-    },
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        **{
-            name: {"level": LOG_LEVEL, "handlers": ["stderr"], "propagate": False}
-            for name in ("headend", "readings", "exports")
-        },
-        # A caller's mistake is answered, not logged.
-        "django.request": {"level": "ERROR"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-        # Port scanners and broken-off handshakes are no errors of ours; the sessions are logged.
-        "paramiko": {"level": "CRITICAL"},
-    },
-}
+LOGGING = logging_settings(LOG_LEVEL)
 
 if SIMULATION_MINIMUM_LOAD > SIMULATION_MAXIMUM_LOAD:
     raise ImproperlyConfigured("SIMULATION_MINIMUM_LOAD is greater than SIMULATION_MAXIMUM_LOAD.")
 if 1440 % SIMULATION_INTERVAL:
     raise ImproperlyConfigured(
-        f"SIMULATION_INTERVAL is {SIMULATION_INTERVAL}; it takes minutes that divide a day (1440)."
+        f"SIMULATION_INTERVAL is {SIMULATION_INTERVAL};"
+        " it must be a number of minutes that divides a day (1440)."
     )

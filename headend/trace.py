@@ -1,6 +1,7 @@
-"""The id that goes with one call, or one SFTP connection, through every process that works for it.
+"""The trace id: it follows one HTTP request or SFTP connection through all processes and logs.
 
-The logs carry it as ``trace``: ``request`` there is the id of a file request.
+Log records carry it as ``trace``. The log field ``request`` is something else: the id of a file request.
+The id belongs to the current thread (a context variable).
 """
 
 from __future__ import annotations
@@ -18,53 +19,58 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 HEADER = "X-Request-Id"
-_WELL_FORMED = re.compile(r"[!-~]{1,128}")
+"""The HTTP header that carries the id in requests and responses."""
+_VALID = re.compile(r"[!-~]{1,128}")
 
-_current: ContextVar[str | None] = ContextVar("request_id", default=None)
+_current: ContextVar[str | None] = ContextVar("trace_id", default=None)
 
 
 def begin(given: str | None = None) -> str:
-    """What this thread does from now on goes under ``given``, or under a new id if that is not well-formed."""
-    well_formed = given is not None and _WELL_FORMED.fullmatch(given)
-    request_id = given if given and well_formed else uuid.uuid4().hex
-    _current.set(request_id)
-    return request_id
+    """Set the current trace id and return it.
+
+    ``given`` is used if it has 1 to 128 printable ASCII characters without spaces. Otherwise a new id of
+    32 hexadecimal digits is generated.
+    """
+    valid = given is not None and _VALID.fullmatch(given)
+    trace_id = given if given and valid else uuid.uuid4().hex
+    _current.set(trace_id)
+    return trace_id
 
 
 def current() -> str | None:
-    """The id that this thread works under."""
+    """Return the current trace id, or None outside of any request, connection or task."""
     return _current.get()
 
 
 def end() -> None:
-    """What this thread does next belongs to nothing yet."""
+    """Clear the current trace id."""
     _current.set(None)
 
 
-class RequestIdMiddleware:
-    """Takes the caller's id, or makes one, and answers with it."""
+class TraceMiddleware:
+    """Begins a trace with the id that the caller sent, or with a new one, and returns the id in a header."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Let the call go on under its id."""
-        request_id = begin(request.headers.get(HEADER))
+        """Handle the request under its trace id."""
+        trace_id = begin(request.headers.get(HEADER))
         response = self._get_response(request)
-        response[HEADER] = request_id
+        response[HEADER] = trace_id
         return response
 
 
-class Trace(logging.Filter):
-    """Puts the id on every record."""
+class TraceFilter(logging.Filter):
+    """Adds the current trace id to every log record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Every record passes."""
+        """Set ``record.trace`` and let the record pass."""
         record.trace = current()
         return True
 
 
-# Not at the end of the middleware: a body that is streamed is sent, and noted, after that.
+# The middleware cannot do this: the body of a streamed response is sent and logged after it returns.
 @receiver(request_finished)
-def _end_with_the_response(**_: Any) -> None:
+def _end_after_response(**_: Any) -> None:
     end()

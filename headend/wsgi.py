@@ -6,7 +6,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from headend.http.chunked_bodies import with_known_length
+from headend.config.checks import refuse_wrong_settings
+from headend.http.chunked_bodies import with_content_length
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
-application = with_known_length(get_wsgi_application())
+application = with_content_length(get_wsgi_application())
+refuse_wrong_settings()

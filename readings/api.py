@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from headend.api.errors import errors
-from headend.api.negotiation import OneMediaType
+from headend.api.negotiation import IgnoreClientContentNegotiation
 from readings import frame
 from readings.parameters import (
     DeviceIdField,
@@ -177,7 +177,7 @@ class ReadingsViewSet(ViewSet):
     """The readings of a window, sorted by time and device id."""
 
     renderer_classes = [ReadingsRenderer]
-    content_negotiation_class = OneMediaType
+    content_negotiation_class = IgnoreClientContentNegotiation
 
     @extend_schema(
         operation_id="readings",

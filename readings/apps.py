@@ -9,5 +9,6 @@ class ReadingsConfig(AppConfig):
     name = "readings"
 
     def ready(self) -> None:
-        """Register how the OpenAPI schema describes the fields of ``readings.parameters``."""
-        import readings.schema  # noqa: F401 (registers its classes)
+        """Register the system checks, and how the OpenAPI schema describes the fields of ``readings.parameters``."""
+        import readings.checks
+        import readings.schema  # noqa: F401 (both register themselves)

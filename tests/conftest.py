@@ -14,9 +14,16 @@ from django.conf import settings as configured
 from pytest_django.fixtures import Settings
 from pythonjsonlogger.json import JsonFormatter
 
+from headend.config.folders import create_folders
 from readings.repositories import ReadingsRepository, open_repository
 
 pytest_plugins = ["tests.services.fixtures", "tests.suppliers"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folders() -> None:
+    """Create the folders that ``manage.py setup`` creates."""
+    create_folders(configured.FOLDERS)
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,6 @@ from exports.stores import export_store
 
 VALID_FOR = timedelta(hours=24)
 
-_signer = TimestampSigner(salt="exports.download")
-
 
 def download_path(request: FileRequest) -> str:
     """Return the URL path of a completed request's file, without a signature, for users who are logged in."""
@@ -34,7 +32,8 @@ def download_url(request: FileRequest) -> str:
     presigned_url = store_url(request)
     if presigned_url is not None:
         return presigned_url
-    signature = _signer.sign(request.location).removeprefix(request.location + _signer.sep)
+    signer = _signer()
+    signature = signer.sign(request.location).removeprefix(request.location + signer.sep)
     return f"{settings.HEADEND_PUBLIC_URL}{download_path(request)}?signature={signature}"
 
 
@@ -46,8 +45,14 @@ def store_url(request: FileRequest) -> str | None:
 
 def is_valid_signature(location: str, signature: str) -> bool:
     """Return whether :func:`download_url` made this signature for this location within :data:`VALID_FOR`."""
+    signer = _signer()
     try:
-        _signer.unsign(f"{location}{_signer.sep}{signature}", max_age=VALID_FOR)
+        signer.unsign(f"{location}{signer.sep}{signature}", max_age=VALID_FOR)
     except BadSignature:
         return False
     return True
+
+
+def _signer() -> TimestampSigner:
+    # Not a constant: creating it reads SECRET_KEY, and importing a module must not load a secret.
+    return TimestampSigner(salt="exports.download")

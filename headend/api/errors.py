@@ -1,4 +1,7 @@
-"""The errors that API views raise and document, in the contract's form: ``{"error": "<one sentence>"}``."""
+"""The API's errors: their form in the OpenAPI schema, and exceptions that DRF does not have.
+
+Every error response is a JSON object ``{"error": "<one sentence>"}``.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +16,30 @@ ErrorBody = inline_serializer(
     {
         "error": serializers.CharField(help_text="One sentence that names the parameter."),
         "fields": serializers.DictField(
-            child=serializers.CharField(), required=False, help_text="Where several are wrong."
+            child=serializers.CharField(),
+            required=False,
+            help_text="The problems by parameter, if more than one parameter is wrong.",
         ),
     },
 )
 
 
-def errors(*own: int) -> dict[int, Any]:
-    """An operation's errors for the schema: those that every operation has, and its ``own``."""
-    return dict.fromkeys((400, 401, 405, 503, *own), ErrorBody)
+def errors(*additional: int) -> dict[int, Any]:
+    """Return an operation's error responses for the OpenAPI schema, by status code.
+
+    Every operation can answer 400, 401, 405 and 503; ``additional`` has the other codes of this one.
+    """
+    return dict.fromkeys((400, 401, 405, 503, *additional), ErrorBody)
 
 
 class Conflict(APIException):
-    """The request contradicts an earlier one."""
+    """409: the request contradicts an earlier request or the state of the resource."""
 
     status_code = 409
 
 
 class TooMany(APIException):
-    """The caller has to wait."""
+    """429: the caller has to wait for ``wait`` seconds, which are sent as ``Retry-After``."""
 
     status_code = 429
     wait = 30

@@ -1,4 +1,4 @@
-"""The API speaks JSON, whatever a client says it accepts: the reference's clients say anything."""
+"""Content negotiation of the API: every request and every response is JSON."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 
-class OneMediaType(BaseContentNegotiation):
-    """The view's first parser and renderer, always."""
+class IgnoreClientContentNegotiation(BaseContentNegotiation):
+    """Ignore the headers ``Accept`` and ``Content-Type``.
+
+    The reference's clients send arbitrary values in them, or no value.
+    """
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
-        """The first."""
+        """Return the view's first parser."""
         return next(iter(parsers))
 
     def select_renderer(
@@ -24,6 +27,6 @@ class OneMediaType(BaseContentNegotiation):
         renderers: Iterable[BaseRenderer],
         format_suffix: str | None = None,
     ) -> tuple[BaseRenderer, Any]:
-        """The first, and its media type."""
+        """Return the view's first renderer and its media type."""
         renderer = next(iter(renderers))
         return renderer, renderer.media_type

@@ -1,4 +1,7 @@
-"""The request body: JSON, whatever the Content-Type says, as the reference's clients send none."""
+"""The parser of request bodies.
+
+It ignores the Content-Type, because the reference's clients send none.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from rest_framework.parsers import BaseParser
 
 
 class BodyTooLarge(APIException):
-    """The body passes ``API_BODY_LIMIT``."""
+    """413: the body is larger than ``API_BODY_LIMIT``."""
 
     status_code = 413
     default_detail = f"The body is larger than {settings.API_BODY_LIMIT // 1024} KiB."
 
 
-class GuideJSONParser(BaseParser):
-    """Reads one JSON object of at most ``API_BODY_LIMIT`` bytes."""
+class JSONObjectParser(BaseParser):
+    """Parses one JSON object of at most ``API_BODY_LIMIT`` bytes."""
 
     media_type = "*/*"
 
@@ -29,12 +32,16 @@ class GuideJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """The object. Raises :class:`BodyTooLarge` and ``ParseError`` with what is wrong."""
+        """Return the object.
+
+        Raises :class:`BodyTooLarge`, or ``ParseError`` if the body is no JSON object in UTF-8 or has the
+        same key twice. Both contain a sentence for the caller.
+        """
         body = stream.read(settings.API_BODY_LIMIT + 1)
         if len(body) > settings.API_BODY_LIMIT:
             raise BodyTooLarge
         try:
-            value = json.loads(body.decode("utf-8"), object_pairs_hook=_object)
+            value = json.loads(body.decode("utf-8"), object_pairs_hook=_object_without_duplicates)
         except UnicodeDecodeError:
             raise ParseError("The body is not UTF-8.") from None
         except (ValueError, RecursionError):
@@ -44,7 +51,7 @@ class GuideJSONParser(BaseParser):
         return value
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for key, item in pairs:
         if key in value:

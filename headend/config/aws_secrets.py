@@ -1,4 +1,4 @@
-"""The secrets store in AWS Secrets Manager, behind ``SECRETS_URL=secretsmanager://prefix?region=…``."""
+"""The secrets store in AWS Secrets Manager, for ``SECRETS_URL=secretsmanager://prefix?region=…``."""
 
 from __future__ import annotations
 
@@ -11,51 +11,56 @@ from headend.config.secrets import FileSecrets, Secrets
 
 
 class SecretsManager(Secrets):
-    """Secrets below one prefix, under the reference's names: ``<prefix>/sftp/private_key``.
+    """Secrets below one prefix, with the reference's names: ``<prefix>/sftp/private_key``.
 
-    ``copies`` is a folder for those that a program wants as a file.
+    Args:
+        prefix: Every name in AWS starts with it and a slash.
+        copies: The folder for secrets that a program needs as a file.
+        region: The AWS region; None for the one that boto3 finds.
+        endpoint_url: The address of a server other than AWS's own.
     """
 
     def __init__(
-        self, prefix: str, copies: Path, *, region: str | None, endpoint_url: str | None
+        self, prefix: str, copies: FileSecrets, *, region: str | None, endpoint_url: str | None
     ) -> None:
         self._prefix = prefix
-        self._copies = FileSecrets(copies)
-        self._where = {"region_name": region, "endpoint_url": endpoint_url}
+        self._copies = copies
+        self._client_options = {"region_name": region, "endpoint_url": endpoint_url}
 
     @cached_property
     def _client(self) -> Any:
-        # boto3 costs half a second to import; a deployment with files does without.
+        # Importing boto3 takes half a second; a deployment with a folder does not need it.
         import boto3
 
-        return boto3.client("secretsmanager", **self._where)
+        return boto3.client("secretsmanager", **self._client_options)
 
     def get(self, name: str) -> str | None:
         """See :meth:`Secrets.get`."""
         try:
-            kept: str = self._client.get_secret_value(SecretId=self._id(name))["SecretString"]
+            secret = self._client.get_secret_value(SecretId=self._id(name))
         except self._client.exceptions.ResourceNotFoundException:
             return None
-        return kept
+        stored: str = secret["SecretString"]
+        return stored
 
     def get_or_make(self, name: str, make: Callable[[], str]) -> str:
         """See :meth:`Secrets.get_or_make`."""
-        kept = self.get(name)
-        if kept is not None:
-            return kept
+        stored = self.get(name)
+        if stored is not None:
+            return stored
         made = make()
         try:
             self._client.create_secret(Name=self._id(name), SecretString=made)
         except self._client.exceptions.ResourceExistsException:
-            kept = self.get(name)
-        return made if kept is None else kept
+            stored = self.get(name)
+        return made if stored is None else stored
 
     def path(self, name: str) -> Path:
-        """See :meth:`Secrets.path`. Raises ``LookupError`` when there is no such secret."""
-        kept = self.get(name)
-        if kept is None:
+        """Copy the secret to a file and return the file's path. Raises ``LookupError`` if it is missing."""
+        stored = self.get(name)
+        if stored is None:
             raise LookupError(f"There is no secret {self._id(name)}.")
-        self._copies.put(name, kept)
+        self._copies.put(name, stored)
         return self._copies.path(name)
 
     def _id(self, name: str) -> str:

@@ -1,62 +1,66 @@
-"""Settings that can be read one by one and are wrong together, or against the database.
+"""System checks of settings that are valid one by one but wrong together, or wrong on this machine.
 
-Ids are stable: they may be silenced by name in ``SILENCED_SYSTEM_CHECKS``.
+The ids are stable: operators may list them in ``SILENCED_SYSTEM_CHECKS``. The apps add checks of their
+own settings (:mod:`readings.checks`, :mod:`exports.checks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Warning, register, run_checks
+from django.core.exceptions import ImproperlyConfigured
 from django.http.request import validate_host
 
-from exports.models import Supplier
+from headend.config.folders import folder_problems
+
+TAG = "headend"
+"""The tag of the checks that need neither a database nor a network."""
 
 
-@register()
-def two_servers_need_two_ports(**_: Any) -> list[CheckMessage]:
-    """``headend.E001``."""
+def refuse_wrong_settings() -> None:
+    """Raise ``ImproperlyConfigured`` with the first error of the checks that have the tag :data:`TAG`.
+
+    Every process of a deployment calls this before it starts to work. The apps must be loaded.
+    """
+    for problem in run_checks(tags=[TAG]):
+        if problem.is_serious() and not problem.is_silenced():
+            hint = f" {problem.hint}" if problem.hint else ""
+            raise ImproperlyConfigured(f"{problem.msg}{hint}")
+
+
+@register(TAG)
+def ports_differ(**_: Any) -> list[CheckMessage]:
+    """``headend.E001``: the web server and the SFTP server need two ports."""
     if settings.HEADEND_PORT != settings.SFTP_PORT:
         return []
     return [
         Error(
             f"HEADEND_PORT and SFTP_PORT are both {settings.SFTP_PORT}.",
-            hint="Give one of them another port.",
+            hint="Set one of them to another port.",
             id="headend.E001",
         )
     ]
 
 
-@register()
-def public_url_is_answered(**_: Any) -> list[CheckMessage]:
-    """``headend.W001``: every link the deployment hands out would be refused."""
+@register(TAG)
+def folders_are_usable(**_: Any) -> list[CheckMessage]:
+    """``headend.E003``: a folder of the deployment cannot be used, or ``setup`` cannot create it."""
+    return [Error(sentence, id="headend.E003") for sentence in folder_problems(settings.FOLDERS)]
+
+
+@register(TAG)
+def public_host_is_allowed(**_: Any) -> list[CheckMessage]:
+    """``headend.W001``: the web server would refuse every link that the deployment gives out."""
     host = urlsplit(settings.HEADEND_PUBLIC_URL).hostname or ""
     if validate_host(f"[{host}]" if ":" in host else host, settings.ALLOWED_HOSTS):
         return []
     return [
         Warning(
-            f"HEADEND_PUBLIC_URL names the host {host!r}, which HEADEND_ALLOWED_HOSTS leaves out.",
+            f"HEADEND_ALLOWED_HOSTS does not contain {host!r}, the host of HEADEND_PUBLIC_URL.",
             hint=f"Add {host} to HEADEND_ALLOWED_HOSTS.",
             id="headend.W001",
-        )
-    ]
-
-
-@register(Tags.database)
-def anonymous_supplier_is_a_supplier(
-    databases: Sequence[str] | None = None, **_: Any
-) -> list[CheckMessage]:
-    """``headend.E002``: calls without a key would be refused although the setting lets them in."""
-    name = settings.HEADEND_ANONYMOUS_SUPPLIER
-    if not databases or not name or Supplier.objects.filter(name=name, active=True).exists():
-        return []
-    return [
-        Error(
-            f"HEADEND_ANONYMOUS_SUPPLIER is {name!r}, and no active supplier has that name.",
-            hint="Name an active supplier, or leave the setting empty.",
-            id="headend.E002",
         )
     ]

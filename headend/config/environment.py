@@ -1,7 +1,7 @@
-"""Typed readers of environment variables that refuse a bad value in one line.
+"""Typed readers of environment variables.
 
-Every reader raises :class:`django.core.exceptions.ImproperlyConfigured` with a
-sentence that names the variable; ``manage.py`` prints it and nothing else.
+Every reader raises :class:`django.core.exceptions.ImproperlyConfigured` for a wrong value, with one
+sentence that names the variable. ``manage.py`` prints this sentence and nothing else.
 """
 
 from __future__ import annotations
@@ -13,94 +13,86 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
-_YES = {"1", "true", "yes", "on"}
-_NO = {"0", "false", "no", "off"}
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
 
 
 def text(name: str, default: str) -> str:
-    """The variable as it stands; an empty one counts as unset."""
+    """Return the variable's value unchanged, or ``default`` if the variable is unset or empty."""
     return os.environ.get(name) or default
 
 
 def choice(name: str, default: str, allowed: Sequence[str]) -> str:
-    """One of ``allowed``."""
+    """Return the variable's value, which must be one of ``allowed``."""
     value = text(name, default)
     if value not in allowed:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it takes one of {', '.join(allowed)}.")
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(allowed)}.")
     return value
 
 
-def whole(name: str, default: int, *, least: int, most: int) -> int:
-    """A whole number from ``least`` to ``most``."""
+def integer(name: str, default: int, *, minimum: int, maximum: int) -> int:
+    """Return the variable as an integer; both bounds are allowed values."""
     value = text(name, str(default))
     try:
-        number = int(value)
+        parsed = int(value)
     except ValueError:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it takes a whole number.") from None
-    if not least <= number <= most:
-        raise ImproperlyConfigured(f"{name} is {number}; it takes {least} to {most}.")
-    return number
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number.") from None
+    if not minimum <= parsed <= maximum:
+        raise ImproperlyConfigured(
+            f"{name} is {parsed}; it must be between {minimum} and {maximum}."
+        )
+    return parsed
 
 
-def number(name: str, default: float, *, least: float, most: float) -> float:
-    """A number from ``least`` to ``most``, decimals allowed."""
+def number(name: str, default: float, *, minimum: float, maximum: float) -> float:
+    """Return the variable as a float; both bounds are allowed values."""
     value = text(name, str(default))
     try:
         parsed = float(value)
     except ValueError:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it takes a number.") from None
-    if not least <= parsed <= most:
-        raise ImproperlyConfigured(f"{name} is {value}; it takes {least:g} to {most:g}.")
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a number.") from None
+    if not minimum <= parsed <= maximum:
+        raise ImproperlyConfigured(
+            f"{name} is {value}; it must be between {minimum:g} and {maximum:g}."
+        )
     return parsed
 
 
-def switch(name: str, *, default: bool) -> bool:
-    """On or off."""
+def boolean(name: str, *, default: bool) -> bool:
+    """Return whether the variable is on: ``1``, ``true``, ``yes`` or ``on`` in any case."""
     value = text(name, "on" if default else "off").lower()
-    if value in _YES:
+    if value in _TRUE:
         return True
-    if value in _NO:
+    if value in _FALSE:
         return False
-    raise ImproperlyConfigured(f"{name} is {value!r}; it takes on or off.")
+    raise ImproperlyConfigured(f"{name} is {value!r}; it must be on or off.")
 
 
-def words(name: str, default: Sequence[str]) -> list[str]:
-    """A comma-separated list, blanks dropped."""
+def comma_separated(name: str, default: Sequence[str]) -> list[str]:
+    """Return the items of a comma-separated list, without surrounding spaces and without empty items."""
     value = os.environ.get(name)
     if not value:
         return list(default)
-    return [word.strip() for word in value.split(",") if word.strip()]
+    return [item.strip() for item in value.split(",") if item.strip()]
 
 
 def url(name: str, default: str, schemes: Sequence[str]) -> str:
-    """A URL whose scheme is one of ``schemes``."""
+    """Return a URL whose scheme is one of ``schemes``."""
     value = text(name, default)
-    scheme = urlsplit(value).scheme
-    if scheme not in schemes:
-        takes = ", ".join(f"{allowed}://" for allowed in schemes)
-        raise ImproperlyConfigured(f"{name} is {value!r}; it takes a URL that starts with {takes}.")
+    if urlsplit(value).scheme not in schemes:
+        starts = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; it must be a URL that starts with {starts}."
+        )
     return value
 
 
-def url_path(name: str, value: str) -> Path:
-    """The absolute folder that a ``scheme:///path`` URL names."""
+def folder_of(name: str, value: str) -> Path:
+    """Return the absolute folder of a ``scheme:///path`` URL that the variable ``name`` contains."""
     parts: SplitResult = urlsplit(value)
     path = Path(unquote(parts.path))
     if parts.netloc or not path.is_absolute():
         raise ImproperlyConfigured(
-            f"{name} is {value!r}; a folder is written with three slashes: {parts.scheme}:///path."
+            f"{name} is {value!r}; write a folder with three slashes: {parts.scheme}:///path."
         )
-    return path
-
-
-def folder(name: str, path: Path) -> Path:
-    """``path``, made if it is missing. Its parent must exist: an unmounted disk is not silently shadowed."""
-    try:
-        path.mkdir(exist_ok=True)
-    except FileNotFoundError:
-        raise ImproperlyConfigured(f"{name}: the folder {path.parent} does not exist.") from None
-    except OSError as error:
-        raise ImproperlyConfigured(f"{name}: {path}: {error.strerror}.") from None
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        raise ImproperlyConfigured(f"{name}: {path} cannot be read and written by this user.")
     return path

@@ -1,7 +1,7 @@
-"""The secrets store: small texts by name, kept where ``SECRETS_URL`` says.
+"""The secrets store: short texts by name, stored where ``SECRETS_URL`` says.
 
-Names are paths such as ``headend/sftp/private_key``, so that the same names
-serve AWS Secrets Manager (:mod:`headend.config.aws_secrets`).
+A name is a path such as ``headend/sftp/private_key``. The same names work in AWS Secrets Manager
+(:mod:`headend.config.aws_secrets`). Creating a store object reads and writes nothing.
 """
 
 from __future__ import annotations
@@ -10,38 +10,55 @@ import os
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
+
+from django.utils.functional import SimpleLazyObject
+
+from headend.config.folders import Folder, create_folders
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*(/[a-z0-9][a-z0-9_.-]*)*")
 
 
 class Secrets(ABC):
-    """Where keys and passwords are kept."""
+    """A store of keys and passwords."""
 
     @abstractmethod
     def get(self, name: str) -> str | None:
-        """The secret, or None when there is none of that name."""
+        """Return the secret, or None if there is no secret with this name."""
 
     @abstractmethod
     def get_or_make(self, name: str, make: Callable[[], str]) -> str:
-        """The secret; made by ``make`` when missing. Of two processes that make it at once, one wins for both."""
+        """Return the secret; if it is missing, store and return the result of ``make``.
+
+        If several processes create the same secret at once, all of them return the same value.
+        """
 
     @abstractmethod
     def path(self, name: str) -> Path:
-        """A file of mode 0600 that holds the secret. Raises ``ValueError`` for a name that could lead elsewhere."""
+        """Return the path of a file with mode 0600 that contains the secret.
+
+        Raises ``ValueError`` for a name that could lead out of the store.
+        """
 
 
 class FileSecrets(Secrets):
-    """Secrets as files of mode 0600 below one folder."""
+    """Secrets as files with mode 0600 below one folder.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: The folder of the secrets.
+        folders: Created in this order, if they are missing, before a secret is written.
+    """
+
+    def __init__(self, root: Path, folders: Sequence[Folder] = ()) -> None:
         self.root = root
+        self._folders = folders
 
     def path(self, name: str) -> Path:
-        """See :meth:`Secrets.path`."""
+        """See :meth:`Secrets.path`. The file exists only if the secret does."""
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not a secret's name.")
+            raise ValueError(f"{name!r} is not a valid name of a secret.")
         return self.root / name
 
     def get(self, name: str) -> str | None:
@@ -52,31 +69,42 @@ class FileSecrets(Secrets):
             return None
 
     def put(self, name: str, value: str) -> None:
-        """Keep ``value`` under ``name``; what stood there is replaced whole."""
-        self._written_aside(name, value).replace(self.path(name))
+        """Store ``value`` under ``name``. An existing secret is replaced atomically."""
+        self._write_temporary(name, value).replace(self.path(name))
 
     def get_or_make(self, name: str, make: Callable[[], str]) -> str:
         """See :meth:`Secrets.get_or_make`."""
-        kept = self.get(name)
-        if kept is not None:
-            return kept
-        aside = self._written_aside(name, make())
+        stored = self.get(name)
+        if stored is not None:
+            return stored
+        temporary = self._write_temporary(name, make())
         try:
-            # A hard link fails where the name exists already: the first maker's value stands.
-            os.link(aside, self.path(name))
+            # A hard link fails if the name exists: the value of the first process is used.
+            os.link(temporary, self.path(name))
         except FileExistsError:
             pass
         finally:
-            aside.unlink()
+            temporary.unlink()
         return self.path(name).read_text()
 
-    def _written_aside(self, name: str, value: str) -> Path:
+    def _write_temporary(self, name: str, value: str) -> Path:
         target = self.path(name)
+        create_folders(self._folders)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp opens with mode 0600, so the secret is never readable by others, not even briefly.
-        handle, aside = tempfile.mkstemp(dir=target.parent, prefix=".")
+        # mkstemp creates the file with mode 0600, so other users can never read the secret.
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".")
         with os.fdopen(handle, "w") as file:
             file.write(value)
             file.flush()
             os.fsync(file.fileno())
-        return Path(aside)
+        return Path(temporary)
+
+
+def loaded_on_first_use(load: Callable[[], str]) -> str:
+    """Return a text that calls ``load`` when it is used for the first time.
+
+    Meant for ``SECRET_KEY``: Django reads this setting only to sign something, so a command that signs
+    nothing needs no secret. The result acts like a ``str`` in every method and function that Django
+    applies to ``SECRET_KEY``.
+    """
+    return cast("str", SimpleLazyObject(load))

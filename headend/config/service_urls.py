@@ -1,11 +1,13 @@
-"""What the deployment's URLs come to, in the words of Django, django-storages and Celery.
+"""Translate the deployment's URLs into settings of Django, django-storages and Celery.
 
-Every function raises :class:`django.core.exceptions.ImproperlyConfigured` with a sentence that
-names the variable. Credentials of AWS come from where boto3 looks for them, never from a URL.
+Every function raises :class:`django.core.exceptions.ImproperlyConfigured` for a wrong URL, with one
+sentence that names the variable. No function opens a connection or creates a folder. AWS credentials
+come from where boto3 looks for them, never from a URL.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,129 +17,152 @@ from django.core.exceptions import ImproperlyConfigured
 
 from headend.config import environment as env
 from headend.config.aws_secrets import SecretsManager
+from headend.config.folders import Folder
 from headend.config.secrets import FileSecrets, Secrets
 
-CONNECT_SECONDS = 5
-ANSWER_SECONDS = 30
-_TRIES = 6
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 30
+_S3_ATTEMPTS = 6
 
 
 def database(url: str) -> dict[str, Any]:
-    """An entry of ``DATABASES``."""
+    """Return an entry of ``DATABASES``."""
     entry: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60))
     if entry["ENGINE"] == "django.db.backends.sqlite3":
         entry["OPTIONS"] = {
-            # Several processes write: take the write lock when a transaction starts, and wait for it.
+            # Several processes write: take the write lock at the start of a transaction, and wait for it.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         }
     else:
-        # A connection that a restarted server has dropped is replaced, not handed to a request.
+        # Replace a connection that a restarted server has closed before a request uses it.
         entry["CONN_HEALTH_CHECKS"] = True
-        entry.setdefault("OPTIONS", {}).setdefault("connect_timeout", CONNECT_SECONDS)
+        entry.setdefault("OPTIONS", {}).setdefault("connect_timeout", CONNECT_TIMEOUT_SECONDS)
     return entry
 
 
-def check_readings(url: str) -> None:
-    """Refuse a ``READINGS_URL`` that no repository could open."""
-    if urlsplit(url).scheme == "delta":
-        env.folder("READINGS_URL", env.url_path("READINGS_URL", url))
-        return
-    # Polars comes with it, which most commands can do without.
-    from readings.repositories.timestream.address import Address
-
-    try:
-        Address.of(url)
-    except ValueError as error:
-        raise ImproperlyConfigured(f"READINGS_URL: {error}") from None
-
-
 def exports_storage(url: str) -> dict[str, Any]:
-    """An entry of ``STORAGES`` for ``file:///folder`` or ``s3://bucket/prefix?endpoint_url=…&region=…``."""
+    """Return an entry of ``STORAGES``.
+
+    ``url`` is ``file:///folder`` or ``s3://bucket/prefix?endpoint_url=…&region=…``.
+    """
     parts = urlsplit(url)
     if parts.scheme == "file":
-        folder = env.folder("EXPORTS_URL", env.url_path("EXPORTS_URL", url))
         return {
             "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": folder},
+            "OPTIONS": {"location": env.folder_of("EXPORTS_URL", url)},
         }
-    given = _options("EXPORTS_URL", url, {"endpoint_url", "region"})
+    if not parts.netloc:
+        raise ImproperlyConfigured(
+            f"EXPORTS_URL is {url!r}; it names no bucket: s3://bucket/prefix."
+        )
+    options = _query_options("EXPORTS_URL", url, {"endpoint_url", "region"})
     return {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
             "bucket_name": parts.netloc,
             "location": parts.path.strip("/"),
-            "endpoint_url": given.get("endpoint_url"),
-            "region_name": given.get("region"),
-            "client_config": _s3_client(by_path="endpoint_url" in given),
+            "endpoint_url": options.get("endpoint_url"),
+            "region_name": options.get("region"),
+            "client_config": _s3_client_config(own_server="endpoint_url" in options),
         },
     }
 
 
-def _s3_client(*, by_path: bool) -> Any:
-    # botocore costs 0.2 s to import; a deployment on a disk does without.
+def _s3_client_config(*, own_server: bool) -> Any:
+    # Importing botocore takes 0.2 s; a deployment with a folder does not need it.
     from botocore.config import Config
 
     return Config(
         signature_version="s3v4",
-        # Servers other than AWS's have no host for each bucket.
-        s3={"addressing_style": "path" if by_path else "auto"},
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=ANSWER_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": _TRIES},
+        # Servers other than AWS's own have no host name for each bucket.
+        s3={"addressing_style": "path" if own_server else "auto"},
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": _S3_ATTEMPTS},
         max_pool_connections=32,
     )
 
 
 def secrets_store(url: str, home: Path) -> tuple[str | None, Secrets]:
-    """The prefix that ``url`` names, if it names one, and the store behind it."""
+    """Return the prefix of the secrets' names, if ``url`` contains one, and the secrets store."""
+    home_folder = Folder("HEADEND_HOME", home)
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return None, FileSecrets(env.folder("SECRETS_URL", env.url_path("SECRETS_URL", url)))
-    given = _options("SECRETS_URL", url, {"region", "endpoint_url"})
+        root = env.folder_of("SECRETS_URL", url)
+        folders = [Folder("SECRETS_URL", root)]
+        if root.is_relative_to(home):
+            folders.insert(0, home_folder)
+        return None, FileSecrets(root, folders)
+    options = _query_options("SECRETS_URL", url, {"region", "endpoint_url"})
     prefix = f"{parts.netloc}{parts.path}".strip("/")
     if not prefix:
         raise ImproperlyConfigured(
             f"SECRETS_URL is {url!r}; it names no prefix: secretsmanager://prefix."
         )
+    copies = home / "secrets"
     store = SecretsManager(
         prefix,
-        env.folder("HEADEND_HOME", home / "secrets"),
-        region=given.get("region"),
-        endpoint_url=given.get("endpoint_url"),
+        FileSecrets(copies, [home_folder, Folder("HEADEND_HOME", copies)]),
+        region=options.get("region"),
+        endpoint_url=options.get("endpoint_url"),
     )
     return prefix, store
 
 
 def broker(url: str, home: Path) -> tuple[str, dict[str, Any]]:
-    """``CELERY_BROKER_URL`` and ``CELERY_BROKER_TRANSPORT_OPTIONS``."""
+    """Return ``CELERY_BROKER_URL`` and ``CELERY_BROKER_TRANSPORT_OPTIONS``."""
     scheme = urlsplit(url).scheme
     if scheme in ("redis", "rediss"):
         return url, {
-            "socket_connect_timeout": CONNECT_SECONDS,
-            "socket_timeout": ANSWER_SECONDS,
+            "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "socket_timeout": READ_TIMEOUT_SECONDS,
             "socket_keepalive": True,
             "health_check_interval": 10,
-            # A caller is not kept waiting for a broker that is down; what it has to be told waits in the database.
+            # Do not let a caller wait for a broker that is down: the database holds the work, and a
+            # periodic task finds it.
             "max_retries": 1,
             "interval_start": 0,
             "interval_step": 0.1,
         }
     if scheme == "sqs":
         return _sqs(url)
-    folder = env.folder("HEADEND_HOME", home / "broker")
+    messages, control = (str(folder.path) for folder in _broker_folders(home)[1:])
     return "filesystem://localhost", {  # kombu warns about a URL without a host
-        "data_folder_in": str(env.folder("HEADEND_HOME", folder / "messages")),
-        "data_folder_out": str(folder / "messages"),
-        "control_folder": str(env.folder("HEADEND_HOME", folder / "control")),
+        "data_folder_in": messages,
+        "data_folder_out": messages,
+        "control_folder": control,
         "polling_interval": 0.1,
     }
 
 
+def folders(home: Path, urls: Mapping[str, str]) -> list[Folder]:
+    """Return the folders of a deployment's state, each after its parent.
+
+    ``urls`` has the URLs of the services by the names of their variables.
+    """
+    found = [Folder("HEADEND_HOME", home)]
+    for name, url in urls.items():
+        match urlsplit(url).scheme:
+            case "file" | "delta":
+                found.append(Folder(name, env.folder_of(name, url)))
+            case "secretsmanager":
+                found.append(Folder("HEADEND_HOME", home / "secrets"))
+            case "filesystem":
+                found += _broker_folders(home)
+    return found
+
+
+def _broker_folders(home: Path) -> list[Folder]:
+    """Return the folders of the embedded broker: one that holds both, messages, and control files."""
+    root = home / "broker"
+    return [Folder("HEADEND_HOME", path) for path in (root, root / "messages", root / "control")]
+
+
 def _sqs(url: str) -> tuple[str, dict[str, Any]]:
-    """``sqs://queue-name-prefix?region=…&endpoint_url=…``."""
-    given = _options("CELERY_BROKER_URL", url, {"region", "endpoint_url"})
+    """Read ``sqs://queue-name-prefix?region=…&endpoint_url=…``."""
+    given = _query_options("CELERY_BROKER_URL", url, {"region", "endpoint_url"})
     endpoint = urlsplit(given.get("endpoint_url", ""))
     options = {
         "region": given.get("region", "us-east-1"),
@@ -146,17 +171,15 @@ def _sqs(url: str) -> tuple[str, dict[str, Any]]:
         "visibility_timeout": 60,
         "wait_time_seconds": 10,
         "polling_interval": 0.1,
-        "client-config": {"connect_timeout": CONNECT_SECONDS},
+        "client-config": {"connect_timeout": CONNECT_TIMEOUT_SECONDS},
     }
     return f"sqs://{endpoint.netloc}", options
 
 
-def _options(name: str, url: str, known: set[str]) -> dict[str, str]:
-    parts = urlsplit(url)
-    if name == "EXPORTS_URL" and not parts.netloc:
-        raise ImproperlyConfigured(f"{name} is {url!r}; it names no bucket: s3://bucket/prefix.")
-    given = dict(parse_qsl(parts.query))
-    for option in given.keys() - known:
-        takes = ", ".join(sorted(known))
-        raise ImproperlyConfigured(f"{name}: {option} is not known; it takes {takes}.")
-    return given
+def _query_options(name: str, url: str, allowed: set[str]) -> dict[str, str]:
+    options = dict(parse_qsl(urlsplit(url).query))
+    for option in options.keys() - allowed:
+        raise ImproperlyConfigured(
+            f"{name}: the option {option} is unknown; the options are {', '.join(sorted(allowed))}."
+        )
+    return options

@@ -1,4 +1,4 @@
-"""The steps that make a deployment out of an empty folder; each may be taken again at any time."""
+"""The steps that create a deployment in an empty folder. Each can be repeated at any time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import fcntl
 import os
 import secrets
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -18,27 +16,35 @@ from exports import credentials
 from exports.models import ApiKey, SshKey, Supplier
 
 OPERATOR = "operator"
-BYTES_A_READING = 33
+"""The user name of the first operator."""
+BYTES_PER_READING = 33
 """On disk, after compaction; measured on a day of 50,000 meters."""
+_FIRST_KEY_LABEL = "first key"
 
 
 def api_key_secret() -> str:
-    """The name under which the default supplier's API key is kept."""
+    """Return the name of the secret that holds the default supplier's API key."""
     return f"{settings.SECRETS_PREFIX}/api_key"
 
 
 def private_key_secret() -> str:
-    """The name under which the default supplier's private key is kept; the guide's ``SecretName``."""
+    """Return the name of the secret that holds the default supplier's private key.
+
+    The guide calls this name ``SecretName``.
+    """
     return f"{settings.SECRETS_PREFIX}/sftp/private_key"
 
 
 def operator_password_secret() -> str:
-    """The name under which the operator's first password is kept."""
+    """Return the name of the secret that holds the operator's first password."""
     return f"{settings.SECRETS_PREFIX}/operator_password"
 
 
 def ensure_default_supplier() -> Supplier:
-    """The supplier of the guide, with the API key and the RSA key that the secrets store holds."""
+    """Return the guide's supplier; create it, its API key and its RSA key if they are missing.
+
+    The keys are those of the secrets store, which creates them if they are missing there.
+    """
     api_key = settings.SECRETS.get_or_make(api_key_secret(), credentials.new_api_key)
     private_key = settings.SECRETS.get_or_make(private_key_secret(), credentials.new_private_key)
     public_key = credentials.public_key_of(private_key)
@@ -47,20 +53,23 @@ def ensure_default_supplier() -> Supplier:
         digest=credentials.digest(api_key),
         defaults={
             "supplier": supplier,
-            "label": "first key",
+            "label": _FIRST_KEY_LABEL,
             "prefix": api_key[: credentials.PREFIX_LENGTH],
         },
     )
     SshKey.objects.get_or_create(
         supplier=supplier,
         fingerprint=credentials.fingerprint(public_key),
-        defaults={"label": "first key", "public_key": public_key},
+        defaults={"label": _FIRST_KEY_LABEL, "public_key": public_key},
     )
     return supplier
 
 
 def ensure_operator() -> None:
-    """One login that may do everything; its first password is kept, a changed one is left alone."""
+    """Create the first operator, a superuser, if the user is missing.
+
+    The first password is in the secrets store. A password that was changed stays as it is.
+    """
     password = settings.SECRETS.get_or_make(
         operator_password_secret(), lambda: secrets.token_urlsafe(12)
     )
@@ -70,39 +79,37 @@ def ensure_operator() -> None:
 
 
 def check_port(setting: str, port: int) -> None:
-    """Raise ``ImproperlyConfigured`` when somebody else listens where this deployment wants to."""
+    """Raise ``ImproperlyConfigured`` if this deployment cannot listen on ``port``."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.HEADEND_HOST, port))
         except OSError as error:
             raise ImproperlyConfigured(
-                f"{setting}: {settings.HEADEND_HOST}:{port} cannot be listened on"
+                f"{setting}: cannot listen on {settings.HEADEND_HOST}:{port}"
                 f" ({error.strerror}); set {setting} to a free port."
             ) from None
 
 
-@contextmanager
-def sole_use_of(home: Path) -> Iterator[None]:
-    """Keep a second deployment out of the state folder. The kernel frees it, however this process ends.
+def lock_home(home: Path) -> None:
+    """Keep other deployments out of the home folder until this process ends, however it ends.
 
-    Raises ``ImproperlyConfigured`` when another has it.
+    The lock survives ``exec``; child processes do not inherit it. Raises ``ImproperlyConfigured`` if
+    another deployment has the lock.
     """
-    handle = os.open(home / "deployment.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(home / "deployment.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(handle)
+        os.close(lock)
         raise ImproperlyConfigured(
-            f"HEADEND_HOME: {home} is in use by a deployment that runs already."
+            f"HEADEND_HOME: another deployment is running in {home}."
         ) from None
-    try:
-        yield
-    finally:
-        os.close(handle)
+    # Never closed: the kernel releases the lock at the end of the process.
+    os.set_inheritable(lock, True)  # noqa: FBT003 (the function's own interface)
 
 
-def gigabytes_a_day() -> float:
-    """What the live fleet writes a day."""
+def gigabytes_per_day() -> float:
+    """Return how many gigabytes the live fleet writes per day, after compaction."""
     intervals = 1440 / settings.SIMULATION_INTERVAL
-    return float(settings.SIMULATION_DEVICES * intervals * BYTES_A_READING / 1e9)
+    return float(settings.SIMULATION_DEVICES * intervals * BYTES_PER_READING / 1e9)

@@ -1,4 +1,4 @@
-"""What a deployment tells those who use it, under the guide's names."""
+"""The addresses, names and keys that a client of the deployment needs, with the guide's names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from readings.window import Window
 
 @dataclass(frozen=True)
 class Outputs:
-    """The guide's output values, and what a person needs beside them."""
+    """The guide's output values, and the values that an operator needs in addition."""
 
     url: str
     api_key: str
@@ -36,7 +36,7 @@ class Outputs:
     operator_password: str
 
     def as_json(self) -> dict[str, str | int]:
-        """The values by the names that scripts rely on."""
+        """Return the values with the names that scripts rely on."""
         return {
             "apiGatewayInvokeURL": self.url,
             "ApiKey": self.api_key,
@@ -49,45 +49,48 @@ class Outputs:
         }
 
     def as_text(self) -> str:
-        """The values and lines to paste, for a person."""
+        """Return the values, and shell commands to copy, as text for a terminal."""
         values = self.as_json() | {
             "Operator": f"{self.operator} / {self.operator_password}",
             "API documentation": f"{self.url}/api/docs/",
         }
         width = max(map(len, values))
         lines = [f"  {name:<{width}}  {value}" for name, value in values.items()]
-        return "\n".join(["", *lines, "", *self._lines_to_paste(), ""])
+        return "\n".join(["", *lines, "", *self._example_commands(), ""])
 
-    def _lines_to_paste(self) -> list[str]:
+    def _example_commands(self) -> list[str]:
         key = f"-H 'Authorization: Token {self.api_key}'"
-        start, end = _a_recent_window()
+        start, end = _recent_window()
         sftp = (
             f"sftp -i {shlex.quote(self.private_key_file)} -P {self.sftp_port}"
             f" -o UserKnownHostsFile={shlex.quote(self.known_hosts_file)}"
         )
         return [
-            "  A page of readings:",
+            "  Get a page of readings:",
             f"    curl -sG {key} '{self.url}/readings'"
             f" --data-urlencode 'start_date={start}' -d page_size=3",
-            "  A file of readings, requested, looked at, and fetched once it is completed:",
+            "  Request a file of readings, get its status, and download it when it is completed:",
             f"    REQUEST=$(curl -s {key} '{self.url}/readings/file'"
             f' -d \'{{"start_date": "{start}", "end_date": "{end}"}}\''
             " | grep -Eo '[0-9a-f-]{36}')",
             f'    curl -s {key} "{self.url}/readings/file?request_id=$REQUEST"',
             f'    {sftp} {self.sftp_user}@{self.sftp_address}:"$REQUEST/*.gz" .',
-            "  What lies there:",
+            "  Browse your files:",
             f"    {sftp} {self.sftp_user}@{self.sftp_address}",
         ]
 
 
 def collect() -> Outputs:
-    """The outputs of this deployment. Raises ``ImproperlyConfigured`` before its first ``run``."""
-    store = settings.SECRETS
-    api_key = store.get(bootstrap.api_key_secret())
-    password = store.get(bootstrap.operator_password_secret())
+    """Return the outputs of this deployment, and write its ``known_hosts`` file to the home folder.
+
+    Raises ``ImproperlyConfigured`` if the deployment has not been set up.
+    """
+    secrets = settings.SECRETS
+    api_key = secrets.get(bootstrap.api_key_secret())
+    password = secrets.get(bootstrap.operator_password_secret())
     if api_key is None or password is None:
         raise ImproperlyConfigured(
-            f"HEADEND_HOME: {settings.HEADEND_HOME} holds no deployment yet; start one with: make run"
+            f"HEADEND_HOME: {settings.HEADEND_HOME} contains no deployment; start one with: make run"
         )
     known_hosts = settings.HEADEND_HOME / "known_hosts"
     known_hosts.write_text(known_hosts_lines(settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT))
@@ -99,7 +102,7 @@ def collect() -> Outputs:
         sftp_port=settings.SFTP_PORT,
         sftp_user=settings.DEFAULT_SUPPLIER,
         secret_name=bootstrap.private_key_secret(),
-        private_key_file=str(store.path(bootstrap.private_key_secret())),
+        private_key_file=str(secrets.path(bootstrap.private_key_secret())),
         known_hosts_file=str(known_hosts),
         operator_url=f"{settings.HEADEND_PUBLIC_URL}/",
         operator=bootstrap.OPERATOR,
@@ -107,8 +110,8 @@ def collect() -> Outputs:
     )
 
 
-def _a_recent_window() -> tuple[str, str]:
-    """Two intervals that are there to be asked for."""
+def _recent_window() -> tuple[str, str]:
+    """Return start and end of the last two intervals that have readings, in canonical text."""
     now = timezone.now()
     fleet = deployment_fleet()
     end = fleet.newest_interval(now)

@@ -1,4 +1,4 @@
-"""One log line a call: what was asked for, by whom, how it ended and how long that took."""
+"""The access log: one line for each HTTP request."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ from exports.models import Supplier
 
 log = logging.getLogger("headend.http")
 
-_ASKED_BY_MACHINES = ("/health/", "/metrics", "/static/")
+_MACHINE_PATHS = ("/health/", "/metrics", "/static/")
+"""Requests that machines repeat all the time; they are logged at level DEBUG."""
 
 
 class AccessLogMiddleware:
-    """Writes the path without its query, where signatures and positions stand."""
+    """Logs method, path, status, duration and supplier of each request.
+
+    The query string is left out, because it can contain signatures.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Let the call go on, and write it down when its answer begins."""
-        began = time.monotonic()
+        """Handle the request and log it when its response begins."""
+        started = time.monotonic()
         response = self._get_response(request)
-        level = logging.DEBUG if request.path.startswith(_ASKED_BY_MACHINES) else logging.INFO
-        line = {
+        level = logging.DEBUG if request.path.startswith(_MACHINE_PATHS) else logging.INFO
+        fields = {
             "method": request.method,
             "path": request.path,
             "status": response.status_code,
-            "milliseconds": round((time.monotonic() - began) * 1000),
+            "milliseconds": round((time.monotonic() - started) * 1000),
         }
         user = getattr(request, "user", None)
-        # Not isinstance: that would fetch the session of a user whom nobody has asked for.
+        # isinstance() would evaluate Django's lazy user, and so load a session that no view has needed.
         if type(user) is Supplier:
-            line["supplier"] = user.name
-        log.log(level, "call", extra=line)
+            fields["supplier"] = user.name
+        log.log(level, "call", extra=fields)
         return response

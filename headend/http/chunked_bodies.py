@@ -1,4 +1,7 @@
-"""Bodies that come in chunks, without a Content-Length: Django would take them for empty."""
+"""Support for request bodies with chunked transfer encoding.
+
+They have no Content-Length, and Django treats a body without Content-Length as empty.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,17 @@ from wsgiref.types import StartResponse, WSGIApplication
 from django.conf import settings
 
 
-def with_known_length(application: WSGIApplication) -> WSGIApplication:
-    """The application behind a reader that takes a chunked body in, up to just over the API's limit."""
+def with_content_length(application: WSGIApplication) -> WSGIApplication:
+    """Wrap ``application`` so that a chunked body is read first and gets a Content-Length.
 
-    def read_first(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        # The server says by this key that it has decoded the chunks and knows where they end.
+    At most one byte more than ``API_BODY_LIMIT`` is read: enough for the parser to refuse the body.
+    """
+
+    def wrapped(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        # With this key the server says that it decodes the chunks and ends the stream after the last.
         if "CONTENT_LENGTH" not in environ and environ.get("wsgi.input_terminated"):
             body = environ["wsgi.input"].read(settings.API_BODY_LIMIT + 1)
             environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body)}
         return application(environ, start_response)
 
-    return read_first
+    return wrapped

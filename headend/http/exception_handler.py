@@ -1,4 +1,4 @@
-"""DRF's exception handler: every error of the API in the contract's form."""
+"""The API's exception handler: every error becomes a JSON object ``{"error": "<one sentence>"}``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from headend.http.request_deadline import CallerGoneError
+from headend.http.request_deadline import CallerDisconnectedError
 from readings.repositories import RepositoryUnavailableError
 
 log = logging.getLogger(__name__)
@@ -25,35 +25,38 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 5
 
 
-def answer(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: the error as a response, or None for what is a bug of ours."""
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the response to ``error``, or None for an error that only a bug can cause.
+
+    Django answers such an error with 500 and logs its traceback.
+    """
     set_rollback()
-    if isinstance(error, CallerGoneError):
-        log.info("the caller has gone before the answer")
+    if isinstance(error, CallerDisconnectedError):
+        log.info("caller disconnected")
         return _unavailable()
     if isinstance(error, RepositoryUnavailableError | OperationalError | InterfaceError):
-        log.error("a store cannot be reached", exc_info=error)
+        log.error("repository or database unavailable", exc_info=error)
         return _unavailable()
     if isinstance(error, Http404):
-        return Response({"error": "There is nothing here."}, status=404)
+        return Response({"error": "Not found."}, status=404)
     if isinstance(error, PermissionDenied):
         return Response({"error": "This is not allowed."}, status=403)
     if isinstance(error, ValidationError):
-        return Response(_invalid(error.detail), status=400)
+        return Response(_validation_body(error.detail), status=400)
     if isinstance(error, APIException):
-        return _refused(error)
+        return _api_error(error)
     return None
 
 
 def _unavailable() -> Response:
     return Response(
-        {"error": "A store behind this service cannot be reached; try again shortly."},
+        {"error": "A service that this API needs is unavailable; try again shortly."},
         status=503,
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
 
 
-def _refused(error: APIException) -> Response:
+def _api_error(error: APIException) -> Response:
     headers = {}
     if isinstance(error, NotAuthenticated | AuthenticationFailed):
         headers["WWW-Authenticate"] = "Token"
@@ -63,11 +66,11 @@ def _refused(error: APIException) -> Response:
     return Response({"error": str(error.detail)}, status=error.status_code, headers=headers)
 
 
-def _invalid(detail: Any) -> dict[str, Any]:
-    """One sentence, and the fields where several are wrong."""
+def _validation_body(detail: Any) -> dict[str, Any]:
+    """Return one sentence for each wrong parameter, and ``fields`` if more than one is wrong."""
     if isinstance(detail, list):
         return {"error": str(detail[0])}
-    fields = {name: _first(problems) for name, problems in detail.items()}
+    fields = {name: _first_message(messages) for name, messages in detail.items()}
     sentences = [
         message if name in message or name == "non_field_errors" else f"{name}: {message}"
         for name, message in fields.items()
@@ -78,7 +81,7 @@ def _invalid(detail: Any) -> dict[str, Any]:
     return body
 
 
-def _first(problems: Any) -> str:
-    while isinstance(problems, list | dict):
-        problems = next(iter(problems.values() if isinstance(problems, dict) else problems))
-    return str(problems)
+def _first_message(messages: Any) -> str:
+    while isinstance(messages, list | dict):
+        messages = next(iter(messages.values() if isinstance(messages, dict) else messages))
+    return str(messages)

@@ -1,17 +1,22 @@
-"""gunicorn's settings. No preload: Polars must not be loaded before a process forks."""
+"""Settings of gunicorn, the web server.
+
+The application is not preloaded: Polars must not be imported before a process forks.
+"""
 
 from __future__ import annotations
 
 from headend.config import environment as env
 
-bind = f"{env.text('HEADEND_HOST', '127.0.0.1')}:{env.whole('HEADEND_PORT', 8000, least=1, most=65535)}"
+_host = env.text("HEADEND_HOST", "127.0.0.1")
+_port = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
+bind = f"{_host}:{_port}"
 worker_class = "headend.http.gunicorn_worker.JSONErrorWorker"
-workers = env.whole("WEB_WORKERS", 2, least=1, most=64)
-threads = env.whole("WEB_THREADS", 4, least=1, most=64)
+workers = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)
+threads = env.integer("WEB_THREADS", 4, minimum=1, maximum=64)
 timeout = 120
 graceful_timeout = 4
 keepalive = 5
 limit_request_line = 8190
 loglevel = "warning"
-# The socket lies in the user's home, where two deployments would share it.
+# The control socket is in the user's home folder, where two deployments would share it.
 control_socket_disable = True

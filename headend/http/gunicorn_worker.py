@@ -1,4 +1,4 @@
-"""A gunicorn worker that answers what never reaches Django in the contract's form, too."""
+"""A gunicorn worker that answers with JSON to requests that never reach Django."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from gunicorn.http.errors import (
 from gunicorn.workers.gthread import ThreadWorker
 
 DRAIN_BYTES = 4 * 2**20
-DRAIN_SECONDS = 2.0
+DRAIN_TIMEOUT_SECONDS = 2.0
 
 
 class JSONErrorWorker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
-    """gunicorn's threaded worker with JSON where it writes HTML."""
+    """gunicorn's threaded worker, with the API's error format instead of HTML."""
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer a request that cannot be parsed; anything else is gunicorn's own business."""
+        """Answer a request that cannot be parsed. gunicorn handles all other errors."""
         if not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
             return
-        status, sentence = _verdict(exc)
+        status, sentence = _status_and_sentence(exc)
         self.log.info("refused a request from %s: %s", addr and addr[0], exc)
         body = json.dumps({"error": sentence}).encode()
         head = (
@@ -40,25 +40,29 @@ class JSONErrorWorker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no t
             client.sendall(head.encode() + body)
             _drain(client)
         except OSError as error:
-            self.log.debug("the caller is gone: %s", error)
+            self.log.debug("caller disconnected: %s", error)
 
 
-def _verdict(error: Exception) -> tuple[HTTPStatus, str]:
+def _status_and_sentence(error: Exception) -> tuple[HTTPStatus, str]:
     if isinstance(error, LimitRequestLine):
-        return HTTPStatus.REQUEST_URI_TOO_LONG, "The URL is too long; 8190 bytes is the most."
+        return HTTPStatus.REQUEST_URI_TOO_LONG, "The URL is longer than 8190 bytes."
     if isinstance(error, LimitRequestHeaders):
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large."
     if isinstance(error, UnsupportedTransferCoding):
-        return HTTPStatus.NOT_IMPLEMENTED, "This Transfer-Encoding is not understood."
+        return HTTPStatus.NOT_IMPLEMENTED, "This Transfer-Encoding is not supported."
     if isinstance(error, ExpectationFailed):
-        return HTTPStatus.EXPECTATION_FAILED, "This Expect header is not understood."
-    return HTTPStatus.BAD_REQUEST, "This is not an HTTP request that can be read."
+        return HTTPStatus.EXPECTATION_FAILED, "This Expect header is not supported."
+    return HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request."
 
 
 def _drain(client: socket.socket) -> None:
-    """Read some of what the caller is still sending: closing on it would reset the answer away."""
+    """Read and drop what the caller is still sending, up to :data:`DRAIN_BYTES`.
+
+    If the connection were closed with unread data, TCP would reset it and the caller could lose the
+    response.
+    """
     client.shutdown(socket.SHUT_WR)
-    client.settimeout(DRAIN_SECONDS)
+    client.settimeout(DRAIN_TIMEOUT_SECONDS)
     left = DRAIN_BYTES
     while left > 0:
         received = len(client.recv(65536))

@@ -1,4 +1,4 @@
-"""How long a call over HTTP waits for the store: not longer than its caller."""
+"""Cancel the repository's work for an HTTP request that nobody waits for any longer."""
 
 from __future__ import annotations
 
@@ -12,42 +12,46 @@ from django.http.response import HttpResponseBase
 from readings.repositories import RepositoryUnavailableError
 from readings.repositories.cancellation import cancel_when
 
-ANSWER_SECONDS = 25.0
-"""Below the half minute that proxies commonly wait, API Gateway among them."""
+DEADLINE_SECONDS = 25.0
+"""Less than the 30 seconds after which many proxies give up, API Gateway among them."""
 
 
-class CallerGoneError(RepositoryUnavailableError):
-    """Nobody waits for the answer any more."""
+class CallerDisconnectedError(RepositoryUnavailableError):
+    """The caller has closed the connection before the response."""
 
 
-class PatienceMiddleware:
-    """What a call asks of the store ends when its caller has gone, or after :data:`ANSWER_SECONDS`."""
+class RequestDeadlineMiddleware:
+    """Cancels a query when its caller has disconnected, or after :data:`DEADLINE_SECONDS`.
+
+    The repository calls the check between result pages. The query then ends with
+    :class:`CallerDisconnectedError` or ``RepositoryUnavailableError``.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Let the call go on while somebody waits for it."""
+        """Handle the request under its deadline."""
         caller = request.META.get("gunicorn.socket")
-        deadline = time.monotonic() + ANSWER_SECONDS
+        deadline = time.monotonic() + DEADLINE_SECONDS
 
         def check() -> None:
             if time.monotonic() > deadline:
                 raise RepositoryUnavailableError(
-                    f"The store did not answer within {ANSWER_SECONDS:g} s."
+                    f"The repository did not answer within {DEADLINE_SECONDS:g} s."
                 )
-            if caller is not None and has_gone(caller):
-                raise CallerGoneError("The caller has gone.")
+            if caller is not None and is_disconnected(caller):
+                raise CallerDisconnectedError("The caller has disconnected.")
 
         with cancel_when(check):
             return self._get_response(request)
 
 
-def has_gone(caller: socket.socket) -> bool:
-    """Whether the other side has closed the connection."""
+def is_disconnected(connection: socket.socket) -> bool:
+    """Return whether the other side has closed the connection. Reads no data and does not wait."""
     try:
-        # Without waiting, whatever the socket's own time-out is.
-        return caller.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        # MSG_DONTWAIT: independent of the socket's own timeout.
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:
         return False
     except OSError:

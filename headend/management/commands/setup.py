@@ -1,4 +1,4 @@
-"""``manage.py setup``: everything a deployment needs before its processes start, made where it is missing."""
+"""``manage.py setup``: create what the processes of a deployment need and what is missing."""
 
 from __future__ import annotations
 
@@ -7,76 +7,83 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
-from headend.config import checks
+from exports.checks import anonymous_supplier_exists
+from headend.config.folders import create_folders
 from headend.deployment import bootstrap
+from headend.deployment.command import DeploymentCommand
 from readings.frame import format_instant
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.repositories import RepositoryUnavailableError, repository
 from readings.window import Window
 
-FIRST_READINGS = timedelta(hours=1)
+FIRST_BACKFILL = timedelta(hours=1)
 
 
-class Command(BaseCommand):
-    """Tables, static files, the default supplier, the operator, a first hour of readings."""
+class Command(DeploymentCommand):
+    """Creates folders, tables, static files, the default supplier, the operator, and first readings."""
 
     help = (
-        "Make what the deployment's processes need: tables, static files, the default supplier with its "
-        "keys, an operator's login and, for a simulated fleet, a first hour of readings. What is there "
-        "stays as it is; run does this by itself. Where processes run on many hosts, run it once after "
-        "each upgrade, and the Procfile's processes wherever they are wanted. "
+        "Create what the deployment's processes need: folders, tables, static files, the default supplier "
+        "with its keys, an operator and, for a simulated fleet, the readings of the last hour. What exists "
+        "stays as it is. The command run does this by itself. If the processes run on several hosts, run "
+        "setup once after each upgrade, and then start the processes of the Procfile on their hosts. "
         "Example: DATABASE_URL=postgresql://… python manage.py setup"
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Take the steps that were not taken yet."""
-        self._step("state folder", str(settings.HEADEND_HOME))
+        """Create what is missing and print each step."""
+        create_folders(settings.FOLDERS)
+        self._print_step("home folder", str(settings.HEADEND_HOME))
         call_command("migrate", verbosity=0)
-        self._step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
+        self._print_step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
         call_command("collectstatic", verbosity=0, interactive=False)
         supplier = bootstrap.ensure_default_supplier()
-        self._step("supplier", supplier.name)
-        for problem in checks.anonymous_supplier_is_a_supplier(databases=["default"]):
+        self._print_step("supplier", supplier.name)
+        for problem in anonymous_supplier_exists(databases=["default"]):
             raise CommandError(f"{problem.msg} {problem.hint}")
         bootstrap.ensure_operator()
-        self._step("operator", bootstrap.OPERATOR)
+        self._print_step("operator", bootstrap.OPERATOR)
         if settings.SIMULATION:
             try:
-                self._simulate()
+                self._write_first_readings()
             except RepositoryUnavailableError as error:
                 raise CommandError(str(error)) from error
         if settings.HEADEND_ANONYMOUS_SUPPLIER:
             self.stderr.write(
                 self.style.WARNING(
-                    "  ! HEADEND_ANONYMOUS_SUPPLIER is on: whoever reaches the API without a key acts "
-                    f"as {settings.HEADEND_ANONYMOUS_SUPPLIER}."
+                    "  ! HEADEND_ANONYMOUS_SUPPLIER is on: anyone who can reach the API acts as"
+                    f" {settings.HEADEND_ANONYMOUS_SUPPLIER}, without an API key."
                 )
             )
 
-    def _simulate(self) -> None:
+    def _write_first_readings(self) -> None:
         fleet = deployment_fleet()
-        if not _holds_readings():
-            start = fleet.newest_interval(timezone.now()) - FIRST_READINGS + fleet.interval
+        if not _has_readings():
+            start = fleet.newest_interval(timezone.now()) - FIRST_BACKFILL + fleet.interval
             call_command("backfill", start=format_instant(start))
-        self._step("fleet", f"{fleet.devices:,} meters, every {fleet.interval_minutes} minutes")
-        self._step("readings", _room_they_take())
+        self._print_step(
+            "fleet", f"{fleet.devices:,} meters, every {fleet.interval_minutes} minutes"
+        )
+        self._print_step("readings", _storage_estimate())
 
-    def _step(self, name: str, value: str) -> None:
+    def _print_step(self, name: str, value: str) -> None:
         self.stdout.write(f"{self.style.SUCCESS('  ✓')} {name:<13} {value}")
         self.stdout.flush()
 
 
-def _room_they_take() -> str:
+def _storage_estimate() -> str:
     if settings.IN_TIMESTREAM:
-        return "in Timestream; `manage.py timestream status` shows how long they are kept"
+        return "in Timestream; `manage.py timestream status` shows the retention"
     days = settings.READINGS_RETENTION_DAYS
-    kept = f"kept for {days} days" if days else "kept for good; READINGS_RETENTION_DAYS bounds it"
-    return f"about {bootstrap.gigabytes_a_day():.2g} GB a day, {kept}"
+    retention = (
+        f"deleted after {days} days" if days else "never deleted; READINGS_RETENTION_DAYS limits it"
+    )
+    return f"about {bootstrap.gigabytes_per_day():.2g} GB per day, {retention}"
 
 
-def _holds_readings() -> bool:
+def _has_readings() -> bool:
     everything = Window(datetime.min.replace(tzinfo=UTC))
     return len(repository().snapshot().page(everything, offset=0, size=1).readings) > 0

@@ -1,58 +1,101 @@
-"""Settings that are wrong together, or against the database."""
+"""System checks of settings that are wrong together, on this machine, or for this database."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from django.core.checks import CheckMessage, run_checks
 from django.core.checks.registry import registry
+from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
+from exports.checks import anonymous_supplier_exists
 from exports.models import Supplier
 from headend.config import checks
+from headend.config.folders import Folder
 
 
 def ids(messages: list[CheckMessage]) -> list[str | None]:
     return [message.id for message in messages]
 
 
-def test_settings_as_they_come_are_right() -> None:
-    assert [m for m in run_checks() if (m.id or "").startswith("headend.")] == []
+def test_the_default_settings_have_no_problem() -> None:
+    own = ("headend.", "readings.", "exports.")
+    assert [message for message in run_checks() if (message.id or "").startswith(own)] == []
 
 
-def test_one_port_for_two_servers_is_an_error(settings: Settings) -> None:
+def test_the_same_port_for_both_servers_is_an_error(settings: Settings) -> None:
     settings.SFTP_PORT = settings.HEADEND_PORT
     [problem] = [m for m in run_checks() if m.id == "headend.E001"]
     assert "HEADEND_PORT and SFTP_PORT" in problem.msg
 
 
-def test_a_public_host_that_is_not_answered_is_warned_about(settings: Settings) -> None:
+def test_a_public_host_that_the_server_refuses_is_a_warning(settings: Settings) -> None:
     settings.HEADEND_PUBLIC_URL = "https://headend.example"
     settings.ALLOWED_HOSTS = ["localhost"]
-    assert ids(checks.public_url_is_answered()) == ["headend.W001"]
+    assert ids(checks.public_host_is_allowed()) == ["headend.W001"]
     settings.ALLOWED_HOSTS = [".example"]
-    assert ids(checks.public_url_is_answered()) == []
+    assert ids(checks.public_host_is_allowed()) == []
 
 
-def test_a_public_address_of_ip_6_is_understood(settings: Settings) -> None:
+def test_a_public_host_can_be_an_ipv6_address(settings: Settings) -> None:
     settings.HEADEND_PUBLIC_URL = "http://[::1]:8000"
     settings.ALLOWED_HOSTS = ["[::1]"]
-    assert ids(checks.public_url_is_answered()) == []
+    assert ids(checks.public_host_is_allowed()) == []
 
 
 def test_an_anonymous_supplier_must_be_an_active_supplier(settings: Settings, db: None) -> None:
     settings.HEADEND_ANONYMOUS_SUPPLIER = "alice"
 
-    def seen() -> list[str | None]:
-        return ids(checks.anonymous_supplier_is_a_supplier(databases=["default"]))
+    def found() -> list[str | None]:
+        return ids(anonymous_supplier_exists(databases=["default"]))
 
-    assert seen() == ["headend.E002"]
+    assert found() == ["headend.E002"]
     alice = Supplier.objects.create(name="alice")
-    assert seen() == []
+    assert found() == []
     alice.active = False
     alice.save()
-    assert seen() == ["headend.E002"]
+    assert found() == ["headend.E002"]
 
 
-def test_the_database_is_looked_at_only_when_it_is_asked_for(settings: Settings) -> None:
+def test_the_database_is_read_only_if_the_caller_names_it(settings: Settings) -> None:
     settings.HEADEND_ANONYMOUS_SUPPLIER = "nobody"
-    assert checks.anonymous_supplier_is_a_supplier in registry.registered_checks
-    assert ids(checks.anonymous_supplier_is_a_supplier(databases=None)) == []
+    assert anonymous_supplier_exists in registry.registered_checks
+    assert ids(anonymous_supplier_exists(databases=None)) == []
+
+
+def test_a_url_of_timestream_without_a_table_is_an_error(settings: Settings) -> None:
+    settings.READINGS_URL = "timestream://devices"
+    [problem] = [m for m in run_checks() if m.id == "readings.E001"]
+    assert problem.msg.startswith("READINGS_URL: ")
+
+
+def test_a_folder_is_an_error_only_if_setup_cannot_create_it(
+    settings: Settings, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    settings.FOLDERS = [Folder("HEADEND_HOME", home), Folder("EXPORTS_URL", home / "exports")]
+    assert checks.folders_are_usable() == []
+    settings.FOLDERS = [Folder("EXPORTS_URL", home / "exports")]
+    [problem] = checks.folders_are_usable()
+    assert problem.id == "headend.E003"
+    assert problem.msg == f"EXPORTS_URL: the folder {home} does not exist."
+
+
+def test_a_file_where_a_folder_should_be_is_an_error(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    settings.FOLDERS = [Folder("READINGS_URL", tmp_path / "file")]
+    [problem] = checks.folders_are_usable()
+    assert problem.msg == f"READINGS_URL: {tmp_path}/file is not a folder."
+
+
+def test_a_process_refuses_to_start_with_the_first_error(settings: Settings) -> None:
+    checks.refuse_wrong_settings()
+    settings.SFTP_PORT = settings.HEADEND_PORT
+    with pytest.raises(
+        ImproperlyConfigured, match=r"HEADEND_PORT and SFTP_PORT are both \d+\. Set"
+    ):
+        checks.refuse_wrong_settings()
+    settings.SILENCED_SYSTEM_CHECKS = ["headend.E001"]
+    checks.refuse_wrong_settings()

@@ -113,7 +113,7 @@ def test_two_deployments_run_side_by_side(deploy: Callable[..., Deployment]) -> 
 def test_a_home_in_use_is_one_line(deploy: Callable[..., Deployment]) -> None:
     running = deploy().start()
     second = Deployment(running.home, SMALL)
-    assert "is in use by a deployment that runs already" in refusal(second)
+    assert "another deployment is running in" in refusal(second)
     assert running.answers()
 
 

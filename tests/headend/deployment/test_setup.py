@@ -24,7 +24,7 @@ def test_setup_makes_what_is_missing_and_leaves_what_is_there(deployment: Deploy
     again = deployment.manage("setup").stdout
     assert "new readings" not in again
     assert [line.split()[1] for line in again.splitlines()] == [
-        "state", "database", "supplier", "operator", "fleet", "readings"
+        "home", "database", "supplier", "operator", "fleet", "readings"
     ]  # fmt: skip
     assert deployment.outputs() == made
 

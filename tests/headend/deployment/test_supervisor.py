@@ -1,4 +1,4 @@
-"""The deployment's processes end together, whenever and however the end is asked for."""
+"""The processes of a deployment end together, whenever and however the end is requested."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-_RUN = "import sys; from pathlib import Path; from headend import processes; print('go', flush=True); sys.exit(processes.run(Path(sys.argv[1])))"
-LASTING = "one: exec sleep 1000\nother: exec sleep 1000\n"
+_RUN = "import sys; from pathlib import Path; from headend.deployment import supervisor; print('go', flush=True); sys.exit(supervisor.run(Path(sys.argv[1])))"
+TWO_LONG_PROCESSES = "one: exec sleep 1000\nother: exec sleep 1000\n"
 
 
 @contextmanager
 def running(folder: Path, procfile: str) -> Iterator[subprocess.Popen[str]]:
-    """The processes of ``procfile``, in a process group of their own as in a terminal."""
+    """Run the processes of ``procfile`` in a process group, as a terminal does."""
     path = folder / "Procfile"
     path.write_text(procfile)
     process = subprocess.Popen(
@@ -35,14 +35,14 @@ def running(folder: Path, procfile: str) -> Iterator[subprocess.Popen[str]]:
         assert process.stdout.readline() == "go\n"
         yield process
     finally:
-        for pid in left_of(folder):
+        for pid in living_processes(folder):
             os.kill(pid, signal.SIGKILL)
         process.wait(30)
         process.stdout.close()
 
 
-def left_of(folder: Path) -> list[int]:
-    """The living processes that carry this test's mark."""
+def living_processes(folder: Path) -> list[int]:
+    """Return the ids of the living processes that have this test's mark in their environment."""
     mark = f"MARK_OF_THIS_TEST={folder}\0".encode()
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
@@ -54,54 +54,79 @@ def left_of(folder: Path) -> list[int]:
     return found
 
 
-def read_until(process: subprocess.Popen[str], text: str) -> None:
-    """Read its lines up to the one that has ``text``."""
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """Read the output up to the first line that contains ``text``, and return this line."""
     assert process.stdout is not None
     for line in process.stdout:
         if text in line:
-            return
-    pytest.fail(f"it never printed {text!r}")
+            return line
+    pytest.fail(f"the output does not contain {text!r}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_them_all_and_is_no_failure(tmp_path: Path, number: signal.Signals) -> None:
-    with running(tmp_path, LASTING) as process:
+def test_a_signal_ends_all_processes_and_is_no_failure(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with running(tmp_path, TWO_LONG_PROCESSES) as process:
         read_until(process, "other started")
         os.killpg(process.pid, number)
         assert process.wait(30) == 0
-        assert left_of(tmp_path) == []
+        assert living_processes(tmp_path) == []
 
 
 @pytest.mark.parametrize("attempt", range(8))
-def test_a_signal_in_the_middle_of_a_line_ends_them_too(tmp_path: Path, attempt: int) -> None:
-    with running(tmp_path, LASTING) as process:
-        # The manager may still be flushing this very line.
+def test_a_signal_while_a_line_is_printed_ends_all_processes(tmp_path: Path, attempt: int) -> None:
+    with running(tmp_path, TWO_LONG_PROCESSES) as process:
+        # The supervisor may still be flushing this very line.
         read_until(process, "other started")
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(30) == 0
-        assert left_of(tmp_path) == []
+        assert living_processes(tmp_path) == []
 
 
 @pytest.mark.parametrize("milliseconds", range(0, 100, 10))
-def test_an_end_that_is_asked_for_while_they_start_is_an_end(
-    tmp_path: Path, milliseconds: int
-) -> None:
-    with running(tmp_path, LASTING) as process:
+def test_a_signal_while_processes_are_starting_ends_them(tmp_path: Path, milliseconds: int) -> None:
+    with running(tmp_path, TWO_LONG_PROCESSES) as process:
         time.sleep(milliseconds / 1000)
         os.killpg(process.pid, signal.SIGINT)
         code = process.wait(30)
-        # Before there is anything to end, Ctrl-C is Python's own; `manage.py run` answers for that.
+        # Before the supervisor handles signals, Python ends itself; `manage.py run` blocks them until then.
         assert code in (0, -signal.SIGINT)
-        assert left_of(tmp_path) == []
+        assert living_processes(tmp_path) == []
 
 
-def test_one_that_ends_by_itself_takes_the_others_with_it(tmp_path: Path) -> None:
+def test_a_process_that_ends_by_itself_ends_the_others(tmp_path: Path) -> None:
     with running(tmp_path, "one: exec sleep 1000\nother: sleep 0.2; exit 7\n") as process:
         assert process.wait(30) == 7
-        assert left_of(tmp_path) == []
+        assert living_processes(tmp_path) == []
 
 
-def test_one_that_ends_well_by_itself_is_a_failure_too(tmp_path: Path) -> None:
+def test_a_process_that_ends_without_an_error_is_a_failure_too(tmp_path: Path) -> None:
     with running(tmp_path, "one: exec sleep 1000\nother: exec sleep 0.2\n") as process:
         assert process.wait(30) == 1
-        assert left_of(tmp_path) == []
+        assert living_processes(tmp_path) == []
+
+
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    stubborn = "one: trap '' TERM; echo ready; while true; do sleep 0.1; done\n"
+    with running(tmp_path, stubborn) as process:
+        read_until(process, "| ready")
+        os.killpg(process.pid, signal.SIGTERM)
+        read_until(process, "sending SIGKILL to one")
+        assert process.wait(30) == 0
+        assert living_processes(tmp_path) == []
+
+
+def test_each_line_has_the_name_of_its_process_and_no_colour_outside_a_terminal(
+    tmp_path: Path,
+) -> None:
+    procfile = "one: echo out; echo error >&2; exec sleep 1000\nother: exec sleep 1000\n"
+    with running(tmp_path, procfile) as process:
+        assert read_until(process, "out").split(" ", 1)[1] == "one    | out\n"
+        assert read_until(process, "error").split(" ", 1)[1] == "one    | error\n"
+
+
+def test_the_supervisor_starts_no_process_besides_those_of_the_procfile(tmp_path: Path) -> None:
+    with running(tmp_path, TWO_LONG_PROCESSES) as process:
+        read_until(process, "other started")
+        assert len(living_processes(tmp_path)) == 3

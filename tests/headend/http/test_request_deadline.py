@@ -9,7 +9,11 @@ import pytest
 from django.http import HttpRequest, HttpResponse
 
 from headend.http import request_deadline
-from headend.http.request_deadline import CallerGoneError, PatienceMiddleware, has_gone
+from headend.http.request_deadline import (
+    CallerDisconnectedError,
+    RequestDeadlineMiddleware,
+    is_disconnected,
+)
 from readings.repositories import RepositoryUnavailableError
 from readings.repositories.cancellation import raise_if_cancelled
 
@@ -29,7 +33,7 @@ def call(ours: socket.socket) -> HttpResponse:
 
     request = HttpRequest()
     request.META["gunicorn.socket"] = ours
-    answer = PatienceMiddleware(view)(request)
+    answer = RequestDeadlineMiddleware(view)(request)
     assert isinstance(answer, HttpResponse)
     return answer
 
@@ -52,20 +56,20 @@ def test_work_for_a_caller_that_has_gone_ends(
 ) -> None:
     ours, theirs = connection
     theirs.close()
-    with pytest.raises(CallerGoneError):
+    with pytest.raises(CallerDisconnectedError):
         call(ours)
     raise_if_cancelled()
 
 
-def test_a_broken_connection_is_a_caller_that_has_gone() -> None:
+def test_a_broken_connection_is_a_caller_that_is_disconnected() -> None:
     broken = socket.socket()
-    assert has_gone(broken)
+    assert is_disconnected(broken)
     broken.close()
 
 
 def test_no_call_waits_longer_than_its_time(
     connection: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request_deadline, "ANSWER_SECONDS", -1.0)
+    monkeypatch.setattr(request_deadline, "DEADLINE_SECONDS", -1.0)
     with pytest.raises(RepositoryUnavailableError, match="did not answer within"):
         call(connection[0])

@@ -73,7 +73,7 @@ def test_a_url_that_is_too_long_is_told_so(port: int, length: int) -> None:
     answer = requests.get(f"http://127.0.0.1:{port}/readings?start_date={'x' * length}", timeout=30)
     assert answer.status_code == 414
     assert answer.headers["Content-Type"] == "application/json"
-    assert answer.json() == {"error": "The URL is too long; 8190 bytes is the most."}
+    assert answer.json() == {"error": "The URL is longer than 8190 bytes."}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""Importing the settings changes nothing: no folder, no secret, no call to a service."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+COMMANDS = [["help"], ["check"], ["outputs", "--help"]]
+
+
+def run(arguments: list[str], folder: Path, **environment: str) -> None:
+    """Run ``manage.py`` in ``folder`` with no setting besides ``environment``."""
+    subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **environment},
+        check=True,
+        capture_output=True,
+    )
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_command_that_needs_no_data_leaves_an_empty_home_folder_empty(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    run(arguments, tmp_path, HEADEND_HOME=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_that_needs_no_data_does_not_create_the_home_folder(tmp_path: Path) -> None:
+    run(["check"], tmp_path, HEADEND_HOME=str(tmp_path / "home"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_works_if_the_home_folder_cannot_exist(tmp_path: Path) -> None:
+    run(["help"], tmp_path, HEADEND_HOME=str(tmp_path / "missing" / "home"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_command_creates_the_default_home_folder_by_itself(tmp_path: Path) -> None:
+    default = ROOT / "var"
+    before = set(default.iterdir()) if default.exists() else None
+    run(["help"], tmp_path)
+    assert (set(default.iterdir()) if default.exists() else None) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_with_aws_urls_call_no_service(tmp_path: Path) -> None:
+    nowhere = "endpoint_url=http://127.0.0.1:9&region=us-east-1"
+    run(
+        ["check"],
+        tmp_path,
+        HEADEND_HOME=str(tmp_path),
+        SECRETS_URL=f"secretsmanager://headend?{nowhere}",
+        EXPORTS_URL=f"s3://bucket/prefix?{nowhere}",
+        READINGS_URL=f"timestream://database/table?{nowhere}",
+        CELERY_BROKER_URL=f"sqs://prefix?{nowhere}",
+    )
+    assert list(tmp_path.iterdir()) == []
