@@ -52,7 +52,7 @@ class Page:
 
     @classmethod
     def first_of(cls, readings: pl.DataFrame, size: int) -> Page:
-        """Return a page of the first ``size`` readings. Pass at least one reading more, if there is one."""
+        """Return a page of the first ``size`` of these readings. If they are more, another page follows."""
         return cls(readings.head(size), more=len(readings) > size)
 
 

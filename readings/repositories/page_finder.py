@@ -1,6 +1,6 @@
 """Find pages by minute counts: the counts say which minutes hold a page, and only these are read.
 
-So a page costs what it returns, wherever it is in the window, and no engine numbers rows that nobody sees.
+So a page costs what it returns, wherever it is in the window, and no engine numbers rows that are not returned.
 """
 
 from __future__ import annotations

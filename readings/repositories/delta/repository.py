@@ -89,7 +89,9 @@ class DeltaRepository(ReadingsRepository):
         try:
             return self._snapshot_of(DeltaTable(self._path, version=int(name)))
         except DeltaError as error:
-            raise RepositoryUnavailableError(f"Version {name} is gone: {error}") from error
+            raise RepositoryUnavailableError(
+                f"Version {name} does not exist any more: {error}"
+            ) from error
 
     def write(self, readings: pl.DataFrame) -> int:
         """See :meth:`ReadingsRepository.write`. The write is atomic."""
