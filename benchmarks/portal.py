@@ -116,7 +116,7 @@ def _web(port: int) -> Iterator[str]:
             try:
                 requests.get(f"{url}/health/live", timeout=5)
                 break
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 time.sleep(0.1)
         yield url
     finally:
