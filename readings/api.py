@@ -104,7 +104,9 @@ class ReadingsFrameSerializer(serializers.ListSerializer[Any]):
         Raises ``polars.exceptions.ColumnNotFoundError`` if a declared field is no column.
         """
         assert isinstance(self.child, Reading)
-        return data.select(list(self.child.fields))
+        declared = list(self.child.fields)
+        # `select` takes 0.1 ms, even if it changes nothing.
+        return data if data.columns == declared else data.select(declared)
 
 
 class Reading(serializers.Serializer[Any]):
@@ -222,5 +224,5 @@ def _page_content(request: Request, query: ReadingsQuery, page: Page) -> dict[st
             "last_date": last["time"] if last else None,
         },
         "next": next_url,
-        "records": page.readings.with_columns(offsets.alias("offset")),
+        "records": page.readings.clone().insert_column(0, offsets.alias("offset")),
     }
