@@ -134,12 +134,12 @@ def violations(page: Page) -> list[str]:
 
 
 def scrolled_sideways(page: Page) -> list[str]:
-    """What has to be scrolled sideways to be read, but for pictures, lines to paste, and the calendar."""
+    """What has to be scrolled sideways to be read, except charts, code blocks and the calendar."""
     found: list[str] = page.evaluate(
         """() => [document.documentElement, ...document.querySelectorAll("main, main *")]
             .filter(each => each.scrollWidth > each.clientWidth + 1
                 && (each === document.documentElement || getComputedStyle(each).overflowX !== "visible"))
-            .filter(each => !each.matches(".picture, .picture *, pre, .calendar, .unseen, thead, thead *, input, select"))
+            .filter(each => !each.matches(".chart, .chart *, pre, .calendar, .visually-hidden, thead, thead *, input, select"))
             .map(each => each.outerHTML.slice(0, 160))"""
     )
     return found
