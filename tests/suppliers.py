@@ -1,4 +1,4 @@
-"""Fixtures and helpers for tests that export files: two suppliers, a small fleet's readings, and a worker."""
+"""Fixtures and functions for tests of exports: two suppliers, readings of a small fleet, and a worker."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FLEET = Fleet(devices=200)
 
 @pytest.fixture
 def exports_folder(settings: Settings, tmp_path: Path) -> Path:
-    """The exports of this test alone."""
+    """The folder of an export store that only this test uses."""
     folder = tmp_path / "exports"
     folder.mkdir()
     settings.STORAGES = {
@@ -45,25 +45,25 @@ def exports_folder(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def alice(db: None) -> Supplier:
-    """A supplier."""
+    """The first supplier."""
     return Supplier.objects.create(name="alice")
 
 
 @pytest.fixture
 def bob(db: None) -> Supplier:
-    """Another supplier, who must never see anything of Alice's."""
+    """A second supplier. It must never see files or requests of the first."""
     return Supplier.objects.create(name="bob")
 
 
 def create_api_key(supplier: Supplier) -> str:
-    """A fresh API key of the supplier's."""
+    """Create and return an API key of the supplier."""
     key = new_api_key()
     ApiKey.objects.create(supplier=supplier, prefix=key[:PREFIX_LENGTH], digest=digest(key))
     return key
 
 
 def api_client(supplier: Supplier) -> APIClient:
-    """A client that calls with a key of the supplier's."""
+    """Return an API client that sends a new key of the supplier."""
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Token {create_api_key(supplier)}")
     return client
@@ -71,26 +71,26 @@ def api_client(supplier: Supplier) -> APIClient:
 
 @pytest.fixture
 def readings(store: ReadingsRepository) -> pl.DataFrame:
-    """Forty minutes of a small fleet, kept in the deployment's repository."""
-    kept = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
-    store.write(kept)
-    return kept
+    """The readings of a small fleet from START to END, stored in the repository."""
+    stored = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
+    store.write(stored)
+    return stored
 
 
 @pytest.fixture
 def run_steps() -> Callable[[], None]:
-    """Do what a worker does until nothing is left that can be taken now."""
+    """A function that runs steps until no step can be claimed."""
 
-    def until_nothing_is_left() -> None:
+    def run_all() -> None:
         while worker.run_next_step() is not None:
             pass
 
-    return until_nothing_is_left
+    return run_all
 
 
 @pytest.fixture
 def completed(alice: Supplier, readings: object, run_steps: Callable[[], None]) -> FileRequest:
-    """A completed request of Alice's."""
+    """A completed request of Alice, for all readings."""
     request = accept(alice, FileSpec(START, END))
     run_steps()
     request.refresh_from_db()
@@ -100,20 +100,20 @@ def completed(alice: Supplier, readings: object, run_steps: Callable[[], None]) 
 
 @pytest.fixture
 def operator(client: Client, admin_user: User) -> Client:
-    """A browser in which an operator is logged in."""
+    """A test client with a session of a superuser."""
     client.force_login(admin_user)
     return client
 
 
 def file_path(location: str) -> Path:
-    """Where the file of an sftp_location lies."""
+    """Return the path of the file with this ``sftp_location``."""
     storage = storages["exports"]
     assert isinstance(storage, FileSystemStorage)
     return Path(storage.path(location))
 
 
 def expected_csv(readings: pl.DataFrame) -> bytes:
-    """The readings as the contract writes them, made the plain way."""
+    """Return the readings as the contract's CSV, written without the code under test."""
     lines = [",".join(readings.columns)]
     for row in readings.rows():
         texts = [
@@ -125,5 +125,5 @@ def expected_csv(readings: pl.DataFrame) -> bytes:
 
 
 def decompressed_file(request: FileRequest) -> bytes:
-    """What a supplier has after gunzip."""
+    """Return the content of the request's file after gunzip."""
     return gzip.decompress(file_path(request.location).read_bytes())

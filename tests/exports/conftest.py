@@ -21,7 +21,7 @@ Connect = Callable[[], AbstractContextManager[paramiko.Transport]]
 
 @pytest.fixture(autouse=True)
 def separate_exports_folder(exports_folder: Path) -> None:
-    """Use the fixture in every test of this folder."""
+    """Apply the fixture ``exports_folder`` to every test in this folder."""
 
 
 @pytest.fixture

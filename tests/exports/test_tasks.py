@@ -1,14 +1,16 @@
-"""The Celery tasks: a message says only that there is work, and may come twice or never."""
+"""The Celery tasks. A message only wakes a worker, so it may be lost, late or delivered twice."""
 
 from __future__ import annotations
 
 import pytest
+from celery import current_app
 from kombu.exceptions import OperationalError
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
 from exports import tasks
 from exports.models import FileRequest, Status, Supplier
+from exports.schedule import BEAT_SCHEDULE
 from tests.suppliers import END, START, api_client
 
 BODY = {"start_date": START.isoformat(), "end_date": END.isoformat()}
@@ -16,15 +18,15 @@ BODY = {"start_date": START.isoformat(), "end_date": END.isoformat()}
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The wakes that were sent."""
-    wakes: list[str] = []
-    monkeypatch.setattr(tasks.work, "delay", lambda: wakes.append("work"))
-    return wakes
+    """The names of the messages that were sent to workers."""
+    messages: list[str] = []
+    monkeypatch.setattr(tasks.work, "delay", lambda: messages.append("work"))
+    return messages
 
 
 @pytest.fixture
-def alices(alice: Supplier) -> APIClient:
-    """Alice's client."""
+def client_of_alice(alice: Supplier) -> APIClient:
+    """An API client with a key of Alice."""
     return api_client(alice)
 
 
@@ -38,51 +40,51 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks.work, "delay", refuse)
 
 
-def test_an_accepted_request_wakes_a_worker_once_it_is_committed(
-    alices: APIClient,
+def test_an_accepted_request_wakes_a_worker_after_the_commit(
+    client_of_alice: APIClient,
     sent: list[str],
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
-    with django_capture_on_commit_callbacks() as waiting:
-        alices.post("/readings/file", BODY, format="json")
+    with django_capture_on_commit_callbacks() as callbacks:
+        client_of_alice.post("/readings/file", BODY, format="json")
     assert sent == []
-    for wake in waiting:
-        wake()
+    for callback in callbacks:
+        callback()
     assert sent == ["work"]
 
 
 @pytest.mark.usefixtures("no_broker")
 def test_a_request_is_accepted_while_the_broker_is_down(
-    alices: APIClient, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+    client_of_alice: APIClient, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        answer = alices.post("/readings/file", BODY, format="json")
-    assert answer.json()["status"] == "queued"
+        response = client_of_alice.post("/readings/file", BODY, format="json")
+    assert response.json()["status"] == "queued"
 
 
 @pytest.mark.usefixtures("readings")
-def test_a_chain_of_wakes_ends_when_nothing_is_left(
-    alices: APIClient,
+def test_workers_are_woken_until_no_step_is_left(
+    client_of_alice: APIClient,
     sent: list[str],
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        alices.post("/readings/file", BODY, format="json")
-    taken = 0
+        client_of_alice.post("/readings/file", BODY, format="json")
+    steps = 0
     while sent:
         sent.pop()
         with django_capture_on_commit_callbacks(execute=True):
             tasks.work()
-        taken += 1
-        assert taken < 20
+        steps += 1
+        assert steps < 20
     assert FileRequest.objects.get().status == Status.COMPLETED
 
 
 @pytest.mark.usefixtures("readings")
-def test_every_message_twice_and_late_makes_the_same_end(
-    alices: APIClient, sent: list[str]
+def test_late_and_repeated_messages_change_nothing(
+    client_of_alice: APIClient, sent: list[str]
 ) -> None:
-    alices.post("/readings/file", BODY, format="json")
+    client_of_alice.post("/readings/file", BODY, format="json")
     for _ in range(12):
         tasks.work()
     request = FileRequest.objects.get()
@@ -90,12 +92,12 @@ def test_every_message_twice_and_late_makes_the_same_end(
 
 
 @pytest.mark.usefixtures("readings")
-def test_what_was_left_behind_is_recovered(
-    alices: APIClient,
+def test_recover_wakes_a_worker_only_if_there_is_work(
+    client_of_alice: APIClient,
     sent: list[str],
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
-    alices.post("/readings/file", BODY, format="json")
+    client_of_alice.post("/readings/file", BODY, format="json")
     with django_capture_on_commit_callbacks(execute=True):
         tasks.recover()
     assert sent == ["work"]
@@ -103,3 +105,9 @@ def test_what_was_left_behind_is_recovered(
     with django_capture_on_commit_callbacks(execute=True):
         tasks.recover()
     assert sent == ["work"]
+
+
+def test_every_scheduled_task_exists_under_the_name_that_old_messages_use() -> None:
+    scheduled = {entry["task"] for entry in BEAT_SCHEDULE.values()}
+    assert scheduled == {"exports.tasks.recover", "exports.tasks.tidy", "exports.tasks.expire"}
+    assert scheduled | {"exports.tasks.work", "exports.tasks.deliver"} <= set(current_app.tasks)

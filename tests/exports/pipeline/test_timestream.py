@@ -1,4 +1,4 @@
-"""Files made of readings in Timestream: the same bytes as from any other store, and nothing left behind."""
+"""Files of readings in Timestream: the same bytes as from a Delta table, and no extract is left."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from tests.suppliers import END, FLEET, START, decompressed_file, expected_csv
 
 @pytest.fixture
 def table(timestream: TimestreamLocal) -> Iterator[str]:
-    """An empty table's name."""
+    """The name of an empty table."""
     name = f"t-{uuid.uuid4().hex}"
     address = Address.of(timestream.url_of("exports", name))
-    made = Table(address, Clients(address))
-    made.create_database()
-    made.create(magnetic=timedelta(days=73_000))
+    created = Table(address, Clients(address))
+    created.create_database()
+    created.create(magnetic=timedelta(days=73_000))
     yield name
-    made.delete()
+    created.delete()
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts and stretches of a few intervals, which do not fall together."""
+    """Parts of two intervals and extract chunks of three, so that their bounds differ."""
     monkeypatch.setattr(export_file, "PART_READINGS", 2 * len(FLEET.meters))
     monkeypatch.setattr(unload, "CHUNK_READINGS", 3 * len(FLEET.meters))
 
@@ -46,19 +46,20 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 def in_timestream(
     table: str, timestream: TimestreamLocal, settings: Settings, readings: pl.DataFrame
 ) -> pl.DataFrame:
-    """The deployment's store is Timestream with a bucket, and holds what the other one did."""
+    """The readings, in a Timestream table with a bucket that is the deployment's repository."""
     settings.READINGS_URL = timestream.url_of("exports", table)
     repository().write(readings)
     return readings
 
 
 def finished(request: FileRequest, run_steps: Callable[[], None]) -> FileRequest:
+    """Return the request after all its steps."""
     run_steps()
     request.refresh_from_db()
     return request
 
 
-def test_the_file_is_that_of_the_delta_repository_byte_by_byte(
+def test_the_file_has_the_same_bytes_as_with_a_delta_table(
     alice: Supplier,
     readings: pl.DataFrame,
     table: str,
@@ -66,21 +67,21 @@ def test_the_file_is_that_of_the_delta_repository_byte_by_byte(
     settings: Settings,
     run_steps: Callable[[], None],
 ) -> None:
-    of_delta = finished(accept(alice, FileSpec(START, END)), run_steps)
+    from_delta = finished(accept(alice, FileSpec(START, END)), run_steps)
     for bucket in ("headend/timestream", None):
         settings.READINGS_URL = timestream.url_of("exports", table, bucket=bucket)
         repository().write(readings)
-        of_timestream = finished(accept(alice, FileSpec(START, END)), run_steps)
-        assert of_timestream.status == Status.COMPLETED
+        from_timestream = finished(accept(alice, FileSpec(START, END)), run_steps)
+        assert from_timestream.status == Status.COMPLETED
         assert (
-            decompressed_file(of_timestream)
-            == decompressed_file(of_delta)
+            decompressed_file(from_timestream)
+            == decompressed_file(from_delta)
             == expected_csv(readings)
         )
-        assert (of_timestream.snapshot == "table") == (bucket is None)
+        assert (from_timestream.snapshot == "table") == (bucket is None)
 
 
-def test_nothing_of_an_extract_is_left_when_the_file_is_there(
+def test_a_completed_request_leaves_no_extract(
     alice: Supplier, in_timestream: pl.DataFrame, run_steps: Callable[[], None]
 ) -> None:
     request = finished(accept(alice, FileSpec(START, END)), run_steps)
@@ -89,7 +90,7 @@ def test_nothing_of_an_extract_is_left_when_the_file_is_there(
     assert repository().extract_owners() == set()
 
 
-def test_nothing_of_an_extract_is_left_when_a_request_is_cancelled(
+def test_a_cancelled_request_leaves_no_extract(
     alice: Supplier, in_timestream: pl.DataFrame
 ) -> None:
     request = accept(alice, FileSpec(START, END))
@@ -100,7 +101,7 @@ def test_nothing_of_an_extract_is_left_when_a_request_is_cancelled(
     assert repository().extract_owners() == set()
 
 
-def test_nothing_of_an_extract_is_left_when_a_request_fails(
+def test_a_failed_request_leaves_no_extract(
     alice: Supplier,
     in_timestream: pl.DataFrame,
     run_steps: Callable[[], None],
@@ -119,20 +120,20 @@ def test_nothing_of_an_extract_is_left_when_a_request_fails(
     assert repository().extract_owners() == set()
 
 
-def test_what_is_written_meanwhile_does_not_reach_the_file(
+def test_readings_written_after_the_plan_are_not_in_the_file(
     alice: Supplier, in_timestream: pl.DataFrame, run_steps: Callable[[], None]
 ) -> None:
     request = accept(alice, FileSpec(START, END))
     worker.run_next_step()
-    strangers = pl.col("device_id").str.replace("^.", "f")
-    repository().write(in_timestream.with_columns(strangers).unique(["time", "device_id"]))
+    other_meters = pl.col("device_id").str.replace("^.", "f")
+    repository().write(in_timestream.with_columns(other_meters).unique(["time", "device_id"]))
     assert decompressed_file(finished(request, run_steps)) == expected_csv(in_timestream)
 
 
-def test_what_else_lies_beside_the_extracts_is_left_alone(in_timestream: pl.DataFrame) -> None:
+def test_folders_of_other_programs_are_not_deleted(in_timestream: pl.DataFrame) -> None:
     from readings.window import Window
 
-    repository().create_extract(Window(START, END), "somebody-elses/1")
+    repository().create_extract(Window(START, END), "other-program/1")
     cleanup.remove_leftovers()
-    assert repository().extract_owners() == {"somebody-elses"}
-    repository().delete_extracts("somebody-elses")
+    assert repository().extract_owners() == {"other-program"}
+    repository().delete_extracts("other-program")

@@ -1,4 +1,4 @@
-"""Statuses move forward only, each by one caller, whoever comes second."""
+"""Statuses only move forward, and only one of several callers makes each transition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE = PublishedFile("x/run-1-part-r-00000.gz", 1, "0" * 64)
 
 
 def request_in(alice: Supplier, status: Status) -> FileRequest:
-    """A request that came to a status."""
+    """Return a request with this status."""
     done = {"location": "x/y.gz", "size": 1, "sha256": "0", "record_count": 0, "finished_at": END}
     return FileRequest.objects.create(
         supplier=alice, start=START, end=END, status=status, **(done if status in FINAL else {})
@@ -29,17 +29,19 @@ def request_in(alice: Supplier, status: Status) -> FileRequest:
 
 
 def status_of(request: FileRequest) -> str:
+    """Return the status that is stored now."""
     request.refresh_from_db()
     return request.status
 
 
 def claimed(request: FileRequest) -> Lease[uuid.UUID]:
+    """Return a lease of the request, whatever its status is."""
     lease = FileRequest.objects.claim(request.pk)
     assert lease is not None
     return lease
 
 
-MOVES: dict[str, tuple[Callable[[FileRequest], bool], set[Status], Status]] = {
+TRANSITIONS: dict[str, tuple[Callable[[FileRequest], bool], set[Status], Status]] = {
     "submit": (
         lambda r: transitions.submit(claimed(r), snapshot="1", parts=[]),
         {Status.QUEUED},
@@ -58,18 +60,20 @@ MOVES: dict[str, tuple[Callable[[FileRequest], bool], set[Status], Status]] = {
 
 
 @pytest.mark.parametrize("status", list(Status))
-@pytest.mark.parametrize(("move", "allowed", "end"), MOVES.values(), ids=MOVES.keys())
-def test_a_move_counts_from_its_own_statuses_only(
+@pytest.mark.parametrize(
+    ("transition", "allowed", "result"), TRANSITIONS.values(), ids=TRANSITIONS.keys()
+)
+def test_a_transition_is_only_made_from_the_right_statuses(
     alice: Supplier,
     status: Status,
-    move: Callable[[FileRequest], bool],
+    transition: Callable[[FileRequest], bool],
     allowed: set[Status],
-    end: Status,
+    result: Status,
 ) -> None:
     request = request_in(alice, status)
     FileRequest.objects.filter(pk=request.pk).update(record_count=0)
-    assert move(request) == (status in allowed)
-    assert status_of(request) == (end if status in allowed else status)
+    assert transition(request) == (status in allowed)
+    assert status_of(request) == (result if status in allowed else status)
 
 
 def test_a_row_is_claimed_by_one_worker_until_its_lease_expires(
@@ -108,7 +112,9 @@ def test_a_cancelled_request_cannot_be_claimed(alice: Supplier) -> None:
         {"end": START - timedelta(seconds=1)},
     ],
 )
-def test_the_database_holds_the_rules_too(alice: Supplier, values: dict[str, object]) -> None:
+def test_the_database_rejects_rows_that_break_the_rules(
+    alice: Supplier, values: dict[str, object]
+) -> None:
     request = request_in(alice, Status.QUEUED)
     with pytest.raises(IntegrityError), transaction.atomic():
         FileRequest.objects.filter(pk=request.pk).update(**values)

@@ -1,0 +1,178 @@
+"""Steps whose worker dies, fails, is too slow or comes too late: they are retried, then the request fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from django.db import connection
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
+from exports.pipeline import export_file, transitions, worker
+from exports.pipeline.steps import WritePart
+from tests.exports.pipeline.conftest import CreateRequest
+from tests.suppliers import START, decompressed_file, expected_csv
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_an_abandoned_attempt_is_repeated_with_the_same_bytes(
+    alice: Supplier,
+    readings: pl.DataFrame,
+    run_steps: Callable[[], None],
+    request_file: CreateRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    request = request_file(alice)
+    worker.run_next_step()
+    abandoned = request.parts.order_by("number")[1]
+    assert WritePart.claim(abandoned.pk) is not None
+    run_steps()
+    request.refresh_from_db()
+    assert request.status == Status.RUNNING
+
+    monkeypatch.setattr(timezone, "now", lambda: START + timedelta(days=40_000))
+    run_steps()
+    request.refresh_from_db()
+    assert request.status == Status.COMPLETED
+    assert decompressed_file(request) == expected_csv(readings)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_worker_that_is_late_changes_nothing(
+    alice: Supplier,
+    readings: pl.DataFrame,
+    run_steps: Callable[[], None],
+    request_file: CreateRequest,
+) -> None:
+    request = request_file(alice)
+    worker.run_next_step()
+    part = request.parts.order_by("number")[0]
+    late = WritePart.claim(part.pk)
+    assert late is not None
+    ExportPart.objects.filter(pk=part.pk).update(leased_until=START)
+    run_steps()
+
+    written = transitions.WrittenPart("elsewhere", 1, {"crc32": 1, "plain_size": 1})
+    assert not transitions.finish_part(late.lease, written)
+    assert not late.renew()
+    request.refresh_from_db()
+    assert decompressed_file(request) == expected_csv(readings)
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_step_that_always_fails_makes_its_request_fail_with_the_reason(
+    alice: Supplier, exports_folder: Path, settings: Settings, request_file: CreateRequest
+) -> None:
+    settings.EXPORTS_ATTEMPTS = 3
+    request = request_file(alice)
+    worker.run_next_step()
+    (exports_folder / ".parts").write_text("a file in the place of the folder")
+    for _ in range(settings.EXPORTS_ATTEMPTS):
+        ExportPart.objects.update(leased_until=None)
+        worker.run_next_step()
+    request.refresh_from_db()
+    assert request.status == Status.FAILED
+    assert "Not a directory" in request.reason
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_failed_attempt_is_not_retried_at_once(
+    alice: Supplier, exports_folder: Path, request_file: CreateRequest
+) -> None:
+    request = request_file(alice)
+    worker.run_next_step()
+    (exports_folder / ".parts").write_text("a file in the place of the folder")
+    assert worker.run_next_step() == 0
+    assert worker.run_next_step() is None
+    part = request.parts.get()
+    assert (part.state, part.attempts) == (PartState.PENDING, 1)
+    assert "Not a directory" in part.error
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("readings")
+def test_parts_over_the_time_limit_use_up_their_attempts_and_fail_the_request(
+    alice: Supplier,
+    settings: Settings,
+    request_file: CreateRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.EXPORTS_PART_SECONDS = 0
+    settings.EXPORTS_ATTEMPTS = 2
+    request = request_file(alice)
+    worker.run_next_step()
+    was_released = threading.Event()
+    release = WritePart.release
+
+    def recorded_release(step: WritePart, error: str) -> None:
+        release(step, error)
+        was_released.set()
+
+    def write_endlessly(*_: object, progress: Callable[[int], None], **__: object) -> None:
+        assert was_released.wait(20)
+        while True:
+            progress(1)
+
+    monkeypatch.setattr(WritePart, "release", recorded_release)
+    monkeypatch.setattr(export_file, "write_part", write_endlessly)
+    for _ in range(2):
+        was_released.clear()
+        ExportPart.objects.update(leased_until=None)
+        worker.run_next_step()
+    connection.close()
+    request.refresh_from_db()
+    assert (request.status, request.reason) == (Status.FAILED, "The attempt took longer than 0 s.")
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_step_whose_workers_always_die_fails_its_request_with_a_reason(
+    alice: Supplier,
+    settings: Settings,
+    run_steps: Callable[[], None],
+    request_file: CreateRequest,
+) -> None:
+    settings.EXPORTS_ATTEMPTS = 2
+    request = request_file(alice)
+    worker.run_next_step()
+    part = request.parts.get()
+    for _ in range(2):
+        assert WritePart.claim(part.pk)
+        ExportPart.objects.update(leased_until=START)
+    assert WritePart.claim(part.pk) is None
+    run_steps()
+    worker.fail_exhausted()
+    request.refresh_from_db()
+    assert request.status == Status.FAILED
+    assert request.reason == "Given up after 2 attempts: the worker process died each time."
+
+
+def test_a_plan_whose_workers_always_die_fails_its_request_too(
+    alice: Supplier, settings: Settings, request_file: CreateRequest
+) -> None:
+    settings.EXPORTS_ATTEMPTS = 1
+    request = request_file(alice)
+    assert FileRequest.objects.claim(request.pk)
+    FileRequest.objects.update(leased_until=START)
+    worker.fail_exhausted()
+    request.refresh_from_db()
+    assert request.status == Status.FAILED
+    assert request.reason == "Given up after 1 attempts: the worker process died each time."
+
+
+@pytest.mark.usefixtures("readings")
+def test_the_last_attempt_is_not_failed_while_it_runs(
+    alice: Supplier, settings: Settings, request_file: CreateRequest
+) -> None:
+    settings.EXPORTS_ATTEMPTS = 1
+    request = request_file(alice)
+    worker.run_next_step()
+    assert WritePart.claim(request.parts.get().pk)
+    worker.fail_exhausted()
+    request.refresh_from_db()
+    assert request.status == Status.SUBMITTED

@@ -1,0 +1,80 @@
+"""Accept a request once per Idempotency-Key and within the queue's limit; run it again; its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from exports.file_requests import (
+    FileSpec,
+    QueueFullError,
+    accept,
+    progress,
+    run_again,
+    with_progress,
+)
+from exports.models import FileRequest, Supplier
+from exports.pipeline import export_file, worker
+from tests.suppliers import END, FLEET, START, api_client, decompressed_file
+
+SPEC = FileSpec(START, END)
+
+
+def test_a_full_queue_is_a_429_that_says_when_to_retry(
+    alice: Supplier, bob: Supplier, settings: Settings
+) -> None:
+    settings.EXPORTS_QUEUED_PER_SUPPLIER = 2
+    accept(alice, SPEC), accept(alice, SPEC)
+    body = {"start_date": START.isoformat(), "end_date": END.isoformat()}
+    response = api_client(alice).post("/readings/file", body, format="json")
+    assert response.status_code == 429
+    assert response.json() == {"error": "2 file requests are queued already; wait for some to run."}
+    assert int(response.headers["Retry-After"]) > 0
+    assert api_client(bob).post("/readings/file", body, format="json").status_code == 200
+
+
+def test_a_full_queue_still_returns_the_request_of_a_repeated_idempotency_key(
+    alice: Supplier, settings: Settings
+) -> None:
+    settings.EXPORTS_QUEUED_PER_SUPPLIER = 1
+    first = accept(alice, SPEC, idempotency_key="first")
+    assert accept(alice, SPEC, idempotency_key="first") == first
+    with pytest.raises(QueueFullError):
+        accept(alice, SPEC, idempotency_key="second")
+
+
+def test_running_a_request_again_makes_a_new_one(
+    completed: FileRequest, run_steps: Callable[[], None]
+) -> None:
+    second = run_again(completed)
+    run_steps()
+    completed.refresh_from_db()
+    second.refresh_from_db()
+    assert completed.pk != second.pk
+    assert decompressed_file(completed) == decompressed_file(second)
+
+
+@pytest.mark.usefixtures("readings")
+def test_progress_is_the_share_of_the_readings_that_is_written(
+    alice: Supplier,
+    run_steps: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    monkeypatch.setattr(export_file, "PART_READINGS", len(FLEET.meters))
+    request = accept(alice, SPEC)
+    assert progress(request) == 0
+    for steps, expected in ((1, 0), (3, 1 / 3)):
+        for _ in range(steps):
+            worker.run_next_step()
+        request.refresh_from_db()
+        assert progress(request) == pytest.approx(expected)
+    with django_assert_num_queries(1):
+        [row] = with_progress(FileRequest.objects.all())
+        assert progress(row) == pytest.approx(1 / 3)
+    run_steps()
+    request.refresh_from_db()
+    assert progress(request) == 1
