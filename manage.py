@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The command line of the project: ``python manage.py help``."""
+"""The management commands of the project: ``python manage.py help`` lists them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.management import execute_from_command_line
 
 
 def main() -> None:
-    """Run one management command; a wrong setting ends it in one line."""
+    """Run a management command. A wrong setting ends it with one line on standard error."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     try:
         execute_from_command_line(sys.argv)

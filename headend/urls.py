@@ -1,4 +1,4 @@
-"""The URLs of the deployment: the API, health and metrics, the portal, the admin."""
+"""All URLs of the deployment: API, health, metrics, portal, admin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _views = {
     ),
     "readings/files": FileRequestViewSet.as_view({"get": "list"}),
 }
-# The contract answers with and without a closing slash, and never redirects.
+# Each path works with and without a closing slash, without a redirect: the contract requires it.
 api = [path(name + slash, view) for name, view in _views.items() for slash in ("", "/")]
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -28,7 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", metrics, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
-    # Before the admin: the portal's login replaces the admin's own.
+    # Before the admin: the portal's login page replaces the admin's.
     path("", include("headend.portal.urls")),
     path("admin/", admin.site.urls),
 ]

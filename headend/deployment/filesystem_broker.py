@@ -1,9 +1,9 @@
-"""The embedded broker: kombu's messages as files in a folder, each of which appears and goes whole.
+"""The embedded broker: each message is a file, which appears and disappears atomically.
 
-kombu's own transport opens a message under its final name before writing it, and copies a taken
-one to the system's temporary folder where that is another disk: both ways, two readers of one
-folder come upon a file that is still empty. It also orders messages by a clock that starts anew
-at boot.
+It replaces parts of kombu's own file system transport. kombu creates a message under its final name before
+it writes the content, and copies a received message to the system's temporary folder if that is on another
+disk. In both cases a second reader of the folder can find an empty file. kombu also orders messages by a
+clock that restarts at each boot.
 """
 
 from __future__ import annotations
@@ -21,18 +21,22 @@ from kombu.utils.json import dumps, loads
 
 
 class Channel(filesystem.Channel):
-    """kombu's channel with messages that are renamed into place, and taken by being renamed."""
+    """kombu's channel; messages are renamed into the folder, and received by renaming them."""
 
     def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:  # type: ignore[override] # kombu's own two declarations differ
+        """Send a message. Its file name begins with the time in nanoseconds, so names sort by age."""
         name = f"{time.time_ns()}_{uuid.uuid4()}.{queue}.msg"
         folder = Path(self.data_folder_out)
-        # The name of a file that is being written ends in no queue's name, so nobody reads it.
-        aside = folder / f"{name}.unfinished"
-        aside.write_bytes(str_to_bytes(dumps(payload)))
-        aside.rename(folder / name)
+        # Readers look for names that end with a queue's name, so they ignore an unfinished file.
+        unfinished = folder / f"{name}.unfinished"
+        unfinished.write_bytes(str_to_bytes(dumps(payload)))
+        unfinished.rename(folder / name)
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        """The oldest message, which from then on is nobody else's. Raises ``Empty``."""
+        """Remove the queue's oldest message and return it. Raises ``Empty`` if there is none.
+
+        If several processes read at once, only one of them gets the message.
+        """
         folder = Path(self.data_folder_in)
         with os.scandir(folder) as entries:
             names = sorted(e.name for e in entries if e.name.partition(".")[2] == f"{queue}.msg")
@@ -49,6 +53,6 @@ class Channel(filesystem.Channel):
 
 
 class Transport(filesystem.Transport):
-    """The transport behind ``CELERY_BROKER_URL=filesystem://``."""
+    """The transport for ``CELERY_BROKER_URL=filesystem://``."""
 
     Channel = Channel

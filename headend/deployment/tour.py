@@ -1,7 +1,8 @@
-"""The guide's chapters on the REST API and on downloading files, played by a client.
+"""A client that tests a running deployment against the guide.
 
-Knows the deployment only through HTTP and SFTP, and stops at the first thing that
-is not as the guide and the contract say.
+It follows the guide's chapters on the REST API and on downloading files: it gets recent readings in pages,
+requests a file of the same window, downloads the file over SFTP, and compares every reading. It uses only
+HTTP and SFTP, and stops at the first difference from the guide or the contract.
 """
 
 from __future__ import annotations
@@ -22,23 +23,24 @@ import requests
 
 PAGE_SIZE = 5_000
 POLL_SECONDS = 0.5
-PATIENCE_SECONDS = 600
-HTTP_SECONDS = 60
+FILE_TIMEOUT_SECONDS = 600
+HTTP_TIMEOUT_SECONDS = 60
 LOOK_BACK = timedelta(hours=1)
 INTERVALS = 2
 _INTEGERS, _FLOATS = {"load"}, {"crrnt", "pf", "kva", "kw", "vltg"}
 
 Reading = dict[str, Any]
-Say = Callable[[str], None]
+Report = Callable[[str], None]
+"""Receives one line about each step of the tour."""
 
 
 class DifferenceError(Exception):
-    """Something is not as it should be; the message says what."""
+    """The deployment does not behave as the guide says; the message says where."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """What a supplier has in hand."""
+    """A supplier's addresses and keys, and HTTP calls with them."""
 
     url: str
     api_key: str
@@ -48,59 +50,69 @@ class Client:
     private_key: paramiko.PKey
 
     def get(self, url: str, **parameters: str | int) -> Any:
-        """A GET's JSON. Raises :class:`DifferenceError` for any answer but 200."""
+        """Return the JSON of a GET request. Raises :class:`DifferenceError` if the status is not 200."""
         return self._json(
-            requests.get(url, parameters, headers=self._headers, timeout=HTTP_SECONDS)
+            requests.get(url, parameters, headers=self._headers, timeout=HTTP_TIMEOUT_SECONDS)
         )
 
     def post(self, url: str, body: dict[str, str]) -> Any:
-        """A POST's JSON. Raises :class:`DifferenceError` for any answer but 200."""
+        """Return the JSON of a POST request. Raises :class:`DifferenceError` if the status is not 200."""
         return self._json(
-            requests.post(url, json=body, headers=self._headers, timeout=HTTP_SECONDS)
+            requests.post(url, json=body, headers=self._headers, timeout=HTTP_TIMEOUT_SECONDS)
         )
 
     @property
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Token {self.api_key}"}
 
-    def _json(self, answer: requests.Response) -> Any:
-        if answer.status_code != requests.codes.ok:
+    def _json(self, response: requests.Response) -> Any:
+        if response.status_code != requests.codes.ok:
             raise DifferenceError(
-                f"{answer.request.method} {answer.url} answered {answer.status_code}: {answer.text[:300]}"
+                f"{response.request.method} {response.url} answered {response.status_code}:"
+                f" {response.text[:300]}"
             )
-        return answer.json()
+        return response.json()
 
 
 @dataclass(frozen=True)
 class Window:
-    """What the tour looks at: canonical texts."""
+    """The readings that the tour compares: first and last time, both inclusive, and the latest arrival time.
+
+    The times are in canonical text form.
+    """
 
     start: str
     end: str
     as_of: str
 
 
-def play(client: Client, say: Say) -> None:
-    """Play both chapters. Raises :class:`DifferenceError` at the first difference."""
-    window = _recent_window(client, say)
-    pages = _by_offsets(client, window, say)
-    _same(pages, _by_links(client, window, say), "pages by offset", "pages by next links")
-    status = _request_file(client, window, say)
-    _expect(status["record_count"], len(pages), "record_count", "readings in the pages")
-    data = _fetch(client, status["sftp_location"], say)
-    _expect(len(data), status["size"], "bytes fetched", "size")
-    _expect(hashlib.sha256(data).hexdigest(), status["sha256"], "sha256 of the file", "sha256")
-    _same(pages, list(_readings_in(data)), "pages", "the file")
-    say(f"every one of {len(pages):,} readings is the same in the pages and in the file")
+def run_tour(client: Client, report: Report) -> None:
+    """Test both chapters and report each step.
+
+    Raises :class:`DifferenceError` at the first difference, and the errors of ``requests`` and ``paramiko``
+    if the deployment is not reachable.
+    """
+    window = _recent_window(client, report)
+    pages = _pages_by_offset(client, window, report)
+    _expect_same_readings(
+        pages, _pages_by_links(client, window, report), "pages by offset", "pages by next links"
+    )
+    status = _request_file(client, window, report)
+    _expect(status["record_count"], len(pages), "record_count", "number of readings in the pages")
+    data = _download(client, status["sftp_location"], report)
+    _expect(len(data), status["size"], "number of bytes downloaded", "size")
+    _expect(hashlib.sha256(data).hexdigest(), status["sha256"], "SHA-256 of the file", "sha256")
+    _expect_same_readings(pages, list(_readings_in_file(data)), "pages", "file")
+    report(f"all {len(pages):,} readings are the same in the pages and in the file")
 
 
-def _recent_window(client: Client, say: Say) -> Window:
+def _recent_window(client: Client, report: Report) -> Window:
     now = datetime.now(UTC)
     first = client.get(f"{client.url}/readings", start_date=_text(now - LOOK_BACK), page_size=1)
     if not first["records"]:
-        raise DifferenceError("There are no readings of the last hour; is the fleet running?")
+        raise DifferenceError("There are no readings of the last hour. Is the simulated fleet on?")
     start = _instant(first["records"][0]["time"])
-    meters = _count(client, _text(start))
+    meters = _count_readings(client, _text(start))
     following = client.get(
         f"{client.url}/readings", start_date=_text(start), page_size=1, offset=meters
     )
@@ -108,31 +120,32 @@ def _recent_window(client: Client, say: Say) -> Window:
         _instant(following["records"][0]["time"]) - start if following["records"] else timedelta()
     )
     window = Window(_text(start), _text(start + (INTERVALS - 1) * step), _text(now))
-    say(f"window {window.start} to {window.end}, as of {window.as_of}")
+    report(f"window {window.start} to {window.end}, as of {window.as_of}")
     return window
 
 
-def _count(client: Client, time: str) -> int:
-    """How many readings one interval has, found by halving: each look costs one page of one."""
+def _count_readings(client: Client, time: str) -> int:
+    """Return how many readings one interval has, by a binary search with pages of one reading."""
     low, high = 1, 2
-    while _has(client, time, high):
+    while _has_reading(client, time, high):
         low, high = high, high * 2
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if _has(client, time, middle) else (low, middle)
+        low, high = (middle, high) if _has_reading(client, time, middle) else (low, middle)
     return low
 
 
-def _has(client: Client, time: str, number: int) -> bool:
+def _has_reading(client: Client, time: str, number: int) -> bool:
+    """Return whether the interval has at least ``number`` readings."""
     page = client.get(
         f"{client.url}/readings", start_date=time, end_date=time, page_size=1, offset=number - 1
     )
     return bool(page["records"])
 
 
-def _by_offsets(client: Client, window: Window, say: Say) -> list[Reading]:
-    """The guide's loop: pass ``last_offset`` on until nothing comes."""
-    began, readings, offset = time.monotonic(), list[Reading](), 0
+def _pages_by_offset(client: Client, window: Window, report: Report) -> list[Reading]:
+    """Return the window's readings, in pages from ``last_offset`` to an empty page, as the guide does."""
+    started, readings, offset = time.monotonic(), list[Reading](), 0
     while True:
         page = client.get(
             f"{client.url}/readings",
@@ -143,7 +156,7 @@ def _by_offsets(client: Client, window: Window, say: Say) -> list[Reading]:
             offset=offset,
         )
         _expect(
-            page["filter_params"]["start_date"], window.start, "start_date", "the one asked for"
+            page["filter_params"]["start_date"], window.start, "start_date", "the requested one"
         )
         _expect(page["results"]["records_total"], len(page["records"]), "records_total", "records")
         if not page["records"]:
@@ -151,14 +164,15 @@ def _by_offsets(client: Client, window: Window, say: Say) -> list[Reading]:
         offset = page["results"]["last_offset"]
         readings += page["records"]
         _expect(readings[-1]["offset"], offset, "offset of the last record", "last_offset")
-        _expect(offset, len(readings), "last_offset", "readings so far")
-    _in_order(readings)
-    _report(say, "by offset", readings, began)
+        _expect(offset, len(readings), "last_offset", "number of readings so far")
+    _expect_order(readings)
+    _report_pages(report, "by offset", readings, started)
     return readings
 
 
-def _by_links(client: Client, window: Window, say: Say) -> list[Reading]:
-    began, readings = time.monotonic(), list[Reading]()
+def _pages_by_links(client: Client, window: Window, report: Report) -> list[Reading]:
+    """Return the window's readings, in pages that are found by the ``next`` links."""
+    started, readings = time.monotonic(), list[Reading]()
     page = client.get(
         f"{client.url}/readings",
         start_date=window.start,
@@ -170,47 +184,52 @@ def _by_links(client: Client, window: Window, say: Say) -> list[Reading]:
     while page["next"]:
         page = client.get(page["next"])
         readings += page["records"]
-    _report(say, "by next links", readings, began)
+    _report_pages(report, "by next links", readings, started)
     return readings
 
 
-def _request_file(client: Client, window: Window, say: Say) -> Any:
-    began = time.monotonic()
+def _request_file(client: Client, window: Window, report: Report) -> Any:
+    """Request a file of the window, wait until it is completed, and return the status response."""
+    started = time.monotonic()
     body = {"start_date": window.start, "end_date": window.end, "as_of": window.as_of}
     accepted = client.post(f"{client.url}/readings/file", body)
-    _expect(accepted["status"], "queued", "status of a new request", "the guide's")
+    _expect(accepted["status"], "queued", "status of a new request", "the guide's value")
     request_id = accepted["request_id"]
-    say(f"file requested: {request_id}")
-    seen = ["queued"]
+    report(f"file requested: {request_id}")
+    statuses = ["queued"]
     while True:
         status = client.get(f"{client.url}/readings/file", request_id=request_id)
-        if status["status"] != seen[-1]:
-            seen.append(status["status"])
+        if status["status"] != statuses[-1]:
+            statuses.append(status["status"])
         if status["status"] in ("completed", "failed"):
             break
-        if time.monotonic() - began > PATIENCE_SECONDS:
-            raise DifferenceError(f"the request is still {status['status']}")
+        if time.monotonic() - started > FILE_TIMEOUT_SECONDS:
+            raise DifferenceError(
+                f"After {FILE_TIMEOUT_SECONDS} s the request is still {status['status']}."
+            )
         time.sleep(POLL_SECONDS)
-    say(f"{' > '.join(seen)} in {time.monotonic() - began:.1f} s")
-    _expect(status["status"], "completed", "status", "the expected one")
+    report(f"{' > '.join(statuses)} in {time.monotonic() - started:.1f} s")
+    _expect(status["status"], "completed", "status", "the expected value")
     return status
 
 
-def _fetch(client: Client, location: str, say: Say) -> bytes:
-    began = time.monotonic()
+def _download(client: Client, location: str, report: Report) -> bytes:
+    """Return the content of a file, downloaded over SFTP."""
+    started = time.monotonic()
     with paramiko.Transport((client.sftp_host, client.sftp_port)) as transport:
         transport.connect(username=client.user, pkey=client.private_key)
-        say(f"SFTP server's host key: {transport.get_remote_server_key().fingerprint}")
+        report(f"host key of the SFTP server: {transport.get_remote_server_key().fingerprint}")
         sftp = paramiko.SFTPClient.from_transport(transport)
         assert sftp is not None
         with sftp, sftp.open(location, "rb") as file:
             file.prefetch()
             data = file.read()
-    say(f"{location}: {len(data):,} bytes in {time.monotonic() - began:.1f} s")
+    report(f"{location}: {len(data):,} bytes in {time.monotonic() - started:.1f} s")
     return data
 
 
-def _readings_in(data: bytes) -> Iterator[Reading]:
+def _readings_in_file(data: bytes) -> Iterator[Reading]:
+    """Yield the readings of a gzipped CSV file in the form in which pages have them."""
     text = io.TextIOWrapper(gzip.GzipFile(fileobj=io.BytesIO(data)), encoding="utf-8", newline="\n")
     for offset, row in enumerate(csv.DictReader(text), start=1):
         reading: Reading = {"offset": offset}
@@ -221,28 +240,35 @@ def _readings_in(data: bytes) -> Iterator[Reading]:
         yield reading
 
 
-def _same(first: list[Reading], second: list[Reading], one: str, other: str) -> None:
+def _expect_same_readings(
+    first: list[Reading], second: list[Reading], first_name: str, second_name: str
+) -> None:
     for left, right in zip(first, second, strict=False):
         if left != right or list(left) != list(right):
-            raise DifferenceError(f"{one} have {left}\n{other} has {right}")
-    _expect(len(first), len(second), f"readings in {one}", f"readings in {other}")
+            raise DifferenceError(f"{first_name}: {left}\n{second_name}: {right}")
+    _expect(
+        len(first),
+        len(second),
+        f"number of readings in {first_name}",
+        f"number of readings in {second_name}",
+    )
 
 
-def _in_order(readings: list[Reading]) -> None:
+def _expect_order(readings: list[Reading]) -> None:
     keys = [(reading["time"], reading["device_id"]) for reading in readings]
     for earlier, later in pairwise(keys):
         if not earlier < later:
-            raise DifferenceError(f"{later} comes behind {earlier}")
+            raise DifferenceError(f"{later} follows {earlier}, which is not in order")
 
 
-def _expect(value: object, wanted: object, name: str, against: str) -> None:
-    if value != wanted:
-        raise DifferenceError(f"{name} is {value!r}, {against} {wanted!r}")
+def _expect(value: object, expected: object, name: str, expected_name: str) -> None:
+    if value != expected:
+        raise DifferenceError(f"{name} is {value!r}, but {expected_name} is {expected!r}")
 
 
-def _report(say: Say, how: str, readings: list[Reading], began: float) -> None:
-    seconds = time.monotonic() - began
-    say(f"pages {how}: {len(readings):,} readings in {seconds:.1f} s")
+def _report_pages(report: Report, method: str, readings: list[Reading], started: float) -> None:
+    seconds = time.monotonic() - started
+    report(f"pages {method}: {len(readings):,} readings in {seconds:.1f} s")
 
 
 def _text(instant: datetime) -> str:

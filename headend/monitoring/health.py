@@ -1,4 +1,4 @@
-"""Whether this process answers, and whether what it stands on does."""
+"""``/health/live`` and ``/health/ready``: whether this process works, and the services it depends on."""
 
 from __future__ import annotations
 
@@ -20,56 +20,62 @@ from readings.repositories import repository
 
 log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 3.0
-GOOD_FOR_SECONDS = 2.0
+PROBE_TIMEOUT_SECONDS = 3.0
+RESULT_VALID_SECONDS = 2.0
 OK = "ok"
 
 
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
-    """The process is up."""
+    """Answer 200: the process handles requests."""
     return JsonResponse({"status": OK})
 
 
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Each thing the deployment stands on: 200 when all are ok, 503 with a sentence for each that is not."""
-    found = readiness.look()
-    return JsonResponse(found, status=200 if set(found.values()) == {OK} else 503)
+    """Answer 200 if every service works, otherwise 503 with a sentence for each one that does not."""
+    results = readiness.results()
+    return JsonResponse(results, status=200 if set(results.values()) == {OK} else 503)
 
 
 class Probe:
-    """One thing that may be down, asked by at most one thread at a time, however long it hangs."""
+    """A check of one service. It runs in one thread at most, however long the service blocks.
 
-    def __init__(self, name: str, thing: str, ask: Callable[[], None]) -> None:
+    Args:
+        name: The key in the response of ``/health/ready``.
+        service: What the sentence for the caller says, such as ``message broker``.
+        check: Uses the service; any exception means that it does not work.
+    """
+
+    def __init__(self, name: str, service: str, check: Callable[[], None]) -> None:
         self.name = name
-        self._thing = thing
-        self._ask = ask
+        self._service = service
+        self._check = check
         self._thread: threading.Thread | None = None
-        self._outcome = OK
+        self._result = OK
 
     def start(self) -> None:
-        """Ask, unless an earlier question still waits for its answer."""
+        """Start the check, unless an earlier one is still running."""
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
             self._thread.start()
 
-    def outcome(self, deadline: float) -> str:
-        """``ok`` or one sentence, by ``deadline`` (of the monotonic clock)."""
+    def result(self, deadline: float) -> str:
+        """Wait until ``deadline``, in seconds of the monotonic clock, and return ``ok`` or a sentence."""
         assert self._thread is not None
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
-            return f"The {self._thing} does not answer within {PATIENCE_SECONDS:g} seconds."
-        return self._outcome
+            return f"The {self._service} does not answer within {PROBE_TIMEOUT_SECONDS:g} seconds."
+        return self._result
 
     def _run(self) -> None:
         try:
-            self._ask()
-            self._outcome = OK
-        # Whatever a client library may raise; its words are for the log, not for strangers.
+            self._check()
+            self._result = OK
+        # Client libraries raise all kinds of errors. The caller must not see their text: it can have secrets.
         except Exception as error:
-            self._outcome = f"The {self._thing} cannot be used."
+            self._result = f"The {self._service} cannot be used."
             log.warning(
                 "not ready", extra={"part": self.name, "error": f"{type(error).__name__}: {error}"}
             )
@@ -78,62 +84,65 @@ class Probe:
 
 
 class Readiness:
-    """The probes together. Asked by many, it asks once: what it found is good for a while."""
+    """The results of all probes, cached for :data:`RESULT_VALID_SECONDS`. Threads may share it."""
 
     def __init__(self, *probes: Probe) -> None:
         self._probes = probes
-        self._looking = threading.Lock()
-        self._found: dict[str, str] = {}
-        self._good_until = 0.0
+        self._refreshing = threading.Lock()
+        self._results: dict[str, str] = {}
+        self._valid_until = 0.0
 
-    def look(self) -> dict[str, str]:
-        """The outcome by name. Who comes while another looks gets what was found before."""
-        if not self._looking.acquire(blocking=not self._found):
-            return self._found
+    def results(self) -> dict[str, str]:
+        """Return ``ok`` or a sentence for each probe, by name.
+
+        While one thread runs the probes, the others get the results of the last run.
+        """
+        if not self._refreshing.acquire(blocking=not self._results):
+            return self._results
         try:
-            if time.monotonic() >= self._good_until:
-                self._found = self._ask()
-                self._good_until = time.monotonic() + GOOD_FOR_SECONDS
-            return self._found
+            if time.monotonic() >= self._valid_until:
+                self._results = self._run_probes()
+                self._valid_until = time.monotonic() + RESULT_VALID_SECONDS
+            return self._results
         finally:
-            self._looking.release()
+            self._refreshing.release()
 
-    def _ask(self) -> dict[str, str]:
+    def _run_probes(self) -> dict[str, str]:
         for probe in self._probes:
             probe.start()
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        return {probe.name: probe.outcome(deadline) for probe in self._probes}
+        deadline = time.monotonic() + PROBE_TIMEOUT_SECONDS
+        return {probe.name: probe.result(deadline) for probe in self._probes}
 
 
-def _database() -> None:
+def _check_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
-def _broker() -> None:
+def _check_broker() -> None:
     folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("data_folder_out")
     if folder is not None:
-        # kombu takes any folder for a broker; whether it takes messages shows when it is given something.
+        # kombu accepts any folder; only writing a file shows whether the broker can take messages.
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"headend")
         return
     with celery_app.connection_for_write() as broker:
-        broker.ensure_connection(max_retries=1, timeout=int(PATIENCE_SECONDS))
-        broker.default_channel  # noqa: B018 (SQS and Redis are called when the channel is made)
+        broker.ensure_connection(max_retries=1, timeout=int(PROBE_TIMEOUT_SECONDS))
+        broker.default_channel  # noqa: B018 (creating the channel calls SQS or Redis)
 
 
-def _store() -> None:
+def _check_repository() -> None:
     repository().snapshot()
 
 
-def _storage() -> None:
+def _check_export_store() -> None:
     export_store().probe()
 
 
 PROBES = (
-    Probe("database", "database", _database),
-    Probe("broker", "message broker", _broker),
-    Probe("store", "store of readings", _store),
-    Probe("storage", "storage of export files", _storage),
+    Probe("database", "database", _check_database),
+    Probe("broker", "message broker", _check_broker),
+    Probe("store", "readings repository", _check_repository),
+    Probe("storage", "export store", _check_export_store),
 )
 readiness = Readiness(*PROBES)

@@ -1,7 +1,7 @@
 """``/metrics`` for Prometheus.
 
-Only what the database knows: it is the same whichever of the web processes is asked, on
-whichever host, and outlives them. What an SFTP process alone knows, that process tells.
+The metrics come from the database, so every web process of every host returns the same values, and a
+restart loses none. Each SFTP process has metrics of its own (``SFTP_METRICS_PORT``).
 """
 
 from __future__ import annotations
@@ -26,26 +26,29 @@ _registry.register(DatabaseMetrics())
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The deployment's figures, for who has ``METRICS_TOKEN``; without that setting, for this host."""
+    """Return the deployment's metrics as text.
+
+    The caller needs ``METRICS_TOKEN``. If this setting is empty, only callers on this host are allowed.
+    """
     if not _is_allowed(request):
         return JsonResponse(
-            {"error": "Authorization takes the form: Bearer <METRICS_TOKEN>."},
+            {"error": "Send the header Authorization: Bearer <METRICS_TOKEN>."},
             status=401,
             headers={"WWW-Authenticate": "Bearer"},
         )
     try:
         return HttpResponse(generate_latest(_registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
     except (OperationalError, InterfaceError):
-        return JsonResponse({"error": "The database cannot be reached."}, status=503)
+        return JsonResponse({"error": "The database is unavailable."}, status=503)
 
 
 def _is_allowed(request: HttpRequest) -> bool:
     if settings.METRICS_TOKEN:
-        given = request.headers.get("Authorization", "")
-        return constant_time_compare(given, f"Bearer {settings.METRICS_TOKEN}")
-    # A proxy on this host calls from the loopback address, too, for whomever it serves.
-    by_proxy = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    return not by_proxy and _is_loopback(request.META.get("REMOTE_ADDR", ""))
+        authorization = request.headers.get("Authorization", "")
+        return constant_time_compare(authorization, f"Bearer {settings.METRICS_TOKEN}")
+    # A proxy on this host also calls from the loopback address, for callers from anywhere.
+    is_proxied = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return not is_proxied and _is_loopback(request.META.get("REMOTE_ADDR", ""))
 
 
 def _is_loopback(address: str) -> bool:

@@ -129,7 +129,7 @@ class Cluster:
             "web",
             "beat",
             "sftp",
-            "courier",
+            "deliveries",
             *(f"worker{number}" for number in range(self.workers)),
         ]
         for name in names:

@@ -1,1 +1,1 @@
-"""How instants and dates are written where Django writes them; found through FORMAT_MODULE_PATH."""
+"""How Django writes dates and times in pages and forms; ``FORMAT_MODULE_PATH`` names this package."""

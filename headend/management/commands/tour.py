@@ -1,4 +1,4 @@
-"""``manage.py tour``: the guide, played against a running deployment."""
+"""``manage.py tour``: test a running deployment against the guide."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from headend.deployment import outputs
-from headend.deployment.tour import Client, DifferenceError, play
+from headend.deployment.tour import Client, DifferenceError, run_tour
 
 
 class Command(BaseCommand):
-    """Plays a supplier's part, over HTTP and SFTP alone."""
+    """Uses a deployment as a supplier does, over HTTP and SFTP only."""
 
     help = (
-        "Play the guide's chapters on the REST API and on downloading files as a client would: page "
-        "through recent readings, request a file of the same, fetch it over SFTP and compare every "
-        "reading. Exits 1 at the first difference. Without options, against the deployment that runs "
-        "from this HEADEND_HOME. Example: python manage.py tour --url https://headend.example "
+        "Follow the guide's chapters on the REST API and on downloading files as a client does: get recent "
+        "readings in pages, request a file of the same window, download it over SFTP and compare every "
+        "reading. The exit code is 1 at the first difference. Without options, the command tests the "
+        "deployment of this HEADEND_HOME. Example: python manage.py tour --url https://headend.example "
         "--sftp headend.example:22 --key hek_… --private-key private.pem"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Where, and as whom."""
+        """Add the addresses and keys; their help texts name the guide's output values."""
         parser.add_argument("--url", help="apiGatewayInvokeURL")
         parser.add_argument("--sftp", metavar="HOST:PORT", help="SftpServerAddress and port")
         parser.add_argument("--user", default=settings.DEFAULT_SUPPLIER, help="SftpUserName")
@@ -34,24 +34,25 @@ class Command(BaseCommand):
         parser.add_argument("--private-key", type=Path, help="file with the RSA private key")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Play it."""
+        """Run the tour and print each step."""
         try:
-            play(_client(options), lambda line: self.stdout.write(f"  {line}"))
+            run_tour(_client(options), lambda line: self.stdout.write(f"  {line}"))
         except DifferenceError as difference:
-            raise CommandError(f"Not as it should be: {difference}") from None
+            raise CommandError(f"Different from the guide: {difference}") from None
         except (requests.RequestException, paramiko.SSHException, OSError) as error:
-            raise CommandError(f"The deployment cannot be reached: {error}") from None
-        self.stdout.write(self.style.SUCCESS("  ✓ the tour found everything as the guide has it"))
+            raise CommandError(f"The deployment is not reachable: {error}") from None
+        self.stdout.write(self.style.SUCCESS("  ✓ the deployment behaves as the guide says"))
 
 
 def _client(options: dict[str, Any]) -> Client:
-    given = [options[name] for name in ("url", "sftp", "key", "private_key")]
-    own = None if all(given) else outputs.collect()
+    all_given = all(options[name] for name in ("url", "sftp", "key", "private_key"))
+    # The outputs of this HEADEND_HOME are the defaults of the options.
+    own = None if all_given else outputs.collect()
     host, _, port = (
         options["sftp"] or f"{own and own.sftp_address}:{own and own.sftp_port}"
     ).rpartition(":")
     if not (host and port.isdecimal()):
-        raise CommandError(f"--sftp {options['sftp']}: write HOST:PORT.")
+        raise CommandError(f"--sftp is {options['sftp']!r}; write HOST:PORT.")
     key_file = options["private_key"] or (own and own.private_key_file)
     try:
         private_key = paramiko.RSAKey.from_private_key_file(str(key_file))

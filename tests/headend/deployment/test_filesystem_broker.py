@@ -1,4 +1,4 @@
-"""The embedded broker: messages in a folder that several processes read and write."""
+"""The embedded broker: several processes send and receive messages through one folder."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ from queue import Empty
 from tests.headend.deployment.test_filesystem_broker import channel_on
 channel, done = channel_on(Path(sys.argv[1])), Path(sys.argv[2])
 while True:
-    last_look = done.exists()
+    all_sent = done.exists()
     try:
         print(channel._get("exports")["number"])
     except Empty:
-        if last_look:
+        if all_sent:
             break
         time.sleep(0.005)
 """
 
 
 def channel_on(folder: Path) -> Channel:
-    """A channel of the transport that CELERY_BROKER_URL=filesystem:// names."""
-    places = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder}
+    """Return a channel of the transport for ``CELERY_BROKER_URL=filesystem://``."""
+    folders = {"data_folder_in": folder, "data_folder_out": folder, "control_folder": folder}
     connection = Connection(
         "filesystem://localhost",
-        transport_options={name: str(place) for name, place in places.items()},
+        transport_options={name: str(path) for name, path in folders.items()},
     )
     channel = connection.channel()
     assert isinstance(channel, Channel)
     return channel
 
 
-def test_celery_uses_it() -> None:
+def test_celery_uses_the_embedded_broker() -> None:
     with app.connection_for_write() as connection:
         assert isinstance(connection.channel(), Channel)
 
 
-def test_two_consuming_processes_get_every_message_once_and_whole(tmp_path: Path) -> None:
+def test_two_processes_receive_every_message_once_and_complete(tmp_path: Path) -> None:
     folder, done = tmp_path / "messages", tmp_path / "done"
     folder.mkdir()
     consumers = [
@@ -75,34 +75,34 @@ def test_two_consuming_processes_get_every_message_once_and_whole(tmp_path: Path
     assert list(folder.glob("*.msg*")) == []
 
 
-def test_a_message_that_is_being_written_is_nobodys_yet(
+def test_a_message_that_is_being_written_cannot_be_received(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = channel_on(tmp_path)
     rename: Callable[[Path, Path], Path] = Path.rename
     seen: list[bool] = []
 
-    def look_before_renaming(self: Path, target: Path) -> Path:
+    def receive_before_renaming(self: Path, target: Path) -> Path:
         if self.name.endswith(".unfinished"):
             with pytest.raises(Empty):
                 channel_on(tmp_path)._get("exports")
             seen.append(True)
         return rename(self, target)
 
-    monkeypatch.setattr(Path, "rename", look_before_renaming)
+    monkeypatch.setattr(Path, "rename", receive_before_renaming)
     channel._put("exports", {"number": 1})
     assert seen == [True]
     assert channel._get("exports") == {"number": 1}
 
 
-def test_messages_come_in_the_order_in_which_they_were_put(tmp_path: Path) -> None:
+def test_messages_are_received_in_the_order_in_which_they_were_sent(tmp_path: Path) -> None:
     channel = channel_on(tmp_path)
     for number in range(5):
         channel._put("exports", {"number": number})
     assert [channel._get("exports")["number"] for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
-def test_a_queue_gives_only_its_own(tmp_path: Path) -> None:
+def test_a_queue_has_only_its_own_messages(tmp_path: Path) -> None:
     channel = channel_on(tmp_path)
     channel._put("readings", {"number": 1})
     with pytest.raises(Empty):
@@ -110,11 +110,11 @@ def test_a_queue_gives_only_its_own(tmp_path: Path) -> None:
     assert channel._get("readings") == {"number": 1}
 
 
-def test_a_taken_message_stays_on_its_own_disk(
+def test_a_message_is_received_without_the_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Where the temporary folder is another disk, moving there is copying, and two may copy one.
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "there-is-no-such-folder"))
+    # If the temporary folder is on another disk, moving a message means copying it, and two processes may copy it.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     messages = tmp_path / "messages"
     messages.mkdir()
     channel = channel_on(messages)

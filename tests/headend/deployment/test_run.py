@@ -1,4 +1,4 @@
-"""``manage.py run``: everything from an empty folder, and one Ctrl-C to end it."""
+"""``manage.py run`` sets up a deployment in an empty folder, runs it, and ends it at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ SMALL = {"SIMULATION_DEVICES": "200"}
 
 @pytest.fixture
 def deploy(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
-    """Makes deployments in homes of their own, and ends what is left of them."""
-    made: list[Deployment] = []
+    """A function that returns a new deployment; all of them are ended after the test."""
+    deployments: list[Deployment] = []
 
     def new(name: str = "home", **extra: str) -> Deployment:
-        made.append(Deployment(tmp_path / name, SMALL | extra))
-        return made[-1]
+        deployments.append(Deployment(tmp_path / name, SMALL | extra))
+        return deployments[-1]
 
     yield new
-    for deployment in made:
+    for deployment in deployments:
         deployment.stop()
 
 
-def refusal(deployment: Deployment, *command: str) -> str:
-    """What a command that must fail says: one line."""
-    done = deployment.manage(*(command or ("run",)), check=False)
-    assert done.returncode == 1, done
-    assert "Traceback" not in done.stderr
-    [line] = done.stderr.strip().splitlines()
+def error_of(deployment: Deployment, *command: str) -> str:
+    """Run a command that must fail, and return its error message, which must be one line."""
+    ended = deployment.manage(*(command or ("run",)), check=False)
+    assert ended.returncode == 1, ended
+    assert "Traceback" not in ended.stderr
+    [line] = ended.stderr.strip().splitlines()
     return line
 
 
-def test_a_first_run_makes_everything_and_a_second_prints_the_same(
+def test_the_first_run_creates_everything_and_the_second_prints_the_same_values(
     deploy: Callable[..., Deployment],
 ) -> None:
     first = deploy().start()
@@ -58,9 +58,9 @@ def test_a_first_run_makes_everything_and_a_second_prints_the_same(
     assert Path(out["PrivateKeyFile"]).stat().st_mode & 0o777 == 0o600
     for value in out.values():
         assert str(value) in first.log
-    kept = json.loads(first.manage("readings", "--json").stdout)
-    assert kept["total"]["intervals"] >= 12
-    assert kept["total"]["meters"] == 200
+    stored = json.loads(first.manage("readings", "--json").stdout)
+    assert stored["total"]["intervals"] >= 12
+    assert stored["total"]["meters"] == 200
 
     assert first.interrupt() == 0
     assert first.processes() == {}
@@ -71,22 +71,22 @@ def test_a_first_run_makes_everything_and_a_second_prints_the_same(
     assert len(passwords) == 1
     assert (
         json.loads(first.manage("readings", "--json").stdout)["total"]["readings"]
-        >= kept["total"]["readings"]
+        >= stored["total"]["readings"]
     )
 
 
-def test_the_tour_finds_everything_as_the_guide_has_it(deploy: Callable[..., Deployment]) -> None:
+def test_the_tour_finds_no_difference_from_the_guide(deploy: Callable[..., Deployment]) -> None:
     deployment = deploy().start()
-    toured = deployment.manage("tour")
-    assert "every one of 400 readings is the same" in toured.stdout
+    tour = deployment.manage("tour")
+    assert "all 400 readings are the same" in tour.stdout
     out = deployment.outputs()
-    strange = deployment.manage("tour", "--key", "hek_wrong", check=False)
-    assert strange.returncode == 1
-    assert "answered 401" in strange.stderr
-    assert out["ApiKey"] not in toured.stdout
+    wrong_key = deployment.manage("tour", "--key", "hek_wrong", check=False)
+    assert wrong_key.returncode == 1
+    assert "answered 401" in wrong_key.stderr
+    assert out["ApiKey"] not in tour.stdout
 
 
-def test_the_operator_logs_in_with_the_password_that_was_printed(
+def test_the_operator_can_log_in_with_the_printed_password(
     deploy: Callable[..., Deployment],
 ) -> None:
     deployment = deploy().start()
@@ -101,7 +101,7 @@ def test_the_operator_logs_in_with_the_password_that_was_printed(
     assert "File requests" in page.text
 
 
-def test_two_deployments_run_side_by_side(deploy: Callable[..., Deployment]) -> None:
+def test_two_deployments_run_at_the_same_time(deploy: Callable[..., Deployment]) -> None:
     one, other = deploy("one").start(), deploy("other").start()
     assert one.answers()
     assert other.answers()
@@ -110,14 +110,16 @@ def test_two_deployments_run_side_by_side(deploy: Callable[..., Deployment]) -> 
     assert one.answers()
 
 
-def test_a_home_in_use_is_one_line(deploy: Callable[..., Deployment]) -> None:
+def test_a_home_folder_that_is_in_use_is_a_one_line_error(
+    deploy: Callable[..., Deployment],
+) -> None:
     running = deploy().start()
     second = Deployment(running.home, SMALL)
-    assert "another deployment is running in" in refusal(second)
+    assert "another deployment is running in" in error_of(second)
     assert running.answers()
 
 
-def test_a_process_that_dies_ends_the_others(deploy: Callable[..., Deployment]) -> None:
+def test_a_process_that_is_killed_ends_the_others(deploy: Callable[..., Deployment]) -> None:
     deployment = deploy().start()
     [beat] = [
         pid for pid, line in deployment.processes().items() if " beat " in line and "celery" in line
@@ -130,16 +132,18 @@ def test_a_process_that_dies_ends_the_others(deploy: Callable[..., Deployment]) 
 
 
 @pytest.mark.parametrize("setting", ["HEADEND_PORT", "SFTP_PORT"])
-def test_a_taken_port_is_one_line(deploy: Callable[..., Deployment], setting: str) -> None:
+def test_a_port_that_is_in_use_is_a_one_line_error(
+    deploy: Callable[..., Deployment], setting: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        line = refusal(deploy(**{setting: str(port)}))
+        line = error_of(deploy(**{setting: str(port)}))
     assert setting in line
     assert f"127.0.0.1:{port}" in line
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "named"),
+    ("setting", "value", "message"),
     [
         ("HEADEND_PORT", "eighty", "HEADEND_PORT is 'eighty'"),
         ("HEADEND_PORT", "70000", "HEADEND_PORT is 70000"),
@@ -156,21 +160,25 @@ def test_a_taken_port_is_one_line(deploy: Callable[..., Deployment], setting: st
         ("HEADEND_ANONYMOUS_SUPPLIER", "nobody", "nobody"),
     ],
 )
-def test_a_setting_that_cannot_be_read_is_one_line(
-    deploy: Callable[..., Deployment], setting: str, value: str, named: str
+def test_a_wrong_setting_is_a_one_line_error(
+    deploy: Callable[..., Deployment], setting: str, value: str, message: str
 ) -> None:
-    assert named in refusal(deploy(**{setting: value}))
+    assert message in error_of(deploy(**{setting: value}))
 
 
-def test_a_home_whose_folder_is_missing_is_one_line(deploy: Callable[..., Deployment]) -> None:
-    assert "does not exist" in refusal(deploy("missing/home"))
+def test_a_home_folder_in_a_missing_folder_is_a_one_line_error(
+    deploy: Callable[..., Deployment],
+) -> None:
+    assert "does not exist" in error_of(deploy("missing/home"))
 
 
-def test_outputs_before_the_first_run_say_so(deploy: Callable[..., Deployment]) -> None:
-    assert "make run" in refusal(deploy(), "outputs")
+def test_outputs_before_the_first_run_are_an_error_that_says_what_to_do(
+    deploy: Callable[..., Deployment],
+) -> None:
+    assert "make run" in error_of(deploy(), "outputs")
 
 
-def test_without_a_key_one_acts_as_the_supplier_that_the_deployment_names(
+def test_callers_without_a_key_act_as_the_supplier_that_the_setting_names(
     deploy: Callable[..., Deployment],
 ) -> None:
     deployment = deploy(HEADEND_ANONYMOUS_SUPPLIER="sftp-user").start()
@@ -179,13 +187,13 @@ def test_without_a_key_one_acts_as_the_supplier_that_the_deployment_names(
     assert "HEADEND_ANONYMOUS_SUPPLIER is on" in deployment.log
 
 
-def test_the_deployment_check_is_clean(deploy: Callable[..., Deployment]) -> None:
+def test_the_deployment_check_finds_no_issue(deploy: Callable[..., Deployment]) -> None:
     for url in ("http://localhost:8000", "https://headend.example"):
         checked = deploy(HEADEND_PUBLIC_URL=url).manage("check", "--deploy")
         assert "no issues" in checked.stdout + checked.stderr
 
 
-def test_every_command_teaches_its_use(deploy: Callable[..., Deployment]) -> None:
+def test_the_help_of_every_command_has_an_example(deploy: Callable[..., Deployment]) -> None:
     for command in ("run", "outputs", "tour", "backfill", "load", "readings", "sftpserver"):
         shown = subprocess.run(
             [sys.executable, "manage.py", command, "--help"],

@@ -1,4 +1,4 @@
-"""``manage.py setup``: what the processes need, made once."""
+"""``manage.py setup`` creates what the processes need, once."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tests.services.timestream import TimestreamLocal
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    """A home in which nothing was set up."""
+    """A deployment whose home folder does not exist yet."""
     return Deployment(tmp_path / "home", {"SIMULATION_DEVICES": "50"})
 
 
-def test_setup_makes_what_is_missing_and_leaves_what_is_there(deployment: Deployment) -> None:
+def test_setup_creates_what_is_missing_and_changes_nothing_else(deployment: Deployment) -> None:
     first = deployment.manage("setup").stdout
     assert "12 intervals, 600 new readings" in first
-    made = deployment.outputs()
+    outputs = deployment.outputs()
     again = deployment.manage("setup").stdout
     assert "new readings" not in again
     assert [line.split()[1] for line in again.splitlines()] == [
         "home", "database", "supplier", "operator", "fleet", "readings"
     ]  # fmt: skip
-    assert deployment.outputs() == made
+    assert deployment.outputs() == outputs
 
 
-def test_a_table_of_timestream_that_is_missing_is_one_line(
+def test_a_missing_timestream_table_is_an_error_that_says_what_to_do(
     deployment: Deployment, timestream: TimestreamLocal
 ) -> None:
     deployment.extra["READINGS_URL"] = timestream.url_of(f"d-{uuid.uuid4().hex}", "readings")

@@ -1,4 +1,4 @@
-"""How long a call waits for the store."""
+"""Work for a caller that has disconnected, or that waits too long, is cancelled."""
 
 from __future__ import annotations
 
@@ -20,44 +20,46 @@ from readings.repositories.cancellation import raise_if_cancelled
 
 @pytest.fixture
 def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Our end and the caller's."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        yield ours, theirs
+    """The server's socket and the caller's."""
+    server, caller = socket.socketpair()
+    with server, caller:
+        yield server, caller
 
 
-def call(ours: socket.socket) -> HttpResponse:
+def handle(server: socket.socket) -> HttpResponse:
     def view(request: HttpRequest) -> HttpResponse:
         raise_if_cancelled()
-        return HttpResponse("answered")
+        return HttpResponse("response")
 
     request = HttpRequest()
-    request.META["gunicorn.socket"] = ours
-    answer = RequestDeadlineMiddleware(view)(request)
-    assert isinstance(answer, HttpResponse)
-    return answer
+    request.META["gunicorn.socket"] = server
+    response = RequestDeadlineMiddleware(view)(request)
+    assert isinstance(response, HttpResponse)
+    return response
 
 
-def test_a_caller_that_waits_is_answered(connection: tuple[socket.socket, socket.socket]) -> None:
-    assert call(connection[0]).content == b"answered"
-
-
-def test_a_caller_that_has_sent_its_next_call_waits_all_the_same(
+def test_a_connected_caller_gets_a_response(
     connection: tuple[socket.socket, socket.socket],
 ) -> None:
-    ours, theirs = connection
-    theirs.sendall(b"GET /next")
-    assert call(ours).content == b"answered"
-    assert ours.recv(100) == b"GET /next"
+    assert handle(connection[0]).content == b"response"
 
 
-def test_work_for_a_caller_that_has_gone_ends(
+def test_a_caller_that_has_sent_its_next_request_is_connected(
     connection: tuple[socket.socket, socket.socket],
 ) -> None:
-    ours, theirs = connection
-    theirs.close()
+    server, caller = connection
+    caller.sendall(b"GET /next")
+    assert handle(server).content == b"response"
+    assert server.recv(100) == b"GET /next"
+
+
+def test_work_for_a_disconnected_caller_is_cancelled(
+    connection: tuple[socket.socket, socket.socket],
+) -> None:
+    server, caller = connection
+    caller.close()
     with pytest.raises(CallerDisconnectedError):
-        call(ours)
+        handle(server)
     raise_if_cancelled()
 
 
@@ -67,9 +69,9 @@ def test_a_broken_connection_is_a_caller_that_is_disconnected() -> None:
     broken.close()
 
 
-def test_no_call_waits_longer_than_its_time(
+def test_work_that_takes_longer_than_the_deadline_is_cancelled(
     connection: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(request_deadline, "DEADLINE_SECONDS", -1.0)
     with pytest.raises(RepositoryUnavailableError, match="did not answer within"):
-        call(connection[0])
+        handle(connection[0])

@@ -1,4 +1,4 @@
-"""What gunicorn answers before Django gets to see it: the contract's JSON, too."""
+"""gunicorn answers with JSON to requests that never reach Django."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.deployment import ROOT, free_port
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """A web server of a deployment that has only that."""
-    taken = free_port()
+    """The port of a running web server, without the other processes of a deployment."""
+    web_port = free_port()
     home = tmp_path_factory.mktemp("web")
     (home / "static").mkdir()
     server = subprocess.Popen(
@@ -32,12 +32,12 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         ],
         cwd=ROOT,
         env=os.environ
-        | {"HEADEND_HOME": str(home), "HEADEND_PORT": str(taken), "WEB_WORKERS": "1"},
+        | {"HEADEND_HOME": str(home), "HEADEND_PORT": str(web_port), "WEB_WORKERS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    _wait_for(taken, server)
-    yield taken
+    _wait_for(web_port, server)
+    yield web_port
     server.terminate()
     assert server.wait(30) == 0
 
@@ -55,8 +55,8 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
             return
 
 
-def answer_to(port: int, request: bytes) -> tuple[int, dict[str, str]]:
-    """The status and the JSON that the server answers to these bytes."""
+def response_to(port: int, request: bytes) -> tuple[int, dict[str, str]]:
+    """Send bytes to the server and return the status and the JSON of its response."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(request)
         received = b""
@@ -64,22 +64,24 @@ def answer_to(port: int, request: bytes) -> tuple[int, dict[str, str]]:
             received += chunk
     head, _, body = received.partition(b"\r\n\r\n")
     assert b"application/json" in head, received
-    answer: dict[str, str] = json.loads(body)
-    return int(head.split()[1]), answer
+    content: dict[str, str] = json.loads(body)
+    return int(head.split()[1]), content
 
 
 @pytest.mark.parametrize("length", [9_000, 1_000_000])
-def test_a_url_that_is_too_long_is_told_so(port: int, length: int) -> None:
-    answer = requests.get(f"http://127.0.0.1:{port}/readings?start_date={'x' * length}", timeout=30)
-    assert answer.status_code == 414
-    assert answer.headers["Content-Type"] == "application/json"
-    assert answer.json() == {"error": "The URL is longer than 8190 bytes."}
+def test_a_url_that_is_too_long_is_a_414(port: int, length: int) -> None:
+    response = requests.get(
+        f"http://127.0.0.1:{port}/readings?start_date={'x' * length}", timeout=30
+    )
+    assert response.status_code == 414
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.json() == {"error": "The URL is longer than 8190 bytes."}
 
 
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (b"rubbish\r\n\r\n", 400),
+        (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/9.9\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nBad Name: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
@@ -88,16 +90,18 @@ def test_a_url_that_is_too_long_is_told_so(port: int, length: int) -> None:
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: cookies\r\n\r\n", 417),
     ],
 )
-def test_what_is_no_http_request_is_told_so(port: int, request_bytes: bytes, status: int) -> None:
-    answered, body = answer_to(port, request_bytes)
-    assert answered == status
+def test_an_invalid_http_request_is_an_error_in_json(
+    port: int, request_bytes: bytes, status: int
+) -> None:
+    received, body = response_to(port, request_bytes)
+    assert received == status
     assert list(body) == ["error"]
     assert body["error"].endswith(".")
 
 
-def test_it_goes_on_answering_after_them(port: int) -> None:
+def test_the_server_still_works_after_invalid_requests(port: int) -> None:
     for _ in range(20):
-        answer_to(port, b"rubbish\r\n\r\n")
-    answer = requests.get(f"http://127.0.0.1:{port}/health/live", timeout=30)
-    assert answer.status_code == 200
-    assert answer.json() == {"status": "ok"}
+        response_to(port, b"nonsense\r\n\r\n")
+    response = requests.get(f"http://127.0.0.1:{port}/health/live", timeout=30)
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok"}

@@ -1,4 +1,4 @@
-"""/health/live and /health/ready."""
+"""``/health/live`` and ``/health/ready``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ ALL_OK = {"database": "ok", "broker": "ok", "store": "ok", "storage": "ok"}
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing has been looked at yet."""
+def no_cached_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run all probes at the first request of the test."""
     monkeypatch.setattr(health, "readiness", Readiness(*PROBES))
 
 
@@ -26,7 +26,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 def deployment(
     db: None, store: ReadingsRepository, settings: Settings, tmp_path: Path
 ) -> ReadingsRepository:
-    """All that a deployment stands on, for this test alone."""
+    """The services of a deployment: database, broker, repository and export store."""
     for name in ("exports", "messages"):
         (tmp_path / name).mkdir()
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"data_folder_out": str(tmp_path / "messages")}
@@ -40,15 +40,17 @@ def deployment(
     return store
 
 
-def test_a_process_that_answers_lives(client: Client) -> None:
+def test_live_answers_ok(client: Client) -> None:
     assert client.get("/health/live").json() == {"status": "ok"}
 
 
-def test_it_is_ready_when_everything_can_be_used(client: Client, tmp_path: Path) -> None:
-    answer = client.get("/health/ready")
-    assert answer.status_code == 200
-    assert answer.json() == ALL_OK
-    assert "no-store" in answer["Cache-Control"]
+def test_ready_answers_ok_if_all_services_work_and_leaves_no_file(
+    client: Client, tmp_path: Path
+) -> None:
+    response = client.get("/health/ready")
+    assert response.status_code == 200
+    assert response.json() == ALL_OK
+    assert "no-store" in response["Cache-Control"]
     assert not list((tmp_path / "exports").iterdir())
     assert not list((tmp_path / "messages").iterdir())
 
@@ -56,74 +58,76 @@ def test_it_is_ready_when_everything_can_be_used(client: Client, tmp_path: Path)
 @pytest.mark.parametrize(
     ("folder", "name", "sentence"),
     [
-        ("exports", "storage", "The storage of export files cannot be used."),
+        ("exports", "storage", "The export store cannot be used."),
         ("messages", "broker", "The message broker cannot be used."),
     ],
 )
-def test_what_cannot_be_written_to_is_named(
+def test_ready_names_a_folder_that_cannot_be_written(
     client: Client, tmp_path: Path, folder: str, name: str, sentence: str
 ) -> None:
     (tmp_path / folder).rmdir()
-    (tmp_path / folder).write_text("a file in the folder's place")
-    answer = client.get("/health/ready")
-    assert answer.status_code == 503
-    assert answer.json() == ALL_OK | {name: sentence}
+    (tmp_path / folder).write_text("not a folder")
+    response = client.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json() == ALL_OK | {name: sentence}
 
 
-def test_a_store_that_cannot_be_read_is_named(
+def test_ready_names_a_repository_that_cannot_be_read(
     client: Client, settings: Settings, tmp_path: Path
 ) -> None:
-    (tmp_path / "file").write_text("where a folder should be")
+    (tmp_path / "file").write_text("not a folder")
     settings.READINGS_URL = f"delta://{tmp_path}/file/readings"
-    answer = client.get("/health/ready")
-    assert answer.status_code == 503
-    assert answer.json() == ALL_OK | {"store": "The store of readings cannot be used."}
+    response = client.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json() == ALL_OK | {"store": "The readings repository cannot be used."}
 
 
-def test_nothing_of_an_error_is_told_to_strangers() -> None:
+def test_the_caller_does_not_see_the_text_of_an_error() -> None:
     def fail() -> None:
         raise OSError("redis://:secret@10.0.0.1 refused")
 
-    assert Readiness(Probe("broker", "broker", fail)).look() == {
+    assert Readiness(Probe("broker", "broker", fail)).results() == {
         "broker": "The broker cannot be used."
     }
 
 
-def test_what_hangs_is_waited_for_once_and_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.05)
-    monkeypatch.setattr(health, "GOOD_FOR_SECONDS", 0)
-    release, asked = threading.Event(), []
+def test_a_service_that_blocks_is_probed_by_one_thread_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health, "PROBE_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(health, "RESULT_VALID_SECONDS", 0)
+    release, calls = threading.Event(), []
 
-    def hang() -> None:
-        asked.append(1)
+    def block() -> None:
+        calls.append(1)
         release.wait(60)
 
-    readiness = Readiness(Probe("broker", "broker", hang), Probe("store", "store", lambda: None))
+    readiness = Readiness(Probe("broker", "broker", block), Probe("store", "store", lambda: None))
     for _ in range(3):
-        found = readiness.look()
-        assert "does not answer" in found["broker"]
-        assert found["store"] == "ok"
-    assert len(asked) == 1
+        results = readiness.results()
+        assert "does not answer" in results["broker"]
+        assert results["store"] == "ok"
+    assert len(calls) == 1
     release.set()
 
 
-def test_many_callers_do_not_make_it_ask_more_often() -> None:
-    asked: list[int] = []
-    readiness = Readiness(Probe("broker", "broker", lambda: asked.append(1)))
+def test_many_requests_run_the_probes_once() -> None:
+    calls: list[int] = []
+    readiness = Readiness(Probe("broker", "broker", lambda: calls.append(1)))
     for _ in range(50):
-        readiness.look()
-    assert len(asked) == 1
+        readiness.results()
+    assert len(calls) == 1
 
 
-def test_what_is_well_again_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "GOOD_FOR_SECONDS", 0)
+def test_ready_reports_that_a_service_works_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "RESULT_VALID_SECONDS", 0)
     down = [True]
 
-    def ask() -> None:
+    def check() -> None:
         if down:
             raise OSError
 
-    readiness = Readiness(Probe("broker", "broker", ask))
-    assert readiness.look() != {"broker": "ok"}
+    readiness = Readiness(Probe("broker", "broker", check))
+    assert readiness.results() != {"broker": "ok"}
     down.clear()
-    assert readiness.look() == {"broker": "ok"}
+    assert readiness.results() == {"broker": "ok"}

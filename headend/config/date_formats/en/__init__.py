@@ -1,1 +1,1 @@
-"""For English, the only language."""
+"""The formats for English, the only language of the portal."""

@@ -1,4 +1,4 @@
-"""Instants as operators compare them: sortable, to the second, in UTC as everywhere."""
+"""Dates and times in ISO order with seconds, so that operators can sort and compare them. All are UTC."""
 
 DATETIME_FORMAT = "Y-m-d H:i:s"
 DATE_FORMAT = "Y-m-d"
