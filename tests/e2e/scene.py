@@ -39,9 +39,14 @@ def days_ago(number: int) -> date:
 def main() -> None:
     """Create the scene, and print the ids that the tests use as JSON."""
     django.setup()
+    from django.conf import settings
     from django.core.management import call_command
     from django.utils import timezone
 
+    from headend.config.folders import create_folders
+
+    # Before setup, which would write the readings of the last hour if there are none.
+    create_folders(settings.FOLDERS)
     call_command("migrate", verbosity=0)
     now = timezone.now()
     _create_readings(now)
