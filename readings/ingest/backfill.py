@@ -31,7 +31,7 @@ def backfill(
     Yields after each write of about :data:`READINGS_PER_WRITE` readings. Stored readings do not change, so
     an interrupted backfill can simply be started again.
 
-    Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`. Earlier writes are kept.
+    Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`. Earlier writes stay stored.
     """
     frames: list[pl.DataFrame] = []
     readings = 0
