@@ -7,13 +7,14 @@ from django.db import migrations, models
 
 
 def note_from_checksum(apps, schema_editor):
-    """Parts written before keep their checksum, as a note."""
+    """Move the checksums of written parts into their notes."""
     parts = apps.get_model("exports", "ExportPart").objects
     for part in parts.filter(crc32__isnull=False).iterator():
         parts.filter(pk=part.pk).update(note={"crc32": part.crc32, "plain_size": part.plain_size})
 
 
 def checksum_from_note(apps, schema_editor):
+    """Move the checksums of written parts back into their columns."""
     parts = apps.get_model("exports", "ExportPart").objects
     for part in parts.filter(note__isnull=False).iterator():
         parts.filter(pk=part.pk).update(**part.note)

@@ -1,4 +1,4 @@
-"""The roles of people who log in: groups, each with what it may do."""
+"""The roles of staff users: groups with their permissions."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ROLES = {"viewer": VIEWER, "operator": OPERATOR, "administrator": ADMINISTRATOR}
 
 
 def make_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Make the groups. Permissions are made behind all migrations otherwise, so here before."""
+    """Create the groups. Django creates permissions after all migrations, so they are created here first."""
     for label in ("exports", "readings", "auth"):
         config = apps.get_app_config(label)
-        # A migration's stand-in for an app does not say that it has models.
+        # create_permissions skips an app without a models module, and the app of a migration has none.
         config.models_module = models
         create_permissions(config, verbosity=0, using=schema_editor.connection.alias, apps=apps)
     permissions = apps.get_model("auth", "Permission").objects.using(schema_editor.connection.alias)
@@ -37,13 +37,13 @@ def make_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 def remove_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Remove the groups."""
+    """Delete the groups."""
     groups = apps.get_model("auth", "Group").objects.using(schema_editor.connection.alias)
     groups.filter(name__in=ROLES).delete()
 
 
 class Migration(migrations.Migration):
-    """After every table that a role is about."""
+    """Depends on all tables that a role has permissions for."""
 
     dependencies = [
         ("exports", "0003_files_to_expire"),

@@ -1,4 +1,4 @@
-"""What each role may do with the tables that came after the roles."""
+"""Permissions of the roles for the tables of migration 0005."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ ROLES = {"viewer": VIEWER, "operator": OPERATOR, "administrator": ADMINISTRATOR}
 
 
 def extend_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Give the groups what is new. Permissions are made behind all migrations otherwise, so here before."""
+    """Add permissions to the groups. Django creates permissions after all migrations, so they are created here first."""
     config = apps.get_app_config("exports")
-    # A migration's stand-in for an app does not say that it has models.
+    # create_permissions skips an app without a models module, and the app of a migration has none.
     config.models_module = models
     create_permissions(config, verbosity=0, using=schema_editor.connection.alias, apps=apps)
     permissions = apps.get_model("auth", "Permission").objects.using(schema_editor.connection.alias)
@@ -27,7 +27,7 @@ def extend_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 def cut_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Take it back."""
+    """Remove the permissions from the groups."""
     permissions = apps.get_model("auth", "Permission").objects.using(schema_editor.connection.alias)
     groups = apps.get_model("auth", "Group").objects.using(schema_editor.connection.alias)
     for name, may in ROLES.items():
@@ -36,7 +36,7 @@ def cut_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    """After the tables it is about."""
+    """Depends on the tables that the permissions are for."""
 
     dependencies = [("exports", "0005_people_sessions_hand_overs")]
 

@@ -17,6 +17,13 @@ READINGS_PER_INTERVAL = len(FLEET.meters)
 CreateRequest = Callable[..., FileRequest]
 
 
+def finished(request: FileRequest, run_steps: Callable[[], None]) -> FileRequest:
+    """Run all steps, and return the request as it is then."""
+    run_steps()
+    request.refresh_from_db()
+    return request
+
+
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of two intervals, so that the small fleet's window of nine intervals has five parts."""

@@ -19,16 +19,16 @@ from exports.pipeline import export_file, worker
 from readings.repositories import ReadingsRepository, repository
 from readings.simulation.arrivals import readings_for
 from readings.window import Window
-from tests.exports.pipeline.conftest import READINGS_PER_INTERVAL, CreateRequest
+from tests.exports.pipeline.conftest import READINGS_PER_INTERVAL, CreateRequest, finished
 from tests.suppliers import END, FLEET, START, decompressed_file, expected_csv, file_path
 
 
 def test_a_file_has_the_readings_of_the_window_and_no_others(
     alice: Supplier, readings: pl.DataFrame, run_steps: Callable[[], None]
 ) -> None:
-    request = accept(alice, FileSpec(START + timedelta(minutes=5), END - timedelta(minutes=1)))
-    run_steps()
-    request.refresh_from_db()
+    request = finished(
+        accept(alice, FileSpec(START + timedelta(minutes=5), END - timedelta(minutes=1))), run_steps
+    )
 
     expected = readings.filter(pl.col("time").is_between(request.start, request.end))
     assert request.status == Status.COMPLETED
@@ -43,9 +43,7 @@ def test_parts_that_are_written_separately_make_one_gzip_member(
     run_steps: Callable[[], None],
     request_file: CreateRequest,
 ) -> None:
-    request = request_file(alice)
-    run_steps()
-    request.refresh_from_db()
+    request = finished(request_file(alice), run_steps)
     content = file_path(request.location).read_bytes()
 
     # zlib.decompress stops after the first member, and reports no error.
@@ -60,9 +58,7 @@ def test_size_and_checksum_are_those_of_the_file(
     run_steps: Callable[[], None],
     request_file: CreateRequest,
 ) -> None:
-    request = request_file(alice)
-    run_steps()
-    request.refresh_from_db()
+    request = finished(request_file(alice), run_steps)
     content = file_path(request.location).read_bytes()
     assert (request.size, request.sha256) == (len(content), hashlib.sha256(content).hexdigest())
 
@@ -92,9 +88,7 @@ def test_an_empty_window_gives_a_file_with_only_a_header(
     run_steps: Callable[[], None],
     request_file: CreateRequest,
 ) -> None:
-    request = request_file(alice)
-    run_steps()
-    request.refresh_from_db()
+    request = finished(request_file(alice), run_steps)
     no_readings = store.snapshot().page(Window(START), offset=0, size=1).readings
     assert (request.status, request.record_count) == (Status.COMPLETED, 0)
     assert decompressed_file(request) == expected_csv(no_readings)
@@ -109,9 +103,7 @@ def test_an_empty_window_can_end_as_skipped_like_in_the_reference(
     exports_folder: Path,
 ) -> None:
     settings.EXPORTS_EMPTY_STATUS = "skipped"
-    request = request_file(alice)
-    run_steps()
-    request.refresh_from_db()
+    request = finished(request_file(alice), run_steps)
     assert (request.status, request.location) == (Status.SKIPPED, "")
     assert [path for path in exports_folder.rglob("*") if path.is_file()] == []
 
@@ -141,9 +133,9 @@ def test_as_of_leaves_out_readings_that_arrived_later(
         pl.col("arrival_time") + pl.int_range(pl.len()) * timedelta(seconds=1)
     )
     store.write(readings)
-    request = accept(alice, FileSpec(START, END, as_of=START + timedelta(seconds=9)))
-    run_steps()
-    request.refresh_from_db()
+    request = finished(
+        accept(alice, FileSpec(START, END, as_of=START + timedelta(seconds=9))), run_steps
+    )
     assert decompressed_file(request) == expected_csv(readings.head(10))
 
 

@@ -12,13 +12,14 @@ from pytest_django.fixtures import Settings
 
 from exports import file_requests
 from exports.file_requests import FileSpec, accept
-from exports.models import FileRequest, Status, Supplier
+from exports.models import Status, Supplier
 from exports.pipeline import cleanup, export_file, worker
 from readings.repositories import RepositoryUnavailableError, repository
 from readings.repositories.timestream import unload
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import Table
+from tests.exports.pipeline.conftest import finished
 from tests.services.timestream import TimestreamLocal
 from tests.suppliers import END, FLEET, START, decompressed_file, expected_csv
 
@@ -50,13 +51,6 @@ def in_timestream(
     settings.READINGS_URL = timestream.url_of("exports", table)
     repository().write(readings)
     return readings
-
-
-def finished(request: FileRequest, run_steps: Callable[[], None]) -> FileRequest:
-    """Return the request after all its steps."""
-    run_steps()
-    request.refresh_from_db()
-    return request
 
 
 def test_the_file_has_the_same_bytes_as_with_a_delta_table(
