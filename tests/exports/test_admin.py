@@ -64,6 +64,8 @@ def test_a_supplier_is_added_with_its_ssh_key(operator: Client) -> None:
 @pytest.mark.parametrize(
     ("key", "message"),
     [("hello", "not a public key"), (PUBLIC_KEY[:60], "not a public key")],
+    # The key is random, so it cannot be in the name of the test: parallel runs compare the names.
+    ids=["a word", "the start of a key"],
 )
 def test_text_that_is_not_a_public_key_is_refused(
     operator: Client, alice: Supplier, key: str, message: str
