@@ -11,7 +11,7 @@ VENV := .venv
 endif
 BIN := $(VENV)/bin
 
-.PHONY: help run test stress lint lock bench screenshots clean
+.PHONY: help run check test stress lint lock bench screenshots clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -19,9 +19,19 @@ help: ## list the targets
 run: $(VENV)/.run ## install what is missing and run the whole deployment until Ctrl-C
 	@exec $(BIN)/python manage.py run
 
-test: $(VENV)/.test .browser .sftp ## run the tests, on SQLite and folders, then on PostgreSQL, Valkey and S3
-	$(BIN)/python -m pytest
-	TESTS_ON=servers $(BIN)/python -m pytest --ignore tests/services --ignore tests/e2e
+# Most tests wait more than they compute, so there are more processes than processors.
+PYTEST = $(BIN)/python -m pytest --dist loadgroup --durations 10
+
+check: $(VENV)/.test ## lint, and run the tests that need no server, browser or other process; takes less than a minute
+	@$(MAKE) --no-print-directory -j2 lint .fast-tests
+
+.PHONY: .fast-tests
+.fast-tests:
+	$(PYTEST) -n 2 --fast
+
+test: $(VENV)/.test .browser .sftp ## run all tests, then those with a database again on PostgreSQL, Valkey and S3
+	$(PYTEST) -n 4
+	TESTS_ON=servers $(PYTEST) -n 4 -m on_servers
 
 stress: $(VENV)/.test ## kill processes, corrupt files, fuzz and load a deployment; print what became of it
 	$(BIN)/python -m tests.services.stress

@@ -1,4 +1,4 @@
-"""What every test shares."""
+"""Settings and fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ from readings.repositories import ReadingsRepository, open_repository
 pytest_plugins = ["tests.services.fixtures", "tests.suppliers"]
 
 
+def pytest_configure() -> None:
+    """Change the settings that no test depends on."""
+    # The default hasher takes a tenth of a second of processor time for each user and each login.
+    configured.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Static files have their own names, because the tests do not collect them.
+    configured.STORAGES = {
+        **configured.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_folders() -> None:
     """Create the folders that ``manage.py setup`` creates."""
@@ -28,9 +39,10 @@ def state_folders() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
-    """SQLite in a file, as deployments have it.
+    """Store the SQLite database in a file, as deployments do.
 
-    Django's choice, a database in memory that threads share, refuses who comes in another's way instead of letting it wait.
+    Django's default for tests is a database in memory that threads share. It raises an error if two threads write at
+    the same time; a file lets the second one wait.
     """
     database = configured.DATABASES["default"]
     if database["ENGINE"] == "django.db.backends.sqlite3":
@@ -39,27 +51,18 @@ def django_db_modify_db_settings() -> None:
 
 @pytest.fixture
 def store(settings: Settings, tmp_path: Path) -> ReadingsRepository:
-    """An empty readings repository, the deployment's own for this test."""
+    """Return an empty readings repository, which the settings name too."""
     settings.READINGS_URL = f"delta://{tmp_path / 'readings'}"
     return open_repository(settings.READINGS_URL)
 
 
-@pytest.fixture(autouse=True)
-def plain_static_files(settings: Settings) -> None:
-    """Static files by their own names: no test collects them."""
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
-    }
-
-
 @pytest.fixture
 def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """What the deployment's loggers have written since the test began, read back from their lines."""
+    """Return a function that returns the log lines since the start of the test, as dictionaries."""
     [handler] = [
         handler
         for handler in logging.getLogger("headend").handlers
-        # pytest listens, too.
+        # pytest adds a handler of its own.
         if isinstance(handler.formatter, JsonFormatter)
     ]
     assert isinstance(handler, logging.StreamHandler)

@@ -1,22 +1,33 @@
-"""Gives the tests a home folder of their own; loaded by ``-p``, as pytest-django reads the settings early."""
+"""Give the tests a home folder, and PostgreSQL if they run on servers.
+
+pytest loads this module with ``-p``, before pytest-django reads the settings. Each process of pytest-xdist loads it too:
+each has its own folder, and all use the PostgreSQL server of the first process, with a database for each.
+"""
 
 from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 ON_SERVERS = os.environ.get("TESTS_ON") == "servers"
-"""``TESTS_ON=servers``: PostgreSQL, Valkey and S3 where there are a file and folders otherwise."""
+"""``TESTS_ON=servers``: use PostgreSQL, Valkey and S3 in place of SQLite and folders."""
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
-home = Path(tempfile.mkdtemp(prefix="headend-test-"))
+# The first process deletes the folders of all.
+home = Path(
+    tempfile.mkdtemp(prefix="headend-test-", dir=os.environ["HEADEND_HOME"] if IS_WORKER else None)
+)
 (home / "static").mkdir()
 os.environ["HEADEND_HOME"] = str(home)
 os.environ["HEADEND_ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
-if ON_SERVERS:
-    from tests.services.servers import Postgres
+if not IS_WORKER:
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    if ON_SERVERS:
+        from tests.services.servers import Postgres
 
-    _postgres = Postgres(home / "postgres").start()
-    atexit.register(_postgres.stop)
-    os.environ["DATABASE_URL"] = _postgres.database("headend")
+        _postgres = Postgres(home / "postgres").start()
+        atexit.register(_postgres.stop)
+        os.environ["DATABASE_URL"] = _postgres.database("headend")

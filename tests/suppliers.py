@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
-from exports.credentials import PREFIX_LENGTH, digest, new_api_key
+from exports.credentials import PREFIX_LENGTH, digest, new_api_key, new_private_key
 from exports.file_requests import FileSpec, accept
 from exports.models import ApiKey, FileRequest, Status, Supplier
 from exports.pipeline import worker
@@ -26,6 +27,20 @@ from readings.simulation.fleet import Fleet
 START = datetime(2023, 2, 27, 16, tzinfo=UTC)
 END = START + timedelta(minutes=40)
 FLEET = Fleet(devices=200)
+PUBLIC_KEY = (
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDEZoTOqsQI9cNyipv/dt1vaK921jRMgc0yIO6A"
+    "p1L4RCh2tDxd2gho9Klz9yaaYPanZbGNvT6KPQQ7/yiG50DzZfJ6/ugbgvaYdurK1Mog3xI6U1y7"
+    "5xgF39phJrbaVvaD2Fhqd1xsRnK8l+CqGcgksmVS+sV9jRxd+jIDu0f+11xepgt86DbEsh0WJTMB"
+    "Fimip+UC+CTo1/EdmTKe2M1OigdPn9L7UQUIu3UbfIQBTNmkuXqx+YLUoUrsKny4i3qZMJLwkFsq"
+    "agJ+qnhpsVlmZOotvuEEk3kiik4SJhBJvylPrYj9FnwAwnEfW8YFfLrGMelLYiqY1OYmcHBN3la/"
+)
+"""An RSA 2048 public key. Nobody has its private key."""
+
+
+@cache
+def private_key_of(name: str) -> str:
+    """Return one private key for each ``name``. A process generates it once, because that takes up to 0.3 s."""
+    return new_private_key()
 
 
 @pytest.fixture

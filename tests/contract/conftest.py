@@ -16,7 +16,6 @@ import pytest
 import requests
 
 from tests.deployment import Deployment
-from tests.home import ON_SERVERS
 
 HTTP_SECONDS = 60
 
@@ -73,7 +72,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def deployment(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    starts_processes: None,
+    *,
+    on_servers: bool,
 ) -> Iterator[Deployment | None]:
     """The deployment started here, or None where --headend-url names another."""
     if request.config.getoption("--headend-url"):
@@ -81,9 +84,9 @@ def deployment(
         return
     folder = tmp_path_factory.mktemp("contract")
     with ExitStack() as servers:
-        extra = _on_servers(folder, servers) if ON_SERVERS else {}
+        extra = _on_servers(folder, servers) if on_servers else {}
         started = Deployment(folder / "home", extra)
-        if ON_SERVERS:
+        if on_servers:
             started.manage("timestream", "create", "--magnetic-days", "73000")
         started.start()
         yield started

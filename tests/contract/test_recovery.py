@@ -14,6 +14,8 @@ from tests.contract.conftest import Supplier
 from tests.contract.test_files import fetch, wait
 from tests.deployment import Deployment
 
+pytestmark = pytest.mark.starts_processes
+
 WINDOW = {"start_date": "2023-02-27 00:00:00", "end_date": "2023-02-27 05:00:00"}
 
 

@@ -18,14 +18,14 @@ Enter = Callable[..., Page]
 
 # Not for the whole run: while Playwright's loop is there, Django takes this thread for an asynchronous one.
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+def browser(starts_processes: None) -> Iterator[Browser]:
     """Chromium."""
     with chromium() as running:
         yield running
 
 
 @pytest.fixture(scope="package")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> Iterator[Stage]:
     """The deployment."""
     with staged(tmp_path_factory.mktemp("e2e") / "home") as running:
         yield running

@@ -15,6 +15,7 @@ from exports import credentials
 from exports.models import SshKey, Supplier
 from exports.sftp.host_keys import host_keys
 from exports.sftp.server import Listener
+from tests.suppliers import private_key_of
 
 Connect = Callable[[], AbstractContextManager[paramiko.Transport]]
 
@@ -38,7 +39,7 @@ def sftp_port(transactional_db: None) -> Iterator[int]:
 @pytest.fixture
 def alices_key(alice: Supplier) -> tuple[SshKey, paramiko.PKey]:
     """Alice's SSH key: the stored public key and the private key."""
-    private = credentials.new_private_key()
+    private = private_key_of("alice")
     public = credentials.public_key_of(private)
     stored = SshKey.objects.create(
         supplier=alice, public_key=public, fingerprint=credentials.fingerprint(public)

@@ -18,10 +18,9 @@ from exports.file_requests import FileSpec, accept
 from exports.models import ApiKey, FileRequest, SshKey, Status, Supplier
 from exports.pipeline import transitions
 from exports.suppliers.authentication import find_supplier
-from tests.suppliers import END, START, create_api_key
+from tests.suppliers import END, PUBLIC_KEY, START, create_api_key
 
 REQUESTS = "/admin/exports/filerequest/"
-PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
 
 
 def post(operator: Client, path: str, **data: Any) -> str:

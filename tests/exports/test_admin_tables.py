@@ -9,7 +9,6 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
-from exports import credentials
 from exports.delivery.transitions import claim
 from exports.models import (
     Delivery,
@@ -26,9 +25,7 @@ from exports.models import (
 )
 from exports.suppliers import hand_over
 from readings.models import IntervalTotals, LiveArrival
-from tests.suppliers import START, create_api_key
-
-PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
+from tests.suppliers import PUBLIC_KEY, START, create_api_key
 
 
 @pytest.fixture

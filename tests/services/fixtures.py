@@ -14,7 +14,7 @@ from tests.services.timestream import TimestreamLocal
 
 
 @pytest.fixture(scope="session")
-def aws_credentials() -> Iterator[None]:
+def aws_credentials(starts_processes: None) -> Iterator[None]:
     """boto3 finds the servers' credentials where it looks for AWS's."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in AWS.items():
@@ -23,7 +23,7 @@ def aws_credentials() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres(starts_processes: None) -> Iterator[Postgres]:
     """A database server."""
     # Not in pytest's own folder: for root's tests PostgreSQL runs as another user, and any session of
     # pytest that begins meanwhile shuts that folder to others; the next checkpoint would be a crash.
@@ -35,7 +35,7 @@ def postgres() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+def valkey(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> Iterator[Valkey]:
     """A broker."""
     with Valkey(tmp_path_factory.mktemp("valkey")) as server:
         yield server

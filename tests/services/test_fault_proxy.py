@@ -20,6 +20,8 @@ from botocore.httpchecksum import AwsChunkedWrapper, Crc32Checksum
 from tests.services.fault_proxy import Fault, FaultProxy
 from tests.services.servers import ACCESS_KEY, BUCKET, SECRET_KEY, SeaweedFS
 
+pytestmark = pytest.mark.starts_processes
+
 MIB = 2**20
 CONTENT = os.urandom(100_000)
 TRAILER_HEADERS = {

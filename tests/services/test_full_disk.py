@@ -15,6 +15,8 @@ import pytest
 
 from tests.deployment import ROOT, Deployment
 
+pytestmark = pytest.mark.starts_processes
+
 _STEPS = """
 import json, subprocess
 from datetime import UTC, datetime, timedelta

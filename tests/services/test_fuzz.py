@@ -9,6 +9,8 @@ import pytest
 from tests.deployment import Deployment
 from tests.services.fuzzing import fuzz
 
+pytestmark = pytest.mark.starts_processes
+
 OPERATIONS = {
     "GET /readings",
     "POST /readings/file",

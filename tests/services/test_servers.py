@@ -22,6 +22,8 @@ from botocore.exceptions import ClientError
 from tests.services.server import Server, ServerError
 from tests.services.servers import BUCKET, Moto, Postgres, SeaweedFS, Valkey
 
+pytestmark = pytest.mark.starts_processes
+
 ROOT = Path(__file__).parents[2]
 MIB = 2**20
 KEY = "data/sftp/request/run-1-part-r-00000.gz"

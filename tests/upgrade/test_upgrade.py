@@ -24,6 +24,8 @@ import requests
 
 from tests.deployment import ROOT, Deployment
 
+pytestmark = pytest.mark.starts_processes
+
 ARCHIVE = Path(__file__).with_name("home-1.0.0.tar.gz")
 FINISH_SECONDS = 60
 

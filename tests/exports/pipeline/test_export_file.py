@@ -37,6 +37,7 @@ def test_a_file_has_the_readings_of_the_window_and_no_others(
 
 
 @pytest.mark.usefixtures("small_parts")
+@pytest.mark.starts_processes
 def test_parts_that_are_written_separately_make_one_gzip_member(
     alice: Supplier,
     readings: pl.DataFrame,

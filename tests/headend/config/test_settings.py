@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.starts_processes
+
 ROOT = Path(__file__).parents[3]
 COMMANDS = [["help"], ["check"], ["outputs", "--help"]]
 

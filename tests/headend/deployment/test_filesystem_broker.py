@@ -22,6 +22,8 @@ import sys, time
 from pathlib import Path
 from queue import Empty
 from tests.headend.deployment.test_filesystem_broker import channel_on
+
+pytestmark = pytest.mark.starts_processes
 channel, done = channel_on(Path(sys.argv[1])), Path(sys.argv[2])
 while True:
     all_sent = done.exists()

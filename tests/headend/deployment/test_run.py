@@ -16,6 +16,8 @@ import requests
 
 from tests.deployment import Deployment
 
+pytestmark = pytest.mark.starts_processes
+
 KEYS = [
     "apiGatewayInvokeURL", "ApiKey", "SftpServerAddress", "SftpPort", "SftpUserName",
     "SecretName", "PrivateKeyFile", "OperatorURL",

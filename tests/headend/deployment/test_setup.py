@@ -10,6 +10,8 @@ import pytest
 from tests.deployment import Deployment
 from tests.services.timestream import TimestreamLocal
 
+pytestmark = pytest.mark.starts_processes
+
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:

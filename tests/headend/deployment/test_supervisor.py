@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.starts_processes
+
 _RUN = "import sys; from pathlib import Path; from headend.deployment import supervisor; print('go', flush=True); sys.exit(supervisor.run(Path(sys.argv[1])))"
 TWO_LONG_PROCESSES = "one: exec sleep 1000\nother: exec sleep 1000\n"
 

@@ -16,6 +16,8 @@ import requests
 
 from tests.deployment import ROOT, free_port
 
+pytestmark = pytest.mark.starts_processes
+
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:

@@ -15,8 +15,8 @@ from django.utils import timezone
 from exports import credentials
 from exports.models import ApiKey, FileRequest, Supplier
 from exports.suppliers.authentication import find_supplier
+from tests.suppliers import PUBLIC_KEY
 
-PUBLIC_KEY = credentials.public_key_of(credentials.new_private_key())
 pytestmark = pytest.mark.django_db
 
 

@@ -122,7 +122,7 @@ class RunningBackfill:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[RunningBackfill]:
+def running(tmp_path: Path, starts_processes: None) -> Iterator[RunningBackfill]:
     """A backfill of 20,000 meters in another process that has written some readings, but not all."""
     url = f"delta://{tmp_path / 'readings'}"
     command = [sys.executable, "manage.py", "backfill", *ONE_DAY_WITH_BOTH_MIDNIGHTS]

@@ -59,11 +59,12 @@ def test_intervals_that_were_missed_during_a_pause_are_written(store: ReadingsRe
 
 
 def test_intervals_older_than_a_day_are_not_caught_up(store: ReadingsRepository) -> None:
-    live.write_due_readings(FLEET, store, NOON)
-    live.write_due_readings(FLEET, store, NOON + timedelta(days=40))
+    hourly = Fleet(devices=60, interval_minutes=60)
+    live.write_due_readings(hourly, store, NOON)
+    live.write_due_readings(hourly, store, NOON + timedelta(days=40))
     times = all_readings(store)["time"].unique().sort()
     assert times[0] == NOON
-    assert times[1] == NOON + timedelta(days=39) + FIVE_MINUTES
+    assert times[1] == NOON + timedelta(days=39, hours=1)
     assert times[-1] == NOON + timedelta(days=40)
 
 

@@ -18,7 +18,11 @@ from tests.readings.repositories.engines import (
 from tests.services.servers import SeaweedFS
 from tests.services.timestream import TimestreamLocal
 
-ENGINES = ["delta", "timestream", *(["timestream on AWS"] if LIVE_AWS else [])]
+ENGINES = [
+    "delta",
+    pytest.param("timestream", marks=pytest.mark.starts_processes),
+    *(["timestream on AWS"] if LIVE_AWS else []),
+]
 
 
 @pytest.fixture(scope="session", params=ENGINES)

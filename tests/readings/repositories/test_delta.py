@@ -140,6 +140,7 @@ def write_in_another_process(folder: Path, time: datetime) -> None:
     DeltaRepository(str(folder)).write(readings_for(FLEET, time))
 
 
+@pytest.mark.starts_processes
 def test_a_write_of_another_process_is_visible_at_once(
     repository: DeltaRepository, folder: Path
 ) -> None:

@@ -217,6 +217,7 @@ def write_in_another_process(url: str) -> None:
         open_repository(url).write(readings_for(FLEET, time))
 
 
+@pytest.mark.starts_processes
 def test_two_processes_that_write_the_same_window_store_each_reading_once(
     repository: ReadingsRepository, everything: pl.DataFrame, settings: Settings
 ) -> None:
