@@ -20,7 +20,7 @@ from rich.table import Table
 
 from readings.frame import format_instant
 from tests.services.cluster import Cluster, Servers
-from tests.services.orders import wait
+from tests.services.file_requests import wait_until_final
 from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
 
 START = datetime(2023, 2, 20, tzinfo=UTC)
@@ -100,8 +100,8 @@ def _export(cluster: Cluster, days: int) -> Run:
         "end_date": format_instant(START + timedelta(days=days, minutes=-5)),
     }
     started = time.monotonic()
-    request_id = cluster.patient_call("POST", "/readings/file", json=body)["request_id"]
-    [status] = wait(cluster, [request_id], seconds=3600)
+    request_id = cluster.call_with_retries("POST", "/readings/file", json=body)["request_id"]
+    [status] = wait_until_final(cluster, [request_id], seconds=3600)
     seconds = time.monotonic() - started
     assert status["status"] == "completed", status
     assert status["record_count"] == days * 288 * METERS

@@ -76,7 +76,7 @@ class Deployment:
             time.sleep(0.1)
         return self
 
-    def comes_to_say(self, text: str) -> bool:
+    def wait_for_log(self, text: str) -> bool:
         """Whether ``text`` is in :attr:`log`, or soon will be: what its processes print takes a way there."""
         deadline = time.monotonic() + SAY_SECONDS
         while text not in self.log:

@@ -1,4 +1,4 @@
-"""A deployment of many processes on real servers, whose members can be killed and come back."""
+"""A deployment with several workers on real servers. Its processes restart when they are killed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from tests.deployment import ROOT, Deployment
 from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
 
 RESTART_SECONDS = 0.5
-HTTP_SECONDS = 30
-
+READY_SECONDS = 60
+HTTP_TIMEOUT_SECONDS = 30
+RETRY_SECONDS = 120
+_LOG_TAIL = 5000
 
 _ATTEMPTS = """
 from exports.models import ExportPart, FileRequest
@@ -34,7 +36,7 @@ print(list(ExportPart.objects.order_by("pk").values_list("pk", "attempts", "writ
 
 @dataclass
 class Servers:
-    """What the members share."""
+    """The servers that all processes of a cluster use."""
 
     postgres: Postgres
     seaweedfs: SeaweedFS
@@ -43,18 +45,18 @@ class Servers:
 
 @dataclass
 class Member:
-    """One process of the cluster, started again whenever it ends."""
+    """One process of the cluster."""
 
     name: str
     command: list[str]
     environment: dict[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
-    wanted: bool = True
+    stopping: bool = False
 
-    def keep_running(self) -> None:
-        """What a supervisor on a host does."""
-        while self.wanted:
+    def run_until_stopped(self) -> None:
+        """Start the process, and start it again when it ends, as the supervisor of a host does."""
+        while not self.stopping:
             with self.log.open("ab") as log:
                 self.process = subprocess.Popen(
                     self.command, cwd=ROOT, env=self.environment, stdout=log,
@@ -64,7 +66,7 @@ class Member:
             time.sleep(RESTART_SECONDS)
 
     def kill(self) -> bool:
-        """SIGKILL to it and all its children; whether there was something to kill."""
+        """Send SIGKILL to the process and its children. Return False if it is not running."""
         process = self.process
         if process is None or process.poll() is not None:
             return False
@@ -76,7 +78,10 @@ class Member:
 
 @dataclass
 class Cluster:
-    """Web, beat, SFTP and some workers, each as the Procfile has it."""
+    """The processes of the Procfile, with ``workers`` workers of ``threads`` threads each.
+
+    ``extra`` adds settings. The cluster has its own database; its export store is ``prefix`` in the bucket.
+    """
 
     folder: Path
     servers: Servers
@@ -112,18 +117,21 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its processes run in."""
+        """The environment variables of its processes."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         return self._command_line.environment | {"PATH": path}
 
     def set_up(self) -> None:
-        """What `manage.py setup` does, once for all hosts."""
+        """Run ``manage.py setup``, once for all processes."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.manage("setup")
         self.outputs = self._command_line.outputs()
 
     def start(self, **environments: dict[str, str]) -> None:
-        """Start every member; ``environments`` adds to that of the named ones."""
+        """Start all processes and wait until the API answers.
+
+        ``environments`` adds variables by kind of process, such as ``worker``.
+        """
         procfile = parse_procfile((ROOT / "Procfile").read_text()).processes
         names = [
             "web",
@@ -141,28 +149,28 @@ class Cluster:
                 self.folder / f"{name}.log",
             )
             self.members[name] = member
-            threading.Thread(target=member.keep_running, daemon=True).start()
-        deadline = time.monotonic() + 60
-        while not self._answers():
+            threading.Thread(target=member.run_until_stopped, daemon=True).start()
+        deadline = time.monotonic() + READY_SECONDS
+        while not self._is_live():
             assert time.monotonic() < deadline, self.log("web")
             time.sleep(0.1)
 
     def _command(self, line: str) -> list[str]:
         threads = line.replace("--concurrency 2", f"--concurrency {self.threads}")
-        return shlex.split(threads)[1:]  # without its `exec`, which is the shell's
+        return shlex.split(threads)[1:]  # without `exec`, a command of the shell
 
     def stop(self) -> None:
-        """End all members."""
+        """Kill all processes."""
         for member in self.members.values():
-            member.wanted = False
+            member.stopping = True
             member.kill()
 
     def log(self, name: str) -> str:
-        """The last of what a member printed."""
-        return (self.folder / f"{name}.log").read_text(errors="replace")[-5000:]
+        """Return the last output of a process."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")[-_LOG_TAIL:]
 
     def attempts(self) -> str:
-        """How often each request and each part was begun."""
+        """Return the attempts and end times of all file requests and parts, as text to compare."""
         return self.manage("shell", "--verbosity", "0", "--command", _ATTEMPTS).stdout
 
     def call(self, method: str, path: str, **request: Any) -> requests.Response:
@@ -172,24 +180,29 @@ class Cluster:
             **request.pop("headers", {}),
         }
         url = self.outputs["apiGatewayInvokeURL"] + path
-        return requests.request(method, url, headers=headers, timeout=HTTP_SECONDS, **request)
+        return requests.request(
+            method, url, headers=headers, timeout=HTTP_TIMEOUT_SECONDS, **request
+        )
 
-    def patient_call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """Call until there is an answer, as a client does whose server goes and comes."""
-        deadline = time.monotonic() + 120
+    def call_with_retries(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """Call the API until it answers 200, and return the JSON.
+
+        Retries after connection errors and the statuses 429 and 503. Fails after two minutes.
+        """
+        deadline = time.monotonic() + RETRY_SECONDS
         while True:
             try:
-                answer = self.call(method, path, **request)
-                if answer.status_code == 200:
-                    body: dict[str, Any] = answer.json()
+                response = self.call(method, path, **request)
+                if response.status_code == 200:
+                    body: dict[str, Any] = response.json()
                     return body
-                assert answer.status_code in (429, 503), answer.text
+                assert response.status_code in (429, 503), response.text
             except requests.RequestException:
                 pass
             assert time.monotonic() < deadline, self.log("web")
             time.sleep(0.3)
 
-    def _answers(self) -> bool:
+    def _is_live(self) -> bool:
         try:
             return self.call("GET", "/health/live").status_code == 200
         except requests.RequestException:

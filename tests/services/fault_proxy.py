@@ -1,7 +1,7 @@
-"""An S3 server's bad days: a proxy that answers errors, breaks off and hangs on a share of the calls.
+"""A proxy in front of an S3 server that lets a share of the calls fail: errors, resets, hangs, partial bodies.
 
-All else passes as it came, the Host header too: the client signs for the proxy's address, and the server
-verifies what it receives.
+It forwards all other calls unchanged, with the Host header: the client signs the proxy's address, and the server
+verifies the signature with the header that it receives.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-_PIECE = 256 * 1024
-_PATIENCE_SECONDS = 120
+_BLOCK_BYTES = 256 * 1024
+_TIMEOUT_SECONDS = 120
 
 
 class Fault(StrEnum):
@@ -29,11 +29,11 @@ class Fault(StrEnum):
 
     INTERNAL_ERROR = "500 InternalError"
     SLOW_DOWN = "503 SlowDown"
-    RESET = "reset before the server hears of it"
-    HANG = "no answer for a while, then a reset"
+    RESET = "reset before the server receives the call"
+    HANG = "no response for some time, then a reset"
     CUT_UPLOAD = "half of the request's body reaches the server, then a reset"
-    # The server has done what it was asked; the client cannot know. An answer without a body is lost whole.
-    CUT_ANSWER = "half of the answer's body, then the end of the connection"
+    # The server has executed the call, and the client cannot know. A response without a body is lost completely.
+    CUT_RESPONSE = "half of the response's body, then the end of the connection"
 
 
 _S3_ERRORS = {
@@ -43,11 +43,11 @@ _S3_ERRORS = {
 
 
 class FaultProxy:
-    """A proxy in front of ``upstream`` (``http://host:port``), at ``url`` while it is entered.
+    """A proxy in front of ``upstream`` (``http://host:port``). It runs at ``url`` inside a ``with`` block.
 
-    ``share`` of the calls (0 to 1) meet one of ``kinds``, drawn from ``seed`` in the order of the calls, and
-    of those that were met least, so that a short run meets each of them; ``share`` may be set while it runs.
-    ``CUT_UPLOAD`` is drawn only for calls that have a body. ``faults`` counts what was done, ``calls`` all calls.
+    ``share`` (0 to 1) of the calls get one of the faults ``kinds``. The faults are random numbers from ``seed``, in
+    the order of the calls. The rarest faults come first, so a short run has each of them. ``CUT_UPLOAD`` is only
+    for calls with a body. ``share`` can be changed at any time. ``faults`` counts the faults, ``calls`` all calls.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """The address that clients are given instead of the server's."""
+        """The address for clients, in place of the server's address."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def next_fault(self, *, has_body: bool) -> Fault | None:
-        """Draw what the next call meets, and count it."""
+        """Return the fault of the next call, or None, and count it."""
         with self._lock:
             self.calls += 1
             kinds = [kind for kind in self.kinds if has_body or kind is not Fault.CUT_UPLOAD]
@@ -104,7 +104,7 @@ class FaultProxy:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    # A connection that a client keeps open is no reason to stay.
+    # Do not wait for connections that clients keep open.
     block_on_close = False
     request_queue_size = 256
 
@@ -113,57 +113,57 @@ class _Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Call)
 
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
-        """Close it without a polite end first, which would come before a reset."""
+        """Close the socket without a shutdown, which would come before the reset."""
         self.close_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client or the server broke a connection off; the other side has been told in kind."""
+        """Ignore a closed connection: the other side's connection is already closed too."""
 
 
-class _BrokenOffError(ConnectionError):
-    """One side ended its connection within a message."""
+class _ConnectionClosedError(ConnectionError):
+    """The client closed its connection before the end of its message."""
 
 
 class _Call(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    timeout = _PATIENCE_SECONDS
+    timeout = _TIMEOUT_SECONDS
     server: _Server
 
-    def pass_on(self) -> None:
-        """One call, whatever happens to it."""
+    def handle_call(self) -> None:
+        """Forward one call, or let it fail."""
         proxy = self.server.proxy
         length = int(self.headers.get("Content-Length", 0))
         fault = proxy.next_fault(has_body=length > 0 or self._is_chunked)
         if fault in _S3_ERRORS:
-            self._answer_error(*_S3_ERRORS[fault])
+            self._send_error(*_S3_ERRORS[fault])
         elif fault is Fault.RESET:
             self._reset()
         elif fault is Fault.HANG:
             proxy.stopping.wait(proxy.hang_seconds)
             self._reset()
         else:
-            self._exchange(fault)
+            self._forward(fault)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = pass_on  # noqa: N815 (http.server's names)
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = handle_call  # noqa: N815 (http.server's names)
 
     def handle_expect_100(self) -> bool:
-        """Keep quiet until it is clear that the body is wanted."""
+        """Send no 100 Continue yet: a fault can make the body unnecessary."""
         return True
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
-    def _exchange(self, fault: Fault | None) -> None:
-        upstream = http.client.HTTPConnection(self.server.proxy.upstream, timeout=_PATIENCE_SECONDS)
+    def _forward(self, fault: Fault | None) -> None:
+        upstream = http.client.HTTPConnection(self.server.proxy.upstream, timeout=_TIMEOUT_SECONDS)
         try:
             self._send_request(upstream, fault)
             if fault is Fault.CUT_UPLOAD:
                 self._reset()
             else:
-                self._return_answer(upstream.getresponse(), fault)
+                self._send_response(upstream.getresponse(), fault)
         except (OSError, http.client.HTTPException):
-            # Whoever broke off, the client sees a connection that breaks off.
+            # Whichever side closed its connection: the client gets a reset.
             self._reset()
         finally:
             upstream.close()
@@ -173,16 +173,16 @@ class _Call(BaseHTTPRequestHandler):
         for name, value in self.headers.items():
             upstream.putheader(name, value)
         upstream.endheaders()
-        for piece in self._request_body(half=fault is Fault.CUT_UPLOAD):
+        for block in self._request_body(half=fault is Fault.CUT_UPLOAD):
             try:
-                upstream.send(piece)
+                upstream.send(block)
             except (BrokenPipeError, ConnectionResetError):
-                # The server has answered without reading on; the rest is for nobody.
+                # The server has answered before the end of the body and does not read the rest.
                 self.close_connection = True
                 return
 
     def _request_body(self, *, half: bool) -> Iterator[bytes]:
-        """The body as it stands on the wire, its chunks' frames and trailers too."""
+        """Yield the bytes of the body as received, with the lines around chunks and the trailers."""
         if self._expects_continue:
             self.send_response_only(100)
             self.end_headers()
@@ -208,49 +208,49 @@ class _Call(BaseHTTPRequestHandler):
     def _read_line(self) -> bytes:
         line = self.rfile.readline()
         if not line:
-            raise _BrokenOffError("the client broke off")
+            raise _ConnectionClosedError("the client closed the connection")
         return line
 
     def _read(self, length: int) -> Iterator[bytes]:
         while length:
-            piece = self.rfile.read1(min(length, _PIECE))
-            if not piece:
-                raise _BrokenOffError("the client broke off")
-            length -= len(piece)
-            yield piece
+            block = self.rfile.read1(min(length, _BLOCK_BYTES))
+            if not block:
+                raise _ConnectionClosedError("the client closed the connection")
+            length -= len(block)
+            yield block
 
-    def _return_answer(self, answer: http.client.HTTPResponse, fault: Fault | None) -> None:
-        has_body = self.command != "HEAD" and answer.length != 0
-        if fault is Fault.CUT_ANSWER and not has_body:
+    def _send_response(self, response: http.client.HTTPResponse, fault: Fault | None) -> None:
+        has_body = self.command != "HEAD" and response.length != 0
+        if fault is Fault.CUT_RESPONSE and not has_body:
             self._reset()
             return
-        self.send_response_only(answer.status, answer.reason)
-        for name, value in answer.getheaders():
+        self.send_response_only(response.status, response.reason)
+        for name, value in response.getheaders():
             self.send_header(name, value)
         self.end_headers()
-        if answer.length is None and not answer.chunked:
+        if response.length is None and not response.chunked:
             self.close_connection = True
         if has_body:
-            self._return_body(answer, cut=fault is Fault.CUT_ANSWER)
+            self._send_body(response, cut=fault is Fault.CUT_RESPONSE)
 
-    def _return_body(self, answer: http.client.HTTPResponse, *, cut: bool) -> None:
-        left = None if answer.length is None else answer.length // 2 if cut else answer.length
+    def _send_body(self, response: http.client.HTTPResponse, *, cut: bool) -> None:
+        left = None if response.length is None else response.length // 2 if cut else response.length
         while left != 0:
-            piece = answer.read1(_PIECE if left is None else min(left, _PIECE))
-            if not piece:
+            block = response.read1(_BLOCK_BYTES if left is None else min(left, _BLOCK_BYTES))
+            if not block:
                 break
-            left = None if left is None else left - len(piece)
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if answer.chunked else piece)
+            left = None if left is None else left - len(block)
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if response.chunked else block)
             if cut and left is None:
                 break
         if cut or left:
             self.close_connection = True
-        elif answer.chunked:
+        elif response.chunked:
             self.wfile.write(b"0\r\n\r\n")
 
-    def _answer_error(self, status: int, code: str, message: str) -> None:
+    def _send_error(self, status: int, code: str, message: str) -> None:
         if self._expects_continue:
-            # The client does not send the body after all, or does: nobody could tell what comes next.
+            # The client can send the body or not, so the next bytes on the connection are ambiguous.
             self.close_connection = True
         else:
             for _ in self._request_body(half=False):
@@ -269,7 +269,7 @@ class _Call(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _reset(self) -> None:
-        # Closing without lingering makes the kernel send a reset rather than a polite end.
+        # With a linger time of 0, the kernel sends a reset when the socket is closed.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 

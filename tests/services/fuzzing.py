@@ -1,4 +1,4 @@
-"""Calls that nobody would think of, drawn from the deployment's own OpenAPI schema."""
+"""Call the REST API with random valid and invalid input, drawn from the deployment's own OpenAPI schema."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 EXAMPLES = 100
-"""How many cases of an operation are drawn from one seed; the next seed draws others."""
+"""How many cases of an operation are drawn from one seed."""
 
 
 @dataclass
-class Fuzzed:
-    """What became of all calls: ``answers`` by operation and status, ``failures`` by what is wrong.
+class FuzzResult:
+    """The result of all calls: ``answers`` by operation and status, ``failures`` by description.
 
-    A failure comes with the curl line that shows it again.
+    The value of a failure is the curl command that reproduces it.
     """
 
     cases: int = 0
@@ -29,22 +29,23 @@ class Fuzzed:
     def check(self) -> None:
         """Raise ``AssertionError`` with every kind of failure."""
         assert not self.failures, "\n\n".join(
-            f"{what}\n{again}" for what, again in self.failures.items()
+            f"{description}\n{command}" for description, command in self.failures.items()
         )
 
 
-def fuzz(url: str, api_key: str, *, cases: int, seed: int, examples: int = EXAMPLES) -> Fuzzed:
-    """Make ``cases`` calls or some more of the deployment at ``url``, and check every answer.
+def fuzz(url: str, api_key: str, *, cases: int, seed: int, examples: int = EXAMPLES) -> FuzzResult:
+    """Make at least ``cases`` calls to the deployment at ``url``, and check every response against the schema.
 
-    They are the schema's examples, its bounds and what lies beyond them, valid and invalid calls at random,
-    and chains of calls along its links; new ones by the next seed until there are enough.
+    The calls are the schema's examples, values at and beyond its limits, random valid and invalid calls, and
+    chains of calls along its links. The seed is increased until there are enough calls. Stops after the first
+    seed with a failure.
     """
-    fuzzed = Fuzzed()
-    while fuzzed.cases < cases and not fuzzed.failures:
+    result = FuzzResult()
+    while result.cases < cases and not result.failures:
         for event in _events(url, api_key, seed=seed, examples=examples):
-            _note(fuzzed, event)
+            _record(result, event)
         seed += 1
-    return fuzzed
+    return result
 
 
 def _events(url: str, api_key: str, *, seed: int, examples: int) -> Iterator[Any]:
@@ -55,7 +56,7 @@ def _events(url: str, api_key: str, *, seed: int, examples: int) -> Iterator[Any
         "request-timeout": 30,
         "suppress-health-check": ["all"],
         "generation": {"max-examples": examples, "database": "none"},
-        # Not every date that matches the schema exists, nor does every pair stand in order.
+        # A date can match the schema and not exist, and an end can be before its start.
         "checks": {"positive_data_acceptance": {"enabled": False}},
     }
     config = SchemathesisConfig.from_dict(settings)
@@ -63,17 +64,18 @@ def _events(url: str, api_key: str, *, seed: int, examples: int) -> Iterator[Any
     yield from from_schema(schema).execute()
 
 
-def _note(fuzzed: Fuzzed, event: Any) -> None:
+def _record(result: FuzzResult, event: Any) -> None:
     if isinstance(event, events.NonFatalError):
-        fuzzed.failures[f"{event.label}: {event.info.title}"] = event.info.message
+        result.failures[f"{event.label}: {event.info.title}"] = event.info.message
     if not isinstance(event, events.ScenarioFinished):
         return
     for case_id, interaction in event.recorder.interactions.items():
-        fuzzed.cases += 1
+        result.cases += 1
         if interaction.response is not None:
             operation = event.recorder.cases[case_id].value.operation.label
-            fuzzed.answers[operation, interaction.response.status_code] += 1
+            result.answers[operation, interaction.response.status_code] += 1
     for checks in event.recorder.checks.values():
         for found in (check.failure_info for check in checks if check.failure_info):
-            what = f"{found.failure.operation}: {found.failure.title}: {found.failure.message}"
-            fuzzed.failures.setdefault(what, found.code_sample)
+            failure = found.failure
+            description = f"{failure.operation}: {failure.title}: {failure.message}"
+            result.failures.setdefault(description, found.code_sample)

@@ -1,8 +1,8 @@
-"""Becomes a server that ends when its parent does: ``launcher.py [--user NAME] PROGRAM ARGUMENTS…``.
+"""Start a server that ends when its parent process ends: ``launcher.py [--user NAME] PROGRAM ARGUMENTS…``.
 
-Started as a script of its own, before the server, because the kernel forgets the wish to die with
-the parent when a process changes its user, and because nothing may run between fork and exec in a
-parent that has threads.
+This is a separate script that replaces itself with the server. There are two reasons: the kernel drops the
+parent-death signal when a process changes its user, so the signal must be set after that; and a parent with
+threads must not run code between fork and exec.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def become(user: str) -> None:
-    """Run as ``user`` from here on; only root may."""
+def switch_user(user: str) -> None:
+    """Run this process as ``user``. Only root can do this."""
     entry = pwd.getpwnam(user)
     os.initgroups(user, entry.pw_gid)
     os.setgid(entry.pw_gid)
@@ -25,13 +25,13 @@ def become(user: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Exchange this process for the server."""
+    """Replace this process with the server."""
     if arguments[0] == "--user":
-        become(arguments[1])
+        switch_user(arguments[1])
         arguments = arguments[2:]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.execv(arguments[0], arguments)  # noqa: S606 (a list, as is wanted: no shell)
+    os.execv(arguments[0], arguments)  # noqa: S606 (a list of arguments, without a shell)
 
 
 if __name__ == "__main__":

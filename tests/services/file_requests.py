@@ -1,0 +1,204 @@
+"""Create file requests of mixed sizes on a cluster, and compare their files with those of an undisturbed run."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+import time
+import zlib
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from exports.formats import FORMATS
+from readings.frame import format_instant
+from tests.services.cluster import Cluster
+from tests.services.servers import BUCKET
+
+START = datetime(2023, 2, 27, tzinfo=UTC)
+FINAL = ("completed", "failed", "skipped")
+
+RequestBody = dict[str, str]
+
+
+def write_readings(cluster: Cluster, *, hours: int) -> None:
+    """Write the readings of ``hours`` from :data:`START` on."""
+    end = START + timedelta(hours=hours) - timedelta(minutes=5)
+    cluster.manage("backfill", "--start", format_instant(START), "--end", format_instant(end))
+
+
+def mixed_bodies(count: int, *, hours: int, seed: int) -> list[RequestBody]:
+    """Return bodies of file requests: random formats, and windows from one interval to ``hours``, most of them short."""
+    draw = random.Random(seed)
+    bodies = []
+    for _ in range(count):
+        length = int(hours * 12 * draw.random() ** 4)
+        first = draw.randrange(hours * 12 - length)
+        bodies.append(
+            {
+                "start_date": format_instant(START + first * timedelta(minutes=5)),
+                "end_date": format_instant(START + (first + length) * timedelta(minutes=5)),
+                "format": draw.choice(list(FORMATS)),
+            }
+        )
+    return bodies
+
+
+def create_requests(cluster: Cluster, bodies: list[RequestBody], *, run: str) -> list[str]:
+    """Create the file requests and return their ids.
+
+    A call without a response is repeated with the same Idempotency-Key, which contains ``run``.
+    """
+    return [
+        cluster.call_with_retries(
+            "POST", "/readings/file", json=body, headers={"Idempotency-Key": f"{run}-{number}"}
+        )["request_id"]
+        for number, body in enumerate(bodies)
+    ]
+
+
+def wait_until_final(cluster: Cluster, ids: list[str], *, seconds: float) -> list[dict[str, Any]]:
+    """Return the final status of each request, in the order of ``ids``. Fails after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    statuses = []
+    for request_id in ids:
+        while True:
+            status = cluster.call_with_retries(
+                "GET", "/readings/file", params={"request_id": request_id}
+            )
+            if status["status"] in FINAL:
+                statuses.append(status)
+                break
+            assert time.monotonic() < deadline, (status, cluster.log("worker0"))
+            time.sleep(0.2)
+    return statuses
+
+
+@dataclass
+class Comparison:
+    """The final statuses of the same requests in a disturbed and an undisturbed run, and what the bucket contained."""
+
+    disturbed: list[dict[str, Any]]
+    undisturbed: list[dict[str, Any]]
+    checksums: dict[str, str]
+    """The SHA-256 of every file, by key."""
+    incomplete: list[str]
+    """Keys of files that were visible before they were complete."""
+    leftovers: list[str]
+    seconds: float
+    undisturbed_seconds: float
+
+    def check(self) -> None:
+        """Check that all requests completed, with the same files as without a disturbance, and nothing is left over."""
+        assert {status["status"] for status in self.disturbed} == {"completed"}, [
+            status for status in self.disturbed if status["status"] != "completed"
+        ]
+        for disturbed, undisturbed in zip(self.disturbed, self.undisturbed, strict=True):
+            for key in ("record_count", "size", "sha256"):
+                assert disturbed[key] == undisturbed[key], (disturbed, undisturbed)
+        assert self.incomplete == []
+        assert self.leftovers == []
+        files = {key.rpartition("/sftp/")[2]: sha256 for key, sha256 in self.checksums.items()}
+        for status in self.disturbed + self.undisturbed:
+            assert files[status["sftp_location"]] == status["sha256"]
+
+
+def compare_runs(
+    cluster: Cluster,
+    bodies: list[RequestBody],
+    disturbance: AbstractContextManager[object],
+    *,
+    pause: float,
+) -> Comparison:
+    """Create the requests during ``disturbance``, ``pause`` seconds apart, and again when it is over."""
+    started = time.monotonic()
+    with BucketWatcher(cluster) as watcher:
+        with disturbance:
+            ids = []
+            for number, body in enumerate(bodies):
+                ids += create_requests(cluster, [body], run=f"{started}-{number}")
+                time.sleep(pause)
+        disturbed = wait_until_final(cluster, ids, seconds=600)
+        seconds = time.monotonic() - started
+        started = time.monotonic()
+        ids = create_requests(cluster, bodies, run=f"{started}-undisturbed")
+        undisturbed = wait_until_final(cluster, ids, seconds=600)
+        undisturbed_seconds = time.monotonic() - started
+        leftovers = find_leftovers(cluster)
+    return Comparison(
+        disturbed,
+        undisturbed,
+        watcher.checksums,
+        watcher.incomplete,
+        leftovers,
+        seconds,
+        undisturbed_seconds,
+    )
+
+
+@dataclass
+class BucketWatcher:
+    """Lists the bucket five times a second, and checks that each new file is complete when it first appears."""
+
+    cluster: Cluster
+    checksums: dict[str, str] = field(default_factory=dict)
+    incomplete: list[str] = field(default_factory=list)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> BucketWatcher:
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._check_new_files()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(0.2):
+            self._check_new_files()
+
+    def _check_new_files(self) -> None:
+        client = self.cluster.servers.seaweedfs.client()
+        for key in list_keys(self.cluster, f"{self.cluster.prefix}/"):
+            if key not in self.checksums:
+                content = client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+                self.checksums[key] = hashlib.sha256(content).hexdigest()
+                if not _is_complete(key, content):
+                    self.incomplete.append(key)
+
+
+def _is_complete(key: str, content: bytes) -> bool:
+    if key.endswith(".parquet"):
+        return content[:4] == content[-4:] == b"PAR1"
+    reader = zlib.decompressobj(wbits=31)
+    reader.decompress(content)
+    return reader.eof and not reader.unused_data
+
+
+def list_keys(cluster: Cluster, prefix: str) -> list[str]:
+    """Return the keys in the bucket that start with ``prefix``."""
+    pages = cluster.servers.seaweedfs.client().get_paginator("list_objects_v2")
+    return [
+        entry["Key"]
+        for page in pages.paginate(Bucket=BUCKET, Prefix=prefix)
+        for entry in page.get("Contents", ())
+    ]
+
+
+def find_leftovers(cluster: Cluster) -> list[str]:
+    """Return the keys of parts and unfinished uploads that the clean-up has not deleted within a minute."""
+    root = cluster.prefix.partition("/")[0]
+    deadline = time.monotonic() + 60
+    while True:
+        parts = list_keys(cluster, f"{cluster.prefix}.parts/")
+        uploads = cluster.servers.seaweedfs.client().list_multipart_uploads(
+            Bucket=BUCKET, Prefix=root
+        )
+        found = parts + [upload["Key"] for upload in uploads.get("Uploads", ())]
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
