@@ -1,0 +1,102 @@
+"""The documentation matches the product: links, settings, commands, targets and the order of setup."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands, load_command_class
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").glob("*.md"),
+]
+APPS = ("headend", "readings", "exports")
+INTERNAL_VARIABLES = {"DJANGO_SETTINGS_MODULE", "HEADEND_LIVE_AWS", "HEADEND_LIVE_BUCKET"}
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes from the headings of a page."""
+    headings = re.findall(r"(?m)^#+ (.+)$", page.read_text())
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def variables_read_by_the_product() -> set[str]:
+    """Return the names passed to the readers of :mod:`headend.config.environment`."""
+    names = set()
+    for module in (ROOT / "headend").rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id == "env"
+                and node.args
+                and isinstance(node.args[0], ast.Constant)
+            ):
+                names.add(str(node.args[0].value))
+    return names
+
+
+def cells_of_first_column(page: Path) -> list[str]:
+    """Return the first cell of every table row of a page."""
+    return re.findall(r"(?m)^\| (`[^|]+`) \|", page.read_text().replace(r"\|", "/"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    links = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|srcset)="([^"]+)"', text)
+    for link in links:
+        if re.match(r"https?:|mailto:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name} links to {link}"
+        if anchor:
+            assert anchor in anchors(target), f"{page.name} links to {link}"
+
+
+def test_the_readme_is_short_and_shows_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) < 150
+    assert re.search(r"(?m)^\$ make run ", text)
+    assert re.search(r"(?m)^\$ make test ", text)
+
+
+def test_the_guide_for_engineers_lists_exactly_the_settings_that_exist() -> None:
+    documented = {
+        name
+        for cell in cells_of_first_column(ROOT / "docs" / "engineers.md")
+        for name in re.findall(r"`([A-Z][A-Z_]+)`", cell)
+    }
+    assert documented == variables_read_by_the_product() - INTERNAL_VARIABLES
+
+
+def test_the_guide_for_engineers_lists_exactly_the_commands_that_exist() -> None:
+    own = {name for name, app in get_commands().items() if app in APPS}
+    documented = {
+        cell.strip("`").split()[0]
+        for cell in cells_of_first_column(ROOT / "docs" / "engineers.md")
+        if cell[1].islower()
+    }
+    assert documented - {"/health/live", "/health/ready", "/metrics"} == own
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name, app in get_commands().items() if app in APPS)
+)
+def test_the_help_of_a_command_has_an_example(name: str) -> None:
+    command = load_command_class(get_commands()[name], name)
+    assert "Example:" in command.help
+    assert "manage.py " + name in " ".join(command.help.split())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_in_the_documentation_exists(page: Path) -> None:
+    targets = set(re.findall(r"(?m)^([a-z][a-z-]*):", (ROOT / "Makefile").read_text()))
+    named = set(re.findall(r"(?m)(?:`|^\$ )make ([a-z]+)", page.read_text()))
+    assert named <= targets, page.name

@@ -1,0 +1,119 @@
+"""The commands in the README and in the suppliers' guide, run against a deployment as they are written."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deployment import ROOT, Deployment
+
+COMPLETED_SECONDS = 60
+EXAMPLE_REQUEST_ID = "cbbf6adf-dd0d-4d4d-b78e-5c48d9cbdcf1"
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A running deployment with a small fleet."""
+    running = Deployment(
+        tmp_path_factory.mktemp("walkthrough") / "home", {"SIMULATION_DEVICES": "200"}
+    )
+    yield running.start()
+    running.stop()
+
+
+class Terminal:
+    """A terminal in which the documentation's commands run, with this deployment's addresses and paths."""
+
+    def __init__(self, deployment: Deployment, folder: Path) -> None:
+        self._deployment = deployment
+        self._folder = folder
+        self._variables: dict[str, str] = {}
+
+    def set(self, name: str, value: str) -> None:
+        """Set a shell variable for the commands that follow."""
+        self._variables[name] = value
+
+    def run(self, command: str) -> str:
+        """Run a command and return what it printed. Its variables stay set for the next command."""
+        known_hosts = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+        for written, actual in (
+            ("localhost:8000", f"localhost:{self._deployment.http_port}"),
+            ("-P 2222", f"-P {self._deployment.sftp_port} {known_hosts}"),
+            ("var/secrets", f"{self._deployment.home}/secrets"),
+            (".venv/bin/python manage.py", f"{sys.executable} {ROOT}/manage.py"),
+        ):
+            command = command.replace(written, actual)
+        script = f"set -e\n{command}\necho; echo ----; for name in KEY SINCE NOW REQUEST; do echo ${{!name}}; done"
+        finished = subprocess.run(
+            ["bash", "-c", script],
+            cwd=self._folder,
+            env=self._deployment.environment | self._variables,
+            capture_output=True,
+            text=True,
+        )
+        assert finished.returncode == 0, f"{command}\n{finished.stdout}\n{finished.stderr}"
+        printed, _, values = finished.stdout.rpartition("\n----\n")
+        for name, value in zip(
+            ("KEY", "SINCE", "NOW", "REQUEST"), values.splitlines(), strict=True
+        ):
+            if value:
+                self._variables[name] = value
+        return printed
+
+
+@pytest.fixture
+def terminal(deployment: Deployment, tmp_path: Path) -> Terminal:
+    """A terminal in an empty folder."""
+    return Terminal(deployment, tmp_path)
+
+
+def commands_in(text: str) -> list[str]:
+    """Return the shell commands of the console blocks in a text, joined over their continuation lines."""
+    commands = []
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
+        for command in re.findall(r"(?m)^\$ ((?:.*\\\n)*.*)$", block):
+            commands.append(command)
+    return commands
+
+
+def test_the_first_file_in_five_minutes(terminal: Terminal, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    section = readme[readme.index("## The first file") : readme.index("## Where to go next")]
+    key, since, now, page, request, status, fetch, tour = commands_in(section)
+    for command in (key, since, now):
+        terminal.run(command)
+    assert '"records_total": 1' in terminal.run(page)
+    terminal.run(request)
+    deadline = time.monotonic() + COMPLETED_SECONDS
+    while '"status":"completed"' not in (answer := terminal.run(status)):
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.5)
+    terminal.run(fetch)
+    [file] = tmp_path.glob("*.gz")
+    assert subprocess.run(["gzip", "-t", os.fspath(file)]).returncode == 0
+    assert "is the same in the pages and in the file" in terminal.run(tour)
+
+
+def test_the_calls_in_the_suppliers_guide(terminal: Terminal, deployment: Deployment) -> None:
+    guide = (ROOT / "docs" / "suppliers.md").read_text()
+    calls = [command for command in commands_in(guide) if command.startswith("curl")]
+    outputs = deployment.outputs()
+    terminal.set("URL", outputs["apiGatewayInvokeURL"])
+    terminal.set("KEY", outputs["ApiKey"])
+    request_id = EXAMPLE_REQUEST_ID
+    for call in calls:
+        if "$DOWNLOAD_URL" in call:
+            continue
+        printed = terminal.run(call.replace(EXAMPLE_REQUEST_ID, request_id))
+        assert "error" not in printed or "already" in printed, (call, printed)
+        if '"status":"queued"' in printed:
+            [request_id] = re.findall(r'"request_id":"([0-9a-f-]{36})"', printed)
+    assert request_id != EXAMPLE_REQUEST_ID
+    assert len(calls) == 7
