@@ -1,7 +1,7 @@
 """``python -m benchmarks.timestream_cost``: the bytes that Timestream bills, compared with the reference's queries.
 
 The service bills the bytes that a query scans, at least ten megabytes per query. How it counts them is documented
-only roughly; ``tests/timestream_local/scanned.py`` says which rules the local server uses.
+only roughly; ``tests/timestream_local/scanned_bytes.py`` says which rules the local server uses.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""A local Timestream: the service's own protocol over HTTP, its SQL run by DuckDB.
+"""A local Timestream: it speaks the service's protocol over HTTP, and runs its SQL with DuckDB.
 
-The shapes, limits and error codes are those of boto3's service model, the rest is as AWS documents
-it; where that says nothing, the code says what is assumed.
+Shapes, limits and error codes come from boto3's service models. The rest follows AWS's documentation;
+where that is silent, a comment states the assumption.
 """

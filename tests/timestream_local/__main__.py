@@ -1,4 +1,4 @@
-"""``python -m tests.timestream_local --port 8100``."""
+"""The command ``python -m tests.timestream_local --port 8100``."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from tests.timestream_local.service import Service
 
 
 def main() -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.timestream_local",
         description=(
-            "A local Timestream for LiveAnalytics: the service's own protocol, for boto3 and whatever stands "
-            "on it. UNLOAD and batch loads need --s3-endpoint; credentials are taken from where boto3 looks."
+            "Run a local Timestream for LiveAnalytics. It speaks the service's protocol, for boto3 and libraries that "
+            "use boto3. UNLOAD and batch loads need --s3-endpoint. AWS credentials are found as boto3 finds them."
         ),
     )
-    parser.add_argument("--port", type=int, default=8100, help="(%(default)s)")
-    parser.add_argument("--folder", type=Path, help="keep the data here; in memory if not given")
+    parser.add_argument(
+        "--port", type=int, default=8100, help="the port on 127.0.0.1 (%(default)s)"
+    )
+    parser.add_argument("--folder", type=Path, help="the folder for the data (default: in memory)")
     parser.add_argument("--s3-endpoint", help="an S3 server, such as http://127.0.0.1:8333")
-    given = parser.parse_args()
-    if given.folder:
-        given.folder.mkdir(parents=True, exist_ok=True)
-    server = LocalTimestream(given.port, Service(given.folder, given.s3_endpoint))
+    arguments = parser.parse_args()
+    if arguments.folder:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+    server = LocalTimestream(arguments.port, Service(arguments.folder, arguments.s3_endpoint))
     endpoint = server.endpoint
     Console().print(
         f"Timestream at {endpoint}\n"
@@ -38,12 +40,12 @@ def main() -> None:
         soft_wrap=True,
         highlight=False,
     )
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _stop)
     with suppress(KeyboardInterrupt), server:
         server.serve_forever()
 
 
-def _end(number: int, at: FrameType | None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""Batch load: CSV files of a bucket into a table, by a task that runs by itself."""
+"""Batch load: background tasks that load CSV files from a bucket into a table."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tests.timestream_local.store import VERSION, Store
 
 @dataclass
 class Task:
-    """A task and how far it is."""
+    """A batch load task and its progress."""
 
-    asked: Body
+    parameters: Body
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:26].upper())
     created: float = field(default_factory=time.time)
     status: str = "CREATED"
@@ -36,9 +36,9 @@ class Task:
     )  # fmt: skip
 
     def describe(self) -> Body:
-        """As DescribeBatchLoadTask has it."""
+        """Return the task in the form of DescribeBatchLoadTask."""
         message = {"ErrorMessage": self.error} if self.error else {}
-        shared = (
+        copied = (
             "DataSourceConfiguration", "ReportConfiguration", "DataModelConfiguration",
             "TargetDatabaseName", "TargetTableName", "RecordVersion",
         )  # fmt: skip
@@ -48,13 +48,13 @@ class Task:
             "ProgressReport": self.progress,
             "CreationTime": self.created,
             "LastUpdatedTime": time.time(),
-            **{name: self.asked[name] for name in shared if name in self.asked},
+            **{name: self.parameters[name] for name in copied if name in self.parameters},
             **message,
         }
 
 
 class BatchLoads:
-    """The tasks of one server; forgotten when it ends."""
+    """The tasks of one server. They are lost when it stops."""
 
     def __init__(self, catalog: Catalog, store: Store, bucket: Bucket) -> None:
         self._catalog = catalog
@@ -64,7 +64,7 @@ class BatchLoads:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="batch load")
 
     def create(self, body: Body) -> Body:
-        """CreateBatchLoadTask."""
+        """Answer CreateBatchLoadTask: start a task."""
         self._catalog.table(body["TargetDatabaseName"], body["TargetTableName"])
         task = Task(body)
         self._tasks[task.id] = task
@@ -72,12 +72,12 @@ class BatchLoads:
         return {"TaskId": task.id}
 
     def describe(self, body: Body) -> Body:
-        """DescribeBatchLoadTask."""
+        """Answer DescribeBatchLoadTask."""
         return {"BatchLoadTaskDescription": self._task(body).describe()}
 
     def list(self, body: Body) -> Body:
-        """ListBatchLoadTasks, newest first."""
-        wanted = body.get("TaskStatus")
+        """Answer ListBatchLoadTasks, newest first."""
+        status = body.get("TaskStatus")
         names = ("TaskId", "TaskStatus", "CreationTime", "LastUpdatedTime")
         tasks = [task.describe() for task in reversed(self._tasks.values())]
         return {
@@ -88,16 +88,16 @@ class BatchLoads:
                     "TableName": task["TargetTableName"],
                 }
                 for task in tasks
-                if wanted in (None, task["TaskStatus"])
+                if status in (None, task["TaskStatus"])
             ]
         }
 
     def resume(self, body: Body) -> Body:
-        """ResumeBatchLoadTask: a task that stopped begins again."""
+        """Answer ResumeBatchLoadTask: start a stopped task again."""
         task = self._task(body)
         if task.status != "PROGRESS_STOPPED":
             raise invalid(
-                f"The task {task.id} is {task.status}; only one that stopped can be resumed."
+                f"The task {task.id} is {task.status}; only a stopped task can be resumed."
             )
         task.status = "PENDING_RESUME"
         self._threads.submit(self._run, task)
@@ -105,27 +105,29 @@ class BatchLoads:
 
     def _task(self, body: Body) -> Task:
         if body["TaskId"] not in self._tasks:
-            raise ServiceError("ResourceNotFoundException", f"There is no task {body['TaskId']}.")
+            raise ServiceError(
+                "ResourceNotFoundException", f"The task {body['TaskId']} does not exist."
+            )
         return self._tasks[body["TaskId"]]
 
     def _run(self, task: Task) -> None:
         task.status = "IN_PROGRESS"
         try:
             table = self._catalog.table(
-                task.asked["TargetDatabaseName"], task.asked["TargetTableName"]
+                task.parameters["TargetDatabaseName"], task.parameters["TargetTableName"]
             )
-            source = task.asked["DataSourceConfiguration"]["DataSourceS3Configuration"]
+            source = task.parameters["DataSourceConfiguration"]["DataSourceS3Configuration"]
             bucket, prefix = source["BucketName"], source.get("ObjectKeyPrefix", "")
             found = False
             for key, content in self._bucket.objects(bucket, prefix):
                 found = True
                 self._load(task, table, key, content)
             if not found:
-                raise invalid(f"There is nothing at s3://{bucket}/{prefix}.")
+                raise invalid(f"There are no objects at s3://{bucket}/{prefix}.")
         except ServiceError as error:
             task.status, task.error = "FAILED", error.message
         except Exception as error:
-            # Whatever a file may hold; a task that hung would tell its client nothing.
+            # A file can cause any error. Without an answer, the client would wait forever.
             task.status, task.error = "FAILED", f"{type(error).__name__}: {error}"
             task.progress["FileFailures"] += 1
         else:
@@ -133,64 +135,66 @@ class BatchLoads:
             task.status = "PROGRESS_STOPPED" if failed else "SUCCEEDED"
 
     def _load(self, task: Task, table: Table, key: str, content: bytes) -> None:
-        model = self._model(task.asked["DataModelConfiguration"])
-        csv = task.asked["DataSourceConfiguration"].get("CsvConfiguration", {})
-        given = pl.read_csv(
+        model = self._model(task.parameters["DataModelConfiguration"])
+        csv = task.parameters["DataSourceConfiguration"].get("CsvConfiguration", {})
+        loaded = pl.read_csv(
             io.BytesIO(content), infer_schema=False, separator=csv.get("ColumnSeparator", ",")
         )
         dimensions, measures = _mappings(model)
-        self._catalog.grow(
+        self._catalog.add_columns(
             table, [to for _, to in dimensions], {to: kind for _, to, kind in measures}
         )
         unit = NANOSECONDS[model.get("TimeUnit", "MILLISECONDS")]
-        rows = given.select(
+        rows = loaded.select(
             _instant(model["TimeColumn"], unit).alias("time"),
             _measure_name(model).alias("measure_name"),
-            pl.lit(task.asked.get("RecordVersion", 1), pl.Int64).alias(VERSION),
+            pl.lit(task.parameters.get("RecordVersion", 1), pl.Int64).alias(VERSION),
             *(pl.col(column).alias(to) for column, to in dimensions),
             *(_typed(column, kind, unit).alias(to) for column, to, kind in measures),
         )
-        rows = _completed(rows, table)
+        rows = _with_all_dimensions(rows, table)
         now = datetime.now(UTC)
-        late = rows.filter(
+        outside = rows.filter(
             (pl.col("time") < table.oldest(now).replace(tzinfo=None))
             | (pl.col("time") > now.replace(tzinfo=None))
         )
-        taken = (
-            rows.join(late, on=["time"], how="anti", maintain_order="left") if len(late) else rows
+        accepted = (
+            rows.join(outside, on=["time"], how="anti", maintain_order="left")
+            if len(outside)
+            else rows
         )
-        last = taken.unique(table.columns.key, keep="last", maintain_order=True)
-        refused = (
+        last = accepted.unique(table.columns.key, keep="last", maintain_order=True)
+        rejected = (
             self._store.upsert(table.database, table.name, table.columns, last) if len(last) else []
         )
-        failures = len(late) + len(refused)
+        failures = len(outside) + len(rejected)
         task.progress["RecordsProcessed"] += len(rows)
         task.progress["RecordsIngested"] += len(rows) - failures
         task.progress["RecordIngestionFailures"] += failures
         task.progress["BytesMetered"] += len(content)
         if failures:
-            self._report(task, key, len(late), len(refused))
+            self._report(task, key, len(outside), len(rejected))
 
     def _model(self, configuration: Body) -> Body:
         if "DataModel" in configuration:
             return dict(configuration["DataModel"])
-        place = configuration["DataModelS3Configuration"]
-        [(_, content)] = self._bucket.objects(place["BucketName"], place["ObjectKey"])
+        location = configuration["DataModelS3Configuration"]
+        [(_, content)] = self._bucket.objects(location["BucketName"], location["ObjectKey"])
         return dict(json.loads(content))
 
-    def _report(self, task: Task, key: str, late: int, refused: int) -> None:
-        place = task.asked["ReportConfiguration"]["ReportS3Configuration"]
-        reasons = {"OUTSIDE_RETENTION": late, "VERSION_CONFLICT": refused}
+    def _report(self, task: Task, key: str, outside: int, rejected: int) -> None:
+        location = task.parameters["ReportConfiguration"]["ReportS3Configuration"]
+        reasons = {"OUTSIDE_RETENTION": outside, "VERSION_CONFLICT": rejected}
         report = (
-            f"{place.get('ObjectKeyPrefix', '')}/{task.id}/{key.rpartition('/')[2]}.json".lstrip(
+            f"{location.get('ObjectKeyPrefix', '')}/{task.id}/{key.rpartition('/')[2]}.json".lstrip(
                 "/"
             )
         )
-        self._bucket.put(place["BucketName"], report, json.dumps(reasons).encode())
+        self._bucket.put(location["BucketName"], report, json.dumps(reasons).encode())
 
 
 def _mappings(model: Body) -> tuple[list[tuple[str, str]], list[tuple[str, str, str]]]:
-    """Dimensions (column, name) and measures (column, name, type)."""
+    """Return dimensions as (column, name) and measures as (column, name, type)."""
     dimensions = [
         (each["SourceColumn"], each.get("DestinationColumn", each["SourceColumn"]))
         for each in model["DimensionMappings"]
@@ -199,7 +203,7 @@ def _mappings(model: Body) -> tuple[list[tuple[str, str]], list[tuple[str, str, 
     if multi is None:
         [mixed] = model.get("MixedMeasureMappings") or [None]
         if mixed is None or mixed["MeasureValueType"] != "MULTI":
-            raise invalid("Only measures of one multi-measure record are loaded here.")
+            raise invalid("The local Timestream loads only measures of one multi-measure record.")
         multi = mixed
     measures = [
         (
@@ -219,7 +223,7 @@ def _measure_name(model: Body) -> pl.Expr:
             return pl.lit(multi[member])
     if "MeasureNameColumn" in model:
         return pl.col(model["MeasureNameColumn"])
-    raise invalid("The data model tells no measure name.")
+    raise invalid("The data model has no measure name.")
 
 
 def _instant(column: str, unit: int) -> pl.Expr:
@@ -235,6 +239,6 @@ def _typed(column: str, kind: str, unit: int) -> pl.Expr:
     return pl.col(column).cast(POLARS_TYPES[kind])
 
 
-def _completed(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+def _with_all_dimensions(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
     missing = [name for name in table.columns.dimensions if name not in rows.columns]
     return rows.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)

@@ -14,7 +14,7 @@ from tests.timestream_local.protocol import invalid
 
 
 class Bucket:
-    """Buckets at an endpoint; at AWS's own when None. Credentials come from where boto3 looks for them."""
+    """Buckets of one S3 endpoint; None is AWS. boto3 finds the credentials."""
 
     def __init__(self, endpoint: str | None) -> None:
         self._endpoint = endpoint
@@ -29,14 +29,14 @@ class Bucket:
         )
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
-        """One object. Raises the service's error when the bucket does not take it."""
+        """Write an object. Raises :class:`ServiceError` if S3 refuses it."""
         try:
             self._client.put_object(Bucket=bucket, Key=key, Body=content)
         except (BotoCoreError, ClientError) as error:
             raise invalid(f"s3://{bucket}/{key} cannot be written: {error}") from None
 
     def objects(self, bucket: str, prefix: str) -> Iterator[tuple[str, bytes]]:
-        """Every object whose key begins so, with its content."""
+        """Return key and content of each object under a prefix. Raises :class:`ServiceError` if S3 fails."""
         try:
             for page in self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=bucket, Prefix=prefix

@@ -1,4 +1,4 @@
-"""Databases and tables: made, described, changed, removed; and what their retention lets in."""
+"""Databases and tables: create, describe, update and delete them; their retention."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from tests.timestream_local.store import Columns, Store
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{3,256}")
 _ARN = "arn:aws:timestream:us-east-1:000000000000:database"
-_LISTED = 20
-_MOST_AHEAD = timedelta(minutes=15)
+_DEFAULT_PAGE_SIZE = 20
+_MAX_FUTURE = timedelta(minutes=15)
 
 Item = TypeVar("Item")
 
 
 @dataclass
 class Table:
-    """A table's properties, its columns, and the types its measures were first written with."""
+    """A table's properties and columns. The first record with a measure sets the measure's type."""
 
     database: str
     name: str
@@ -35,7 +35,7 @@ class Table:
     columns: Columns = field(default_factory=Columns)
 
     def describe(self) -> Body:
-        """As DescribeTable has it."""
+        """Return the table in the form of DescribeTable."""
         return {
             "Arn": f"{_ARN}/{self.database}/table/{self.name}",
             "TableName": self.name,
@@ -51,7 +51,7 @@ class Table:
         }
 
     def change(self, body: Body) -> None:
-        """Take what CreateTable or UpdateTable says."""
+        """Apply the properties of a CreateTable or UpdateTable call."""
         retention = body.get("RetentionProperties", {})
         self.memory_hours = retention.get("MemoryStoreRetentionPeriodInHours", self.memory_hours)
         self.magnetic_days = retention.get("MagneticStoreRetentionPeriodInDays", self.magnetic_days)
@@ -59,13 +59,18 @@ class Table:
         self.magnetic_writes = magnetic.get("EnableMagneticStoreWrites", self.magnetic_writes)
 
     def oldest(self, now: datetime) -> datetime:
-        """What is kept at all."""
+        """Return the oldest time that the magnetic store keeps."""
         return now - timedelta(days=self.magnetic_days)
 
-    def why_not(self, moment: datetime, now: datetime, *, magnetic: bool = False) -> str | None:
-        """Why a record of that time is rejected, in words like the service's; ``magnetic`` for batch loads."""
-        if moment > now + _MOST_AHEAD:
-            return "The record timestamp is outside the time range: it lies too far in the future."
+    def rejection_reason(
+        self, moment: datetime, now: datetime, *, magnetic: bool = False
+    ) -> str | None:
+        """Return why a record of that time is rejected, in words like the service's, or None.
+
+        ``magnetic`` is True for batch loads, which write into the magnetic store.
+        """
+        if moment > now + _MAX_FUTURE:
+            return "The record timestamp is outside the time range: it is too far in the future."
         if moment < self.oldest(now):
             return (
                 "The record timestamp is outside the time range of the retention duration of the "
@@ -76,14 +81,14 @@ class Table:
             return (
                 "The record timestamp is outside the time range "
                 f"[{now - timedelta(hours=self.memory_hours):%Y-%m-%dT%H:%M:%SZ}, "
-                f"{now + _MOST_AHEAD:%Y-%m-%dT%H:%M:%SZ}) of the data ingestion window: the retention "
+                f"{now + _MAX_FUTURE:%Y-%m-%dT%H:%M:%SZ}) of the data ingestion window: the retention "
                 "duration of the memory store."
             )
         return None
 
 
 class Catalog:
-    """What there is. With a folder it is there again after a restart."""
+    """All databases and tables. With a folder, they survive a restart."""
 
     def __init__(self, store: Store, folder: Path | None) -> None:
         self._store = store
@@ -92,41 +97,43 @@ class Catalog:
         self._databases: dict[str, float] = {}
         self._tables: dict[tuple[str, str], Table] = {}
         if self._file and self._file.exists():
-            told = json.loads(self._file.read_text())
-            self._databases = told["databases"]
-            for row in told["tables"]:
+            saved = json.loads(self._file.read_text())
+            self._databases = saved["databases"]
+            for row in saved["tables"]:
                 table = Table(**row | {"columns": Columns(**row["columns"])})
                 self._tables[table.database, table.name] = table
 
     def table(self, database: str, name: str) -> Table:
-        """One table. Raises the service's error when there is none."""
+        """Return a table. Raises :class:`ServiceError` if it does not exist."""
         with self._lock:
-            self._need(database)
+            self._require(database)
             if (database, name) not in self._tables:
                 raise _not_found(f"The table {name} does not exist.")
             return self._tables[database, name]
 
     def names(self, database: str | None = None) -> list[str]:
-        """The databases, or one's tables."""
+        """Return the names of the databases, or of one database's tables."""
         with self._lock:
             if database is None:
                 return sorted(self._databases)
-            return sorted(name for of, name in self._tables if of == database)
+            return sorted(name for owner, name in self._tables if owner == database)
 
-    def grow(self, table: Table, dimensions: list[str], measures: dict[str, str]) -> None:
-        """Add columns that are new to the table."""
+    def add_columns(self, table: Table, dimensions: list[str], measures: dict[str, str]) -> None:
+        """Add the columns that the table does not have."""
         with self._lock:
-            new = [name for name in dimensions if name not in table.columns.dimensions]
-            fresh = {n: kind for n, kind in measures.items() if n not in table.columns.measures}
-            if new or fresh:
-                table.columns.dimensions += new
-                table.columns.measures |= fresh
-                self._store.grow(table.database, table.name, table.columns)
+            new_dimensions = [name for name in dimensions if name not in table.columns.dimensions]
+            new_measures = {
+                n: kind for n, kind in measures.items() if n not in table.columns.measures
+            }
+            if new_dimensions or new_measures:
+                table.columns.dimensions += new_dimensions
+                table.columns.measures |= new_measures
+                self._store.add_columns(table.database, table.name, table.columns)
                 self._save()
 
     # --- operations -------------------------------------------------------------------
     def create_database(self, body: Body) -> Body:
-        """CreateDatabase."""
+        """Answer CreateDatabase."""
         name = _name(body["DatabaseName"])
         with self._lock:
             if name in self._databases:
@@ -137,15 +144,15 @@ class Catalog:
         return {"Database": self._describe(name)}
 
     def describe_database(self, body: Body) -> Body:
-        """DescribeDatabase."""
-        self._need(body["DatabaseName"])
+        """Answer DescribeDatabase."""
+        self._require(body["DatabaseName"])
         return {"Database": self._describe(body["DatabaseName"])}
 
     def delete_database(self, body: Body) -> Body:
-        """DeleteDatabase."""
+        """Answer DeleteDatabase."""
         name = body["DatabaseName"]
         with self._lock:
-            self._need(name)
+            self._require(name)
             if self.names(name):
                 raise invalid("The database cannot be deleted: it is not empty.")
             self._store.drop_database(name)
@@ -154,15 +161,15 @@ class Catalog:
         return {}
 
     def list_databases(self, body: Body) -> Body:
-        """ListDatabases."""
+        """Answer ListDatabases."""
         names, token = _paged(self.names(), body)
         return {"Databases": [self._describe(name) for name in names], **token}
 
     def create_table(self, body: Body) -> Body:
-        """CreateTable."""
+        """Answer CreateTable."""
         database, name = body["DatabaseName"], _name(body["TableName"])
         with self._lock:
-            self._need(database)
+            self._require(database)
             if (database, name) in self._tables:
                 raise ServiceError("ConflictException", f"The table {name} already exists.")
             table = Table(database, name)
@@ -173,21 +180,21 @@ class Catalog:
         return {"Table": table.describe()}
 
     def describe_table(self, body: Body) -> Body:
-        """DescribeTable."""
+        """Answer DescribeTable."""
         return {"Table": self.table(body["DatabaseName"], body["TableName"]).describe()}
 
     def update_table(self, body: Body) -> Body:
-        """UpdateTable. What a shorter retention forgets is forgotten at once; the service takes its time."""
+        """Answer UpdateTable. Rows outside a shorter retention are deleted at once; AWS deletes them later."""
         table = self.table(body["DatabaseName"], body["TableName"])
         with self._lock:
             table.change(body)
             oldest = table.oldest(datetime.now(UTC)).replace(tzinfo=None)
-            self._store.forget_before(table.database, table.name, oldest)
+            self._store.delete_before(table.database, table.name, oldest)
             self._save()
         return {"Table": table.describe()}
 
     def delete_table(self, body: Body) -> Body:
-        """DeleteTable."""
+        """Answer DeleteTable."""
         table = self.table(body["DatabaseName"], body["TableName"])
         with self._lock:
             self._store.drop(table.database, table.name)
@@ -196,10 +203,10 @@ class Catalog:
         return {}
 
     def list_tables(self, body: Body) -> Body:
-        """ListTables, of one database or of all."""
+        """Answer ListTables, of one database or of all."""
         database = body.get("DatabaseName")
         if database is not None:
-            self._need(database)
+            self._require(database)
         with self._lock:
             keys = sorted(key for key in self._tables if database in (None, key[0]))
             keys, token = _paged(keys, body)
@@ -214,7 +221,7 @@ class Catalog:
             "LastUpdatedTime": self._databases[name],
         }
 
-    def _need(self, database: str) -> None:
+    def _require(self, database: str) -> None:
         if database not in self._databases:
             raise _not_found(f"The database {database} does not exist.")
 
@@ -226,7 +233,7 @@ class Catalog:
 
 def _name(name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise invalid(f"{name!r} is no valid name.")
+        raise invalid(f"{name!r} is not a valid name.")
     return name
 
 
@@ -235,6 +242,6 @@ def _not_found(message: str) -> ServiceError:
 
 
 def _paged(items: list[Item], body: Body) -> tuple[list[Item], Body]:
-    start, most = int(body.get("NextToken", 0)), body.get("MaxResults", _LISTED)
-    token = {"NextToken": str(start + most)} if start + most < len(items) else {}
-    return items[start : start + most], token
+    start, size = int(body.get("NextToken", 0)), body.get("MaxResults", _DEFAULT_PAGE_SIZE)
+    token = {"NextToken": str(start + size)} if start + size < len(items) else {}
+    return items[start : start + size], token

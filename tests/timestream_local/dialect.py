@@ -1,4 +1,4 @@
-"""Timestream's SQL, which is Presto's with durations and some functions of its own, made DuckDB's."""
+"""Translates Timestream's SQL (Presto's with durations and further functions) into DuckDB's."""
 
 from __future__ import annotations
 
@@ -20,67 +20,67 @@ _UNITS = {
 }  # fmt: skip
 
 
-def transpiled(text: str, catalog: Catalog) -> exp.Query:
-    """A SELECT in DuckDB's terms. Raises the service's error for what it would not take."""
+def translate(text: str, catalog: Catalog) -> exp.Query:
+    """Return a SELECT in DuckDB's SQL. Raises :class:`ServiceError` for SQL that Timestream refuses."""
     try:
         parsed = sqlglot.parse(_with_intervals(text), read="trino")
     except SqlglotError as error:
         raise invalid(f"The query syntax is invalid: {str(error).splitlines()[0]}") from None
     if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
-        raise invalid("The query is no single SELECT statement.")
+        raise invalid("The query is not a single SELECT statement.")
     query = parsed[0]
     _check(query, catalog)
     now = datetime.now(UTC).replace(tzinfo=None)
-    replaced = query.transform(lambda node: _replaced(node, now))
+    replaced = query.transform(lambda node: _replace(node, now))
     assert isinstance(replaced, exp.Query)
     return replaced
 
 
 def _with_intervals(text: str) -> str:
-    """``5m`` is a duration to the service, and nothing to Presto."""
+    """Replace durations such as ``5m``, which Presto does not have, by intervals."""
 
-    def interval(found: re.Match[str]) -> str:
-        if found[2] == "ns":
-            raise invalid("Durations in nanoseconds are not served here.")
-        return f"INTERVAL '{found[1]}' {_UNITS[found[2]]}"
+    def interval(match: re.Match[str]) -> str:
+        if match[2] == "ns":
+            raise invalid("The local Timestream does not support durations in nanoseconds.")
+        return f"INTERVAL '{match[1]}' {_UNITS[match[2]]}"
 
     pieces = _QUOTED.split(text)
     return "".join(
-        piece if place % 2 else _DURATION.sub(interval, piece) for place, piece in enumerate(pieces)
+        piece if index % 2 else _DURATION.sub(interval, piece) for index, piece in enumerate(pieces)
     )
 
 
 def _check(query: exp.Query, catalog: Catalog) -> None:
     if any(query.find_all(exp.Offset)):
         raise invalid("OFFSET is not supported.")
-    named = {cte.alias for cte in query.find_all(exp.CTE)}
+    cte_names = {cte.alias for cte in query.find_all(exp.CTE)}
     for table in tables_of(query):
-        if not table.db and table.name in named:
+        if not table.db and table.name in cte_names:
             continue
         if table.name not in catalog.names(table.db or ""):
             raise invalid(f"Table {table.db}.{table.name} does not exist.")
 
 
 def tables_of(query: exp.Expr) -> Iterator[exp.Table]:
-    """The tables that a query reads, functions in their place refused."""
+    """Return the tables that a query reads. Raises :class:`ServiceError` for a table function."""
     for table in query.find_all(exp.Table):
         if not isinstance(table.this, exp.Identifier):
-            raise invalid("A function is not supported in the place of a table.")
+            raise invalid("Table functions are not supported.")
         yield table
 
 
 def timestamp(moment: datetime) -> exp.Expr:
-    """A literal of an instant."""
+    """Return an instant as an SQL literal."""
     return exp.cast(exp.Literal.string(moment.isoformat(sep=" ")), "TIMESTAMP")
 
 
-def _replaced(node: exp.Expr, now: datetime) -> exp.Expr:
+def _replace(node: exp.Expr, now: datetime) -> exp.Expr:
     if isinstance(node, exp.CurrentTimestamp):
         return timestamp(now)
     if isinstance(node, exp.Anonymous):
-        made = _FUNCTIONS.get(node.name.lower())
-        if made is not None:
-            return made(node.expressions, now)
+        function = _FUNCTIONS.get(node.name.lower())
+        if function is not None:
+            return function(node.expressions, now)
         raise invalid(f"Function {node.name} is not registered.")
     if isinstance(node, exp.FromISO8601Timestamp):
         return exp.cast(
@@ -91,19 +91,23 @@ def _replaced(node: exp.Expr, now: datetime) -> exp.Expr:
 
 
 _FUNCTIONS: dict[str, Callable[[list[exp.Expr], datetime], exp.Expr]] = {
-    "bin": lambda given, now: exp.Anonymous(
-        this="time_bucket", expressions=[given[1], given[0], timestamp(datetime(1970, 1, 1))]
+    "bin": lambda arguments, now: exp.Anonymous(
+        this="time_bucket",
+        expressions=[arguments[1], arguments[0], timestamp(datetime(1970, 1, 1))],
     ),
-    "ago": lambda given, now: exp.Sub(this=timestamp(now), expression=given[0]),
-    "now": lambda given, now: timestamp(now),
-    "from_iso8601_timestamp": lambda given, now: exp.cast(
-        exp.func("replace", given[0], exp.Literal.string("Z"), exp.Literal.string("")), "TIMESTAMP"
+    "ago": lambda arguments, now: exp.Sub(this=timestamp(now), expression=arguments[0]),
+    "now": lambda arguments, now: timestamp(now),
+    "from_iso8601_timestamp": lambda arguments, now: exp.cast(
+        exp.func("replace", arguments[0], exp.Literal.string("Z"), exp.Literal.string("")),
+        "TIMESTAMP",
     ),
-    "from_milliseconds": lambda given, now: exp.Anonymous(this="epoch_ms", expressions=given),
-    "to_milliseconds": lambda given, now: exp.Anonymous(this="epoch_ms", expressions=given),
-    "to_nanoseconds": lambda given, now: exp.Anonymous(this="epoch_ns", expressions=given),
-    "from_nanoseconds": lambda given, now: exp.Anonymous(
+    "from_milliseconds": lambda arguments, now: exp.Anonymous(
+        this="epoch_ms", expressions=arguments
+    ),
+    "to_milliseconds": lambda arguments, now: exp.Anonymous(this="epoch_ms", expressions=arguments),
+    "to_nanoseconds": lambda arguments, now: exp.Anonymous(this="epoch_ns", expressions=arguments),
+    "from_nanoseconds": lambda arguments, now: exp.Anonymous(
         this="make_timestamp",
-        expressions=[exp.IntDiv(this=given[0], expression=exp.Literal.number(1000))],
+        expressions=[exp.IntDiv(this=arguments[0], expression=exp.Literal.number(1000))],
     ),
 }

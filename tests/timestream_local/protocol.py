@@ -1,4 +1,4 @@
-"""AWS JSON 1.0 as both services of Timestream speak it; boto3's service models are the authority."""
+"""AWS JSON 1.0, the protocol of both services of Timestream, according to boto3's service models."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Body = dict[str, Any]
 
 
 class ServiceError(Exception):
-    """An error by the name that the service model gives it; ``more`` are its members beside the message."""
+    """An error of the service model. ``members`` are its members other than the message."""
 
-    def __init__(self, code: str, message: str, **more: Any) -> None:
+    def __init__(self, code: str, message: str, **members: Any) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.more = more
+        self.members = members
 
     @property
     def status(self) -> int:
-        """The HTTP status."""
+        """The HTTP status of the error."""
         for service in _models():
             if self.code in service.shape_names:
                 error = service.shape_for(self.code).metadata.get("error", {})
@@ -34,20 +34,28 @@ class ServiceError(Exception):
         return 400
 
     def body(self) -> Body:
-        """The JSON body."""
-        return {"__type": self.code, "message": self.message, "Message": self.message, **self.more}
+        """Return the JSON body of the response."""
+        return {
+            "__type": self.code,
+            "message": self.message,
+            "Message": self.message,
+            **self.members,
+        }
 
 
 def invalid(message: str) -> ServiceError:
-    """What the service answers to a call it does not understand."""
+    """Return the error for a call that is not valid."""
     return ServiceError("ValidationException", message)
 
 
-def checked(target: str, body: Any) -> tuple[str, Body]:
-    """The operation that ``X-Amz-Target`` names, and its parameters, held against the model."""
+def validate(target: str, body: Any) -> tuple[str, Body]:
+    """Return the name of the operation in ``X-Amz-Target`` and its parameters, validated by the model.
+
+    Raises :class:`ServiceError` if the operation is unknown or a parameter is not valid.
+    """
     operation = _operation(target)
     if not isinstance(body, dict):
-        raise ServiceError("SerializationException", "The body is no JSON object.")
+        raise ServiceError("SerializationException", "The body is not a JSON object.")
     shape = operation.input_shape
     unknown = body.keys() - set(shape.members) if shape else body.keys()
     report = ParamValidator().validate(body, shape) if shape else None
@@ -59,15 +67,15 @@ def checked(target: str, body: Any) -> tuple[str, Body]:
 
 
 def _check_lengths(operation: OperationModel, body: Body) -> None:
-    # botocore leaves the upper bounds to the service.
+    # botocore does not check upper bounds.
     for name, value in body.items():
-        most = operation.input_shape.members[name].metadata.get("max")
+        maximum = operation.input_shape.members[name].metadata.get("max")
         size = value if isinstance(value, int) else len(value) if hasattr(value, "__len__") else 0
-        if most is not None and size > most:
+        if maximum is not None and size > maximum:
             raise invalid(
                 f"1 validation error detected: Value at '{name}' failed to satisfy constraint: "
                 f"Member must have {'value' if isinstance(value, int) else 'length'} less than or "
-                f"equal to {most}"
+                f"equal to {maximum}"
             )
 
 
@@ -76,7 +84,7 @@ def _operation(target: str) -> OperationModel:
     for service in _models():
         if prefix == service.metadata["targetPrefix"] and name in service.operation_names:
             return service.operation_model(name)
-    raise ServiceError("UnknownOperationException", f"There is no operation {target!r}.")
+    raise ServiceError("UnknownOperationException", f"The operation {target!r} does not exist.")
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Query, CancelQuery, PrepareQuery: a query runs by itself, its answer is taken page by page."""
+"""Query, CancelQuery and PrepareQuery: queries run in the background, and clients fetch the result by page."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ import polars as pl
 import pyarrow as pa
 
 from tests.timestream_local.catalog import Catalog
-from tests.timestream_local.dialect import transpiled
+from tests.timestream_local.dialect import translate
 from tests.timestream_local.protocol import Body, ServiceError, invalid
-from tests.timestream_local.scanned import METERED_LEAST, bytes_scanned
+from tests.timestream_local.scanned_bytes import MIN_METERED_BYTES, count_scanned_bytes
 from tests.timestream_local.store import Store
 
-ANSWER_SECONDS = 0.5
-"""How long a call waits for rows before it answers without any. The service's own time is not documented."""
-MOST_ROWS = 1000
+WAIT_SECONDS = 0.5
+"""How long a call waits for rows before it returns an empty page. AWS does not document its own time."""
+MAX_ROWS = 1000
 PAGE_BYTES = 1_000_000
 TOKEN_USES = 5
 TOKEN_SECONDS = 3600
@@ -47,11 +47,11 @@ _SCALARS = {
 }
 
 Unload = Callable[[str, str, duckdb.DuckDBPyConnection], tuple[pa.Table, int]]
-"""Runs an UNLOAD: query id and text to the answer's row and the bytes scanned."""
+"""Runs an UNLOAD, from query id and text; returns the row of the response and the scanned bytes."""
 
 
-class Running:
-    """One query: its rows when it is done, what it scanned, who asked."""
+class RunningQuery:
+    """One query, and its result when it is finished."""
 
     def __init__(self, text: str, cursor: duckdb.DuckDBPyConnection) -> None:
         self.id = uuid.uuid4().hex[:26].upper()
@@ -61,35 +61,35 @@ class Running:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Stop it, whatever it is in the middle of."""
+        """Stop the query."""
         self.cancelled = True
         self.answer.cancel()
         self.cursor.interrupt()
 
 
 class Queries:
-    """All queries that were asked."""
+    """The queries of one server."""
 
     def __init__(self, catalog: Catalog, store: Store, unload: Unload) -> None:
         self._catalog = catalog
         self._store = store
         self._unload = unload
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="query")
-        self._running: dict[str, Running] = {}
-        self._by_client_token: dict[str, Running] = {}
+        self._running: dict[str, RunningQuery] = {}
+        self._by_client_token: dict[str, RunningQuery] = {}
         self._uses: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._log: list[Body] = []
         self._cancelled: list[str] = []
 
     def query(self, body: Body) -> Body:
-        """Query: begin one, or take another page of it."""
-        most = body.get("MaxRows", MOST_ROWS)
-        running, row = self._found(body)
+        """Answer Query: start a query, or return the next page of its result."""
+        max_rows = body.get("MaxRows", MAX_ROWS)
+        running, row = self._query_of(body)
         if running.cancelled:
             raise ServiceError("QueryExecutionException", f"Query {running.id} was cancelled.")
         try:
-            table, scanned = running.answer.result(ANSWER_SECONDS)
+            table, scanned = running.answer.result(WAIT_SECONDS)
         except NotDoneError:
             return _page(running, [], [], self._token(running, row), 0, 0.0)
         except CancelledError:
@@ -102,22 +102,22 @@ class Queries:
             {"Name": field.name, "Type": {"ScalarType": _scalar(field.type)}}
             for field in table.schema
         ]
-        rows = _rows(table.slice(row, most))
+        rows = _rows(table.slice(row, max_rows))
         following = row + len(rows)
         onward = self._token(running, following) if following < len(table) else None
         progress = 100.0 * following / len(table) if len(table) else 100.0
         return _page(running, rows, columns, onward, scanned, progress)
 
     def still_running(self, body: Body) -> Body:
-        """Query, answered as if it took its time."""
-        running, row = self._found(body)
+        """Answer Query as if the query were still running."""
+        running, row = self._query_of(body)
         return _page(running, [], [], self._token(running, row), 0, 0.0)
 
     def cancel_query(self, body: Body) -> Body:
-        """CancelQuery; one that is done already stays as it is."""
+        """Answer CancelQuery. A finished query is not changed."""
         running = self._running.get(body["QueryId"])
         if running is None:
-            raise invalid(f"There is no query {body['QueryId']}.")
+            raise invalid(f"The query {body['QueryId']} does not exist.")
         with self._lock:
             self._cancelled.append(running.text)
         if not running.answer.done():
@@ -125,11 +125,11 @@ class Queries:
         return {"CancellationMessage": f"Query {running.id} is cancelled."}
 
     def prepare_query(self, body: Body) -> Body:
-        """PrepareQuery: checks, and says which columns the answer has."""
+        """Answer PrepareQuery: validate the query and return the columns of its result."""
         text = body["QueryString"]
         cursor = self._store.cursor()
         try:
-            sql = transpiled(text, self._catalog).sql("duckdb")
+            sql = translate(text, self._catalog).sql("duckdb")
             answer: pa.Table = cursor.execute(f"SELECT * FROM ({sql}) LIMIT 0").to_arrow_table()
         except duckdb.Error as error:
             raise invalid(str(error).splitlines()[0]) from None
@@ -140,25 +140,25 @@ class Queries:
         return {"QueryString": text, "Columns": columns, "Parameters": []}
 
     def log(self) -> list[Body]:
-        """The queries that were answered since the last look: text, rows, bytes."""
+        """Return the queries that finished since the last call: text, rows, bytes."""
         with self._lock:
-            told, self._log = self._log, []
-        return told
+            finished, self._log = self._log, []
+        return finished
 
     def cancelled(self) -> list[str]:
-        """The texts of the queries that somebody asked to be cancelled, since the last look."""
+        """Return the texts of the queries that clients cancelled since the last call."""
         with self._lock:
-            told, self._cancelled = self._cancelled, []
-        return told
+            texts, self._cancelled = self._cancelled, []
+        return texts
 
-    def _found(self, body: Body) -> tuple[Running, int]:
-        """The query that a call begins or goes on with, and the row it has come to."""
+    def _query_of(self, body: Body) -> tuple[RunningQuery, int]:
+        """Return the query that a call starts or continues, and the first row of its page."""
         text, token = body["QueryString"], body.get("NextToken")
         if token is None:
-            return self._begin(text, body.get("ClientToken")), 0
+            return self._start(text, body.get("ClientToken")), 0
         return self._continued(token, text)
 
-    def _begin(self, text: str, client_token: str | None) -> Running:
+    def _start(self, text: str, client_token: str | None) -> RunningQuery:
         with self._lock:
             known = self._by_client_token.get(client_token) if client_token else None
             if known is not None:
@@ -167,14 +167,14 @@ class Queries:
                         "ConflictException", "ClientToken was used with another query."
                     )
                 return known
-            running = Running(text, self._store.cursor())
+            running = RunningQuery(text, self._store.cursor())
             running.answer = self._threads.submit(self._run, running)
             self._running[running.id] = running
             if client_token:
                 self._by_client_token[client_token] = running
         return running
 
-    def _run(self, running: Running) -> tuple[pa.Table, int]:
+    def _run(self, running: RunningQuery) -> tuple[pa.Table, int]:
         table, scanned = self._answer(running)
         with self._lock:
             self._log.append(
@@ -182,12 +182,12 @@ class Queries:
                     "text": running.text,
                     "rows": len(table),
                     "bytes_scanned": scanned,
-                    "bytes_metered": max(scanned, METERED_LEAST),
+                    "bytes_metered": max(scanned, MIN_METERED_BYTES),
                 }
             )
         return table, scanned
 
-    def _answer(self, running: Running) -> tuple[pa.Table, int]:
+    def _answer(self, running: RunningQuery) -> tuple[pa.Table, int]:
         show, describe = _SHOW.fullmatch(running.text), _DESCRIBE.fullmatch(running.text)
         if show:
             names = self._catalog.names(show[2] if show[2] else None)
@@ -196,8 +196,8 @@ class Queries:
             return self._described(describe[1], describe[2]), 0
         if running.text.lstrip()[:6].upper() == "UNLOAD":
             return self._unload(running.id, running.text, running.cursor)
-        query = transpiled(running.text, self._catalog)
-        scanned = bytes_scanned(query, self._catalog, running.cursor)
+        query = translate(running.text, self._catalog)
+        scanned = count_scanned_bytes(query, self._catalog, running.cursor)
         return running.cursor.execute(query.sql("duckdb")).to_arrow_table(), scanned
 
     def _described(self, database: str, name: str) -> pa.Table:
@@ -210,26 +210,26 @@ class Queries:
             dict(zip(("Column", "Type", attribute), zip(*rows, strict=True), strict=True))
         )
 
-    def _token(self, running: Running, row: int) -> str:
-        told = {"query": running.id, "row": row, "made": time.time(), "nonce": uuid.uuid4().hex}
-        return base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
+    def _token(self, running: RunningQuery, row: int) -> str:
+        content = {"query": running.id, "row": row, "made": time.time(), "nonce": uuid.uuid4().hex}
+        return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
 
-    def _continued(self, token: str, text: str) -> tuple[Running, int]:
+    def _continued(self, token: str, text: str) -> tuple[RunningQuery, int]:
         try:
-            told: dict[str, Any] = json.loads(base64.urlsafe_b64decode(token))
-            running = self._running[told["query"]]
+            content: dict[str, Any] = json.loads(base64.urlsafe_b64decode(token))
+            running = self._running[content["query"]]
         except (ValueError, KeyError):
             raise invalid("The NextToken is not valid.") from None
         with self._lock:
             self._uses[token] += 1
-            used_up = self._uses[token] > TOKEN_USES
-        if running.text != text or used_up or time.time() - told["made"] > TOKEN_SECONDS:
-            raise invalid("The NextToken is not valid for this query, or no longer.")
-        return running, told["row"]
+            used_too_often = self._uses[token] > TOKEN_USES
+        if running.text != text or used_too_often or time.time() - content["made"] > TOKEN_SECONDS:
+            raise invalid("The NextToken is not valid for this query or has expired.")
+        return running, content["row"]
 
 
 def _page(
-    running: Running,
+    running: RunningQuery,
     rows: list[Body],
     columns: list[Body],
     token: str | None,
@@ -240,12 +240,12 @@ def _page(
     return {
         "QueryId": running.id,
         "Rows": rows,
-        # While it runs the service may know its columns; a client must not need them before there are rows.
+        # AWS may already return columns here. A client must not rely on them before there are rows.
         "ColumnInfo": columns,
         "QueryStatus": {
             "ProgressPercentage": progress,
             "CumulativeBytesScanned": scanned,
-            "CumulativeBytesMetered": max(scanned, METERED_LEAST),
+            "CumulativeBytesMetered": max(scanned, MIN_METERED_BYTES),
         },
         **onward,
     }
@@ -256,8 +256,8 @@ def _scalar(kind: pa.DataType) -> str:
 
 
 def _rows(table: pa.Table) -> list[Body]:
-    """Rows as the service writes them, at most a megabyte."""
-    columns = [_texts(pl.Series(table.column(place))) for place in range(table.num_columns)]
+    """Return rows in the form of the service, at most one megabyte."""
+    columns = [_texts(pl.Series(table.column(index))) for index in range(table.num_columns)]
     rows: list[Body] = []
     size = 0
     for values in zip(*columns, strict=True):
@@ -272,7 +272,7 @@ def _rows(table: pa.Table) -> list[Body]:
 
 
 def _texts(values: pl.Series) -> list[str | None]:
-    """Every value a text: timestamps with nine decimals, doubles so that they read back the same."""
+    """Return all values as text: timestamps with nine decimals, doubles without loss."""
     if isinstance(values.dtype, pl.Datetime):
         return values.dt.strftime("%Y-%m-%d %H:%M:%S%.6f000").to_list()
     if values.dtype == pl.Boolean:

@@ -1,4 +1,4 @@
-"""WriteRecords: common attributes merged, each record taken or rejected with its reason."""
+"""WriteRecords: merge the common attributes, and store or reject each record."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ POLARS_TYPES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Record:
-    """A record with its common attributes, its values in Python's types."""
+    """A record merged with the common attributes, its values as Python types. ``index`` is its place in the call."""
 
-    place: int
+    index: int
     time: datetime
     measure_name: str
     dimensions: dict[str, str]
@@ -42,29 +42,31 @@ class Record:
 
 
 class RecordWriter:
-    """Writes into the tables of a catalog."""
+    """Writes records to the tables of a catalog."""
 
     def __init__(self, catalog: Catalog, store: Store) -> None:
         self._catalog = catalog
         self._store = store
 
     def write_records(self, body: Body) -> Body:
-        """WriteRecords. What is not rejected is kept, also when something else is."""
+        """Answer WriteRecords. Valid records are stored even if others of the call are rejected."""
         table = self._catalog.table(body["DatabaseName"], body["TableName"])
         common = body.get("CommonAttributes", {})
-        records = [_record(place, common, record) for place, record in enumerate(body["Records"])]
+        records = [_record(index, common, record) for index, record in enumerate(body["Records"])]
         now = datetime.now(UTC)
         rejected: dict[int, Body] = {}
-        taken = []
+        accepted = []
         for record in records:
-            reason = table.why_not(record.time.replace(tzinfo=UTC), now) or _clash(table, record)
+            reason = table.rejection_reason(record.time.replace(tzinfo=UTC), now) or _type_conflict(
+                table, record
+            )
             if reason:
-                rejected[record.place] = {"RecordIndex": record.place, "Reason": reason}
+                rejected[record.index] = {"RecordIndex": record.index, "Reason": reason}
             else:
-                taken.append(record)
-        for place, version in self._keep(table, taken):
-            rejected[place] = {
-                "RecordIndex": place,
+                accepted.append(record)
+        for index, version in self._store_records(table, accepted):
+            rejected[index] = {
+                "RecordIndex": index,
                 "Reason": (
                     "The record version is equal to or lower than that of the existing record, and its "
                     "measure values differ. To update, write it with a higher version."
@@ -75,7 +77,7 @@ class RecordWriter:
             raise ServiceError(
                 "RejectedRecordsException",
                 "One or more records have been rejected. See RejectedRecords for details.",
-                RejectedRecords=[rejected[place] for place in sorted(rejected)],
+                RejectedRecords=[rejected[index] for index in sorted(rejected)],
             )
         memory = now - timedelta(hours=table.memory_hours)
         recent = sum(record.time.replace(tzinfo=UTC) >= memory for record in records)
@@ -87,51 +89,53 @@ class RecordWriter:
             }
         }
 
-    def _keep(self, table: Table, records: list[Record]) -> list[tuple[int, int]]:
-        """Which records were not taken, by their place, and the version that is there."""
+    def _store_records(self, table: Table, records: list[Record]) -> list[tuple[int, int]]:
+        """Store records. Return the index of each rejected one, and the stored version."""
         if not records:
             return []
         dimensions = list({name: None for record in records for name in record.dimensions})
-        kinds = {name: kind for record in records for name, (kind, _) in record.measures.items()}
-        self._catalog.grow(table, dimensions, kinds)
-        # Of two records of one call with the same key the last is the one that counts here: the service does not say.
+        types = {name: kind for record in records for name, (kind, _) in record.measures.items()}
+        self._catalog.add_columns(table, dimensions, types)
+        # Assumption: of two records with the same key in one call, the last one is stored.
         last = {
             (record.time, record.measure_name, *sorted(record.dimensions.items())): record
             for record in records
         }
-        kept = list(last.values())
+        unique = list(last.values())
         columns = table.columns
         rows = pl.DataFrame(
             {
-                "time": [record.time for record in kept],
-                "measure_name": [record.measure_name for record in kept],
-                VERSION: [record.version for record in kept],
+                "time": [record.time for record in unique],
+                "measure_name": [record.measure_name for record in unique],
+                VERSION: [record.version for record in unique],
                 **{
-                    name: [record.dimensions.get(name) for record in kept]
+                    name: [record.dimensions.get(name) for record in unique]
                     for name in columns.dimensions
                 },
                 **{
-                    name: [record.measures.get(name, (None, None))[1] for record in kept]
-                    for name in kinds
+                    name: [record.measures.get(name, (None, None))[1] for record in unique]
+                    for name in types
                 },
             },
             schema_overrides={
                 "time": pl.Datetime("us"),
                 VERSION: pl.Int64,
                 **dict.fromkeys(columns.dimensions, pl.String),
-                **{name: POLARS_TYPES[kind] for name, kind in kinds.items()},
+                **{name: POLARS_TYPES[kind] for name, kind in types.items()},
             },
         )
-        refused = self._store.upsert(table.database, table.name, columns, rows)
-        return [(kept[row].place, version) for row, version in refused]
+        rejected = self._store.upsert(table.database, table.name, columns, rows)
+        return [(unique[row].index, version) for row, version in rejected]
 
 
-def _record(place: int, common: Body, own: Body) -> Record:
-    both = {dimension["Name"] for dimension in common.get("Dimensions", ())} & {
+def _record(index: int, common: Body, own: Body) -> Record:
+    duplicates = {dimension["Name"] for dimension in common.get("Dimensions", ())} & {
         dimension["Name"] for dimension in own.get("Dimensions", ())
     }
-    if both:
-        raise invalid(f"Dimension {sorted(both)[0]} is in the record and in the common attributes.")
+    if duplicates:
+        raise invalid(
+            f"Dimension {sorted(duplicates)[0]} is in the record and in the common attributes."
+        )
     merged = common | own
     unit = NANOSECONDS[merged.get("TimeUnit", "MILLISECONDS")]
     dimensions = [*common.get("Dimensions", ()), *own.get("Dimensions", ())]
@@ -141,7 +145,7 @@ def _record(place: int, common: Body, own: Body) -> Record:
     if not dimensions:
         raise invalid("A record has no dimensions.")
     return Record(
-        place,
+        index,
         moment(merged["Time"], unit),
         merged["MeasureName"],
         {dimension["Name"]: dimension["Value"] for dimension in dimensions},
@@ -153,26 +157,26 @@ def _record(place: int, common: Body, own: Body) -> Record:
 def _measures(record: Body, unit: int) -> dict[str, tuple[str, Any]]:
     kind = record.get("MeasureValueType", "DOUBLE")
     if kind == "MULTI":
-        given = record.get("MeasureValues")
-        if not given:
+        values = record.get("MeasureValues")
+        if not values:
             raise invalid("A record of type MULTI has no MeasureValues.")
     else:
         if "MeasureValue" not in record:
             raise invalid("A record has no MeasureValue.")
-        # The service keeps single values in a column by their type.
+        # The service stores single values in one column per type.
         name = f"measure_value::{kind.lower()}"
-        given = [{"Name": name, "Value": record["MeasureValue"], "Type": kind}]
+        values = [{"Name": name, "Value": record["MeasureValue"], "Type": kind}]
     return {
         measure["Name"]: (measure["Type"], _value(measure["Type"], measure["Value"], unit))
-        for measure in given
+        for measure in values
     }
 
 
 def _value(kind: str, text: str, unit: int) -> Any:
-    """A measure's value.
+    """Return the value of a measure.
 
-    One of type TIMESTAMP counts in the record's own unit: AWS does not say so, and has milliseconds with
-    records in milliseconds in its examples.
+    Assumption: a value of type TIMESTAMP has the unit of the record. AWS does not document it, but its
+    examples have milliseconds in records with milliseconds.
     """
     readers: dict[str, Callable[[str], Any]] = {
         "DOUBLE": float,
@@ -184,20 +188,23 @@ def _value(kind: str, text: str, unit: int) -> Any:
     try:
         return readers[kind](text)
     except (ValueError, KeyError):
-        raise invalid(f"{text!r} is no value of type {kind}.") from None
+        raise invalid(f"{text!r} is not a value of type {kind}.") from None
 
 
 def moment(epoch: str, unit: int) -> datetime:
-    """A time as written in a unit of so many nanoseconds, cut to microseconds, in UTC without saying so."""
+    """Return the time ``epoch`` units after 1970, as a naive UTC datetime in microseconds.
+
+    ``unit`` is in nanoseconds.
+    """
     try:
         return _EPOCH + timedelta(microseconds=int(epoch) * unit // 1000)
     except (ValueError, OverflowError):
-        raise invalid(f"{epoch!r} is no time.") from None
+        raise invalid(f"{epoch!r} is not a time.") from None
 
 
-def _clash(table: Table, record: Record) -> str | None:
+def _type_conflict(table: Table, record: Record) -> str | None:
     for name, (kind, _) in record.measures.items():
-        there = table.columns.measures.get(name, kind)
-        if there != kind:
-            return f"The measure {name} is of type {there} in the table, and {kind} in the record."
+        stored = table.columns.measures.get(name, kind)
+        if stored != kind:
+            return f"The measure {name} is of type {stored} in the table, and {kind} in the record."
     return None

@@ -1,4 +1,4 @@
-"""The service over HTTP."""
+"""The HTTP server."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.timestream_local.service import Service
 
 log = logging.getLogger(__name__)
 
-OWN = "/_local/"
-"""Below this path tests steer the server; no client of Timestream comes there."""
+CONTROL_PATH = "/_local/"
+"""Tests control the server under this path, which clients of Timestream do not use."""
 
 
 class LocalTimestream(ThreadingHTTPServer):
-    """Listens on the loopback interface."""
+    """An HTTP server on the loopback interface."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -29,7 +29,7 @@ class LocalTimestream(ThreadingHTTPServer):
 
     @property
     def endpoint(self) -> str:
-        """Where clients come. AWS names hosts when asked for it; with a scheme, botocore does without TLS."""
+        """The URL for clients. AWS returns host names without a scheme; with ``http://``, botocore uses no TLS."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -39,19 +39,19 @@ class _Handler(BaseHTTPRequestHandler):
     server: LocalTimestream
 
     def do_GET(self) -> None:
-        """Tests ask what was queried, and whether the server is up."""
-        if self.path == f"{OWN}queries":
+        """Return the finished and cancelled queries, or that the server runs. For tests."""
+        if self.path == f"{CONTROL_PATH}queries":
             queries = self.server.service.queries
             self._send(200, {"queries": queries.log(), "cancelled": queries.cancelled()})
         else:
             self._send(200, {"status": "ok"})
 
     def do_POST(self) -> None:
-        """One call of the protocol."""
+        """Answer one call of the protocol."""
         text = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
             body = json.loads(text or b"{}")
-            if self.path == f"{OWN}failures":
+            if self.path == f"{CONTROL_PATH}failures":
                 self.server.service.fail(**body)
                 self._send(200, {})
                 return
@@ -62,10 +62,12 @@ class _Handler(BaseHTTPRequestHandler):
         except ServiceError as error:
             self._send(error.status, error.body())
         except json.JSONDecodeError:
-            self._send(400, ServiceError("SerializationException", "The body is no JSON.").body())
+            self._send(400, ServiceError("SerializationException", "The body is not JSON.").body())
         except Exception:
-            log.exception("a bug of this server")
-            self._send(500, ServiceError("InternalServerException", "This server failed.").body())
+            log.exception("the local Timestream failed")
+            self._send(
+                500, ServiceError("InternalServerException", "The local Timestream failed.").body()
+            )
         else:
             self._send(200, answer)
 
@@ -79,4 +81,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Calls are not printed."""
+        """Do not log calls."""

@@ -1,4 +1,4 @@
-"""All operations that are served, by name."""
+"""The operations of both services of Timestream, by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.timestream_local.batch_load import BatchLoads
 from tests.timestream_local.bucket import Bucket
 from tests.timestream_local.catalog import Catalog
-from tests.timestream_local.protocol import Body, ServiceError, checked
+from tests.timestream_local.protocol import Body, ServiceError, validate
 from tests.timestream_local.queries import Queries
 from tests.timestream_local.records import RecordWriter
 from tests.timestream_local.store import Store
@@ -18,11 +18,11 @@ from tests.timestream_local.unload import Unloader
 Operation = Callable[[Body], Body]
 
 STILL_RUNNING = "StillRunning"
-"""No error: a page without rows, as of a query that takes its time."""
+"""Not an error: an empty page, as for a query that is still running."""
 
 
 class Service:
-    """Both services of Timestream, and their bucket's address."""
+    """Both services of Timestream."""
 
     def __init__(self, folder: Path | None, s3_endpoint: str | None) -> None:
         store = Store(folder)
@@ -57,26 +57,28 @@ class Service:
         }
 
     def call(self, target: str, body: object, *, endpoint: str) -> Body:
-        """Answer one call. Raises :class:`ServiceError`."""
-        name, given = checked(target, body)
+        """Return the response to a call. Raises :class:`ServiceError`."""
+        name, parameters = validate(target, body)
         if name == "DescribeEndpoints":
             return {"Endpoints": [{"Address": endpoint, "CachePeriodInMinutes": 1440}]}
-        told = self._told_to(name)
-        if told == STILL_RUNNING:
-            return self.queries.still_running(given)
-        if told is not None:
-            raise ServiceError(told, f"{name} fails because it was told to.")
+        failure = self._next_failure(name)
+        if failure == STILL_RUNNING:
+            return self.queries.still_running(parameters)
+        if failure is not None:
+            raise ServiceError(failure, f"{name} fails because a test wants it to.")
         operation = self._operations.get(name)
         if operation is None:
-            raise ServiceError("UnknownOperationException", f"{name} is not served here.")
-        return operation(given)
+            raise ServiceError(
+                "UnknownOperationException", f"{name} is not supported by the local Timestream."
+            )
+        return operation(parameters)
 
     def fail(self, operation: str, code: str, times: int) -> None:
-        """Answer the next calls of an operation with an error, or queries with :data:`STILL_RUNNING`."""
+        """Let the next ``times`` calls of an operation fail with ``code``, which may be :data:`STILL_RUNNING`."""
         with self._lock:
             self._failures[operation] = [code] * times
 
-    def _told_to(self, operation: str) -> str | None:
+    def _next_failure(self, operation: str) -> str | None:
         with self._lock:
-            waiting = self._failures.get(operation)
-            return waiting.pop() if waiting else None
+            failures = self._failures.get(operation)
+            return failures.pop() if failures else None

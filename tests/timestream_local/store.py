@@ -1,4 +1,4 @@
-"""The tables' data in DuckDB: rows by key, each with the version it was written with."""
+"""The data of the tables in DuckDB. Each row has the version with which it was written."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ TYPES = {
     "VARCHAR": "VARCHAR",
     "TIMESTAMP": "TIMESTAMP",
 }
-"""The service's types of measures in DuckDB's words. Its nanoseconds are cut to microseconds here."""
+"""DuckDB's type for each type of a measure. Nanoseconds are truncated to microseconds."""
 VERSION = "_version"
 _ROWS = "_rows"
 
 
 @dataclass
 class Columns:
-    """What a table has grown to: its dimensions, and its measures with the service's type of each."""
+    """A table's dimensions, and its measures with their types."""
 
     dimensions: list[str] = field(default_factory=list)
     measures: dict[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> list[str]:
-        """What identifies a row."""
+        """The columns that identify a row."""
         return ["time", "measure_name", *self.dimensions]
 
     @property
     def visible(self) -> list[str]:
-        """What a query sees, in order."""
+        """The columns that a query sees, in order."""
         return [*self.dimensions, "measure_name", "time", *self.measures]
 
 
 def quoted(name: str) -> str:
-    """A name in DuckDB's SQL."""
+    """Return a name as an identifier of DuckDB's SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 class Store:
-    """All tables. A view by the table's own name shows its columns; its rows lie in a schema of their own."""
+    """All tables. Rows are stored in a separate schema; a view with the table's name shows its columns."""
 
     def __init__(self, folder: Path | None) -> None:
         file = str(folder / "timestream.duckdb") if folder else ":memory:"
@@ -59,21 +59,21 @@ class Store:
         self._lock = threading.Lock()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of one's own to the same data."""
+        """Return another connection to the same data."""
         return self._connection.cursor()
 
     def create_database(self, database: str) -> None:
-        """Room for tables."""
+        """Create a database."""
         with self._lock:
             self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(database)}")
 
     def drop_database(self, database: str) -> None:
-        """An empty database goes."""
+        """Delete an empty database."""
         with self._lock:
             self._connection.execute(f"DROP SCHEMA {quoted(database)}")
 
     def create(self, database: str, table: str, columns: Columns) -> None:
-        """An empty table."""
+        """Create an empty table."""
         with self._lock:
             self._connection.execute(
                 f"CREATE TABLE IF NOT EXISTS {_rows_of(database, table)} "
@@ -82,13 +82,13 @@ class Store:
             self._show(database, table, columns)
 
     def drop(self, database: str, table: str) -> None:
-        """A table and its rows go."""
+        """Delete a table with its rows."""
         with self._lock:
             self._connection.execute(f"DROP VIEW {quoted(database)}.{quoted(table)}")
             self._connection.execute(f"DROP TABLE {_rows_of(database, table)}")
 
-    def grow(self, database: str, table: str, columns: Columns) -> None:
-        """Add the columns that are new."""
+    def add_columns(self, database: str, table: str, columns: Columns) -> None:
+        """Add the columns that the table does not have."""
         with self._lock:
             for name in columns.dimensions:
                 self._add(database, table, name, "VARCHAR")
@@ -101,44 +101,44 @@ class Store:
     ) -> list[tuple[int, int]]:
         """Write rows: all key columns, some measures, and :data:`VERSION`.
 
-        A row replaces one of a lower version. One with the same values as are there is let pass. Says which
-        were not taken: place, and the version that is there.
+        A row replaces a stored row of a lower version. A row with the stored values is accepted. Return the
+        index of each rejected row, and the stored version.
         """
         with self._lock:
             cursor = self._connection.cursor()
-            cursor.register("incoming", rows.with_row_index("place").to_arrow())
-            there = self._there(cursor, database, table, columns, rows)
-            refused = [
-                (place, version) for place, version, newer, same in there if not newer and not same
+            cursor.register("incoming", rows.with_row_index("row_index").to_arrow())
+            existing = self._existing(cursor, database, table, columns, rows)
+            rejected = [
+                (row, version) for row, version, newer, same in existing if not newer and not same
             ]
-            replaced = [place for place, _, newer, _ in there if newer]
-            unchanged = {place for place, _, newer, _ in there if not newer}
+            replaced = [row for row, _, newer, _ in existing if newer]
+            unchanged = {row for row, _, newer, _ in existing if not newer}
             target = _rows_of(database, table)
             cursor.begin()
             if replaced:
                 cursor.execute(
-                    f"DELETE FROM {target} AS kept USING incoming WHERE incoming.place IN "
+                    f"DELETE FROM {target} AS stored USING incoming WHERE incoming.row_index IN "
                     f"(SELECT unnest(?::BIGINT[])) AND {_same_key(columns)}",
                     [replaced],
                 )
             names = ", ".join(quoted(name) for name in rows.columns)
             cursor.execute(
                 f"INSERT INTO {target} ({names}) SELECT {names} FROM incoming "
-                "WHERE place NOT IN (SELECT unnest(?::BIGINT[]))",
+                "WHERE incoming.row_index NOT IN (SELECT unnest(?::BIGINT[]))",
                 [sorted(unchanged)],
             )
             cursor.commit()
             cursor.unregister("incoming")
-        return refused
+        return rejected
 
-    def forget_before(self, database: str, table: str, instant: datetime) -> None:
-        """Rows older than the magnetic store keeps go."""
+    def delete_before(self, database: str, table: str, instant: datetime) -> None:
+        """Delete rows that are older than the magnetic store keeps."""
         with self._lock:
             self._connection.execute(
                 f"DELETE FROM {_rows_of(database, table)} WHERE time < ?", [instant]
             )
 
-    def _there(
+    def _existing(
         self,
         cursor: duckdb.DuckDBPyConnection,
         database: str,
@@ -146,16 +146,19 @@ class Store:
         columns: Columns,
         rows: pl.DataFrame,
     ) -> list[tuple[int, int, bool, bool]]:
-        """Rows whose key is there: place, version that is there, whether theirs is higher, whether values are equal."""
+        """Return the rows whose key is stored: index, stored version, whether the new version is higher,
+        and whether the values are equal.
+        """
         measures = [name for name in rows.columns if name in columns.measures]
         same = " AND ".join(
-            f"kept.{quoted(name)} IS NOT DISTINCT FROM incoming.{quoted(name)}" for name in measures
+            f"stored.{quoted(name)} IS NOT DISTINCT FROM incoming.{quoted(name)}"
+            for name in measures
         )
-        # The bounds let DuckDB leave out what lies elsewhere in time.
+        # The bounds on time let DuckDB skip other row groups.
         return cursor.execute(
-            f"SELECT place, kept.{VERSION}, incoming.{VERSION} > kept.{VERSION}, {same or 'true'} "
-            f"FROM incoming JOIN {_rows_of(database, table)} AS kept ON {_same_key(columns)} "
-            "WHERE kept.time BETWEEN ? AND ?",
+            f"SELECT incoming.row_index, stored.{VERSION}, incoming.{VERSION} > stored.{VERSION}, {same or 'true'} "
+            f"FROM incoming JOIN {_rows_of(database, table)} AS stored ON {_same_key(columns)} "
+            "WHERE stored.time BETWEEN ? AND ?",
             [rows["time"].min(), rows["time"].max()],
         ).fetchall()
 
@@ -178,9 +181,9 @@ def _rows_of(database: str, table: str) -> str:
 
 def _same_key(columns: Columns) -> str:
     return " AND ".join(
-        ["kept.time = incoming.time", "kept.measure_name = incoming.measure_name"]
+        ["stored.time = incoming.time", "stored.measure_name = incoming.measure_name"]
         + [
-            f"kept.{quoted(name)} IS NOT DISTINCT FROM incoming.{quoted(name)}"
+            f"stored.{quoted(name)} IS NOT DISTINCT FROM incoming.{quoted(name)}"
             for name in columns.dimensions
         ]
     )

@@ -1,4 +1,4 @@
-"""UNLOAD: a query's rows as files in a bucket, with the manifest and the metadata beside them."""
+"""UNLOAD: writes the rows of a query to files in a bucket, with a manifest and metadata."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pyarrow import parquet
 
 from tests.timestream_local.bucket import Bucket
 from tests.timestream_local.catalog import Catalog
-from tests.timestream_local.dialect import transpiled
+from tests.timestream_local.dialect import translate
 from tests.timestream_local.protocol import invalid
-from tests.timestream_local.scanned import bytes_scanned
+from tests.timestream_local.scanned_bytes import count_scanned_bytes
 
 _STATEMENT = re.compile(
     r"\s*UNLOAD\s*\((?P<select>.*)\)\s*TO\s*'s3://(?P<bucket>[^/']+)/(?P<folder>[^']*)'"
@@ -42,11 +42,11 @@ _OPTIONS = {
     "max_file_size": "78GB",
     "partitioned_by": "",
 }
-"""With the defaults that AWS documents."""
-MOST_PARTITIONS = 100
-_PIECE_ROWS = 2_000
-"""Small, so that a client meets more files than one; the service's own sizes are not documented."""
-_MOST_PIECES = 4
+"""The options with the defaults that AWS documents."""
+MAX_PARTITIONS = 100
+_FILE_ROWS = 2_000
+"""Small, so that clients get several files. AWS does not document its sizes."""
+_MAX_FILES = 4
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class _Unload:
 
 
 class Unloader:
-    """Writes to the buckets of one S3 server."""
+    """Runs UNLOAD statements, and writes to the buckets of one S3 server."""
 
     def __init__(self, catalog: Catalog, bucket: Bucket) -> None:
         self._catalog = catalog
@@ -68,19 +68,21 @@ class Unloader:
     def run(
         self, query_id: str, text: str, cursor: duckdb.DuckDBPyConnection
     ) -> tuple[pa.Table, int]:
-        """Unload; the answer is one row, of the count and where the two descriptions lie."""
-        asked = _read(text)
-        query = transpiled(asked.select, self._catalog)
-        scanned = bytes_scanned(query, self._catalog, cursor)
+        """Run an UNLOAD. Return its row (row count, URLs of metadata and manifest) and the scanned bytes."""
+        statement = _parse(text)
+        query = translate(statement.select, self._catalog)
+        scanned = count_scanned_bytes(query, self._catalog, cursor)
         rows = pl.DataFrame(cursor.execute(query.sql("duckdb")).to_arrow_table())
-        if rows.columns[len(rows.columns) - len(asked.partitions) :] != asked.partitions:
+        if rows.columns[len(rows.columns) - len(statement.partitions) :] != statement.partitions:
             raise invalid(
-                "The columns of partitioned_by have to be the last of the SELECT, in order."
+                "The columns of partitioned_by must be the last columns of the SELECT, in the same order."
             )
-        folder = asked.folder.strip("/")
+        folder = statement.folder.strip("/")
         files = [
-            self._put(asked, f"{folder}/results/{place}{query_id}_{uuid.uuid4()}", piece)
-            for place, piece in _pieces(rows, asked.partitions)
+            self._put(
+                statement, f"{folder}/results/{subfolder}{query_id}_{uuid.uuid4()}", rows_of_file
+            )
+            for subfolder, rows_of_file in _split(rows, statement.partitions)
         ]
         base = f"{folder}/{query_id}_{uuid.uuid4()}"
         manifest = {
@@ -90,7 +92,7 @@ class Unloader:
                     f["file_metadata"]["content_length_in_bytes"] for f in files
                 ),
                 "total_row_count": len(rows),
-                "result_format": asked.options["format"],
+                "result_format": statement.options["format"],
                 "result_version": "Amazon Timestream version 1.0.0",
             },
             "author": {"name": "Amazon Timestream", "manifest_file_version": "1.0"},
@@ -99,58 +101,58 @@ class Unloader:
             {"Name": name, "Type": {"ScalarType": str(kind).upper()}}
             for name, kind in rows.schema.items()
         ]
-        told = {}
+        urls = {}
         for name, content in (("metadata", {"ColumnInfo": columns}), ("manifest", manifest)):
             key = f"{base}_{name}.json"
-            self._bucket.put(asked.bucket, key, json.dumps(content).encode())
-            told[name] = f"s3://{asked.bucket}/{key}"
+            self._bucket.put(statement.bucket, key, json.dumps(content).encode())
+            urls[name] = f"s3://{statement.bucket}/{key}"
         answer = {
             "rows": [len(rows)],
-            "metadataFile": [told["metadata"]],
-            "manifestFile": [told["manifest"]],
+            "metadataFile": [urls["metadata"]],
+            "manifestFile": [urls["manifest"]],
         }
         return pa.table(answer), scanned
 
-    def _put(self, asked: _Unload, key: str, piece: pl.DataFrame) -> dict[str, Any]:
-        if asked.options["format"] == "PARQUET":
-            content, suffix = _parquet(piece), "parquet"
-        elif asked.options["compression"] == "GZIP":
-            content, suffix = gzip.compress(_csv(piece, asked.options)), "gz"
+    def _put(self, statement: _Unload, key: str, rows: pl.DataFrame) -> dict[str, Any]:
+        if statement.options["format"] == "PARQUET":
+            content, suffix = _parquet(rows), "parquet"
+        elif statement.options["compression"] == "GZIP":
+            content, suffix = gzip.compress(_csv(rows, statement.options)), "gz"
         else:
-            content, suffix = _csv(piece, asked.options), "csv"
-        self._bucket.put(asked.bucket, f"{key}.{suffix}", content)
+            content, suffix = _csv(rows, statement.options), "csv"
+        self._bucket.put(statement.bucket, f"{key}.{suffix}", content)
         return {
-            "url": f"s3://{asked.bucket}/{key}.{suffix}",
-            "file_metadata": {"content_length_in_bytes": len(content), "row_count": len(piece)},
+            "url": f"s3://{statement.bucket}/{key}.{suffix}",
+            "file_metadata": {"content_length_in_bytes": len(content), "row_count": len(rows)},
         }
 
 
-def _read(text: str) -> _Unload:
-    found = _STATEMENT.fullmatch(text)
-    if found is None:
+def _parse(text: str) -> _Unload:
+    match = _STATEMENT.fullmatch(text)
+    if match is None:
         raise invalid(
             "The UNLOAD statement is not UNLOAD (SELECT …) TO 's3://bucket/folder' WITH (…)."
         )
     options = dict(_OPTIONS)
-    rest = found["options"] or ""
+    rest = match["options"] or ""
     while rest.strip():
         option = _OPTION.match(rest)
         if option is None or option[1].lower() not in _OPTIONS:
-            raise invalid(f"UNLOAD does not take the option {rest.strip()[:40]}.")
+            raise invalid(f"UNLOAD does not have the option {rest.strip()[:40]}.")
         options[option[1].lower()] = option[2].strip("'")
         rest = rest[option.end() :]
     options["format"] = options["format"].upper()
     options["compression"] = options["compression"].upper()
     if options["format"] not in ("CSV", "PARQUET"):
-        raise invalid(f"UNLOAD knows no format {options['format']}.")
+        raise invalid(f"UNLOAD does not support the format {options['format']}.")
     partitions = re.findall(r"'([^']+)'", options["partitioned_by"])
-    return _Unload(found["select"], found["bucket"], found["folder"], options, partitions)
+    return _Unload(match["select"], match["bucket"], match["folder"], options, partitions)
 
 
-def _pieces(rows: pl.DataFrame, partitions: list[str]) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Files' rows with the folders they go into.
+def _split(rows: pl.DataFrame, partitions: list[str]) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Return the rows of each file, with the subfolder of the file.
 
-    The order of rows is lost, as between the nodes of the service; AWS promises none.
+    The rows are shuffled, because AWS guarantees no order.
     """
     groups: list[tuple[str, pl.DataFrame]] = [("", rows)]
     if partitions:
@@ -161,26 +163,26 @@ def _pieces(rows: pl.DataFrame, partitions: list[str]) -> Iterator[tuple[str, pl
             )
             for values, group in rows.group_by(partitions)
         ]
-    if len(groups) > MOST_PARTITIONS:
-        raise invalid(f"UNLOAD makes {MOST_PARTITIONS} partitions at most.")
+    if len(groups) > MAX_PARTITIONS:
+        raise invalid(f"UNLOAD writes at most {MAX_PARTITIONS} partitions.")
     for folder, group in groups:
         shuffled = group.sample(fraction=1, shuffle=True, seed=random.randrange(2**32))
-        pieces = min(_MOST_PIECES, len(shuffled) // _PIECE_ROWS + 1)
-        size = max(1, -(-len(shuffled) // pieces))
-        yield from ((folder, piece) for piece in shuffled.iter_slices(size))
+        files = min(_MAX_FILES, len(shuffled) // _FILE_ROWS + 1)
+        size = max(1, -(-len(shuffled) // files))
+        yield from ((folder, rows_of_file) for rows_of_file in shuffled.iter_slices(size))
 
 
-def _parquet(piece: pl.DataFrame) -> bytes:
+def _parquet(rows: pl.DataFrame) -> bytes:
     instants = pl.col(pl.Datetime).cast(pl.Datetime("ns"))
     file = io.BytesIO()
-    parquet.write_table(piece.with_columns(instants).to_arrow(), file)
+    parquet.write_table(rows.with_columns(instants).to_arrow(), file)
     return file.getvalue()
 
 
-def _csv(piece: pl.DataFrame, options: dict[str, str]) -> bytes:
+def _csv(rows: pl.DataFrame, options: dict[str, str]) -> bytes:
     instants = pl.col(pl.Datetime).dt.strftime("%Y-%m-%d %H:%M:%S%.6f000")
     return (
-        piece.with_columns(instants)
+        rows.with_columns(instants)
         .write_csv(
             include_header=options["include_header"].lower() == "true",
             separator=options["field_delimiter"].replace("\\t", "\t"),

@@ -1,7 +1,8 @@
-"""awswrangler, which knows nothing of us, against the local Timestream."""
+"""awswrangler works unmodified against the local Timestream."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import timedelta
 from typing import Literal
@@ -12,6 +13,8 @@ import pytest
 
 from tests.services.servers import BUCKET
 from tests.services.timestream_local.rows import HOUR, NOW, queried, readings, written
+
+UNLOAD_SECONDS = 60
 
 
 def test_awswrangler_reads_what_it_wrote(table: str) -> None:
@@ -30,7 +33,7 @@ def test_awswrangler_reads_page_by_page(table: str) -> None:
     assert [len(page) for page in pages] == [1_000, 1_000, 500]
 
 
-def test_awswrangler_is_told_what_was_rejected(table: str) -> None:
+def test_awswrangler_gets_the_rejected_records(table: str) -> None:
     frame = readings(3)
     frame.loc[1, "time"] = NOW - timedelta(days=200)
     rejected = wr.timestream.write(
@@ -40,6 +43,14 @@ def test_awswrangler_is_told_what_was_rejected(table: str) -> None:
     assert [int(each["RecordIndex"]) for each in rejected] == [1]
     assert "retention" in rejected[0]["Reason"]
     assert len(queried(f'SELECT * FROM "fleet"."{table}"')) == 2
+
+
+def wait_for_manifest(path: str) -> None:
+    """Wait until an UNLOAD has finished: ``unload_to_files`` does not wait for it."""
+    deadline = time.monotonic() + UNLOAD_SECONDS
+    while not wr.s3.list_objects(path, suffix="_manifest.json"):
+        assert time.monotonic() < deadline, path
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("kind", ["CSV", "PARQUET"])
@@ -55,6 +66,7 @@ def test_awswrangler_unloads(table: str, kind: Literal["CSV", "PARQUET"]) -> Non
         assert wr.s3.list_objects(path + "results/") == []
     else:
         wr.timestream.unload_to_files(sql, path, unload_format=kind, compression="NONE")
+        wait_for_manifest(path)
         read = wr.s3.read_csv(path + "results/", names=["time", "kw", "device_id"])
         assert sorted(read["kw"]) == frame["kw"].tolist()
         assert sorted(read["time"])[0] == f"{frame['time'][0]}.000000000"
@@ -97,7 +109,7 @@ def test_awswrangler_lists_and_deletes(table: str) -> None:
     assert table not in wr.timestream.list_tables("fleet")
 
 
-def test_the_references_query_is_understood(table: str) -> None:
+def test_the_query_of_the_reference_runs(table: str) -> None:
     written(table, 50)
     read = queried(
         f"""

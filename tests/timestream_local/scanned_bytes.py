@@ -1,8 +1,8 @@
-"""How many bytes a query scans.
+"""How many bytes a query scans, by which AWS charges.
 
-AWS bills by it and says only that time, measure name and the columns read bound it. Here: the rows of
-each table whose time lies within the bounds that the query's conditions put on it, times the width of
-the columns that the query mentions.
+AWS documents only that conditions on time and measure name and the selected columns reduce the bytes.
+Assumption: the rows of each table within the query's bounds on time, times the width of the columns
+that the query names.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from tests.timestream_local.catalog import Catalog
 from tests.timestream_local.dialect import tables_of
 from tests.timestream_local.store import Columns, quoted
 
-METERED_LEAST = 10_000_000
-"""The service meters ten megabytes a query at least."""
+MIN_METERED_BYTES = 10_000_000
+"""The service charges at least ten megabytes for a query."""
 _WIDTH = 8
 _TEXT_WIDTH = 36
 
 
-def bytes_scanned(query: exp.Query, catalog: Catalog, cursor: duckdb.DuckDBPyConnection) -> int:
-    """Of all tables that the query reads."""
+def count_scanned_bytes(
+    query: exp.Query, catalog: Catalog, cursor: duckdb.DuckDBPyConnection
+) -> int:
+    """Return the bytes that a query scans in all its tables."""
     total = 0
     for table in tables_of(query):
         if not table.db:
@@ -36,7 +38,7 @@ def bytes_scanned(query: exp.Query, catalog: Catalog, cursor: duckdb.DuckDBPyCon
 
 
 def _bounds(table: exp.Table) -> Iterator[str]:
-    """Conditions on ``time`` alone that every row of the table has to meet."""
+    """Return the conditions on ``time`` only that every row of the table must meet."""
     select = table.find_ancestor(exp.Select)
     where = select.args.get("where") if select else None
     if where is None:
