@@ -1,4 +1,4 @@
-"""POST, GET and DELETE /readings/file, GET /readings/files: a supplier's file requests."""
+"""The API of file requests: POST, GET and DELETE /readings/file, and GET /readings/files."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from typing import Any
 
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import (
-    OpenApiParameter,
-    extend_schema,
-    inline_serializer,
-)
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -27,32 +23,43 @@ from headend.api.negotiation import IgnoreClientContentNegotiation
 from headend.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, ListPagination
 from readings.parameters import InstantField, StrictSerializer, query_parameters
 
-KEY_LENGTH = 200
+MAX_IDEMPOTENCY_KEY_LENGTH = 200
 
 
-class OrderBody(StrictSerializer):
-    """The body of a POST."""
+class FileRequestBody(StrictSerializer):
+    """The body of POST /readings/file."""
 
-    start_date = InstantField(help_text="The first time wanted; inclusive.")
-    end_date = InstantField(help_text="The last time wanted; inclusive.")
+    start_date = InstantField(help_text="Readings with time >= start_date.")
+    end_date = InstantField(help_text="Readings with time <= end_date.")
     format = serializers.ChoiceField(
         choices=list(FORMATS),
         default="csv",
         error_messages={
             "invalid_choice": f"format is unknown; it takes one of {', '.join(FORMATS)}."
         },
+        help_text="The format of the file.",
     )
-    as_of = InstantField(required=False, help_text="Leaves out what arrived later.")
+    as_of = InstantField(required=False, help_text="Only readings with arrival_time <= as_of.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The dates stand in order."""
+        """Refuse an end before the start."""
         if attrs["end_date"] < attrs["start_date"]:
             raise ValidationError("end_date is before start_date.")
         return attrs
 
+    def spec(self) -> file_requests.FileSpec:
+        """Return what the file shall contain. Call it after ``is_valid``."""
+        values = self.validated_data
+        return file_requests.FileSpec(
+            start=values["start_date"],
+            end=values["end_date"],
+            format=values["format"],
+            as_of=values.get("as_of"),
+        )
+
 
 class RequestIdQuery(StrictSerializer):
-    """The one parameter of GET and DELETE."""
+    """The query parameter of GET and DELETE /readings/file."""
 
     request_id = serializers.UUIDField(
         error_messages={
@@ -63,7 +70,7 @@ class RequestIdQuery(StrictSerializer):
 
 
 class ListQuery(StrictSerializer):
-    """The parameters of the list."""
+    """The query parameters of GET /readings/files."""
 
     page = serializers.IntegerField(default=1, min_value=1)
     page_size = serializers.IntegerField(
@@ -71,64 +78,66 @@ class ListQuery(StrictSerializer):
     )
 
 
-class FileRequestStatus(serializers.ModelSerializer[FileRequest]):
-    """How far a request is; what is not known yet is left out."""
+class AcceptedFileRequest(serializers.Serializer[Any]):
+    """The response to POST /readings/file."""
 
-    request_id = serializers.UUIDField(source="id")
-    sftp_location = serializers.CharField(source="location", required=False)
-    progress = serializers.FloatField(required=False, min_value=0, max_value=1)
-    download_url = serializers.URLField(required=False)
-    expires_at = InstantField(required=False, allow_null=True)
+    request_id = serializers.UUIDField()
+    status = serializers.ChoiceField(Status.choices)
 
-    class Meta:
-        model = FileRequest
-        fields = [
-            "request_id",
-            "status",
-            "record_count",
-            "sftp_location",
-            "size",
-            "sha256",
-            "download_url",
-            "expires_at",
-            "progress",
-            "reason",
-        ]
-        extra_kwargs = {
-            name: {"required": False, "allow_null": False}
-            for name in ("record_count", "size", "sha256", "reason")
-        } | {"status": {"required": True}}
 
-    def to_representation(self, instance: FileRequest) -> dict[str, Any]:
-        """The contract's keys, each from the state on that has it."""
-        shown: dict[str, Any] = {"request_id": str(instance.id), "status": instance.status}
-        if instance.record_count is not None:
-            shown["record_count"] = instance.record_count
-        if instance.status == Status.RUNNING:
-            shown["progress"] = file_requests.progress(instance)
-        if instance.status == Status.FAILED:
-            shown["reason"] = instance.reason
-        if instance.has_file:
-            expires = instance.expires_at
-            shown |= {
-                "sftp_location": instance.location,
-                "size": instance.size,
-                "sha256": instance.sha256,
-                "download_url": download_url(instance),
-                "expires_at": InstantField().to_representation(expires) if expires else None,
-            }
-        return shown
+class FileRequestStatus(serializers.Serializer[Any]):
+    """The status of a file request, from a mapping by :func:`status_of`. Keys that it lacks are left out."""
+
+    request_id = serializers.UUIDField()
+    status = serializers.ChoiceField(Status.choices)
+    record_count = serializers.IntegerField(
+        required=False, help_text="The number of readings, from submitted on."
+    )
+    sftp_location = serializers.CharField(
+        required=False, help_text="The path of the file in the SFTP home, once completed."
+    )
+    size = serializers.IntegerField(required=False, help_text="Bytes.")
+    sha256 = serializers.CharField(required=False)
+    download_url = serializers.URLField(
+        required=False, help_text="A link to the file, valid for one day."
+    )
+    expires_at = InstantField(
+        required=False, allow_null=True, help_text="When the file is deleted; null: never."
+    )
+    progress = serializers.FloatField(
+        required=False,
+        min_value=0,
+        max_value=1,
+        help_text="The written share of the readings, while running.",
+    )
+    reason = serializers.CharField(required=False, help_text="Why the request failed.")
+
+
+def status_of(request: FileRequest) -> dict[str, Any]:
+    """Return the values of :class:`FileRequestStatus` that a request's status has."""
+    values: dict[str, Any] = {"request_id": request.id, "status": request.status}
+    if request.record_count is not None:
+        values["record_count"] = request.record_count
+    if request.status == Status.RUNNING:
+        values["progress"] = file_requests.progress(request)
+    if request.status == Status.FAILED:
+        values["reason"] = request.reason
+    if request.has_file:
+        values |= {
+            "sftp_location": request.location,
+            "size": request.size,
+            "sha256": request.sha256,
+            "download_url": download_url(request),
+            "expires_at": request.expires_at,
+        }
+    return values
 
 
 _REQUEST_ID = OpenApiParameter("request_id", OpenApiTypes.UUID, required=True)
-_ACCEPTED = inline_serializer(
-    "AcceptedFileRequest",
-    {"request_id": serializers.UUIDField(), "status": serializers.ChoiceField(Status.choices)},
-)
 
 
 class FileRequestViewSet(GenericViewSet[FileRequest]):
-    """A supplier's file requests; another supplier's do not exist here."""
+    """The file requests of the calling supplier. Those of other suppliers answer 404."""
 
     serializer_class = FileRequestStatus
     pagination_class = ListPagination
@@ -143,32 +152,27 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
                 "Idempotency-Key",
                 OpenApiTypes.STR,
                 OpenApiParameter.HEADER,
-                description="The same key and body answer with the same request.",
+                description="A repeated call with the same key and body returns the same request.",
             )
         ],
-        # Any Content-Type will do; this is the one to send.
-        request={"application/json": OrderBody},
-        responses={200: _ACCEPTED, **errors(409, 413, 429)},
+        # The parser ignores the Content-Type; the schema names the one to send.
+        request={"application/json": FileRequestBody},
+        responses={200: AcceptedFileRequest, **errors(409, 413, 429)},
     )
     def create(self, request: Request) -> Response:
-        """Ask for the readings of a window as one file, fetched over SFTP once it is completed."""
-        body = OrderBody(data=request.data)
+        """Request the readings of a window as one file."""
+        body = FileRequestBody(data=request.data)
         body.is_valid(raise_exception=True)
-        order = file_requests.FileSpec(
-            start=body.validated_data["start_date"],
-            end=body.validated_data["end_date"],
-            format=body.validated_data["format"],
-            as_of=body.validated_data.get("as_of"),
-        )
         try:
             accepted = file_requests.accept(
-                _supplier(request), order, idempotency_key=_idempotency_key(request)
+                _supplier(request), body.spec(), idempotency_key=_idempotency_key(request)
             )
         except file_requests.IdempotencyConflictError as error:
             raise Conflict(str(error)) from None
         except file_requests.QueueFullError as error:
             raise TooMany(str(error)) from None
-        return Response({"request_id": str(accepted.id), "status": accepted.status})
+        values = {"request_id": accepted.id, "status": accepted.status}
+        return Response(AcceptedFileRequest(values).data)
 
     @extend_schema(
         operation_id="file_status",
@@ -177,8 +181,8 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
         responses={200: FileRequestStatus, **errors(404)},
     )
     def retrieve(self, request: Request) -> Response:
-        """How far a file request is, and where its file lies."""
-        return Response(FileRequestStatus(self._own(request)).data)
+        """Return the status of a file request, and where its file is."""
+        return Response(FileRequestStatus(status_of(self._own(request))).data)
 
     @extend_schema(
         operation_id="cancel_file",
@@ -187,12 +191,12 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
         responses={200: FileRequestStatus, **errors(404, 409)},
     )
     def destroy(self, request: Request) -> Response:
-        """Cancel a request that is not final; it ends failed, reason cancelled. 409 when it is final."""
+        """Cancel a file request: it fails with the reason cancelled. A final request answers 409."""
         file_request = self._own(request)
         if not file_requests.cancel(file_request):
-            raise Conflict(f"request_id: the request is {file_request.status} already.")
+            raise Conflict(f"request_id: the request is already {file_request.status}.")
         file_request.refresh_from_db()
-        return Response(FileRequestStatus(file_request).data)
+        return Response(FileRequestStatus(status_of(file_request)).data)
 
     @extend_schema(
         operation_id="list_files",
@@ -201,11 +205,12 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
         responses={200: FileRequestStatus(many=True), **errors(404)},
     )
     def list(self, request: Request) -> Response:
-        """One's own file requests, newest first."""
+        """Return the calling supplier's file requests, newest first."""
         ListQuery(data=query_parameters(request)).is_valid(raise_exception=True)
-        own = FileRequest.objects.filter(supplier=_supplier(request))
-        page = self.paginate_queryset(own)
-        return self.get_paginated_response(FileRequestStatus(page, many=True).data)
+        own = file_requests.with_progress(FileRequest.objects.filter(supplier=_supplier(request)))
+        page = self.paginate_queryset(own) or []
+        statuses = FileRequestStatus([status_of(each) for each in page], many=True)
+        return self.get_paginated_response(statuses.data)
 
     def _own(self, request: Request) -> FileRequest:
         query = RequestIdQuery(data=query_parameters(request))
@@ -219,12 +224,14 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
 
 def _supplier(request: Request) -> Supplier:
     supplier = request.user
-    assert isinstance(supplier, Supplier)  # what ApiKeyAuthentication gives
+    assert isinstance(supplier, Supplier)  # set by ApiKeyAuthentication
     return supplier
 
 
 def _idempotency_key(request: Request) -> str:
     key = request.headers.get("Idempotency-Key", "")
-    if len(key) > KEY_LENGTH or not key.isprintable():
-        raise ValidationError(f"Idempotency-Key takes at most {KEY_LENGTH} printable characters.")
+    if len(key) > MAX_IDEMPOTENCY_KEY_LENGTH or not key.isprintable():
+        raise ValidationError(
+            f"Idempotency-Key takes at most {MAX_IDEMPOTENCY_KEY_LENGTH} printable characters."
+        )
     return key

@@ -52,7 +52,7 @@ def test_an_operation_accepts_either_header_with_the_api_key(schema: Schema) -> 
 def test_the_body_of_a_file_request_is_json_without_unknown_properties(schema: Schema) -> None:
     content = operations(schema)["request_file"]["requestBody"]["content"]
     assert set(content) == {"application/json"}
-    assert schema["components"]["schemas"]["OrderBody"]["additionalProperties"] is False
+    assert schema["components"]["schemas"]["FileRequestBody"]["additionalProperties"] is False
 
 
 def test_a_file_request_always_has_a_status_and_canonical_dates(schema: Schema) -> None:
