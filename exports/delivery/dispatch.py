@@ -25,7 +25,7 @@ class UndeliverableError(Exception):
 
 
 def deliver_next() -> bool:
-    """Run one attempt of the delivery that is due for the longest time. Return False if none is due.
+    """Run one attempt of the oldest delivery that is due. Return False if none is due.
 
     A failed attempt is recorded with its outcome and retried later; it raises nothing.
     """
