@@ -22,8 +22,6 @@ import sys, time
 from pathlib import Path
 from queue import Empty
 from tests.headend.deployment.test_filesystem_broker import channel_on
-
-pytestmark = pytest.mark.starts_processes
 channel, done = channel_on(Path(sys.argv[1])), Path(sys.argv[2])
 while True:
     all_sent = done.exists()
@@ -53,6 +51,7 @@ def test_celery_uses_the_embedded_broker() -> None:
         assert isinstance(connection.channel(), Channel)
 
 
+@pytest.mark.starts_processes
 def test_two_processes_receive_every_message_once_and_complete(tmp_path: Path) -> None:
     folder, done = tmp_path / "messages", tmp_path / "done"
     folder.mkdir()

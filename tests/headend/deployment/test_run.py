@@ -154,7 +154,7 @@ def test_a_port_that_is_in_use_is_a_one_line_error(
         ("SIMULATION_LATE_ARRIVALS", "maybe", "SIMULATION_LATE_ARRIVALS is 'maybe'"),
         ("READINGS_URL", "ftp://x", "READINGS_URL is 'ftp://x'"),
         ("READINGS_URL", "delta://relative/path", "three slashes"),
-        ("READINGS_URL", "timestream://x", "READINGS_URL: 'x' is no name"),
+        ("READINGS_URL", "timestream://x", "READINGS_URL: 'x' is not a valid name"),
         ("EXPORTS_URL", "file:///nowhere/at/all", "/nowhere/at does not exist"),
         ("DATABASE_URL", "mysql://x/y", "DATABASE_URL is 'mysql://x/y'"),
         ("EXPORTS_EMPTY_STATUS", "gone", "EXPORTS_EMPTY_STATUS is 'gone'"),
