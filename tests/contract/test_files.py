@@ -199,6 +199,7 @@ def test_a_request_that_is_not_final_can_be_cancelled(
         ("\x00", 400),
         ("x" * 5000, 400),
     ],
+    ids=["unknown", "short", "empty", "a path", "a null byte", "too long"],
 )
 def test_unknown_and_malformed_ids(
     supplier: Supplier, method: str, request_id: str, status: int

@@ -26,19 +26,26 @@ FLEET = Fleet(devices=80)
 DAY = START.date()
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a table with some intervals of one day. Each interval is in a separate data file."""
+    folder = tmp_path_factory.mktemp("delta") / "readings"
+    repository = DeltaRepository(str(folder))
+    for time in FLEET.intervals(START, START + MIN_FILES * FLEET.interval):
+        repository.write(readings_for(FLEET, time))
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """The folder of the table."""
-    return tmp_path / "readings"
+def folder(written: Path, tmp_path: Path) -> Path:
+    """The folder of the test's table, a copy: the writes take most of the time."""
+    return Path(shutil.copytree(written, tmp_path / "readings"))
 
 
 @pytest.fixture
 def repository(folder: Path) -> DeltaRepository:
-    """A table of some intervals of one day. Each interval is in a separate data file."""
-    repository = DeltaRepository(str(folder))
-    for time in FLEET.intervals(START, START + MIN_FILES * FLEET.interval):
-        repository.write(readings_for(FLEET, time))
-    return repository
+    """The test's table."""
+    return DeltaRepository(str(folder))
 
 
 def data_files(folder: Path) -> list[str]:
