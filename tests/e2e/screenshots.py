@@ -39,6 +39,9 @@ def _take_screenshots(browser: Browser, running: Stage, scheme: str) -> None:
         for name, shown in (PORTAL | ADMIN | API).items():
             if (shown.user or "") == user:
                 page.goto(running.url + shown.path(running), wait_until="networkidle")
+                if name in API:
+                    # Swagger UI first shows that it is loading, and draws the models last.
+                    page.locator("section.models").wait_for()
                 _save(page, f"{name}-{scheme}")
         if user == "operator":
             _take_hand_over_screenshot(page, running, scheme)
