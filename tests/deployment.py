@@ -1,4 +1,4 @@
-"""A real deployment as processes, for the tests that talk to one over its sockets."""
+"""Start a deployment as processes, for tests that connect to its ports."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 READY_SECONDS = 180
-_OTHERS = ("HEADEND_", "SIMULATION", "DATABASE_URL", "EXPORTS_", "CELERY_", "READINGS_")
-"""How settings begin that are the tests' own."""
 END_SECONDS = 30
-SAY_SECONDS = 20
+LOG_SECONDS = 20
+_SETTINGS = ("HEADEND_", "SIMULATION", "DATABASE_URL", "EXPORTS_", "CELERY_", "READINGS_")
+"""Prefixes of settings in the environment of the tests. The deployment does not inherit these."""
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
+    """Return a port on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -31,7 +31,10 @@ def free_port() -> int:
 
 @dataclass
 class Deployment:
-    """What `make run` starts, in a home of its own, on free ports."""
+    """The processes that ``make run`` starts, with their own home folder, on free ports.
+
+    ``extra`` adds settings. The output of all processes is in :attr:`log`.
+    """
 
     home: Path
     extra: dict[str, str] = field(default_factory=dict)
@@ -41,9 +44,9 @@ class Deployment:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment its processes run in."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(_OTHERS)}
-        return kept | {
+        """The environment variables of its processes."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
+        return inherited | {
             "HEADEND_HOME": str(self.home),
             "HEADEND_PORT": str(self.http_port),
             "SFTP_PORT": str(self.sftp_port),
@@ -52,12 +55,12 @@ class Deployment:
 
     @property
     def log(self) -> str:
-        """All that it has printed."""
+        """Everything that its processes have printed since the first start."""
         path = self.home.with_suffix(".log")
         return path.read_text(errors="replace") if path.exists() else ""
 
     def start(self) -> Deployment:
-        """Start it and wait until it says that it is ready."""
+        """Start the deployment and wait until it prints that it is ready."""
         before = self.log.count("apiGatewayInvokeURL")
         with self.home.with_suffix(".log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -66,19 +69,19 @@ class Deployment:
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A group of its own, so that a signal reaches it as a terminal's Ctrl-C would.
+                # With its own process group, it receives signals like Ctrl-C in a terminal.
                 start_new_session=True,
             )
         deadline = time.monotonic() + READY_SECONDS
         while self.log.count("apiGatewayInvokeURL") == before:
-            assert self.process.poll() is None, f"it ended:\n{self.log}"
-            assert time.monotonic() < deadline, f"it is not ready:\n{self.log}"
+            assert self.process.poll() is None, f"The deployment ended:\n{self.log}"
+            assert time.monotonic() < deadline, f"The deployment is not ready:\n{self.log}"
             time.sleep(0.1)
         return self
 
     def wait_for_log(self, text: str) -> bool:
-        """Whether ``text`` is in :attr:`log`, or soon will be: what its processes print takes a way there."""
-        deadline = time.monotonic() + SAY_SECONDS
+        """Return whether ``text`` appears in :attr:`log` within 20 seconds. Output reaches the log with a delay."""
+        deadline = time.monotonic() + LOG_SECONDS
         while text not in self.log:
             if time.monotonic() > deadline:
                 return False
@@ -86,18 +89,18 @@ class Deployment:
         return True
 
     def interrupt(self) -> int:
-        """Ctrl-C; the exit code."""
+        """Interrupt all its processes like Ctrl-C, and return the exit code."""
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(END_SECONDS)
 
     def stop(self) -> None:
-        """End it, however it does."""
+        """Stop the deployment if it runs; ignore the exit code."""
         if self.process is not None and self.process.poll() is None:
             self.interrupt()
 
     def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a management command on it."""
+        """Run a management command with its settings."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -108,12 +111,12 @@ class Deployment:
         )
 
     def outputs(self) -> dict[str, Any]:
-        """What `manage.py outputs --json` prints."""
+        """Return what ``manage.py outputs --json`` prints."""
         printed: dict[str, Any] = json.loads(self.manage("outputs", "--json").stdout)
         return printed
 
     def processes(self) -> dict[int, str]:
-        """Its living processes by pid, with their command lines: all that carry its home in their environment."""
+        """Return the command lines of its running processes by pid: those with its home folder in their environment."""
         found = {}
         mark = f"HEADEND_HOME={self.home}\0".encode()
         for entry in Path("/proc").glob("[0-9]*"):
@@ -127,7 +130,7 @@ class Deployment:
         return found
 
     def answers(self) -> bool:
-        """Whether its portal answers."""
+        """Return whether its web server answers."""
         try:
             with urllib.request.urlopen(
                 f"http://localhost:{self.http_port}/health/live", timeout=5

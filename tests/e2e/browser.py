@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright, and what a page of ours must never do in it."""
+"""Run Chromium with Playwright, start the site that it visits, and find errors on its pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.e2e import scene
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 FLAGS = [
-    # Chromium has no sandbox for root, and none is needed in front of pages of ours.
+    # Chromium has no sandbox for root. The tests open only the project's own pages, so they need none.
     "--no-sandbox", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run", "--disable-quic",
 ]  # fmt: skip
@@ -29,11 +29,11 @@ FLAGS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser. Raises ``RuntimeError`` where it is not installed."""
+    """Start Debian's Chromium. Raises ``RuntimeError`` if it is not installed."""
     program = shutil.which("chromium")
     if program is None:
-        raise RuntimeError("These tests drive Debian's Chromium: apt-get install chromium")
-    # Five seconds, Playwright's own, are soon over on a machine that is busy with something else.
+        raise RuntimeError("The browser tests need Debian's Chromium: apt-get install chromium")
+    # Playwright's default of 5 seconds is too short on a machine that is busy.
     expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
@@ -42,85 +42,90 @@ def chromium() -> Iterator[Browser]:
 
 
 @dataclass
-class Stage:
-    """A running deployment with the scene in it."""
+class Site:
+    """A running deployment with the scene, and the ids that the scene returned."""
 
     deployment: Deployment
     ids: dict[str, str]
 
     @property
     def url(self) -> str:
-        """Where its portal is."""
+        """The address of its portal."""
         return f"http://localhost:{self.deployment.http_port}"
 
     @property
     def operator_password(self) -> str:
-        """Of the operator that the first run makes."""
-        place = self.deployment.home / "secrets" / "headend" / "operator_password"
-        return place.read_text().strip()
+        """The password of the operator, whom the first start creates."""
+        path = self.deployment.home / "secrets" / "headend" / "operator_password"
+        return path.read_text().strip()
 
 
 @contextmanager
-def stage(home: Path) -> Iterator[Stage]:
-    """The scene, made and started."""
+def running_site(home: Path) -> Iterator[Site]:
+    """Create the scene in ``home`` and start the deployment; stop it at the end."""
     deployment = Deployment(home, extra=dict(scene.ENVIRONMENT))
-    made = subprocess.run(
+    created = subprocess.run(
         [sys.executable, "-m", "tests.e2e.scene"],
         cwd=ROOT,
         env=deployment.environment | {"DJANGO_SETTINGS_MODULE": "headend.settings"},
         capture_output=True,
         text=True,
     )
-    assert made.returncode == 0, made.stdout + made.stderr
-    ids = json.loads(made.stdout.splitlines()[-1])
+    assert created.returncode == 0, created.stdout + created.stderr
+    ids = json.loads(created.stdout.splitlines()[-1])
     try:
         deployment.start()
-        yield Stage(deployment, ids)
+        yield Site(deployment, ids)
     finally:
         deployment.stop()
 
 
 @dataclass
-class Watch:
-    """What a browser's pages did that no page of ours may do."""
+class PageMonitor:
+    """Collects what a page must not do: console errors, script errors and requests to other hosts."""
 
-    faults: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
+    """Texts of problems that the test allows."""
 
-    def over(self, context: BrowserContext) -> None:
-        """Watch every page of the context."""
+    def observe(self, context: BrowserContext) -> None:
+        """Collect the problems of every page of ``context``."""
         context.on("console", lambda message: self._console(message.type, message.text))
-        context.on("weberror", lambda error: self.faults.append(f"script: {error.error}"))
+        context.on("weberror", lambda error: self.problems.append(f"script: {error.error}"))
         context.on("request", self._request)
 
     def check(self) -> None:
-        """Fail with what was seen."""
-        seen = [fault for fault in self.faults if not any(word in fault for word in self.expected)]
-        assert not seen, "\n".join(seen)
+        """Raise ``AssertionError`` with all problems that are not expected."""
+        unexpected = [
+            problem
+            for problem in self.problems
+            if not any(text in problem for text in self.expected)
+        ]
+        assert not unexpected, "\n".join(unexpected)
 
     def _console(self, kind: str, text: str) -> None:
-        # A Content-Security-Policy that was broken is told here as well.
+        # Violations of the Content-Security-Policy are here too.
         if kind in ("error", "warning"):
-            self.faults.append(f"console: {text}")
+            self.problems.append(f"console: {text}")
 
     def _request(self, request: Request) -> None:
         address = urlsplit(request.url)
         if address.scheme not in ("data", "blob", "about") and address.hostname != "localhost":
-            self.faults.append(f"another host: {request.url}")
+            self.problems.append(f"another host: {request.url}")
 
 
-def log_in(page: Page, stage: Stage, name: str, password: str, *, next_path: str = "/") -> None:
-    """Through the form, as people do."""
-    page.goto(f"{stage.url}/login/?next={next_path}")
+def log_in(page: Page, site: Site, name: str, password: str, *, next_path: str = "/") -> None:
+    """Log in with the form, and open ``next_path``."""
+    page.goto(f"{site.url}/login/?next={next_path}")
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds wrong with the page by WCAG 2.2 AA, a line each."""
+    """Return the page's violations of WCAG 2.2 AA that axe-core finds, one per line."""
     if not page.evaluate("typeof window.axe === 'object'"):
-        # Evaluated, not put into the page, whose policy lets no such script in.
+        # Evaluated, because the Content-Security-Policy of the page blocks a script element.
         page.evaluate(AXE.read_text())
     found: list[dict[str, Any]] = page.evaluate(
         "tags => axe.run(document, {runOnly: tags, preload: false}).then(result => result.violations)",
@@ -134,7 +139,7 @@ def violations(page: Page) -> list[str]:
 
 
 def scrolled_sideways(page: Page) -> list[str]:
-    """What has to be scrolled sideways to be read, except charts, code blocks and the calendar."""
+    """Return the elements that need sideways scrolling, except charts, code blocks, tables' heads, inputs and the calendar."""
     found: list[str] = page.evaluate(
         """() => [document.documentElement, ...document.querySelectorAll("main, main *")]
             .filter(each => each.scrollWidth > each.clientWidth + 1

@@ -1,4 +1,4 @@
-"""A browser, a deployment with a scene in it, and people who are logged in."""
+"""Fixtures for the browser tests: Chromium, a deployment with the scene, and pages opened as a user."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.e2e import scene
-from tests.e2e.browser import Stage, Watch, chromium, log_in
-from tests.e2e.browser import stage as staged
+from tests.e2e.browser import PageMonitor, Site, chromium, log_in, running_site
 
 WIDTHS = {"desktop": (1280, 900), "phone": (360, 740)}
-Enter = Callable[..., Page]
+OpenPage = Callable[..., Page]
 
 
-# Not for the whole run: while Playwright's loop is there, Django takes this thread for an asynchronous one.
+# Not for the whole session: while Playwright's event loop runs, Django refuses database access in this thread.
 @pytest.fixture(scope="package")
 def browser(starts_processes: None) -> Iterator[Browser]:
     """Chromium."""
@@ -25,64 +24,64 @@ def browser(starts_processes: None) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def stage(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> Iterator[Stage]:
-    """The deployment."""
-    with staged(tmp_path_factory.mktemp("e2e") / "home") as running:
+def site(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> Iterator[Site]:
+    """A running deployment with the scene."""
+    with running_site(tmp_path_factory.mktemp("e2e") / "home") as running:
         yield running
 
 
 @pytest.fixture(scope="package")
-def cookies(browser: Browser, stage: Stage) -> Callable[[str], Any]:
-    """The cookies of somebody who has logged in, once for all tests."""
-    known: dict[str, Any] = {}
+def cookies(browser: Browser, site: Site) -> Callable[[str], Any]:
+    """A function that returns a user's cookies after the log-in. Each user logs in once for all tests."""
+    states: dict[str, Any] = {}
 
-    def of(name: str) -> Any:
-        if name not in known:
-            password = stage.operator_password if name == "operator" else scene.PASSWORD
+    def cookies_of(name: str) -> Any:
+        if name not in states:
+            password = site.operator_password if name == "operator" else scene.PASSWORD
             with browser.new_context() as context:
-                log_in(context.new_page(), stage, name, password)
-                known[name] = context.storage_state()
-        return known[name]
+                log_in(context.new_page(), site, name, password)
+                states[name] = context.storage_state()
+        return states[name]
 
-    return of
-
-
-@pytest.fixture
-def watch() -> Iterator[Watch]:
-    """What the test's pages did that they must not; looked at when the test is over."""
-    watching = Watch()
-    yield watching
-    watching.check()
+    return cookies_of
 
 
 @pytest.fixture
-def enter(
-    browser: Browser, stage: Stage, cookies: Callable[[str], Any], watch: Watch
-) -> Iterator[Enter]:
-    """Opens a page as somebody, in a window of some width, with or without JavaScript."""
+def monitor() -> Iterator[PageMonitor]:
+    """The monitor of the test's pages. The test fails at its end if there are unexpected problems."""
+    monitor = PageMonitor()
+    yield monitor
+    monitor.check()
+
+
+@pytest.fixture
+def open_page(
+    browser: Browser, site: Site, cookies: Callable[[str], Any], monitor: PageMonitor
+) -> Iterator[OpenPage]:
+    """A function that opens a page as a user, in a window of some width, with or without JavaScript."""
     contexts: list[BrowserContext] = []
 
     def open_page(
         path: str = "/",
         *,
-        who: str | None = "operator",
+        user: str | None = "operator",
         width: str = "desktop",
         javascript: bool = True,
         dark: bool = False,
     ) -> Page:
         w, h = WIDTHS[width]
         context = browser.new_context(
-            base_url=stage.url,
+            base_url=site.url,
             viewport={"width": w, "height": h},
             java_script_enabled=javascript,
             color_scheme="dark" if dark else "light",
-            storage_state=cookies(who) if who else None,
+            storage_state=cookies(user) if user else None,
             accept_downloads=True,
             locale="en-GB",
             timezone_id="Europe/Berlin",
         )
         contexts.append(context)
-        watch.over(context)
+        monitor.observe(context)
         page = context.new_page()
         page.goto(path)
         return page

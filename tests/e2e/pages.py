@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from tests.e2e.browser import Stage
+from tests.e2e.browser import Site
 from tests.e2e.scene import SUPPLIER_USER, VIEWER, days_ago
 
 
@@ -14,13 +14,13 @@ from tests.e2e.scene import SUPPLIER_USER, VIEWER, days_ago
 class PageToShow:
     """A page's path and the user who opens it; None for a visitor who is not logged in."""
 
-    path: Callable[[Stage], str]
+    path: Callable[[Site], str]
     user: str | None = "operator"
 
 
 def at(path: str, user: str | None = "operator") -> PageToShow:
     """Return a page whose path is fixed, except for the ids of the scene."""
-    return PageToShow(lambda stage: path.format(**stage.ids), user)
+    return PageToShow(lambda site: path.format(**site.ids), user)
 
 
 def yesterday_query() -> str:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.deployment import ROOT
 from tests.e2e import scene
-from tests.e2e.browser import Stage, chromium, log_in, stage
+from tests.e2e.browser import Site, chromium, log_in, running_site
 from tests.e2e.pages import ADMIN, API, PORTAL
 
 FOLDER = ROOT / "docs" / "screenshots"
@@ -26,14 +26,14 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="headend-screenshots-") as folder,
         chromium() as browser,
-        stage(Path(folder) / "home") as running,
+        running_site(Path(folder) / "home") as running,
     ):
         for scheme in ("light", "dark"):
             _take_screenshots(browser, running, scheme)
     print(f"{len(list(FOLDER.glob('*.png')))} screenshots in {FOLDER.relative_to(ROOT)}/")  # noqa: T201
 
 
-def _take_screenshots(browser: Browser, running: Stage, scheme: str) -> None:
+def _take_screenshots(browser: Browser, running: Site, scheme: str) -> None:
     for user in sorted({shown.user or "" for shown in PORTAL.values()}):
         page = _page(browser, running, scheme, WIDTH, user)
         for name, shown in (PORTAL | ADMIN | API).items():
@@ -51,7 +51,7 @@ def _take_screenshots(browser: Browser, running: Stage, scheme: str) -> None:
         _save(phone, f"{name}-phone-{scheme}")
 
 
-def _page(browser: Browser, running: Stage, scheme: str, width: int, user: str) -> Page:
+def _page(browser: Browser, running: Site, scheme: str, width: int, user: str) -> Page:
     page = browser.new_page(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -62,7 +62,7 @@ def _page(browser: Browser, running: Stage, scheme: str, width: int, user: str) 
     return page
 
 
-def _take_hand_over_screenshot(page: Page, running: Stage, scheme: str) -> None:
+def _take_hand_over_screenshot(page: Page, running: Site, scheme: str) -> None:
     page.goto(f"{running.url}/new-supplier/")
     page.get_by_label("Name").fill(f"carol-{scheme}")
     page.get_by_role("button", name="Create supplier").click()

@@ -13,8 +13,8 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser import Stage, Watch
-from tests.e2e.conftest import Enter
+from tests.e2e.browser import PageMonitor, Site
+from tests.e2e.conftest import OpenPage
 from tests.e2e.scene import FAILURE_REASON, METERS, PASSWORD, SUPPLIER_USER, VIEWER, days_ago
 
 BROWSERS = [
@@ -38,9 +38,9 @@ def reload_until_completed(page: Page) -> None:
 # --- the overview ----------------------------------------------------------------------------
 @every_browser
 def test_the_overview_shows_what_needs_attention_first(
-    enter: Enter, options: dict[str, object]
+    open_page: OpenPage, options: dict[str, object]
 ) -> None:
-    page = enter("/", **options)
+    page = open_page("/", **options)
     first = page.locator("main section").first
     expect(first).to_contain_text("incomplete")
     expect(first).to_contain_text("1 push or webhook failed")
@@ -50,8 +50,8 @@ def test_the_overview_shows_what_needs_attention_first(
     expect(page.get_by_text(FAILURE_REASON)).to_be_visible()
 
 
-def test_the_overview_refreshes_itself(enter: Enter) -> None:
-    page = enter("/")
+def test_the_overview_refreshes_itself(open_page: OpenPage) -> None:
+    page = open_page("/")
     before = page.locator("p.muted time").last.get_attribute("datetime")
     page.wait_for_function(
         "before => [...document.querySelectorAll('p.muted time')].pop().dateTime !== before",
@@ -59,8 +59,8 @@ def test_the_overview_refreshes_itself(enter: Enter) -> None:
     )
 
 
-def test_times_are_utc_with_the_local_time_as_tooltip(enter: Enter) -> None:
-    time_shown = enter("/requests/").locator("tbody time").first
+def test_times_are_utc_with_the_local_time_as_tooltip(open_page: OpenPage) -> None:
+    time_shown = open_page("/requests/").locator("tbody time").first
     utc = time_shown.inner_text()
     local = time_shown.get_attribute("title") or ""
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", utc)
@@ -70,8 +70,8 @@ def test_times_are_utc_with_the_local_time_as_tooltip(enter: Enter) -> None:
 
 # --- readings --------------------------------------------------------------------------------
 @every_browser
-def test_a_day_of_the_calendar_is_exported(enter: Enter, options: dict[str, object]) -> None:
-    page = enter("/fleet/", **options)
+def test_a_day_of_the_calendar_is_exported(open_page: OpenPage, options: dict[str, object]) -> None:
+    page = open_page("/fleet/", **options)
     # Not the first complete day: that may be today, which has only some intervals.
     page.locator("a.day.complete", has_text=f"{days_ago(3)}: 100.0 %").click()
     expect(page.get_by_text(f"{288 * METERS:,} readings in 288 intervals")).to_be_visible()
@@ -85,19 +85,19 @@ def test_a_day_of_the_calendar_is_exported(enter: Enter, options: dict[str, obje
 
 @every_browser
 def test_the_calendar_marks_gaps_and_late_readings(
-    enter: Enter, options: dict[str, object]
+    open_page: OpenPage, options: dict[str, object]
 ) -> None:
-    page = enter("/fleet/", **options)
+    page = open_page("/fleet/", **options)
     assert page.locator("a.day.partial").count() >= 1
     assert page.locator("a.day.late").count() >= 1
 
 
 @every_browser
 def test_a_meter_is_found_by_the_first_characters_of_its_id(
-    enter: Enter, stage: Stage, options: dict[str, object]
+    open_page: OpenPage, site: Site, options: dict[str, object]
 ) -> None:
-    meter = stage.ids["meter"]
-    page = enter("/fleet/", **options)
+    meter = site.ids["meter"]
+    page = open_page("/fleet/", **options)
     page.get_by_label("Meter").fill(meter[:5])
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(meter)
@@ -107,8 +107,8 @@ def test_a_meter_is_found_by_the_first_characters_of_its_id(
 
 
 @every_browser
-def test_an_invalid_window_shows_an_error(enter: Enter, options: dict[str, object]) -> None:
-    page = enter("/fleet/", **options)
+def test_an_invalid_window_shows_an_error(open_page: OpenPage, options: dict[str, object]) -> None:
+    page = open_page("/fleet/", **options)
     page.get_by_label("From (UTC)").fill("yesterday")
     page.get_by_role("button", name="Apply").click()
     expect(page.locator(".errorlist")).to_contain_text("yesterday")
@@ -116,20 +116,20 @@ def test_an_invalid_window_shows_an_error(enter: Enter, options: dict[str, objec
 
 # --- file requests ---------------------------------------------------------------------------
 @every_browser
-def test_filters_are_in_the_url(enter: Enter, options: dict[str, object]) -> None:
-    page = enter("/requests/", **options)
+def test_filters_are_in_the_url(open_page: OpenPage, options: dict[str, object]) -> None:
+    page = open_page("/requests/", **options)
     page.get_by_label("Supplier").select_option("northwind-mdm")
     page.get_by_label("Format").select_option("parquet")
     page.get_by_role("button", name="Filter").click()
     expect(page).to_have_url(re.compile(r"supplier=northwind-mdm.*format=parquet"))
     assert set(page.locator("td.supplier").all_inner_texts()) == {"northwind-mdm"}
-    reopened = enter(page.url, **options)
+    reopened = open_page(page.url, **options)
     expect(reopened.get_by_label("Supplier")).to_have_value("northwind-mdm")
 
 
 @every_browser
-def test_the_form_estimates_the_file_size(enter: Enter, options: dict[str, object]) -> None:
-    page = enter("/requests/new/", **options)
+def test_the_form_estimates_the_file_size(open_page: OpenPage, options: dict[str, object]) -> None:
+    page = open_page("/requests/new/", **options)
     day = days_ago(2)
     page.get_by_label("Supplier").select_option("gridco")
     page.get_by_label("From (UTC)").fill(f"{day} 00:00")
@@ -139,10 +139,10 @@ def test_the_form_estimates_the_file_size(enter: Enter, options: dict[str, objec
     expect(page.locator("#estimate")).to_contain_text(f"About {12 * METERS:,} readings")
 
 
-def test_progress_is_shown_without_a_reload(enter: Enter) -> None:
-    page = enter("/requests/?supplier=gridco")
+def test_progress_is_shown_without_a_reload(open_page: OpenPage) -> None:
+    page = open_page("/requests/?supplier=gridco")
     page.evaluate("window.notReloaded = true")
-    other = enter("/requests/new/")
+    other = open_page("/requests/new/")
     other.get_by_label("Supplier").select_option("gridco")
     day = days_ago(3)
     other.get_by_label("From (UTC)").fill(f"{day} 01:00")
@@ -158,14 +158,14 @@ def test_progress_is_shown_without_a_reload(enter: Enter) -> None:
 
 @every_browser
 def test_the_page_of_a_request_shows_its_history_and_offers_its_file(
-    enter: Enter, stage: Stage, options: dict[str, object]
+    open_page: OpenPage, site: Site, options: dict[str, object]
 ) -> None:
-    page = enter(f"/requests/{stage.ids['completed']}/", **options)
+    page = open_page(f"/requests/{site.ids['completed']}/", **options)
     for state in ("queued", "submitted", "running", "completed"):
         expect(page.locator(".timeline")).to_contain_text(state)
     assert page.locator(".parts progress").count() >= 1
     expect(page.get_by_text("SHA-256")).to_be_visible()
-    expect(page.locator("pre")).to_contain_text(f"gridco@localhost:{stage.ids['completed']}/")
+    expect(page.locator("pre")).to_contain_text(f"gridco@localhost:{site.ids['completed']}/")
     expect(page.get_by_text("Connection refused").first).to_be_visible()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").click()
@@ -176,8 +176,10 @@ def test_the_page_of_a_request_shows_its_history_and_offers_its_file(
 
 
 @every_browser
-def test_a_file_is_requested_again(enter: Enter, stage: Stage, options: dict[str, object]) -> None:
-    page = enter(f"/requests/{stage.ids['failed']}/", **options)
+def test_a_file_is_requested_again(
+    open_page: OpenPage, site: Site, options: dict[str, object]
+) -> None:
+    page = open_page(f"/requests/{site.ids['failed']}/", **options)
     expect(page.get_by_text(FAILURE_REASON)).to_be_visible()
     page.get_by_role("button", name="Request again").click()
     expect(page.get_by_text("File request created.")).to_be_visible()
@@ -187,28 +189,28 @@ def test_a_file_is_requested_again(enter: Enter, stage: Stage, options: dict[str
 # --- suppliers and deliveries ------------------------------------------------------------------
 @every_browser
 def test_a_new_supplier_can_use_its_credentials_at_once(
-    enter: Enter, stage: Stage, options: dict[str, object], request: pytest.FixtureRequest
+    open_page: OpenPage, site: Site, options: dict[str, object], request: pytest.FixtureRequest
 ) -> None:
     name = "new-" + request.node.callspec.id
-    page = enter("/suppliers/", **options)
+    page = open_page("/suppliers/", **options)
     page.get_by_role("link", name="New supplier").click()
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Create supplier").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{name} is ready")
     api_key = page.locator("#api-key").inner_text()
-    answer = requests.get(f"{stage.url}/readings/files", headers={"X-API-Key": api_key}, timeout=30)
+    answer = requests.get(f"{site.url}/readings/files", headers={"X-API-Key": api_key}, timeout=30)
     assert (answer.status_code, answer.json()["results"]) == (200, [])
 
     with page.expect_download() as download:
         page.get_by_role("link", name=f"Download {name}.pem").click()
     assert download.value.suggested_filename == f"{name}.pem"
     key = paramiko.RSAKey.from_private_key(io.StringIO(download.value.path().read_text()))
-    with paramiko.Transport(("localhost", stage.deployment.sftp_port)) as transport:
+    with paramiko.Transport(("localhost", site.deployment.sftp_port)) as transport:
         transport.connect(username=name, pkey=key)
         sftp = transport.open_sftp_client()
         assert sftp is not None
         assert sftp.listdir("/") == []
-        seen = enter("/deliveries/")
+        seen = open_page("/deliveries/")
         expect(seen.locator("tr", has_text=name).first).to_contain_text("connected")
 
     # The supplier's page shows neither of the two keys again.
@@ -219,9 +221,9 @@ def test_a_new_supplier_can_use_its_credentials_at_once(
 
 @every_browser
 def test_the_push_connection_and_the_webhook_can_be_tested(
-    enter: Enter, options: dict[str, object]
+    open_page: OpenPage, options: dict[str, object]
 ) -> None:
-    page = enter("/suppliers/gridco/", **options)
+    page = open_page("/suppliers/gridco/", **options)
     page.get_by_role("button", name="Test connection").click()
     expect(page.get_by_role("alert")).to_contain_text("Connection refused")
     page.goto("/suppliers/northwind-mdm/")
@@ -230,8 +232,10 @@ def test_the_push_connection_and_the_webhook_can_be_tested(
 
 
 @every_browser
-def test_a_failed_delivery_is_found_and_retried(enter: Enter, options: dict[str, object]) -> None:
-    page = enter("/deliveries/", **options)
+def test_a_failed_delivery_is_found_and_retried(
+    open_page: OpenPage, options: dict[str, object]
+) -> None:
+    page = open_page("/deliveries/", **options)
     page.get_by_label("Status").select_option("failed")
     page.get_by_role("button", name="Filter").click()
     expect(page).to_have_url(re.compile("state=failed"))
@@ -254,15 +258,15 @@ def test_a_failed_delivery_is_found_and_retried(enter: Enter, options: dict[str,
 # --- users -------------------------------------------------------------------------------------
 @every_browser
 def test_a_supplier_user_logs_in_and_downloads_a_file(
-    enter: Enter, stage: Stage, options: dict[str, object]
+    open_page: OpenPage, site: Site, options: dict[str, object]
 ) -> None:
-    page = enter("/", who=None, **options)
+    page = open_page("/", user=None, **options)
     page.get_by_label("Username").fill(SUPPLIER_USER)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page).to_have_url(re.compile("/requests/$"))
     assert set(page.locator("td.supplier").all_inner_texts()) == {"acme-billing"}
-    page.locator(f"#request-{stage.ids['of_supplier_user']}").click()
+    page.locator(f"#request-{site.ids['of_supplier_user']}").click()
     with page.expect_download():
         page.get_by_role("link", name="Download").click()
     page.get_by_role("button", name="Log out").click()
@@ -270,22 +274,22 @@ def test_a_supplier_user_logs_in_and_downloads_a_file(
 
 
 @every_browser
-def test_a_wrong_password_shows_an_error(enter: Enter, options: dict[str, object]) -> None:
-    page = enter("/login/", who=None, **options)
+def test_a_wrong_password_shows_an_error(open_page: OpenPage, options: dict[str, object]) -> None:
+    page = open_page("/login/", user=None, **options)
     page.get_by_label("Username").fill("nobody")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
     expect(page.locator(".errorlist")).to_contain_text("correct username and password")
 
 
-def test_a_viewer_sees_no_actions(enter: Enter, stage: Stage) -> None:
+def test_a_viewer_sees_no_actions(open_page: OpenPage, site: Site) -> None:
     for path in (
         "/requests/",
-        f"/requests/{stage.ids['failed']}/",
+        f"/requests/{site.ids['failed']}/",
         "/suppliers/gridco/",
         "/suppliers/",
     ):
-        page = enter(path, who=VIEWER)
+        page = open_page(path, user=VIEWER)
         for name in (
             "New file request",
             "New supplier",
@@ -296,15 +300,15 @@ def test_a_viewer_sees_no_actions(enter: Enter, stage: Stage) -> None:
             assert page.get_by_text(name).count() == 0, (path, name)
 
 
-def test_the_first_tab_stop_skips_to_the_content(enter: Enter) -> None:
-    page = enter("/requests/")
+def test_the_first_tab_stop_skips_to_the_content(open_page: OpenPage) -> None:
+    page = open_page("/requests/")
     page.keyboard.press("Tab")
     expect(page.locator(":focus")).to_have_text("Skip to content")
     page.keyboard.press("Enter")
     assert page.evaluate("location.hash") == "#main"
 
 
-def test_an_unknown_page_shows_an_error_page(enter: Enter, watch: Watch) -> None:
-    watch.expected = ["404"]
-    page = enter("/requests/00000000-0000-0000-0000-000000000000/")
+def test_an_unknown_page_shows_an_error_page(open_page: OpenPage, monitor: PageMonitor) -> None:
+    monitor.expected = ["404"]
+    page = open_page("/requests/00000000-0000-0000-0000-000000000000/")
     expect(page.get_by_text("Not found.")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The servers, each started once, on first use, and ended with the tests; any test may ask for one."""
+"""Fixtures for the servers. Each server starts when the first test uses it, and stops after the last test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.services.timestream import TimestreamLocal
 
 @pytest.fixture(scope="session")
 def aws_credentials(starts_processes: None) -> Iterator[None]:
-    """boto3 finds the servers' credentials where it looks for AWS's."""
+    """Set the servers' credentials in the environment, where boto3 finds them."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in AWS.items():
             environment.setenv(name, value)
@@ -24,9 +24,9 @@ def aws_credentials(starts_processes: None) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres(starts_processes: None) -> Iterator[Postgres]:
-    """A database server."""
-    # Not in pytest's own folder: for root's tests PostgreSQL runs as another user, and any session of
-    # pytest that begins meanwhile shuts that folder to others; the next checkpoint would be a crash.
+    """A PostgreSQL server."""
+    # Not in pytest's folder. If root runs the tests, PostgreSQL runs as another user. Each new pytest session
+    # removes the other users' access to that folder, and PostgreSQL would crash at its next checkpoint.
     with (
         tempfile.TemporaryDirectory(prefix="headend-postgres-") as folder,
         Postgres(Path(folder)) as server,
@@ -36,7 +36,7 @@ def postgres(starts_processes: None) -> Iterator[Postgres]:
 
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> Iterator[Valkey]:
-    """A broker."""
+    """A broker that stores its messages."""
     with Valkey(tmp_path_factory.mktemp("valkey")) as server:
         yield server
 
@@ -45,7 +45,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory, starts_processes: None) -> 
 def seaweedfs(
     tmp_path_factory: pytest.TempPathFactory, aws_credentials: None
 ) -> Iterator[SeaweedFS]:
-    """A bucket."""
+    """An S3 server with a bucket."""
     with SeaweedFS(tmp_path_factory.mktemp("seaweedfs")) as server:
         yield server
 
@@ -61,7 +61,7 @@ def moto_server(tmp_path_factory: pytest.TempPathFactory, aws_credentials: None)
 def timestream(
     tmp_path_factory: pytest.TempPathFactory, seaweedfs: SeaweedFS
 ) -> Iterator[TimestreamLocal]:
-    """The local Timestream, with the bucket in reach."""
+    """The local Timestream, with access to the bucket."""
     with TimestreamLocal(tmp_path_factory.mktemp("timestream"), s3=seaweedfs) as server:
         yield server
 
@@ -70,6 +70,6 @@ def timestream(
 def servers(
     postgres: Postgres, seaweedfs: SeaweedFS, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Servers]:
-    """What a deployment on many hosts shares; its broker forgets everything when it is killed."""
-    with Valkey(tmp_path_factory.mktemp("forgetful"), forgetful=True) as broker:
+    """The servers of a cluster. Its broker loses all messages when it is killed."""
+    with Valkey(tmp_path_factory.mktemp("volatile-valkey"), persistent=False) as broker:
         yield Servers(postgres, seaweedfs, broker)

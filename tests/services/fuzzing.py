@@ -17,13 +17,13 @@ EXAMPLES = 100
 
 @dataclass
 class FuzzResult:
-    """The result of all calls: ``answers`` by operation and status, ``failures`` by description.
+    """The result of all calls: ``responses`` by operation and status, ``failures`` by description.
 
     The value of a failure is the curl command that reproduces it.
     """
 
     cases: int = 0
-    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    responses: Counter[tuple[str, int]] = field(default_factory=Counter)
     failures: dict[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -73,7 +73,7 @@ def _record(result: FuzzResult, event: Any) -> None:
         result.cases += 1
         if interaction.response is not None:
             operation = event.recorder.cases[case_id].value.operation.label
-            result.answers[operation, interaction.response.status_code] += 1
+            result.responses[operation, interaction.response.status_code] += 1
     for checks in event.recorder.checks.values():
         for found in (check.failure_info for check in checks if check.failure_info):
             failure = found.failure

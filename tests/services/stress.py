@@ -48,7 +48,7 @@ class Run:
         with (
             Postgres(self.folder / "postgres") as postgres,
             SeaweedFS(self.folder / "seaweedfs") as seaweedfs,
-            Valkey(self.folder / "valkey", forgetful=True) as valkey,
+            Valkey(self.folder / "valkey", persistent=False) as valkey,
         ):
             settings = {"SIMULATION_DEVICES": str(METERS), **extra}
             servers = Servers(postgres, seaweedfs, valkey)
@@ -118,8 +118,8 @@ def fuzzing(run: Run) -> Lines:
     finally:
         deployment.stop()
     yield f"{result.cases:,} calls, {len(result.failures)} kinds of failure"
-    statuses = sorted({status for _, status in result.answers})
-    by_status = {s: sum(n for (_, t), n in result.answers.items() if t == s) for s in statuses}
+    statuses = sorted({status for _, status in result.responses})
+    by_status = {s: sum(n for (_, t), n in result.responses.items() if t == s) for s in statuses}
     yield "responses: " + ", ".join(f"{n:,} with {status}" for status, n in by_status.items())
     result.check()
 

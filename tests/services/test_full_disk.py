@@ -1,6 +1,6 @@
-"""A disk that is full or read-only: a failed request that says so, and a worker that goes on.
+"""On a full or read-only disk a file request fails with a clear reason, and the worker continues with the next one.
 
-The disk is a small one of memory, mounted in a namespace that only the command below sees.
+The disk is a small tmpfs in a mount namespace of the command below, so no other process sees it.
 """
 
 from __future__ import annotations
@@ -37,30 +37,37 @@ def export(minutes):
     return [request.status, request.reason]
 subprocess.run({before!r}, shell=True, check=True)
 first = export(minutes=55)
-subprocess.run({then!r}, shell=True, check=True)
+subprocess.run({between!r}, shell=True, check=True)
 print(json.dumps([first, export(minutes=0)]))
 """
 
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    """An hour of readings, more than a small disk takes as a file."""
-    made = Deployment(
+    """A deployment with an hour of readings, whose file is larger than the small disk."""
+    created = Deployment(
         tmp_path / "home",
         {"SIMULATION": "off", "SIMULATION_DEVICES": "20000", "EXPORTS_ATTEMPTS": "2"},
     )
-    made.manage("setup")
-    made.manage(
+    created.manage("setup")
+    created.manage(
         "backfill", "--start", "2023-02-27 00:00:00", "--end", "2023-02-27 00:55:00"
     )  # fmt: skip
-    return made
+    return created
 
 
-def on_a_disk(deployment: Deployment, *, size: str, before: str, then: str) -> list[Any]:
-    """On a disk of ``size``: do ``before``, export an hour, do ``then``, export an interval."""
+def export_twice_on_disk(
+    deployment: Deployment, *, size: str, before: str, between: str
+) -> list[Any]:
+    """Export an hour and then one interval on a disk of ``size``, and return the status and reason of both.
+
+    ``before`` and ``between`` are shell commands that run before the first and the second export.
+    """
     disk = deployment.home / "exports"
     script = deployment.home / "steps.py"
-    script.write_text(_STEPS.format(before=before.format(disk=disk), then=then.format(disk=disk)))
+    script.write_text(
+        _STEPS.format(before=before.format(disk=disk), between=between.format(disk=disk))
+    )
     run = f"mount -t tmpfs -o size={size} none {disk} && exec {sys.executable} manage.py shell -v0 < {script}"
     done = subprocess.run(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", run],
@@ -71,19 +78,25 @@ def on_a_disk(deployment: Deployment, *, size: str, before: str, then: str) -> l
     return outcome
 
 
-def test_a_full_disk_is_named_and_the_worker_goes_on(deployment: Deployment) -> None:
-    (status, reason), smaller = on_a_disk(deployment, size="4m", before="true", then="true")
+def test_a_full_disk_is_the_reason_of_the_failure_and_the_next_request_completes(
+    deployment: Deployment,
+) -> None:
+    (status, reason), smaller = export_twice_on_disk(
+        deployment, size="4m", before="true", between="true"
+    )
     assert status == "failed"
     assert reason.startswith("The disk that export files are written to is full.")
     assert smaller == ["completed", ""]
 
 
-def test_a_read_only_disk_is_named_and_the_worker_goes_on(deployment: Deployment) -> None:
-    (status, reason), smaller = on_a_disk(
+def test_a_read_only_disk_is_the_reason_of_the_failure_and_the_next_request_completes(
+    deployment: Deployment,
+) -> None:
+    (status, reason), smaller = export_twice_on_disk(
         deployment,
         size="64m",
         before="mount -o remount,ro {disk}",
-        then="mount -o remount,rw {disk}",
+        between="mount -o remount,rw {disk}",
     )
     assert status == "failed"
     assert reason.startswith("The disk that export files are written to is read-only.")

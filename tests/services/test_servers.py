@@ -1,4 +1,4 @@
-"""Each server does its main work through the library that a deployment reaches it with."""
+"""Each server works with the client library that a deployment uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import redis
 import requests
 from botocore.exceptions import ClientError
 
-from tests.services.server import Server, ServerError
+from tests.services.server_process import Server, ServerError
 from tests.services.servers import BUCKET, Moto, Postgres, SeaweedFS, Valkey
 
 pytestmark = pytest.mark.starts_processes
@@ -36,84 +36,84 @@ def s3(seaweedfs: SeaweedFS) -> Iterator[Any]:
     client.close()
 
 
-def restart_by(how: str, server: Server) -> None:
+def restart(server: Server, how: str) -> None:
     getattr(server, how)()
     server.start()
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_postgres_keeps_its_rows_when_it_is_started_again(postgres: Postgres, how: str) -> None:
-    url = postgres.database(f"kept_after_{how}")
+def test_postgres_has_its_rows_after_a_restart(postgres: Postgres, how: str) -> None:
+    url = postgres.database(f"rows_after_{how}")
     with psycopg.connect(url) as connection:
         connection.execute("CREATE TABLE meters AS SELECT generate_series(1, 1000) AS number")
-    restart_by(how, postgres)
+    restart(postgres, how)
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM meters").fetchone() == (1000,)
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_valkey_keeps_what_it_was_told_when_it_is_started_again(valkey: Valkey, how: str) -> None:
+def test_valkey_has_its_messages_after_a_restart(valkey: Valkey, how: str) -> None:
     with redis.Redis.from_url(valkey.url) as client:
         client.rpush(f"messages before {how}", "one", "two")
-    restart_by(how, valkey)
+    restart(valkey, how)
     with redis.Redis.from_url(valkey.url) as client:
         assert client.lrange(f"messages before {how}", 0, -1) == [b"one", b"two"]
 
 
-def test_a_forgetful_valkey_is_empty_when_it_is_started_again(tmp_path: Path) -> None:
-    with Valkey(tmp_path, forgetful=True) as valkey:
+def test_a_valkey_that_is_not_persistent_is_empty_after_a_restart(tmp_path: Path) -> None:
+    with Valkey(tmp_path, persistent=False) as valkey:
         with redis.Redis.from_url(valkey.url) as client:
             client.set("a message", "waits")
-        restart_by("kill", valkey)
+        restart(valkey, "kill")
         with redis.Redis.from_url(valkey.url) as client:
             assert client.get("a message") is None
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_seaweedfs_keeps_objects_and_unfinished_uploads_when_it_is_started_again(
+def test_seaweedfs_has_objects_and_unfinished_uploads_after_a_restart(
     seaweedfs: SeaweedFS, s3: Any, how: str
 ) -> None:
     first = os.urandom(5 * MIB)
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key=KEY)["UploadId"]
-    this = {"Bucket": BUCKET, "Key": KEY, "UploadId": upload}
-    tag = s3.upload_part(**this, PartNumber=1, Body=first)["ETag"]
-    restart_by(how, seaweedfs)
+    upload_of = {"Bucket": BUCKET, "Key": KEY, "UploadId": upload}
+    tag = s3.upload_part(**upload_of, PartNumber=1, Body=first)["ETag"]
+    restart(seaweedfs, how)
     parts = {"Parts": [{"PartNumber": 1, "ETag": tag}]}
-    s3.complete_multipart_upload(**this, MultipartUpload=parts)
+    s3.complete_multipart_upload(**upload_of, MultipartUpload=parts)
     assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == first
     s3.delete_object(Bucket=BUCKET, Key=KEY)
 
 
-def test_parts_of_objects_become_one_object_on_seaweedfs(s3: Any) -> None:
+def test_seaweedfs_joins_parts_and_ranges_of_objects_to_one_object(s3: Any) -> None:
     source = os.urandom(12 * MIB)
     s3.put_object(Bucket=BUCKET, Key="parts/one", Body=source)
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key=KEY)["UploadId"]
-    this = {"Bucket": BUCKET, "Key": KEY, "UploadId": upload}
+    upload_of = {"Bucket": BUCKET, "Key": KEY, "UploadId": upload}
     listed = s3.list_multipart_uploads(Bucket=BUCKET, Prefix="data/")["Uploads"]
     assert [(entry["Key"], entry["UploadId"]) for entry in listed] == [(KEY, upload)]
 
     copied = s3.upload_part_copy(
-        **this,
+        **upload_of,
         PartNumber=1,
         CopySource={"Bucket": BUCKET, "Key": "parts/one"},
         CopySourceRange=f"bytes={MIB}-{7 * MIB - 1}",
     )["CopyPartResult"]["ETag"]
-    sent = s3.upload_part(**this, PartNumber=2, Body=b"the end")["ETag"]
+    sent = s3.upload_part(**upload_of, PartNumber=2, Body=b"the end")["ETag"]
     parts = [{"PartNumber": 1, "ETag": copied}, {"PartNumber": 2, "ETag": sent}]
     with pytest.raises(ClientError, match="404"):
         s3.head_object(Bucket=BUCKET, Key=KEY)
-    s3.complete_multipart_upload(**this, MultipartUpload={"Parts": parts})
+    s3.complete_multipart_upload(**upload_of, MultipartUpload={"Parts": parts})
 
-    whole = source[MIB : 7 * MIB] + b"the end"
-    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == whole
-    some = s3.get_object(Bucket=BUCKET, Key=KEY, Range=f"bytes={5 * MIB}-{7 * MIB}")
-    assert some["Body"].read() == whole[5 * MIB : 7 * MIB + 1]
+    joined = source[MIB : 7 * MIB] + b"the end"
+    assert s3.get_object(Bucket=BUCKET, Key=KEY)["Body"].read() == joined
+    partial = s3.get_object(Bucket=BUCKET, Key=KEY, Range=f"bytes={5 * MIB}-{7 * MIB}")
+    assert partial["Body"].read() == joined[5 * MIB : 7 * MIB + 1]
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=BUCKET)
     for key in ("parts/one", KEY):
         s3.delete_object(Bucket=BUCKET, Key=key)
 
 
-def test_a_presigned_link_to_seaweedfs_is_good_without_credentials_until_it_is_changed(
+def test_a_presigned_link_to_seaweedfs_needs_no_credentials_and_cannot_be_changed(
     s3: Any,
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"0123456789")
@@ -125,7 +125,7 @@ def test_a_presigned_link_to_seaweedfs_is_good_without_credentials_until_it_is_c
     s3.delete_object(Bucket=BUCKET, Key=KEY)
 
 
-def test_moto_takes_messages_and_keeps_secrets(moto_server: Moto) -> None:
+def test_moto_transports_messages_and_stores_secrets(moto_server: Moto) -> None:
     [endpoint] = parse_qs(urlsplit(moto_server.url).query)["endpoint_url"]
     sqs = boto3.client("sqs", endpoint_url=endpoint)
     queue = sqs.create_queue(QueueName="headend-exports")["QueueUrl"]
@@ -138,13 +138,13 @@ def test_moto_takes_messages_and_keeps_secrets(moto_server: Moto) -> None:
     assert secrets.get_secret_value(SecretId="headend/sftp")["SecretString"] == "a key"
 
 
-def test_a_server_that_cannot_start_says_why(postgres: Postgres) -> None:
+def test_the_error_of_a_server_that_cannot_start_contains_its_log(postgres: Postgres) -> None:
     with pytest.raises(ServerError, match=r"postmaster\.pid"):
         Postgres(postgres.folder).start()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
-def test_a_server_ends_with_the_tests_even_when_those_are_killed(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can end a process with its parent")
+def test_a_server_ends_when_the_test_process_is_killed(tmp_path: Path) -> None:
     program = (
         "import pathlib, sys, time; from tests.services.servers import Postgres, Valkey\n"
         "home = pathlib.Path(sys.argv[1])\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tests.services.server import Server
+from tests.services.server_process import Server
 from tests.services.servers import AWS, SeaweedFS
 
 _ROOT = Path(__file__).parents[2]
