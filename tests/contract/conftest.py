@@ -1,4 +1,4 @@
-"""A deployment to talk to: one that is named by options, or one that is started for these tests."""
+"""The deployment that the contract tests call: one that the options name, or one that is started here."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ import requests
 
 from tests.deployment import Deployment
 
-HTTP_SECONDS = 60
+HTTP_TIMEOUT_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Supplier:
-    """A supplier as a client sees itself."""
+    """What a supplier knows about a deployment: addresses and its own credentials."""
 
     url: str
     key: str
@@ -35,23 +35,23 @@ class Supplier:
         """Call the API with this supplier's key."""
         headers = {"Authorization": f"Token {self.key}", **request.pop("headers", {})}
         return requests.request(
-            method, self.url + path, headers=headers, timeout=HTTP_SECONDS, **request
+            method, self.url + path, headers=headers, timeout=HTTP_TIMEOUT_SECONDS, **request
         )
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """The JSON of a GET that must succeed."""
+        """Return the JSON of a GET call. Fails if the status is not 200."""
         answer = self.call("GET", path, params=parameters)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def order(self, **body: str) -> str:
-        """Ask for a file; the request's id."""
+    def request_file(self, **body: str) -> str:
+        """Create a file request and return its id."""
         answer = self.call("POST", "/readings/file", json=body)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["request_id"])
 
     def transport(self) -> paramiko.Transport:
-        """An SSH connection that is logged in."""
+        """Return an authenticated SSH connection."""
         transport = paramiko.Transport((self.sftp_host, self.sftp_port))
         transport.connect(
             username=self.user, pkey=paramiko.RSAKey.from_private_key_file(str(self.private_key))
@@ -60,8 +60,8 @@ class Supplier:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where to find a deployment that runs already."""
-    group = parser.getgroup("headend", "the deployment that tests/contract talks to")
+    """Add the options that name a running deployment."""
+    group = parser.getgroup("headend", "the deployment that tests/contract calls")
     group.addoption("--headend-url", help="apiGatewayInvokeURL of a running deployment")
     group.addoption("--headend-key", help="API key of a supplier")
     group.addoption("--headend-sftp", help="HOST:PORT of its SFTP server")
@@ -78,7 +78,7 @@ def deployment(
     *,
     on_servers: bool,
 ) -> Iterator[Deployment | None]:
-    """The deployment started here, or None where --headend-url names another."""
+    """The deployment that is started here, or None if --headend-url names one."""
     if request.config.getoption("--headend-url"):
         yield None
         return
@@ -136,7 +136,7 @@ def supplier(request: pytest.FixtureRequest, deployment: Deployment | None) -> S
     )
 
 
-_MAKE_OTHER = """
+_CREATE_OTHER_SUPPLIER = """
 from exports.credentials import *; from exports.models import *
 import json
 key = new_api_key()
@@ -150,17 +150,19 @@ print(json.dumps(key))
 def other_key(request: pytest.FixtureRequest, deployment: Deployment | None) -> str:
     """An API key of another supplier."""
     if deployment is not None:
-        made = deployment.manage("shell", "--verbosity", "0", "--command", _MAKE_OTHER)
-        return str(json.loads(made.stdout))
+        created = deployment.manage(
+            "shell", "--verbosity", "0", "--command", _CREATE_OTHER_SUPPLIER
+        )
+        return str(json.loads(created.stdout))
     key = request.config.getoption("--headend-other-key")
     if not key:
-        pytest.fail("--headend-other-key: these tests need an API key of another supplier, too.")
+        pytest.fail("--headend-other-key: these tests need the API key of another supplier.")
     return str(key)
 
 
 @pytest.fixture(scope="session")
 def newest(supplier: Supplier) -> list[str]:
-    """The times of the two oldest intervals of the last hour, as canonical texts: they change no more."""
+    """The times of two complete intervals in the last hour, in canonical form. Their readings do not change."""
     since = datetime.now(UTC) - timedelta(minutes=55)
     first = supplier.get("/readings", start_date=f"{since:%Y-%m-%d %H:%M:%S}", page_size=1)
     time = datetime.strptime(first["records"][0]["time"], "%Y-%m-%d %H:%M:%S.%f")

@@ -1,4 +1,4 @@
-"""Who may call, what is answered where nothing is, and requests that are hardly HTTP."""
+"""API keys, unknown paths, content negotiation, and malformed HTTP requests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WRONG_KEYS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize(("method", "path"), CALLS)
 @pytest.mark.parametrize("headers", WRONG_KEYS.values(), ids=WRONG_KEYS.keys())
-def test_without_a_good_key_nothing_is_told(
+def test_a_call_without_a_valid_key_is_a_401_without_details(
     supplier: Supplier, method: str, path: str, headers: dict[str, str]
 ) -> None:
     answer = requests.request(method, supplier.url + path, headers=headers, timeout=60)
@@ -43,7 +43,7 @@ def test_without_a_good_key_nothing_is_told(
 
 
 @pytest.mark.parametrize("header", [{"Authorization": "Token {}"}, {"X-API-Key": "{}"}])
-def test_either_header_will_do(supplier: Supplier, header: dict[str, str]) -> None:
+def test_both_headers_for_the_key_are_accepted(supplier: Supplier, header: dict[str, str]) -> None:
     headers = {name: value.format(supplier.key) for name, value in header.items()}
     answer = requests.get(f"{supplier.url}/readings/files", headers=headers, timeout=60)
     assert answer.status_code == 200
@@ -59,7 +59,7 @@ def test_either_header_will_do(supplier: Supplier, header: dict[str, str]) -> No
         ("DELETE", "/readings", 405),
     ],
 )
-def test_errors_are_one_sentence_of_json(
+def test_an_error_is_one_sentence_in_json(
     supplier: Supplier, method: str, path: str, status: int
 ) -> None:
     answer = supplier.call(method, path)
@@ -68,19 +68,19 @@ def test_errors_are_one_sentence_of_json(
 
 
 @pytest.mark.parametrize("accept", ["text/csv", "application/xml", "*/*", "text/html", "nonsense"])
-def test_json_is_what_there_is_whatever_is_accepted(supplier: Supplier, accept: str) -> None:
+def test_the_response_is_json_for_every_accept_header(supplier: Supplier, accept: str) -> None:
     answer = supplier.call("GET", "/readings/files", headers={"Accept": accept})
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/json")
 
 
-def test_a_megabyte_of_query_is_refused_readably(supplier: Supplier) -> None:
+def test_a_query_of_a_megabyte_is_refused_with_the_limit(supplier: Supplier) -> None:
     answer = supplier.call("GET", "/readings?start_date=" + "2" * 2**20)
     assert answer.status_code == 414
     assert "8190" in answer.json()["error"]
 
 
-def raw(supplier: Supplier, request: bytes) -> tuple[int, str]:
-    """Send bytes; the status and the body of what comes back."""
+def send_raw(supplier: Supplier, request: bytes) -> tuple[int, str]:
+    """Send bytes, and return the status and the body of the response."""
     parts = urlsplit(supplier.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
         connection.sendall(request)
@@ -106,15 +106,15 @@ def raw(supplier: Supplier, request: bytes) -> tuple[int, str]:
         ),
     ],
 )
-def test_what_is_hardly_http_is_refused_in_json(
+def test_a_malformed_http_request_is_refused_in_json(
     supplier: Supplier, request_: bytes, status: int
 ) -> None:
-    answered, body = raw(supplier, request_)
+    answered, body = send_raw(supplier, request_)
     assert answered in (status, 401) if b"\x00" in request_ else answered == status
     assert set(json.loads(body)) == {"error"}
 
 
-def test_the_schema_and_its_page_need_nobody_else(supplier: Supplier) -> None:
+def test_the_schema_and_its_page_load_nothing_from_other_hosts(supplier: Supplier) -> None:
     schema = requests.get(f"{supplier.url}/api/schema/?format=json", timeout=60).json()
     assert set(schema["paths"]) == {"/readings", "/readings/file", "/readings/files"}
     page = requests.get(f"{supplier.url}/api/docs/", timeout=60)

@@ -17,15 +17,15 @@ import requests
 
 from tests.contract.conftest import Supplier
 
-ORDER = ["queued", "submitted", "running", "completed"]
+STATUSES = ["queued", "submitted", "running", "completed"]
 LOCATION = r"{}/run-\d{{13}}-part-r-00000\.gz"
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 
 
-def wait(supplier: Supplier, request_id: str) -> list[dict[str, Any]]:
-    """Every status that was seen until the request was final."""
+def poll_until_final(supplier: Supplier, request_id: str) -> list[dict[str, Any]]:
+    """Poll until the request is final, and return all status responses in order."""
     seen = [supplier.get("/readings/file", request_id=request_id)]
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while seen[-1]["status"] not in ("completed", "failed"):
         assert time.monotonic() < deadline, seen[-1]
         time.sleep(0.05)
@@ -34,6 +34,7 @@ def wait(supplier: Supplier, request_id: str) -> list[dict[str, Any]]:
 
 
 def fetch(supplier: Supplier, location: str) -> bytes:
+    """Return the content of a file, downloaded over SFTP."""
     with (
         supplier.transport() as transport,
         transport.open_sftp_client() as sftp,
@@ -45,11 +46,15 @@ def fetch(supplier: Supplier, location: str) -> bytes:
 
 @pytest.fixture(scope="module")
 def completed(supplier: Supplier, newest: list[str]) -> list[dict[str, Any]]:
-    """The statuses of a request for two intervals, from the first to the final one."""
-    return wait(supplier, supplier.order(start_date=newest[0], end_date=newest[1]))
+    """All status responses of a request for two intervals, from the first to the final one."""
+    return poll_until_final(
+        supplier, supplier.request_file(start_date=newest[0], end_date=newest[1])
+    )
 
 
-def test_a_request_is_accepted_as_the_guide_shows(supplier: Supplier, newest: list[str]) -> None:
+def test_a_file_request_is_accepted_as_in_the_reference_guide(
+    supplier: Supplier, newest: list[str]
+) -> None:
     answer = supplier.call(
         "POST", "/readings/file", json={"start_date": newest[0], "end_date": newest[0]}
     )
@@ -60,12 +65,12 @@ def test_a_request_is_accepted_as_the_guide_shows(supplier: Supplier, newest: li
     assert str(uuid.UUID(body["request_id"])) == body["request_id"]
 
 
-def test_its_status_goes_forward_only(completed: list[dict[str, Any]]) -> None:
-    positions = [ORDER.index(status["status"]) for status in completed]
+def test_the_status_only_moves_forward(completed: list[dict[str, Any]]) -> None:
+    positions = [STATUSES.index(status["status"]) for status in completed]
     assert positions == sorted(positions)
 
 
-def test_each_status_tells_what_is_known_by_then(completed: list[dict[str, Any]]) -> None:
+def test_each_status_has_exactly_its_own_fields(completed: list[dict[str, Any]]) -> None:
     for status in completed:
         assert ("record_count" in status) == (status["status"] != "queued")
         assert ("sftp_location" in status) == (status["status"] == "completed")
@@ -74,7 +79,7 @@ def test_each_status_tells_what_is_known_by_then(completed: list[dict[str, Any]]
             assert 0 <= status["progress"] <= 1
 
 
-def test_a_completed_request_names_its_file(
+def test_a_completed_request_has_the_location_size_and_checksum_of_its_file(
     supplier: Supplier, completed: list[dict[str, Any]]
 ) -> None:
     final = completed[-1]
@@ -85,7 +90,7 @@ def test_a_completed_request_names_its_file(
     assert hashlib.sha256(data).hexdigest() == final["sha256"]
 
 
-def test_the_file_holds_what_the_pages_hold(
+def test_the_file_has_the_same_readings_as_the_pages(
     supplier: Supplier, newest: list[str], completed: list[dict[str, Any]]
 ) -> None:
     text = gzip.decompress(fetch(supplier, completed[-1]["sftp_location"])).decode()
@@ -103,7 +108,7 @@ def test_the_file_holds_what_the_pages_hold(
         ]
 
 
-def test_the_download_link_gives_the_same_file_without_a_key(
+def test_the_download_link_returns_the_same_file_without_a_key(
     supplier: Supplier, completed: list[dict[str, Any]]
 ) -> None:
     link = completed[-1]["download_url"]
@@ -111,7 +116,7 @@ def test_the_download_link_gives_the_same_file_without_a_key(
     assert requests.get(link + "x", timeout=60).status_code == 403
 
 
-def test_a_download_goes_on_where_it_broke_off(
+def test_an_interrupted_download_can_be_resumed(
     supplier: Supplier, completed: list[dict[str, Any]]
 ) -> None:
     link, size = completed[-1]["download_url"], completed[-1]["size"]
@@ -125,7 +130,7 @@ def test_a_download_goes_on_where_it_broke_off(
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded"])
-def test_the_body_is_json_whatever_its_content_type(
+def test_the_body_is_read_as_json_for_every_content_type(
     supplier: Supplier, newest: list[str], content_type: str | None
 ) -> None:
     body = json.dumps({"start_date": newest[0], "end_date": newest[0]}).encode()
@@ -134,7 +139,7 @@ def test_the_body_is_json_whatever_its_content_type(
     assert answer.status_code == 200, answer.text
 
 
-def test_a_body_in_chunks_is_read_like_any_other(supplier: Supplier, newest: list[str]) -> None:
+def test_a_body_in_http_chunks_is_accepted(supplier: Supplier, newest: list[str]) -> None:
     body = json.dumps({"start_date": newest[0], "end_date": newest[0]}).encode()
     answer = supplier.call("POST", "/readings/file", data=iter([body[:9], body[9:]]))
     assert answer.status_code == 200, answer.text
@@ -142,15 +147,15 @@ def test_a_body_in_chunks_is_read_like_any_other(supplier: Supplier, newest: lis
     assert answer.status_code == 413
 
 
-def test_a_window_without_readings_ends_with_a_header_alone(supplier: Supplier) -> None:
-    request_id = supplier.order(start_date="1999-01-01", end_date="1999-12-31")
-    final = wait(supplier, request_id)[-1]
+def test_the_file_of_a_window_without_readings_has_only_a_header(supplier: Supplier) -> None:
+    request_id = supplier.request_file(start_date="1999-01-01", end_date="1999-12-31")
+    final = poll_until_final(supplier, request_id)[-1]
     assert (final["status"], final["record_count"]) == ("completed", 0)
     data = gzip.decompress(fetch(supplier, final["sftp_location"]))
     assert data == b"time,arrival_time,device_id,measure_name,load,crrnt,pf,kva,kw,vltg\n"
 
 
-def test_the_same_idempotency_key_and_body_answer_with_the_same_request(
+def test_the_same_idempotency_key_and_body_return_the_same_request(
     supplier: Supplier, newest: list[str]
 ) -> None:
     headers = {"Idempotency-Key": str(uuid.uuid4())}
@@ -166,8 +171,8 @@ def test_the_same_idempotency_key_and_body_answer_with_the_same_request(
     assert "Idempotency-Key" in other.json()["error"]
 
 
-def test_own_requests_are_listed_newest_first(supplier: Supplier, newest: list[str]) -> None:
-    ids = [supplier.order(start_date=newest[0], end_date=newest[0]) for _ in range(3)]
+def test_requests_are_listed_with_the_newest_first(supplier: Supplier, newest: list[str]) -> None:
+    ids = [supplier.request_file(start_date=newest[0], end_date=newest[0]) for _ in range(3)]
     listed = supplier.get("/readings/files", page_size=3)
     assert [row["request_id"] for row in listed["results"]] == ids[::-1]
     assert listed["count"] >= 3
@@ -177,13 +182,13 @@ def test_own_requests_are_listed_newest_first(supplier: Supplier, newest: list[s
 def test_a_request_that_is_not_final_can_be_cancelled(
     supplier: Supplier, newest: list[str]
 ) -> None:
-    request_id = supplier.order(start_date="2000-01-01", end_date=newest[1])
+    request_id = supplier.request_file(start_date="2000-01-01", end_date=newest[1])
     answer = supplier.call("DELETE", "/readings/file", params={"request_id": request_id})
     if answer.status_code == 200:
         assert (answer.json()["status"], answer.json()["reason"]) == ("failed", "cancelled")
     else:
         assert answer.status_code == 409
-    wait(supplier, request_id)
+    poll_until_final(supplier, request_id)
     again = supplier.call("DELETE", "/readings/file", params={"request_id": request_id})
     assert again.status_code == 409
 
@@ -201,7 +206,7 @@ def test_a_request_that_is_not_final_can_be_cancelled(
     ],
     ids=["unknown", "short", "empty", "a path", "a null byte", "too long"],
 )
-def test_unknown_and_malformed_ids(
+def test_unknown_and_malformed_ids_are_refused(
     supplier: Supplier, method: str, request_id: str, status: int
 ) -> None:
     answer = supplier.call(method, "/readings/file", params={"request_id": request_id})
@@ -210,7 +215,7 @@ def test_unknown_and_malformed_ids(
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_another_suppliers_request_does_not_exist(
+def test_the_request_of_another_supplier_is_answered_like_an_unknown_one(
     supplier: Supplier, other_key: str, completed: list[dict[str, Any]], method: str
 ) -> None:
     request_id = completed[-1]["request_id"]
@@ -254,7 +259,7 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
 
 
 @pytest.mark.parametrize(("body", "status", "named"), BODIES.values(), ids=BODIES.keys())
-def test_wrong_bodies_are_refused_by_name(
+def test_an_invalid_body_is_refused_and_the_error_names_the_field(
     supplier: Supplier, body: bytes, status: int, named: str
 ) -> None:
     answer = supplier.call("POST", "/readings/file", data=body)
@@ -263,9 +268,11 @@ def test_wrong_bodies_are_refused_by_name(
 
 
 @pytest.mark.parametrize("dates", [("0001-01-01", "0001-01-02"), ("9999-12-30", "9999-12-31")])
-def test_dates_far_away_make_an_empty_file(supplier: Supplier, dates: tuple[str, str]) -> None:
-    request_id = supplier.order(start_date=dates[0], end_date=dates[1])
-    assert wait(supplier, request_id)[-1]["record_count"] == 0
+def test_a_window_in_the_far_past_or_future_makes_an_empty_file(
+    supplier: Supplier, dates: tuple[str, str]
+) -> None:
+    request_id = supplier.request_file(start_date=dates[0], end_date=dates[1])
+    assert poll_until_final(supplier, request_id)[-1]["record_count"] == 0
 
 
 def test_an_idempotency_key_that_is_too_long_is_refused(supplier: Supplier) -> None:
@@ -278,7 +285,7 @@ def test_an_idempotency_key_that_is_too_long_is_refused(supplier: Supplier) -> N
 @pytest.mark.parametrize(
     "query", ["page=0", "page=x", "page_size=0", "page_size=1001", "colour=red"]
 )
-def test_wrong_parameters_of_the_list_are_refused(supplier: Supplier, query: str) -> None:
+def test_invalid_parameters_of_the_list_are_refused(supplier: Supplier, query: str) -> None:
     answer = supplier.call("GET", f"/readings/files?{query}")
     assert answer.status_code == 400
     assert query.partition("=")[0] in answer.json()["error"]

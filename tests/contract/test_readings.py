@@ -1,4 +1,4 @@
-"""GET /readings, as the guide shows it and as the contract adds to it."""
+"""GET /readings, as in the reference guide and in ``contract.md``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ KEYS = ["offset", "time", "arrival_time", "device_id", "measure_name", "load", "
 LAST_OF_FLEET = 50_000
 
 
-def test_the_guides_first_page(supplier: Supplier, newest: list[str]) -> None:
+def test_the_first_page_is_that_of_the_reference_guide(
+    supplier: Supplier, newest: list[str]
+) -> None:
     page = supplier.get("/readings", start_date=newest[0], page_size=100)
 
     assert list(page) == ["filter_params", "results", "next", "records"]
@@ -27,7 +29,9 @@ def test_the_guides_first_page(supplier: Supplier, newest: list[str]) -> None:
     assert (first["load"], first["measure_name"]) == (18, "readings")
 
 
-def test_the_guides_second_page(supplier: Supplier, newest: list[str]) -> None:
+def test_the_second_page_is_that_of_the_reference_guide(
+    supplier: Supplier, newest: list[str]
+) -> None:
     page = supplier.get("/readings", start_date=newest[0], page_size=100, offset=100)
     shown = [(r["offset"], r["device_id"], r["load"]) for r in page["records"]]
     assert shown[0] == (101, "00a0f4b9-c962-3c30-ae64-1a7e9313da75", 15)
@@ -40,7 +44,7 @@ def test_a_page_has_ten_records_by_default(supplier: Supplier, newest: list[str]
 
 
 @pytest.mark.parametrize("path", ["/readings", "/readings/"])
-def test_both_paths_answer_without_a_redirect(
+def test_paths_with_and_without_a_slash_answer_without_a_redirect(
     supplier: Supplier, newest: list[str], path: str
 ) -> None:
     answer = supplier.call("GET", path, params={"start_date": newest[0]}, allow_redirects=False)
@@ -48,7 +52,7 @@ def test_both_paths_answer_without_a_redirect(
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_values_are_numbers_of_three_decimals_that_fit_together(
+def test_values_have_three_decimals_and_are_consistent(
     supplier: Supplier, newest: list[str]
 ) -> None:
     for record in supplier.get("/readings", start_date=newest[0], page_size=500)["records"]:
@@ -59,7 +63,7 @@ def test_values_are_numbers_of_three_decimals_that_fit_together(
         assert abs(record["kw"] / record["pf"] - record["kva"]) < 0.02
 
 
-def test_offsets_and_next_links_give_the_same_readings_across_intervals(
+def test_offsets_and_next_links_return_the_same_readings(
     supplier: Supplier, newest: list[str]
 ) -> None:
     window = {"start_date": newest[0], "end_date": newest[1]}
@@ -79,14 +83,14 @@ def test_offsets_and_next_links_give_the_same_readings_across_intervals(
     assert keys == sorted(set(keys))
 
 
-def test_behind_the_end_there_is_an_empty_page(supplier: Supplier, newest: list[str]) -> None:
+def test_a_page_after_the_last_reading_is_empty(supplier: Supplier, newest: list[str]) -> None:
     page = supplier.get("/readings", start_date=newest[0], end_date=newest[0], offset=123_456)
     assert page["records"] == []
     assert page["results"] == {"records_total": 0, "last_offset": 123_456, "last_date": None}
     assert page["next"] is None
 
 
-def test_a_page_may_hold_a_whole_interval(supplier: Supplier, newest: list[str]) -> None:
+def test_a_page_can_have_all_readings_of_an_interval(supplier: Supplier, newest: list[str]) -> None:
     page = supplier.get("/readings", start_date=newest[0], page_size=50_000)
     assert {record["time"] for record in page["records"]} == {newest[0]}
     assert page["records"][-1]["offset"] == LAST_OF_FLEET
@@ -100,7 +104,9 @@ def test_end_date_is_inclusive(supplier: Supplier, newest: list[str]) -> None:
     assert page["filter_params"]["end_date"] == newest[1]
 
 
-def test_only_the_meters_that_were_named(supplier: Supplier, newest: list[str]) -> None:
+def test_a_page_has_only_readings_of_the_given_meters(
+    supplier: Supplier, newest: list[str]
+) -> None:
     meters = ["011e2268-8ec6-3e78-b84e-96425c1b5d50", "0001B33E-0898-33A6-AC1D-82B59B904034"]
     page = supplier.get("/readings", start_date=newest[0], end_date=newest[1], device_id=meters)
     shown = [(record["time"], record["device_id"]) for record in page["records"]]
@@ -108,7 +114,9 @@ def test_only_the_meters_that_were_named(supplier: Supplier, newest: list[str]) 
     assert shown == [(time, meter) for time in newest for meter in (first, second)]
 
 
-def test_arrived_after_and_as_of_bound_the_arrival(supplier: Supplier, newest: list[str]) -> None:
+def test_arrived_after_and_as_of_limit_the_arrival_time(
+    supplier: Supplier, newest: list[str]
+) -> None:
     page = supplier.get("/readings", start_date=newest[0], arrived_after=newest[0], page_size=1)
     assert page["records"][0]["time"] == newest[1]
     page = supplier.get("/readings", start_date=newest[0], as_of=newest[0], offset=49_999)
@@ -119,7 +127,7 @@ def test_arrived_after_and_as_of_bound_the_arrival(supplier: Supplier, newest: l
     "start",
     ["{day}T{clock}Z", "{day}T{clock}.000000000Z", "{day} {minute}", "{day}T{clock}+00:00"],
 )
-def test_every_form_of_a_date_is_echoed_in_canonical_form(
+def test_a_date_in_any_form_is_returned_in_canonical_form(
     supplier: Supplier, newest: list[str], start: str
 ) -> None:
     day, _, clock = newest[0].removesuffix(".000000").partition(" ")
@@ -128,7 +136,7 @@ def test_every_form_of_a_date_is_echoed_in_canonical_form(
 
 
 @pytest.mark.parametrize("date", ["0001-01-01", "9999-12-31 23:59:59.999999999", "1970-01-01"])
-def test_dates_far_away_are_dates_like_any_other(supplier: Supplier, date: str) -> None:
+def test_dates_in_the_far_past_and_future_are_accepted(supplier: Supplier, date: str) -> None:
     assert supplier.call("GET", "/readings", params={"start_date": date}).status_code == 200
 
 
@@ -166,20 +174,20 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("query", "named"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_parameters_are_refused_by_name(supplier: Supplier, query: str, named: str) -> None:
+def test_an_invalid_parameter_is_refused_and_the_error_names_it(
+    supplier: Supplier, query: str, named: str
+) -> None:
     answer = supplier.call("GET", f"/readings?{query}")
     assert answer.status_code == 400
     assert named in answer.json()["error"]
     assert "Traceback" not in answer.text
 
 
-def test_where_several_are_wrong_each_is_told(supplier: Supplier) -> None:
+def test_an_error_names_all_invalid_parameters(supplier: Supplier) -> None:
     answer = supplier.call("GET", "/readings?page_size=0&offset=-1")
     assert answer.status_code == 400
     assert set(answer.json()["fields"]) == {"start_date", "page_size", "offset"}
 
 
-def test_an_offset_as_large_as_can_be_is_an_empty_page(
-    supplier: Supplier, newest: list[str]
-) -> None:
+def test_the_page_at_the_largest_offset_is_empty(supplier: Supplier, newest: list[str]) -> None:
     assert supplier.get("/readings", start_date=newest[0], offset=2**62)["records"] == []

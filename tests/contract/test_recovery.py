@@ -1,4 +1,4 @@
-"""A worker killed in the middle of an export delays it and changes nothing else."""
+"""An export whose worker is killed completes later, with the same file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.conftest import Supplier
-from tests.contract.test_files import fetch, wait
+from tests.contract.test_files import fetch, poll_until_final
 from tests.deployment import Deployment
 
 pytestmark = pytest.mark.starts_processes
@@ -20,8 +20,8 @@ WINDOW = {"start_date": "2023-02-27 00:00:00", "end_date": "2023-02-27 05:00:00"
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Deployment]:
-    """A deployment with five hours of readings to export, and this test's own to kill."""
+def own_deployment(tmp_path: Path) -> Iterator[Deployment]:
+    """A deployment with five hours of readings. The test kills its worker, so no other test uses it."""
     started = Deployment(tmp_path / "home", {"SIMULATION_DEVICES": "30000"}).start()
     started.manage("backfill", "--start", WINDOW["start_date"], "--end", WINDOW["end_date"])
     yield started
@@ -29,6 +29,7 @@ def mortal(tmp_path: Path) -> Iterator[Deployment]:
 
 
 def supplier_of(deployment: Deployment) -> Supplier:
+    """Return the default supplier of the deployment."""
     out = deployment.outputs()
     return Supplier(
         out["apiGatewayInvokeURL"], out["ApiKey"], out["SftpServerAddress"], out["SftpPort"],
@@ -36,28 +37,32 @@ def supplier_of(deployment: Deployment) -> Supplier:
     )  # fmt: skip
 
 
-def test_a_killed_worker_delays_an_export_and_changes_nothing_else(mortal: Deployment) -> None:
-    supplier = supplier_of(mortal)
-    request_id = supplier.order(**WINDOW)
+def test_an_export_completes_with_the_same_file_after_its_worker_was_killed(
+    own_deployment: Deployment,
+) -> None:
+    supplier = supplier_of(own_deployment)
+    request_id = supplier.request_file(**WINDOW)
     while supplier.get("/readings/file", request_id=request_id)["status"] in (
         "queued",
         "submitted",
     ):
         time.sleep(0.01)
     [worker] = [
-        pid for pid, line in mortal.processes().items() if "--queues readings,exports" in line
+        pid
+        for pid, line in own_deployment.processes().items()
+        if "--queues readings,exports" in line
     ]
     os.kill(worker, signal.SIGKILL)
-    assert mortal.process is not None
-    assert mortal.process.wait(30) != 0
-    assert mortal.processes() == {}
+    assert own_deployment.process is not None
+    assert own_deployment.process.wait(30) != 0
+    assert own_deployment.processes() == {}
 
-    mortal.start()
-    killed = wait(supplier, request_id)
+    own_deployment.start()
+    killed = poll_until_final(supplier, request_id)
     assert killed[0]["status"] == "running"
-    quiet = wait(supplier, supplier.order(**WINDOW))[-1]
+    quiet = poll_until_final(supplier, supplier.request_file(**WINDOW))[-1]
     assert killed[-1]["record_count"] == quiet["record_count"] == 61 * 30_000
     assert killed[-1]["sha256"] == quiet["sha256"]
     assert fetch(supplier, killed[-1]["sftp_location"]) == fetch(supplier, quiet["sftp_location"])
-    exports = mortal.home / "exports"
+    exports = own_deployment.home / "exports"
     assert len([path for path in exports.rglob("*") if path.is_file()]) == 2

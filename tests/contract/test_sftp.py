@@ -1,4 +1,4 @@
-"""The suppliers' SFTP server, met by the clients that suppliers use."""
+"""The SFTP server works with the clients that suppliers use, and refuses everything except reading."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from exports.credentials import new_private_key
 from tests.contract.conftest import Supplier
-from tests.contract.test_files import fetch, wait
+from tests.contract.test_files import fetch, poll_until_final
 
 HANDLES = 1_000
 SSH_OPTIONS = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]  # fmt: skip
@@ -23,20 +23,20 @@ SSH_OPTIONS = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/
 
 @pytest.fixture(scope="module")
 def location(supplier: Supplier, newest: list[str]) -> str:
-    """The sftp_location of a completed request for two intervals, some 4 MB."""
-    request_id = supplier.order(start_date=newest[0], end_date=newest[1])
-    return str(wait(supplier, request_id)[-1]["sftp_location"])
+    """The sftp_location of a completed request for two intervals: a file of about 4 MB."""
+    request_id = supplier.request_file(start_date=newest[0], end_date=newest[1])
+    return str(poll_until_final(supplier, request_id)[-1]["sftp_location"])
 
 
 @pytest.fixture(scope="module")
 def content(supplier: Supplier, location: str) -> bytes:
-    """That file's bytes."""
+    """The content of that file."""
     return fetch(supplier, location)
 
 
 @pytest.fixture
 def sftp(supplier: Supplier) -> Any:
-    """An SFTP session of paramiko's."""
+    """An SFTP session with paramiko."""
     with supplier.transport() as transport, transport.open_sftp_client() as client:
         yield client
 
@@ -48,7 +48,7 @@ def batch(
     private_key: Path | None = None,
     user: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run commands through the OpenSSH client."""
+    """Run SFTP commands with the OpenSSH client, in ``folder``."""
     return subprocess.run(
         [
             *["sftp", *SSH_OPTIONS, "-o", "IdentitiesOnly=yes", "-b", "-"],
@@ -64,7 +64,7 @@ def batch(
     )
 
 
-def test_openssh_lists_gets_and_gets_again(
+def test_openssh_lists_and_downloads_a_file(
     supplier: Supplier, location: str, content: bytes, tmp_path: Path
 ) -> None:
     request_id, _, name = location.partition("/")
@@ -76,7 +76,7 @@ def test_openssh_lists_gets_and_gets_again(
     assert (tmp_path / "whole.gz").read_bytes() == content
 
 
-def test_openssh_goes_on_with_a_half_fetched_file(
+def test_openssh_resumes_a_partial_download(
     supplier: Supplier, location: str, content: bytes, tmp_path: Path
 ) -> None:
     (tmp_path / "half.gz").write_bytes(content[: len(content) // 2])
@@ -85,7 +85,7 @@ def test_openssh_goes_on_with_a_half_fetched_file(
     assert (tmp_path / "half.gz").read_bytes() == content
 
 
-def test_openssh_gets_a_folder_with_its_times(
+def test_openssh_downloads_a_folder_with_its_modification_times(
     supplier: Supplier, location: str, content: bytes, tmp_path: Path
 ) -> None:
     done = batch(supplier, tmp_path, f"get -rp {location.partition('/')[0]}")
@@ -93,7 +93,7 @@ def test_openssh_gets_a_folder_with_its_times(
     assert (tmp_path / location).read_bytes() == content
 
 
-def test_paramiko_reads_whole_ranges_and_attributes(
+def test_paramiko_reads_the_file_its_ranges_and_its_attributes(
     sftp: paramiko.SFTPClient, location: str, content: bytes, tmp_path: Path
 ) -> None:
     sftp.get(location, str(tmp_path / "file.gz"))
@@ -110,7 +110,7 @@ def test_paramiko_reads_whole_ranges_and_attributes(
     assert stat.S_ISDIR(sftp.stat(location.partition("/")[0]).st_mode or 0)
 
 
-def test_asyncssh_gets_the_file_and_its_folder(
+def test_asyncssh_downloads_the_file_and_lists_its_folder(
     supplier: Supplier, location: str, content: bytes, tmp_path: Path
 ) -> None:
     async def get() -> list[str]:
@@ -131,13 +131,17 @@ def test_asyncssh_gets_the_file_and_its_folder(
     assert (tmp_path / "file.gz").read_bytes() == content
 
 
-def test_a_folder_lists_just_its_one_file(sftp: paramiko.SFTPClient, location: str) -> None:
+def test_the_folder_of_a_request_contains_only_its_file(
+    sftp: paramiko.SFTPClient, location: str
+) -> None:
     request_id, _, name = location.partition("/")
     assert request_id in sftp.listdir("/")
     assert sftp.listdir(request_id) == [name]
 
 
-def test_two_sessions_read_at_once(supplier: Supplier, location: str, content: bytes) -> None:
+def test_two_sessions_read_the_same_file_at_the_same_time(
+    supplier: Supplier, location: str, content: bytes
+) -> None:
     with supplier.transport() as transport:
         first, second = transport.open_sftp_client(), transport.open_sftp_client()
         with first.open(location) as one, second.open(location) as other:
@@ -163,7 +167,9 @@ def test_two_sessions_read_at_once(supplier: Supplier, location: str, content: b
         "%2e%2e/%2e%2e/etc/passwd",
     ],
 )
-def test_no_path_leads_out_of_the_home(sftp: paramiko.SFTPClient, location: str, path: str) -> None:
+def test_no_path_leads_out_of_the_home_folder(
+    sftp: paramiko.SFTPClient, location: str, path: str
+) -> None:
     request_id, _, name = location.partition("/")
     text = path.format(id=request_id, ID=request_id.upper(), name=name)
     with pytest.raises(OSError, match=r".*"):
@@ -172,7 +178,9 @@ def test_no_path_leads_out_of_the_home(sftp: paramiko.SFTPClient, location: str,
 
 
 @pytest.mark.parametrize("path", ["..", "/..", "../../..", "/", ".", ""])
-def test_above_the_home_is_the_home(sftp: paramiko.SFTPClient, path: str, location: str) -> None:
+def test_the_parent_of_the_home_folder_is_the_home_folder(
+    sftp: paramiko.SFTPClient, path: str, location: str
+) -> None:
     assert sftp.normalize(path) == "/"
     assert location.partition("/")[0] in sftp.listdir(path or ".")
 
@@ -197,7 +205,7 @@ WRITES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-def test_whatever_would_write_is_denied(
+def test_every_operation_that_writes_is_denied(
     sftp: paramiko.SFTPClient, location: str, content: bytes, write: Any
 ) -> None:
     with pytest.raises(PermissionError):
@@ -207,7 +215,7 @@ def test_whatever_would_write_is_denied(
         assert file.read() == content
 
 
-def test_a_thousand_opened_handles_hurt_nobody(
+def test_a_client_with_a_thousand_open_handles_does_not_disturb_others(
     supplier: Supplier, sftp: paramiko.SFTPClient, location: str, content: bytes
 ) -> None:
     opened, refused = [], 0
@@ -226,7 +234,9 @@ def test_a_thousand_opened_handles_hurt_nobody(
     assert refused == HANDLES - len(opened)
 
 
-def test_a_wrong_key_and_an_unknown_user_look_alike(supplier: Supplier, tmp_path: Path) -> None:
+def test_a_wrong_key_and_an_unknown_user_get_the_same_answer(
+    supplier: Supplier, tmp_path: Path
+) -> None:
     stranger = tmp_path / "stranger.pem"
     stranger.write_text(new_private_key())
     stranger.chmod(0o600)
@@ -240,7 +250,7 @@ def test_a_wrong_key_and_an_unknown_user_look_alike(supplier: Supplier, tmp_path
 
 
 @pytest.mark.parametrize("how", ["password", "keyboard", "none"])
-def test_only_keys_are_offered(supplier: Supplier, how: str) -> None:
+def test_public_key_is_the_only_authentication_method(supplier: Supplier, how: str) -> None:
     with paramiko.Transport((supplier.sftp_host, supplier.sftp_port)) as transport:
         transport.start_client(timeout=30)
         ask = {
@@ -253,7 +263,7 @@ def test_only_keys_are_offered(supplier: Supplier, how: str) -> None:
         assert refusal.value.allowed_types == ["publickey"]
 
 
-def test_there_is_no_shell_no_command_and_no_tunnel(supplier: Supplier) -> None:
+def test_shells_commands_and_tunnels_are_refused(supplier: Supplier) -> None:
     with supplier.transport() as transport:
         with pytest.raises(paramiko.SSHException):
             transport.open_session().exec_command("id")
@@ -268,7 +278,9 @@ def test_there_is_no_shell_no_command_and_no_tunnel(supplier: Supplier) -> None:
 @pytest.mark.parametrize(
     "greeting", [b"GET / HTTP/1.1\r\n\r\n", b"\x00" * 4096, b"SSH-2.0-x\r\n" + b"\xff" * 4096]
 )
-def test_what_is_hardly_ssh_hurts_nobody(supplier: Supplier, greeting: bytes) -> None:
+def test_a_client_that_does_not_speak_ssh_does_not_disturb_others(
+    supplier: Supplier, greeting: bytes
+) -> None:
     with socket.create_connection((supplier.sftp_host, supplier.sftp_port), timeout=30) as raw:
         raw.sendall(greeting)
     with supplier.transport() as transport:

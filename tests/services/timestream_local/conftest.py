@@ -1,4 +1,4 @@
-"""A database and a table of the local Timestream, and clients that take it for AWS's."""
+"""A database and a table of the local Timestream, and AWS clients that connect to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.services.timestream_local.rows import DATABASE
 
 @pytest.fixture(scope="package")
 def database(timestream: TimestreamLocal, seaweedfs: SeaweedFS) -> Iterator[str]:
-    """A database, reached as any client of AWS would be told to."""
+    """The name of a database. The environment directs all AWS clients to the local servers."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL_TIMESTREAM_WRITE", timestream.endpoint)
         environment.setenv("AWS_ENDPOINT_URL_TIMESTREAM_QUERY", timestream.endpoint)
@@ -29,7 +29,7 @@ def database(timestream: TimestreamLocal, seaweedfs: SeaweedFS) -> Iterator[str]
 
 @pytest.fixture
 def table(database: str) -> str:
-    """An empty table that takes readings of the last week."""
+    """The name of an empty table whose memory store accepts readings of the last week."""
     name = f"t{uuid.uuid4().hex}"
     wr.timestream.create_table(
         database, name, memory_retention_hours=168, magnetic_retention_days=30
@@ -39,11 +39,11 @@ def table(database: str) -> str:
 
 @pytest.fixture
 def write(database: str) -> Any:
-    """boto3's client for writers."""
+    """A boto3 client of the write API, without retries."""
     return boto3.client("timestream-write", config=Config(retries={"total_max_attempts": 1}))
 
 
 @pytest.fixture
 def query(database: str) -> Any:
-    """boto3's client for readers."""
+    """A boto3 client of the query API, without retries."""
     return boto3.client("timestream-query", config=Config(retries={"total_max_attempts": 1}))

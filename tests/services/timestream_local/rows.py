@@ -1,4 +1,4 @@
-"""What the tests write, and how they read."""
+"""Rows that the tests write, and functions that write and query them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ NOW = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
 
 
 def queried(sql: str) -> pd.DataFrame:
-    """What awswrangler makes of the answer."""
-    answer = wr.timestream.query(sql)
-    assert isinstance(answer, pd.DataFrame)
-    return answer
+    """Return the result of a query as awswrangler's data frame."""
+    frame = wr.timestream.query(sql)
+    assert isinstance(frame, pd.DataFrame)
+    return frame
 
 
 def readings(rows: int) -> pd.DataFrame:
-    """One meter's readings, a second apart."""
+    """Return readings of one meter, one per second, from two hours ago on."""
     return pd.DataFrame(
         {
             "time": [NOW - 2 * HOUR + timedelta(seconds=n) for n in range(rows)],
@@ -34,7 +34,8 @@ def readings(rows: int) -> pd.DataFrame:
     )
 
 
-def written(table: str, rows: int) -> pd.DataFrame:
+def write_readings(table: str, rows: int) -> pd.DataFrame:
+    """Write ``rows`` readings with awswrangler and return them."""
     frame = readings(rows)
     rejected = wr.timestream.write(
         frame,
@@ -50,20 +51,22 @@ def written(table: str, rows: int) -> pd.DataFrame:
 
 
 def record(
-    place: int = 0, *, kw: float = 1.0, at: datetime | None = None, **more: Any
+    number: int = 0, *, kw: float = 1.0, at: datetime | None = None, **attributes: Any
 ) -> dict[str, Any]:
-    moment = at or NOW - HOUR + timedelta(seconds=place)
+    """Return a record for boto3's ``write_records``: meter ``m-NUMBER``, ``NUMBER`` seconds after an hour ago."""
+    instant = at or NOW - HOUR + timedelta(seconds=number)
     return {
-        "Time": str(int(moment.replace(tzinfo=UTC).timestamp() * 1000)),
-        "Dimensions": [{"Name": "device_id", "Value": f"m-{place}"}],
+        "Time": str(int(instant.replace(tzinfo=UTC).timestamp() * 1000)),
+        "Dimensions": [{"Name": "device_id", "Value": f"m-{number}"}],
         "MeasureName": "readings",
         "MeasureValueType": "MULTI",
         "MeasureValues": [{"Name": "kw", "Value": str(kw), "Type": "DOUBLE"}],
-        **more,
+        **attributes,
     }
 
 
-def refused(call: Any, **arguments: Any) -> ClientError:
+def error_of(call: Any, **arguments: Any) -> ClientError:
+    """Return the error of a call that must fail."""
     with pytest.raises(ClientError) as error:
         call(**arguments)
     return error.value

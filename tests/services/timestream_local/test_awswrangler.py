@@ -1,4 +1,4 @@
-"""awswrangler works unmodified against the local Timestream."""
+"""awswrangler, an independent client library, works with the local Timestream."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from tests.services.servers import BUCKET
-from tests.services.timestream_local.rows import HOUR, NOW, queried, readings, written
+from tests.services.timestream_local.rows import HOUR, NOW, queried, readings, write_readings
 
 UNLOAD_SECONDS = 60
 
 
 def test_awswrangler_reads_what_it_wrote(table: str) -> None:
-    frame = written(table, 2_500)
+    frame = write_readings(table, 2_500)
     read = queried(f'SELECT * FROM "fleet"."{table}" ORDER BY time')
     assert read["time"].tolist() == frame["time"].tolist()
     assert read["kw"].tolist() == frame["kw"].tolist()
@@ -28,12 +28,12 @@ def test_awswrangler_reads_what_it_wrote(table: str) -> None:
 
 
 def test_awswrangler_reads_page_by_page(table: str) -> None:
-    written(table, 2_500)
+    write_readings(table, 2_500)
     pages = list(wr.timestream.query(f'SELECT kw FROM "fleet"."{table}"', chunked=True))
     assert [len(page) for page in pages] == [1_000, 1_000, 500]
 
 
-def test_awswrangler_gets_the_rejected_records(table: str) -> None:
+def test_awswrangler_receives_the_rejected_records(table: str) -> None:
     frame = readings(3)
     frame.loc[1, "time"] = NOW - timedelta(days=200)
     rejected = wr.timestream.write(
@@ -54,8 +54,8 @@ def wait_for_manifest(path: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["CSV", "PARQUET"])
-def test_awswrangler_unloads(table: str, kind: Literal["CSV", "PARQUET"]) -> None:
-    frame = written(table, 5_000)
+def test_awswrangler_unloads_readings_to_files(table: str, kind: Literal["CSV", "PARQUET"]) -> None:
+    frame = write_readings(table, 5_000)
     path = f"s3://{BUCKET}/unload/{uuid.uuid4()}/"
     sql = f'SELECT time, kw, device_id FROM "fleet"."{table}"'
     if kind == "PARQUET":
@@ -73,7 +73,7 @@ def test_awswrangler_unloads(table: str, kind: Literal["CSV", "PARQUET"]) -> Non
 
 
 def test_awswrangler_unloads_by_partition(table: str) -> None:
-    written(table, 100)
+    write_readings(table, 100)
     path = f"s3://{BUCKET}/unload/{uuid.uuid4()}/"
     sql = (
         f"SELECT kw, CASE WHEN kw < 5 THEN 'low' ELSE 'high' END AS half FROM \"fleet\".\"{table}\""
@@ -83,7 +83,7 @@ def test_awswrangler_unloads_by_partition(table: str) -> None:
     assert read.groupby("half", observed=True)["kw"].count().to_dict() == {"low": 40, "high": 60}
 
 
-def test_awswrangler_loads_in_batch(table: str) -> None:
+def test_awswrangler_loads_a_file_in_a_batch(table: str) -> None:
     frame = readings(3_000)
     epochs = frame["time"].astype("datetime64[ms]").astype("int64")
     report = wr.timestream.batch_load(
@@ -102,15 +102,15 @@ def test_awswrangler_loads_in_batch(table: str) -> None:
     assert read["kw"].tolist() == frame["kw"].tolist()
 
 
-def test_awswrangler_lists_and_deletes(table: str) -> None:
+def test_awswrangler_lists_and_deletes_tables(table: str) -> None:
     assert "fleet" in wr.timestream.list_databases()
     assert table in wr.timestream.list_tables("fleet")
     wr.timestream.delete_table("fleet", table)
     assert table not in wr.timestream.list_tables("fleet")
 
 
-def test_the_query_of_the_reference_runs(table: str) -> None:
-    written(table, 50)
+def test_the_query_of_the_reference_portal_works(table: str) -> None:
+    write_readings(table, 50)
     read = queried(
         f"""
         select offset, time, device_id, kw

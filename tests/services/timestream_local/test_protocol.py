@@ -1,4 +1,4 @@
-"""The local Timestream's protocol, below any client library."""
+"""The protocol of the local Timestream, tested with plain HTTP calls."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 import requests
 
 from tests.services.timestream import TimestreamLocal
-from tests.services.timestream_local.rows import refused
+from tests.services.timestream_local.rows import error_of
 
 
-def test_a_call_that_is_not_signed_is_refused(timestream: TimestreamLocal) -> None:
+def test_a_call_without_a_signature_is_refused(timestream: TimestreamLocal) -> None:
     answer = requests.post(
         timestream.endpoint,
         json={},
@@ -43,7 +43,7 @@ def test_a_call_that_is_not_signed_is_refused(timestream: TimestreamLocal) -> No
         ),
     ],
 )
-def test_a_malformed_call_is_refused_by_the_services_model(
+def test_a_call_that_does_not_match_the_service_model_is_refused(
     timestream: TimestreamLocal, target: str, body: str, code: str
 ) -> None:
     answer = requests.post(
@@ -58,7 +58,7 @@ def test_a_malformed_call_is_refused_by_the_services_model(
     assert json.loads(answer.text)["__type"] == code
 
 
-def test_a_client_finds_the_endpoint_by_asking(timestream: TimestreamLocal) -> None:
+def test_a_client_can_discover_the_endpoint(timestream: TimestreamLocal) -> None:
     answer = requests.post(
         timestream.endpoint,
         json={},
@@ -68,8 +68,10 @@ def test_a_client_finds_the_endpoint_by_asking(timestream: TimestreamLocal) -> N
     assert answer.json()["Endpoints"][0]["Address"] == timestream.endpoint
 
 
-def test_calls_fail_as_they_are_told_to(timestream: TimestreamLocal, write: Any) -> None:
+def test_a_call_fails_as_often_as_the_test_requests(
+    timestream: TimestreamLocal, write: Any
+) -> None:
     timestream.fail("ListDatabases", "ThrottlingException", times=1)
-    error = refused(write.list_databases)
+    error = error_of(write.list_databases)
     assert error.response["Error"]["Code"] == "ThrottlingException"
     write.list_databases()

@@ -1,4 +1,4 @@
-"""Queries of the local Timestream, by boto3's own client."""
+"""Queries of the local Timestream with a boto3 client."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.services.timestream_local.rows import HOUR, NOW, refused, written
+from tests.services.timestream_local.rows import HOUR, NOW, error_of, write_readings
 
 
 def test_the_paginator_follows_every_page(table: str, query: Any) -> None:
-    frame = written(table, 2_345)
+    frame = write_readings(table, 2_345)
     pages = list(
         query.get_paginator("query").paginate(
             QueryString=f'SELECT load FROM "fleet"."{table}" ORDER BY time',
@@ -25,18 +25,18 @@ def test_the_paginator_follows_every_page(table: str, query: Any) -> None:
     assert pages[-1]["QueryStatus"]["ProgressPercentage"] == 100
 
 
-def test_a_query_that_takes_long_answers_without_rows_and_with_a_token(query: Any) -> None:
+def test_a_long_query_returns_a_page_without_rows_and_with_a_token(query: Any) -> None:
     first = query.query(QueryString=_LONG)
     assert first["Rows"] == []
     assert first["NextToken"]
     query.cancel_query(QueryId=first["QueryId"])
 
 
-def test_a_cancelled_query_ends(query: Any) -> None:
+def test_a_cancelled_query_fails_within_seconds(query: Any) -> None:
     first = query.query(QueryString=_LONG)
     began = time.monotonic()
     query.cancel_query(QueryId=first["QueryId"])
-    error = refused(query.query, QueryString=_LONG, NextToken=first["NextToken"])
+    error = error_of(query.query, QueryString=_LONG, NextToken=first["NextToken"])
     assert error.response["Error"]["Code"] == "QueryExecutionException"
     assert time.monotonic() - began < 5
 
@@ -49,22 +49,22 @@ _LONG = (
 )
 
 
-def test_a_token_goes_with_its_query_alone(table: str, query: Any) -> None:
-    written(table, 20)
+def test_a_token_is_valid_only_for_its_query(table: str, query: Any) -> None:
+    write_readings(table, 20)
     page = query.query(QueryString=f'SELECT kw FROM "fleet"."{table}"', MaxRows=5)
-    error = refused(query.query, QueryString="SELECT 1", NextToken=page["NextToken"])
+    error = error_of(query.query, QueryString="SELECT 1", NextToken=page["NextToken"])
     assert error.response["Error"]["Code"] == "ValidationException"
 
 
-def test_a_client_token_makes_a_query_once(query: Any) -> None:
+def test_a_query_runs_only_once_per_client_token(query: Any) -> None:
     token = uuid.uuid4().hex
     first = query.query(QueryString="SELECT 1", ClientToken=token)
     assert query.query(QueryString="SELECT 1", ClientToken=token)["QueryId"] == first["QueryId"]
-    error = refused(query.query, QueryString="SELECT 2", ClientToken=token)
+    error = error_of(query.query, QueryString="SELECT 2", ClientToken=token)
     assert error.response["Error"]["Code"] == "ConflictException"
 
 
-def test_every_scalar_is_a_text_of_its_type(query: Any) -> None:
+def test_each_value_is_a_string_with_its_type_in_the_column_info(query: Any) -> None:
     answer = query.query(
         QueryString="SELECT 1 AS a, 0.1 + 0.2 AS b, true AS c, TIMESTAMP '2023-02-27 16:00:00.123456789' AS d, "
         "'x' AS e, CAST(NULL AS double) AS f, CAST(7 AS bigint) AS g, 0.5e0 AS h"
@@ -84,8 +84,8 @@ def test_every_scalar_is_a_text_of_its_type(query: Any) -> None:
     )
 
 
-def test_timestreams_own_words_are_understood(table: str, query: Any) -> None:
-    written(table, 600)
+def test_the_functions_of_timestream_work(table: str, query: Any) -> None:
+    write_readings(table, 600)
     answer = query.query(
         QueryString=f'SELECT bin(time, 5m) AS b, count(*) AS n FROM "fleet"."{table}" '
         "WHERE time BETWEEN ago(3h) AND now() GROUP BY bin(time, 5m) ORDER BY 1"
@@ -100,7 +100,7 @@ def test_timestreams_own_words_are_understood(table: str, query: Any) -> None:
     [
         "SELEC 1",
         "SELECT nothing",
-        'SELECT * FROM "fleet"."not_there"',
+        'SELECT * FROM "fleet"."missing"',
         "SELECT 1 LIMIT 1 OFFSET 1",
         "SELECT * FROM read_csv('/etc/passwd')",
         "SELECT getenv('HOME')",
@@ -111,12 +111,12 @@ def test_timestreams_own_words_are_understood(table: str, query: Any) -> None:
         "ATTACH '/tmp/x.db'",
     ],
 )
-def test_what_the_service_would_not_take_is_a_validation_error(query: Any, sql: str) -> None:
-    assert refused(query.query, QueryString=sql).response["Error"]["Code"] == "ValidationException"
+def test_sql_that_timestream_does_not_support_is_a_validation_error(query: Any, sql: str) -> None:
+    assert error_of(query.query, QueryString=sql).response["Error"]["Code"] == "ValidationException"
 
 
 def test_a_query_bounded_in_time_scans_less(table: str, query: Any) -> None:
-    written(table, 3_000)
+    write_readings(table, 3_000)
     sql = f'SELECT kw FROM "fleet"."{table}"'
     whole = query.query(QueryString=sql)["QueryStatus"]["CumulativeBytesScanned"]
     bounded = query.query(
@@ -127,16 +127,16 @@ def test_a_query_bounded_in_time_scans_less(table: str, query: Any) -> None:
     assert bounded["QueryStatus"]["CumulativeBytesMetered"] == 10_000_000
 
 
-def test_a_prepared_query_tells_its_columns(table: str, query: Any) -> None:
-    written(table, 1)
+def test_a_prepared_query_has_its_columns(table: str, query: Any) -> None:
+    write_readings(table, 1)
     answer = query.prepare_query(
         QueryString=f'SELECT kw, time FROM "fleet"."{table}"', ValidateOnly=True
     )
     assert [column["Name"] for column in answer["Columns"]] == ["kw", "time"]
 
 
-def test_what_there_is_can_be_shown(table: str, query: Any) -> None:
-    written(table, 1)
+def test_tables_and_columns_are_shown(table: str, query: Any) -> None:
+    write_readings(table, 1)
     shown = query.query(QueryString="SHOW TABLES FROM fleet")["Rows"]
     assert [{"ScalarValue": table}] in [row["Data"] for row in shown]
     described = query.query(QueryString=f'DESCRIBE "fleet"."{table}"')["Rows"]

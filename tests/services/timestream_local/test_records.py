@@ -1,11 +1,11 @@
-"""Records written to the local Timestream, taken or rejected, by boto3's own client."""
+"""The local Timestream accepts or rejects records that a boto3 client writes."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
 
-from tests.services.timestream_local.rows import NOW, record, refused
+from tests.services.timestream_local.rows import NOW, error_of, record
 
 
 def test_common_attributes_are_part_of_every_record(table: str, write: Any, query: Any) -> None:
@@ -29,13 +29,11 @@ def test_common_attributes_are_part_of_every_record(table: str, write: Any, quer
     assert len(rows["Rows"]) == 3
 
 
-def test_a_record_written_again_needs_a_higher_version_to_change(
-    table: str, write: Any, query: Any
-) -> None:
+def test_a_record_is_changed_only_with_a_higher_version(table: str, write: Any, query: Any) -> None:
     names = {"DatabaseName": "fleet", "TableName": table}
     write.write_records(**names, Records=[record(kw=1.0, Version=5)])
     write.write_records(**names, Records=[record(kw=1.0, Version=5)])
-    error = refused(write.write_records, **names, Records=[record(1), record(kw=2.0, Version=5)])
+    error = error_of(write.write_records, **names, Records=[record(1), record(kw=2.0, Version=5)])
     assert error.response["Error"]["Code"] == "RejectedRecordsException"
     [rejected] = error.response["RejectedRecords"]
     assert (rejected["RecordIndex"], rejected["ExistingVersion"]) == (1, 5)
@@ -44,18 +42,18 @@ def test_a_record_written_again_needs_a_higher_version_to_change(
     assert [row["Data"][0]["ScalarValue"] for row in rows] == ["3.0", "1.0"]
 
 
-def test_late_records_need_magnetic_writes(table: str, write: Any) -> None:
+def test_late_records_are_accepted_only_with_magnetic_store_writes(table: str, write: Any) -> None:
     names = {"DatabaseName": "fleet", "TableName": table}
     late = record(at=NOW - timedelta(days=8))
     assert "memory store" in str(
-        refused(write.write_records, **names, Records=[late]).response["RejectedRecords"]
+        error_of(write.write_records, **names, Records=[late]).response["RejectedRecords"]
     )
     write.update_table(**names, MagneticStoreWriteProperties={"EnableMagneticStoreWrites": True})
     assert write.write_records(**names, Records=[late])["RecordsIngested"]["MagneticStore"] == 1
 
 
-def test_records_ahead_of_time_are_rejected(table: str, write: Any) -> None:
-    error = refused(
+def test_records_in_the_future_are_rejected(table: str, write: Any) -> None:
+    error = error_of(
         write.write_records,
         DatabaseName="fleet",
         TableName=table,
@@ -64,19 +62,21 @@ def test_records_ahead_of_time_are_rejected(table: str, write: Any) -> None:
     assert "future" in error.response["RejectedRecords"][0]["Reason"]
 
 
-def test_more_than_a_hundred_records_are_refused(table: str, write: Any) -> None:
-    error = refused(
+def test_more_than_a_hundred_records_in_a_call_are_refused(table: str, write: Any) -> None:
+    error = error_of(
         write.write_records,
         DatabaseName="fleet",
         TableName=table,
-        Records=[record(place) for place in range(101)],
+        Records=[record(number) for number in range(101)],
     )
     assert error.response["Error"]["Code"] == "ValidationException"
     assert "100" in error.response["Error"]["Message"]
 
 
-def test_a_dimension_may_not_be_in_both(table: str, write: Any) -> None:
-    error = refused(
+def test_a_dimension_cannot_be_in_a_record_and_in_the_common_attributes(
+    table: str, write: Any
+) -> None:
+    error = error_of(
         write.write_records,
         DatabaseName="fleet",
         TableName=table,

@@ -1,4 +1,4 @@
-"""Databases, tables and loads of the local Timestream, by boto3's own client."""
+"""Databases, tables and batch loads of the local Timestream with a boto3 client."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from tests.services.servers import BUCKET
-from tests.services.timestream_local.rows import refused
+from tests.services.timestream_local.rows import error_of
 
 
-def test_tables_are_described_and_changed(table: str, write: Any) -> None:
+def test_a_changed_table_is_described(table: str, write: Any) -> None:
     names = {"DatabaseName": "fleet", "TableName": table}
     write.update_table(
         **names,
@@ -20,13 +20,13 @@ def test_tables_are_described_and_changed(table: str, write: Any) -> None:
             "MagneticStoreRetentionPeriodInDays": 7,
         },
     )
-    told = write.describe_table(**names)["Table"]
-    assert told["TableStatus"] == "ACTIVE"
-    assert told["RetentionProperties"]["MagneticStoreRetentionPeriodInDays"] == 7
-    assert isinstance(told["CreationTime"], datetime)
+    described = write.describe_table(**names)["Table"]
+    assert described["TableStatus"] == "ACTIVE"
+    assert described["RetentionProperties"]["MagneticStoreRetentionPeriodInDays"] == 7
+    assert isinstance(described["CreationTime"], datetime)
 
 
-def test_what_is_there_twice_or_not_at_all_is_said_so(table: str, write: Any) -> None:
+def test_duplicate_and_missing_names_have_error_codes(table: str, write: Any) -> None:
     for call, arguments, code in (
         (write.create_database, {"DatabaseName": "fleet"}, "ConflictException"),
         (write.create_table, {"DatabaseName": "fleet", "TableName": table}, "ConflictException"),
@@ -38,10 +38,10 @@ def test_what_is_there_twice_or_not_at_all_is_said_so(table: str, write: Any) ->
         ),
         (write.delete_database, {"DatabaseName": "fleet"}, "ValidationException"),
     ):
-        assert refused(call, **arguments).response["Error"]["Code"] == code
+        assert error_of(call, **arguments).response["Error"]["Code"] == code
 
 
-def test_the_lists_are_paged(table: str, write: Any) -> None:
+def test_tables_are_listed_in_pages(table: str, write: Any) -> None:
     pages = list(_pages(write.list_tables, DatabaseName="fleet", MaxResults=1))
     assert all(len(page["Tables"]) == 1 for page in pages)
     assert table in {each["TableName"] for page in pages for each in page["Tables"]}
@@ -83,7 +83,7 @@ def test_a_batch_load_without_a_file_fails_with_a_message(table: str, write: Any
     status = "CREATED"
     while status in ("CREATED", "IN_PROGRESS"):
         assert time.monotonic() < deadline
-        told = write.describe_batch_load_task(TaskId=task)["BatchLoadTaskDescription"]
-        status = told["TaskStatus"]
+        described = write.describe_batch_load_task(TaskId=task)["BatchLoadTaskDescription"]
+        status = described["TaskStatus"]
     assert status == "FAILED"
-    assert "nothing" in told["ErrorMessage"]
+    assert "nothing" in described["ErrorMessage"]
