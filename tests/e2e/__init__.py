@@ -1,1 +1,1 @@
-"""A browser in front of a whole deployment."""
+"""Browser tests of a complete deployment."""
