@@ -86,7 +86,7 @@ class AcceptedFileRequest(serializers.Serializer[Any]):
 
 
 class FileRequestStatus(serializers.Serializer[Any]):
-    """The status of a file request, from a mapping by :func:`status_of`. Keys that it lacks are left out."""
+    """The status of a file request, from a mapping by :func:`status_of`. The response omits keys that are missing in it."""
 
     request_id = serializers.UUIDField()
     status = serializers.ChoiceField(Status.choices)

@@ -30,7 +30,7 @@ def digest(api_key: str) -> str:
 def new_private_key() -> str:
     """Return a new RSA 2048 private key as PEM ("BEGIN RSA PRIVATE KEY").
 
-    Clients of the reference load this form with paramiko's ``RSAKey.from_private_key``.
+    Clients of the AWS reference load keys in this form with paramiko's ``RSAKey.from_private_key``.
     """
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(

@@ -1,7 +1,7 @@
 """The roles of staff users: Django groups with their permissions.
 
-The roles are created, and get permissions that they miss, after every ``migrate``. Permissions that an
-administrator adds to a role are kept. To allow less than a role does, make a new group in the admin.
+Every ``migrate`` creates missing roles and adds missing permissions to them. It removes no permission, so
+those that an administrator added stay. To allow less than a role does, create a new group in the admin.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ ROLES: dict[str, set[str]] = {
 
 
 def apply_roles(sender: AppConfig, *, using: str, apps: Apps = installed_apps, **_: Any) -> None:
-    """Create the roles and add the permissions they miss; a receiver of ``post_migrate``.
+    """Create missing roles and add missing permissions; a receiver of ``post_migrate``.
 
-    ``flush`` sends the signal too, without ``apps``: it has emptied the tables of roles and permissions.
+    ``flush`` empties the tables of roles and permissions, then sends the signal too, without ``apps``.
 
     Does nothing while the tables of a role's models do not exist, as after ``migrate exports zero``.
     """

@@ -7,7 +7,7 @@ from typing import Any
 from celery.schedules import crontab
 
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "recover what was left behind": {"task": "exports.tasks.recover", "schedule": 10.0},
+    "recover lost work": {"task": "exports.tasks.recover", "schedule": 10.0},
     "remove leftovers": {"task": "exports.tasks.tidy", "schedule": 30.0},
     "expire old files": {"task": "exports.tasks.expire", "schedule": crontab(minute="7")},
 }

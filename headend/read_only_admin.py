@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 
 class ReadOnly(BaseModelAdmin[Any]):
-    """Shows all fields as text and allows nobody to add, change or delete a record.
+    """Shows all fields as text. No user can add, change or delete a record.
 
     For records that the system writes, such as downloads and delivery attempts.
     """

@@ -1,7 +1,7 @@
 """The addresses that a webhook may connect to (protection against server-side request forgery).
 
-A supplier chooses its webhook's URL. Without this check the URL could point into our own
-network, for example to a cloud's metadata service.
+A supplier chooses its webhook's URL. Without this check the URL could point into the
+deployment's own network, for example to a cloud's metadata service.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from exports.stores import FileMissingError
 log = logging.getLogger(__name__)
 
 CANDIDATES = 8
-"""How many due deliveries a worker tries to claim; other workers try the same ones."""
+"""How many due deliveries a worker tries to claim; other workers may claim some of them first."""
 
 
 class UndeliverableError(Exception):
@@ -53,9 +53,9 @@ class LeasedDelivery(LeasedWork):
         transitions.release(self.lease, reason)
 
     def run(self, check: Callable[[], None]) -> str:
-        """Deliver, and return what the other side answered, in one sentence.
+        """Deliver, and return the result in one sentence, for example the status that the receiver answered.
 
-        ``check`` is called between the chunks of a push, and raises when the lease is lost.
+        ``check`` is called after each block of a push, and raises when the lease is lost.
         Raises :class:`UndeliverableError`, ``FileMissingError``, ``PushError`` and ``WebhookError``.
         """
         if self.delivery.kind == DeliveryKind.PUSH:
@@ -69,7 +69,7 @@ class LeasedDelivery(LeasedWork):
             raise UndeliverableError("The push target was deleted or is inactive.")
         if not request.has_file:
             raise UndeliverableError("The file has expired.")
-        transitions.start(self.lease, target=str(target))
+        transitions.record_target(self.lease, target=str(target))
         return push(request, target, check=check)
 
     def _call_webhook(self) -> str:
@@ -77,7 +77,7 @@ class LeasedDelivery(LeasedWork):
         webhook = Webhook.objects.filter(supplier=request.supplier, active=True).first()
         if webhook is None:
             raise UndeliverableError("The webhook was deleted or is inactive.")
-        transitions.start(self.lease, target=webhook.url)
+        transitions.record_target(self.lease, target=webhook.url)
         return notify(request, webhook, delivery_id=self.delivery.pk)
 
 

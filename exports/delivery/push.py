@@ -20,10 +20,10 @@ from exports.delivery.audited_file import open_file
 from exports.models import FileRequest, PushTarget, Supplier
 
 CONNECT_TIMEOUT = 15
-"""Seconds."""
+"""Seconds until the server accepts the connection, and until it accepts the login."""
 ANSWER_TIMEOUT = 60
-"""Seconds."""
-_CHUNK_BYTES = 256 * 1024
+"""Seconds until the server answers one SFTP request."""
+_BLOCK_BYTES = 256 * 1024
 # A host key of type ssh-rsa also signs with SHA-2.
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
@@ -33,7 +33,7 @@ class PushError(Exception):
 
 
 def private_key(supplier: Supplier) -> str:
-    """Return our key for the supplier's server, as PEM; create it at first use."""
+    """Return the deployment's private key for the supplier's server, as PEM; create it at first use."""
     name = f"{settings.SECRETS_PREFIX}/push/{supplier.name}/private_key"
     return str(settings.SECRETS.get_or_make(name, new_private_key))
 
@@ -48,7 +48,7 @@ def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None])
 
     Upload under a temporary name, verify checksum and size, then rename. If the file is already
     there, an earlier attempt uploaded it but could not record that, so it is not sent again.
-    ``check`` is called between chunks and raises if the lease is lost.
+    ``check`` is called after each block and raises if the lease is lost.
     Raises :class:`PushError`, ``FileMissingError`` and what ``check`` raises.
     """
     folder_name, _, name = request.location.partition("/")
@@ -125,9 +125,9 @@ def _upload(
     sha256 = hashlib.sha256()
     with open_file(request) as file, sftp.open(path, "wb") as remote:
         remote.set_pipelined(True)
-        while chunk := file.read(_CHUNK_BYTES):
-            sha256.update(chunk)
-            remote.write(chunk)
+        while block := file.read(_BLOCK_BYTES):
+            sha256.update(block)
+            remote.write(block)
             check()
     if sha256.hexdigest() != request.sha256:
         raise PushError("The stored file does not have the checksum of the published file.")

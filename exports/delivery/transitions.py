@@ -81,7 +81,7 @@ def renew(lease: Lease[uuid.UUID]) -> bool:
     return Delivery.objects.filter(state=DeliveryState.PENDING).renew(lease)
 
 
-def start(lease: Lease[uuid.UUID], *, target: str) -> None:
+def record_target(lease: Lease[uuid.UUID], *, target: str) -> None:
     """Record which server or URL this attempt delivers to."""
     _attempt(lease).update(target=target)
 

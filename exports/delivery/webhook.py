@@ -35,9 +35,9 @@ from exports.delivery.addresses import AddressNotAllowedError, checked_address
 from exports.models import FileRequest, Supplier, Webhook
 
 CONNECT_TIMEOUT = 5
-"""Seconds."""
+"""Seconds until the receiver accepts the connection."""
 ANSWER_TIMEOUT = 10
-"""Seconds."""
+"""Seconds until the receiver answers."""
 
 
 class WebhookError(Exception):
@@ -50,7 +50,7 @@ def signing_secret(supplier: Supplier) -> str:
 
 
 def notify(request: FileRequest, webhook: Webhook, *, delivery_id: uuid.UUID) -> str:
-    """POST a request's final status to the webhook's URL and return what was answered.
+    """POST a request's final status to the webhook's URL and return the receiver's answer, in a sentence.
 
     ``delivery_id`` must be the same in every attempt of a delivery. Raises :class:`WebhookError`.
     """
@@ -68,7 +68,7 @@ def notify(request: FileRequest, webhook: Webhook, *, delivery_id: uuid.UUID) ->
 
 
 def send_test(webhook: Webhook) -> str:
-    """POST a test event to the webhook's URL and return what was answered. Raises :class:`WebhookError`."""
+    """POST a test event to the webhook's URL and return the receiver's answer. Raises :class:`WebhookError`."""
     return _post(webhook, json.dumps({"test": True}), message_id=str(uuid.uuid4()))
 
 

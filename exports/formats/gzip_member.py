@@ -35,7 +35,7 @@ class Checksum:
 
 
 class PartDeflater:
-    """Compresses one part of the member, chunk by chunk."""
+    """Compresses one part of the member, block by block."""
 
     def __init__(self) -> None:
         self._stream = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -isal_zlib.MAX_WBITS)

@@ -41,7 +41,7 @@ class LeasedWork(ABC):
 
 
 class Heartbeat:
-    """Renews the lease of some work every second, from its own thread: one call of the work may take minutes.
+    """Renews the lease every second in its own thread, because one call of the work may take minutes.
 
     Used as a context manager around the work. When the time limit has passed, the thread calls
     ``work.time_out`` and stops renewing.

@@ -36,12 +36,18 @@ class Lease(Generic[Pk]):
 
 
 def is_free() -> Q:
-    """Rows that can be claimed now: never claimed, lease expired, or the pause after a failure is over."""
+    """Return the condition for rows that can be claimed now.
+
+    These are rows without a lease, with an expired lease, or whose pause after a failure is over.
+    """
     return Q(leased_until__isnull=True) | Q(leased_until__lt=timezone.now())
 
 
 def is_held() -> Q:
-    """Rows that a worker holds now. A row that pauses after a failure is neither held nor free."""
+    """Return the condition for rows that a worker holds now.
+
+    A row that pauses after a failure is neither held nor free.
+    """
     return Q(lease__isnull=False) & ~is_free()
 
 
@@ -90,7 +96,7 @@ class LeasedQuerySet(models.QuerySet[Row]):
         return bool(self.held_by(lease).update(leased_until=_lease_end(), **values))
 
     def release(self, lease: Lease[Pk], *, pause: timedelta, **values: Any) -> bool:
-        """Give ``lease`` up, and set ``values`` with it; the row can be claimed after ``pause``.
+        """Release ``lease``, and set ``values`` with it. The row can be claimed after ``pause``.
 
         Return False if the lease is lost.
         """

@@ -15,9 +15,9 @@ from readings.repositories.cancellation import cancel_when
 log = logging.getLogger(__name__)
 
 STEPS: tuple[type[Step[Any]], ...] = (Publish, Plan, WritePart)
-"""In the order in which a worker looks for work: what ends a request comes first."""
+"""The kinds of steps, in the order in which a worker looks for one. Publishing is first: it completes a request."""
 CANDIDATES = 8
-"""How many rows of a kind of step a worker tries to claim; other workers try the same ones."""
+"""How many rows a worker tries to claim for each kind of step; other workers may claim some of them first."""
 
 
 def run_next_step() -> int | None:

@@ -1,7 +1,7 @@
 """A supplier's virtual filesystem, built from the database. Independent of SSH.
 
 ``/`` contains one folder for each completed request, and each folder contains the request's one file.
-Nothing else exists here, whatever is on the disk. So no path can lead outside.
+Other files on the disk do not exist here, so no path can lead outside.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 class IgnoreClientContentNegotiation(BaseContentNegotiation):
     """Ignore the headers ``Accept`` and ``Content-Type``.
 
-    The reference's clients send arbitrary values in them, or no value.
+    Clients of the AWS reference send arbitrary values in them, or no value.
     """
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:

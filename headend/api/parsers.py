@@ -1,6 +1,6 @@
 """The parser of request bodies.
 
-It ignores the Content-Type, because the reference's clients send none.
+It ignores the Content-Type, because clients of the AWS reference send none.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from headend.config.secrets import FileSecrets, Secrets
 
 
 class SecretsManager(Secrets):
-    """Secrets below one prefix, with the reference's names: ``<prefix>/sftp/private_key``.
+    """Secrets below one prefix, with the names of the AWS reference: ``<prefix>/sftp/private_key``.
 
     Args:
         prefix: Every name in AWS starts with it and a slash.

@@ -30,7 +30,7 @@ def api_key_secret() -> str:
 def private_key_secret() -> str:
     """Return the name of the secret that holds the default supplier's private key.
 
-    The guide calls this name ``SecretName``.
+    The AWS guide calls this name ``SecretName``.
     """
     return f"{settings.SECRETS_PREFIX}/sftp/private_key"
 
@@ -41,7 +41,7 @@ def operator_password_secret() -> str:
 
 
 def ensure_default_supplier() -> Supplier:
-    """Return the guide's supplier; create it, its API key and its RSA key if they are missing.
+    """Return the default supplier; create it, its API key and its RSA key if they are missing.
 
     The keys are those of the secrets store, which creates them if they are missing there.
     """
@@ -92,7 +92,7 @@ def check_port(setting: str, port: int) -> None:
 
 
 def lock_home(home: Path) -> None:
-    """Keep other deployments out of the home folder until this process ends, however it ends.
+    """Lock the home folder for this deployment until the process ends, also if it is killed.
 
     The lock survives ``exec``; child processes do not inherit it. Raises ``ImproperlyConfigured`` if
     another deployment has the lock.

@@ -1,4 +1,4 @@
-"""The addresses, names and keys that a client of the deployment needs, with the guide's names."""
+"""The addresses, names and keys that a client of the deployment needs, with the AWS guide's names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from readings.window import Window
 
 @dataclass(frozen=True)
 class Outputs:
-    """The guide's output values, and the values that an operator needs in addition."""
+    """The output values that the AWS guide names, and those that an operator needs in addition."""
 
     url: str
     api_key: str

@@ -166,7 +166,7 @@ class _Supervisor:
         self, name: str, process: subprocess.Popen[bytes], reader: threading.Thread
     ) -> None:
         process.wait()
-        # A child of the process may keep its output open, so this does not wait for ever.
+        # A child of the process may keep the output open, so the wait has a timeout.
         reader.join(_LAST_LINES_TIMEOUT_SECONDS)
         self._events.put(name)
 

@@ -1,4 +1,4 @@
-"""A client that tests a running deployment against the guide.
+"""A client that tests a running deployment against the AWS guide.
 
 It follows the guide's chapters on the REST API and on downloading files: it gets recent readings in pages,
 requests a file of the same window, downloads the file over SFTP, and compares every reading. It uses only

@@ -1,4 +1,4 @@
-"""Cancel the repository's work for an HTTP request that nobody waits for any longer."""
+"""Cancel the repository's work for an HTTP request whose caller disconnected or that takes too long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from readings.repositories import RepositoryUnavailableError
 from readings.repositories.cancellation import cancel_when
 
 DEADLINE_SECONDS = 25.0
-"""Less than the 30 seconds after which many proxies give up, API Gateway among them."""
+"""Less than the timeout of many proxies: API Gateway closes a connection after 30 seconds."""
 
 
 class CallerDisconnectedError(RepositoryUnavailableError):

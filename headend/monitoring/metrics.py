@@ -1,7 +1,7 @@
 """``/metrics`` for Prometheus.
 
 The metrics come from the database, so every web process of every host returns the same values, and a
-restart loses none. Each SFTP process has metrics of its own (``SFTP_METRICS_PORT``).
+restart loses none. Each SFTP process also serves its own metrics (``SFTP_METRICS_PORT``).
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class Coverage:
 
     @property
     def incomplete(self) -> list[IntervalCoverage]:
-        """The intervals that miss readings."""
+        """The intervals with missing readings."""
         return [
             interval
             for interval in self.intervals

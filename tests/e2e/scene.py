@@ -206,7 +206,7 @@ def _create_delivery(
         Delivery.objects.filter(pk=delivery.pk).update(leased_until=None)
         lease = transitions.claim(delivery.pk)
         assert lease is not None
-        transitions.start(lease, target=target)
+        transitions.record_target(lease, target=target)
         if number < len(outcomes):
             transitions.release(lease, outcome)
         elif succeeded:

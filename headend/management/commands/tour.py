@@ -1,4 +1,4 @@
-"""``manage.py tour``: test a running deployment against the guide."""
+"""``manage.py tour``: test a running deployment against the AWS guide."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_an_attempt_is_recorded_with_its_target_and_outcome(delivery: Delivery) 
     assert lease is not None
     assert transitions.claim(delivery.pk) is None
     assert transitions.renew(lease)
-    transitions.start(lease, target="https://example.com/")
+    transitions.record_target(lease, target="https://example.com/")
     transitions.succeed(lease, "The receiver answered 200.")
     delivery.refresh_from_db()
     attempt = delivery.attempt_log.get()
