@@ -20,7 +20,7 @@ from exports.models import FetchWay, SshKey
 from exports.sftp.database import database_connection
 
 MAX_SESSIONS = 10
-"""SFTP sessions on one connection: the limit of AWS Transfer Family."""
+"""How many sessions (SSH channels) a client can open on one connection: the limit of AWS Transfer Family."""
 
 
 def find_key(user: str, key: paramiko.PKey) -> SshKey | None:

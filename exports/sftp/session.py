@@ -1,4 +1,7 @@
-"""One SFTP session: answers paramiko's requests from the supplier's filesystem. All writes are refused."""
+"""One session on an SFTP connection: answers paramiko's requests from the supplier's filesystem.
+
+A client can open several sessions on one connection (SSH: channels of type *session*). All writes are refused.
+"""
 
 from __future__ import annotations
 
