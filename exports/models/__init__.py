@@ -13,6 +13,7 @@ from exports.models.deliveries import (
 from exports.models.file_requests import (
     ACTIVE,
     FINAL,
+    HAS_FILE,
     PLANNED,
     ExportPart,
     FileRequest,
@@ -26,6 +27,7 @@ from exports.models.suppliers import ApiKey, PushTarget, SshKey, Supplier, Webho
 __all__ = [
     "ACTIVE",
     "FINAL",
+    "HAS_FILE",
     "PLANNED",
     "ApiKey",
     "Delivery",

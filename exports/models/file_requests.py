@@ -30,6 +30,8 @@ ACTIVE = frozenset({Status.QUEUED, Status.SUBMITTED, Status.RUNNING})
 PLANNED = frozenset({Status.SUBMITTED, Status.RUNNING})
 """The active statuses in which a request has its parts."""
 FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.SKIPPED})
+HAS_FILE = Q(status=Status.COMPLETED, expired_at__isnull=True)
+"""The condition of :attr:`FileRequest.has_file` for a query."""
 
 
 class FileRequest(Leased):

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from exports.delivery.transitions import schedule_deliveries
 from exports.leases.model import NO_LEASE, Lease
-from exports.models import ACTIVE, ExportPart, FileRequest, PartState, Status
+from exports.models import ACTIVE, HAS_FILE, ExportPart, FileRequest, PartState, Status
 
 READINGS_PER_SECOND = 100_000
 """How many readings of a request move its priority back by one second.
@@ -27,6 +27,7 @@ Far fewer than a worker writes in a second, so that small requests overtake larg
 """
 
 CANCELLED = "cancelled"
+"""The reason of a request that was cancelled. The API returns it."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def cancel(pk: uuid.UUID) -> bool:
 
 def expire(pk: uuid.UUID) -> bool:
     """Withdraw the file of a completed request. The status stays ``completed``, and ``expired_at`` is set."""
-    completed = FileRequest.objects.filter(pk=pk, status=Status.COMPLETED, expired_at__isnull=True)
-    return bool(completed.update(expired_at=timezone.now()))
+    with_file = FileRequest.objects.filter(HAS_FILE, pk=pk)
+    return bool(with_file.update(expired_at=timezone.now()))
 
 
 def _finish(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from django.db.models import QuerySet
 
 from exports.delivery.audited_file import AuditedFile, Fetcher
-from exports.models import FileRequest, Status, Supplier
+from exports.models import HAS_FILE, FileRequest, Supplier
 from exports.stores import FileMissingError
 
 
@@ -84,9 +84,8 @@ class SupplierFilesystem:
     def _requests(self) -> QuerySet[FileRequest]:
         if not Supplier.objects.filter(pk=self.supplier_id, active=True).exists():
             raise PathNotFoundError
-        return FileRequest.objects.filter(
-            supplier=self.supplier_id, status=Status.COMPLETED, expired_at__isnull=True
-        ).order_by("-finished_at")
+        with_file = FileRequest.objects.filter(HAS_FILE, supplier=self.supplier_id)
+        return with_file.order_by("-finished_at")
 
     def _request(self, folder: str, name: str | None = None) -> FileRequest:
         try:
