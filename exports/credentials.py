@@ -12,11 +12,17 @@ from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 
 API_KEY_START = "hek_"
 PREFIX_LENGTH = 12
+"""How many characters of an API key are stored and shown, so that people can tell keys apart."""
 
 
 def new_api_key() -> str:
     """Return a new API key: 256 random bits after a prefix that secret scanners recognise."""
     return API_KEY_START + secrets.token_urlsafe(32)
+
+
+def prefix(api_key: str) -> str:
+    """Return the first characters of an API key, which are stored and shown."""
+    return api_key[:PREFIX_LENGTH]
 
 
 def digest(api_key: str) -> str:

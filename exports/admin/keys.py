@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from exports import credentials
 from exports.admin.confirmation import run_if_confirmed
-from exports.credentials import PREFIX_LENGTH, digest, new_api_key
 from exports.models import ApiKey, SshKey, Supplier
 from headend.read_only_admin import ReadOnly
 
@@ -58,8 +58,8 @@ class ApiKeyAdmin(admin.ModelAdmin[ApiKey]):
         change: bool,  # noqa: FBT001 (Django's own signature)
     ) -> None:
         """Create the key, store its hash, and show the key once."""
-        key = new_api_key()
-        obj.prefix, obj.digest = key[:PREFIX_LENGTH], digest(key)
+        key = credentials.new_api_key()
+        obj.prefix, obj.digest = credentials.prefix(key), credentials.digest(key)
         super().save_model(request, obj, form, change)
         messages.warning(
             request,

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from exports import credentials
 from exports.models import ApiKey, SshKey, Supplier
 
+FIRST_KEY_LABEL = "first key"
+"""The label of the keys that a supplier gets when it is created."""
+
 
 @dataclass(frozen=True)
 class KeyPair:
@@ -26,7 +29,7 @@ def create_api_key(supplier: Supplier, label: str = "") -> str:
     ApiKey.objects.create(
         supplier=supplier,
         label=label,
-        prefix=key[: credentials.PREFIX_LENGTH],
+        prefix=credentials.prefix(key),
         digest=credentials.digest(key),
     )
     return key

@@ -14,12 +14,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 from exports import credentials
 from exports.models import ApiKey, SshKey, Supplier
+from exports.suppliers.hand_over import FIRST_KEY_LABEL
 
 OPERATOR = "operator"
 """The user name of the first operator."""
 BYTES_PER_READING = 33
 """On disk, after compaction; measured on a day of 50,000 meters."""
-_FIRST_KEY_LABEL = "first key"
 
 
 def api_key_secret() -> str:
@@ -53,14 +53,14 @@ def ensure_default_supplier() -> Supplier:
         digest=credentials.digest(api_key),
         defaults={
             "supplier": supplier,
-            "label": _FIRST_KEY_LABEL,
-            "prefix": api_key[: credentials.PREFIX_LENGTH],
+            "label": FIRST_KEY_LABEL,
+            "prefix": credentials.prefix(api_key),
         },
     )
     SshKey.objects.get_or_create(
         supplier=supplier,
         fingerprint=credentials.fingerprint(public_key),
-        defaults={"label": _FIRST_KEY_LABEL, "public_key": public_key},
+        defaults={"label": FIRST_KEY_LABEL, "public_key": public_key},
     )
     return supplier
 

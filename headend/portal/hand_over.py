@@ -22,8 +22,6 @@ from exports.suppliers import hand_over
 from exports.suppliers.hand_over import KeyPair
 from headend.portal.access import staff_required
 
-_FIRST_KEY_LABEL = "first key"
-
 
 class SupplierForm(forms.ModelForm[Supplier]):
     """A new supplier: its name, its limits and, if it has one, its SSH public key."""
@@ -72,12 +70,12 @@ def new_supplier(request: HttpRequest) -> HttpResponse:
         return render(request, "portal/new_supplier.html", {"form": form})
     with transaction.atomic():
         supplier = form.save()
-        api_key = hand_over.create_api_key(supplier, _FIRST_KEY_LABEL)
+        api_key = hand_over.create_api_key(supplier, hand_over.FIRST_KEY_LABEL)
         key_pair = None
         if public_key := form.cleaned_data["public_key"]:
-            hand_over.add_ssh_key(supplier, public_key, _FIRST_KEY_LABEL)
+            hand_over.add_ssh_key(supplier, public_key, hand_over.FIRST_KEY_LABEL)
         else:
-            key_pair = hand_over.create_key_pair(supplier, _FIRST_KEY_LABEL)
+            key_pair = hand_over.create_key_pair(supplier, hand_over.FIRST_KEY_LABEL)
     return _hand_over_page(request, supplier, api_key=api_key, key_pair=key_pair, is_new=True)
 
 
