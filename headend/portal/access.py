@@ -40,12 +40,11 @@ def login_required(view: View[ViewArguments]) -> View[ViewArguments]:
 def staff_required(view: View[ViewArguments]) -> View[ViewArguments]:
     """Send users who are not logged in to the login page; answer 403 to users who are not staff."""
 
+    @login_required
     @wraps(view)
     def guarded(
         request: HttpRequest, /, *args: ViewArguments.args, **kwargs: ViewArguments.kwargs
     ) -> HttpResponse:
-        if not request.user.is_authenticated:
-            return _to_login(request)
         if not request.user.is_staff:
             raise PermissionDenied
         return view(request, *args, **kwargs)
@@ -67,7 +66,7 @@ def visible_requests(user: User | AnonymousUser) -> QuerySet[FileRequest]:
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:
-    # htmx would follow a redirect and put the login form in place of the table.
+    # htmx would follow a redirect, and show the login form inside the page that it refreshes.
     if request.headers.get("HX-Request"):
         return HttpResponseClientRefresh()
     return redirect_to_login(request.get_full_path())

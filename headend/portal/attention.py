@@ -9,12 +9,13 @@ from django.urls import reverse
 from django.utils.timesince import timesince
 
 from exports.models import Delivery, DeliveryState, FileRequest, Status
+from exports.pipeline.transitions import CANCELLED
 from headend.portal.coverage import DAY, Coverage, may_still_arrive
 from readings.ingest.deployment_fleet import deployment_fleet
 
 SILENT_INTERVALS = 3
 """The feed counts as interrupted when more intervals than this have no readings."""
-MAX_QUEUED = timedelta(minutes=10)
+MAX_QUEUED_FOR = timedelta(minutes=10)
 """A file request that is queued for longer is reported."""
 
 
@@ -65,7 +66,7 @@ def _incomplete_intervals(now: datetime, coverage: Coverage) -> Alert | None:
 
 def _failed_requests(now: datetime) -> Alert | None:
     failed = FileRequest.objects.filter(status=Status.FAILED, finished_at__gte=now - DAY)
-    count = failed.exclude(reason="cancelled").count()
+    count = failed.exclude(reason=CANCELLED).count()
     if not count:
         return None
     message = f"{_counted(count, 'file request')} failed in the last 24 hours."
@@ -73,12 +74,15 @@ def _failed_requests(now: datetime) -> Alert | None:
 
 
 def _waiting_requests(now: datetime) -> Alert | None:
-    waiting = FileRequest.objects.filter(status=Status.QUEUED, queued_at__lt=now - MAX_QUEUED)
+    waiting = FileRequest.objects.filter(status=Status.QUEUED, queued_at__lt=now - MAX_QUEUED_FOR)
     count = waiting.count()
     if not count:
         return None
     verb = "has" if count == 1 else "have"
-    message = f"{_counted(count, 'file request')} {verb} been queued for more than 10 minutes."
+    minutes = MAX_QUEUED_FOR // timedelta(minutes=1)
+    message = (
+        f"{_counted(count, 'file request')} {verb} been queued for more than {minutes} minutes."
+    )
     return Alert(message, reverse("file-requests", query={"status": Status.QUEUED.value}))
 
 

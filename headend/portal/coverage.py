@@ -75,8 +75,8 @@ class Coverage:
 
     @property
     def percent(self) -> float:
-        """Stored readings in percent of the expected ones, rounded down to one decimal: 100 means all."""
-        return int(1000 * self.readings / self.expected) / 10 if self.expected else 0.0
+        """Stored readings in percent of the expected ones; 0 if none are expected."""
+        return percent_of(self.readings, self.expected) if self.expected else 0.0
 
     @property
     def incomplete(self) -> list[IntervalCoverage]:
@@ -86,6 +86,14 @@ class Coverage:
             for interval in self.intervals
             if interval.completeness != Completeness.COMPLETE
         ]
+
+
+def percent_of(readings: int, expected: int) -> float:
+    """Return ``readings`` in percent of ``expected``, rounded down to one decimal: 100 means all.
+
+    ``expected`` must not be 0. The result is greater than 100 if there are more readings than expected.
+    """
+    return int(1000 * readings / expected) / 10
 
 
 def expected_meters() -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.db.models import Count, Min, Sum
 
-from headend.portal.coverage import DAY, TOTALS_DELAY, Completeness, expected_meters
+from headend.portal.coverage import DAY, TOTALS_DELAY, Completeness, expected_meters, percent_of
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.models import IntervalTotals
 from readings.totals import time_prefix
@@ -85,8 +85,7 @@ def _days_with_readings(since: date, now: datetime) -> dict[date, Day]:
     for row in rows:
         day = date.fromisoformat(row["day"])
         expected = meters * _intervals_due(day, first_reading, now)
-        # Rounded down to one decimal: 100 means all.
-        percent = min(100.0, int(1000 * row["readings"] / expected) / 10) if expected else 100.0
+        percent = min(100.0, percent_of(row["readings"], expected)) if expected else 100.0
         days[day] = Day(day, row["readings"], row["intervals"], row["late"], percent)
     return days
 
