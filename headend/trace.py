@@ -25,14 +25,14 @@ _VALID = re.compile(r"[!-~]{1,128}")
 _current: ContextVar[str | None] = ContextVar("trace_id", default=None)
 
 
-def begin(given: str | None = None) -> str:
+def begin(trace_id: str | None = None) -> str:
     """Set the current trace id and return it.
 
-    ``given`` is used if it has 1 to 128 printable ASCII characters without spaces. Otherwise a new id of
+    ``trace_id`` is used if it has 1 to 128 printable ASCII characters without spaces. Otherwise a new id of
     32 hexadecimal digits is generated.
     """
-    valid = given is not None and _VALID.fullmatch(given)
-    trace_id = given if given and valid else uuid.uuid4().hex
+    if trace_id is None or not _VALID.fullmatch(trace_id):
+        trace_id = uuid.uuid4().hex
     _current.set(trace_id)
     return trace_id
 

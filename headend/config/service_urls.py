@@ -162,10 +162,10 @@ def _broker_folders(home: Path) -> list[Folder]:
 
 def _sqs(url: str) -> tuple[str, dict[str, Any]]:
     """Read ``sqs://queue-name-prefix?region=…&endpoint_url=…``."""
-    given = _query_options("CELERY_BROKER_URL", url, {"region", "endpoint_url"})
-    endpoint = urlsplit(given.get("endpoint_url", ""))
+    query = _query_options("CELERY_BROKER_URL", url, {"region", "endpoint_url"})
+    endpoint = urlsplit(query.get("endpoint_url", ""))
     options = {
-        "region": given.get("region", "us-east-1"),
+        "region": query.get("region", "us-east-1"),
         "is_secure": endpoint.scheme != "http",
         "queue_name_prefix": f"{urlsplit(url).netloc or 'headend'}-",
         "visibility_timeout": 60,

@@ -85,6 +85,10 @@ class Window:
     end: str
     as_of: str
 
+    def parameters(self) -> dict[str, str]:
+        """Return the window as parameters of the API."""
+        return {"start_date": self.start, "end_date": self.end, "as_of": self.as_of}
+
 
 def run_tour(client: Client, report: Report) -> None:
     """Test both chapters and report each step.
@@ -149,9 +153,7 @@ def _pages_by_offset(client: Client, window: Window, report: Report) -> list[Rea
     while True:
         page = client.get(
             f"{client.url}/readings",
-            start_date=window.start,
-            end_date=window.end,
-            as_of=window.as_of,
+            **window.parameters(),
             page_size=PAGE_SIZE,
             offset=offset,
         )
@@ -175,9 +177,7 @@ def _pages_by_links(client: Client, window: Window, report: Report) -> list[Read
     started, readings = time.monotonic(), list[Reading]()
     page = client.get(
         f"{client.url}/readings",
-        start_date=window.start,
-        end_date=window.end,
-        as_of=window.as_of,
+        **window.parameters(),
         page_size=PAGE_SIZE,
     )
     readings += page["records"]
@@ -191,8 +191,7 @@ def _pages_by_links(client: Client, window: Window, report: Report) -> list[Read
 def _request_file(client: Client, window: Window, report: Report) -> Any:
     """Request a file of the window, wait until it is completed, and return the status response."""
     started = time.monotonic()
-    body = {"start_date": window.start, "end_date": window.end, "as_of": window.as_of}
-    accepted = client.post(f"{client.url}/readings/file", body)
+    accepted = client.post(f"{client.url}/readings/file", window.parameters())
     _expect(accepted["status"], "queued", "status of a new request", "the guide's value")
     request_id = accepted["request_id"]
     report(f"file requested: {request_id}")

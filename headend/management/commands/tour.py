@@ -45,9 +45,9 @@ class Command(BaseCommand):
 
 
 def _client(options: dict[str, Any]) -> Client:
-    all_given = all(options[name] for name in ("url", "sftp", "key", "private_key"))
-    # The outputs of this HEADEND_HOME are the defaults of the options.
-    own = None if all_given else outputs.collect()
+    is_complete = all(options[name] for name in ("url", "sftp", "key", "private_key"))
+    # The deployment of this HEADEND_HOME has the defaults. It need not exist if no default is needed.
+    own = None if is_complete else outputs.collect()
     host, _, port = (
         options["sftp"] or f"{own and own.sftp_address}:{own and own.sftp_port}"
     ).rpartition(":")
