@@ -205,4 +205,4 @@ def test_the_help_of_every_command_has_an_example(deploy: Callable[..., Deployme
             text=True,
             check=True,
         ).stdout
-        assert re.search(r"Examples?:", shown), command
+        assert re.search(r"\bExamples?[:,]", shown), command
