@@ -33,7 +33,7 @@ test: $(VENV)/.test .browser .sftp ## run all tests, then those with a database 
 	$(PYTEST) -n 4
 	TESTS_ON=servers $(PYTEST) -n 4 -m on_servers
 
-stress: $(VENV)/.test ## kill processes, corrupt files, fuzz and load a deployment; print what became of it
+stress: $(VENV)/.test ## test a deployment with killed processes, failing S3 calls, repeated messages, random input and load
 	$(BIN)/python -m tests.services.stress
 
 lint: $(VENV)/.test ## run ruff, djlint and mypy, and look for missing migrations

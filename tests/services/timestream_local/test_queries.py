@@ -118,11 +118,11 @@ def test_sql_that_timestream_does_not_support_is_a_validation_error(query: Any, 
 def test_a_query_bounded_in_time_scans_less(table: str, query: Any) -> None:
     write_readings(table, 3_000)
     sql = f'SELECT kw FROM "fleet"."{table}"'
-    whole = query.query(QueryString=sql)["QueryStatus"]["CumulativeBytesScanned"]
+    full_scan = query.query(QueryString=sql)["QueryStatus"]["CumulativeBytesScanned"]
     bounded = query.query(
         QueryString=f"{sql} WHERE time < TIMESTAMP '{NOW - 2 * HOUR + timedelta(seconds=30)}'"
     )
-    assert whole == 3_000 * 8
+    assert full_scan == 3_000 * 8
     assert bounded["QueryStatus"]["CumulativeBytesScanned"] == 30 * 16
     assert bounded["QueryStatus"]["CumulativeBytesMetered"] == 10_000_000
 
