@@ -40,7 +40,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if isinstance(error, Http404):
         return Response({"error": "Not found."}, status=404)
     if isinstance(error, PermissionDenied):
-        return Response({"error": "This is not allowed."}, status=403)
+        return Response({"error": "Permission denied."}, status=403)
     if isinstance(error, ValidationError):
         return Response(_validation_body(error.detail), status=400)
     if isinstance(error, APIException):
