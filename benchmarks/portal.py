@@ -24,7 +24,8 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from tests.deployment import ROOT, free_port
+from tests.deployment import ROOT
+from tests.ports import unused_port
 
 METERS = 50_000
 SUPPLIERS, REQUESTS = 20, 5_000
@@ -40,7 +41,7 @@ def main() -> int:
     days = parser.parse_args().days
     console = Console(width=120)
     with tempfile.TemporaryDirectory(prefix="headend-bench-portal-") as home:
-        port = free_port()
+        port = unused_port()
         os.environ |= {
             "HEADEND_HOME": home, "HEADEND_PORT": str(port), "LOG_LEVEL": "WARNING",
             "DJANGO_SETTINGS_MODULE": "headend.settings", "SIMULATION_DEVICES": str(METERS),

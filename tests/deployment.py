@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,19 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.ports import unused_port
+
 ROOT = Path(__file__).parent.parent
-READY_SECONDS = 180
-END_SECONDS = 30
-LOG_SECONDS = 20
-_SETTINGS = ("HEADEND_", "SIMULATION", "DATABASE_URL", "EXPORTS_", "CELERY_", "READINGS_")
+READY_SECONDS = 300
+END_SECONDS = 60
+LOG_SECONDS = 60
+HTTP_SECONDS = 30
+_SETTINGS = (
+    "HEADEND_", "SIMULATION", "DATABASE_URL", "EXPORTS_", "CELERY_", "READINGS_", "SECRETS_", "SFTP_", "WEBHOOK_",
+    "METRICS_", "LOG_LEVEL",
+)  # fmt: skip
 """Prefixes of settings in the environment of the tests. The deployment does not inherit these."""
-
-
-def free_port() -> int:
-    """Return a port on which no process listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -38,8 +36,8 @@ class Deployment:
 
     home: Path
     extra: dict[str, str] = field(default_factory=dict)
-    http_port: int = field(default_factory=free_port)
-    sftp_port: int = field(default_factory=free_port)
+    http_port: int = field(default_factory=unused_port)
+    sftp_port: int = field(default_factory=unused_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,7 +78,7 @@ class Deployment:
         return self
 
     def wait_for_log(self, text: str) -> bool:
-        """Return whether ``text`` appears in :attr:`log` within 20 seconds. Output reaches the log with a delay."""
+        """Return whether ``text`` appears in :attr:`log` within a minute. Output reaches the log with a delay."""
         deadline = time.monotonic() + LOG_SECONDS
         while text not in self.log:
             if time.monotonic() > deadline:
@@ -133,7 +131,7 @@ class Deployment:
         """Return whether its web server answers."""
         try:
             with urllib.request.urlopen(
-                f"http://localhost:{self.http_port}/health/live", timeout=5
+                f"http://localhost:{self.http_port}/health/live", timeout=HTTP_SECONDS
             ):
                 return True
         except OSError:

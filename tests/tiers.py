@@ -32,6 +32,7 @@ _MARKS = {
 _TESTS = Path(__file__).parent
 _PROCESS_FOLDERS = [_TESTS / name for name in ("contract", "e2e", "services", "upgrade")]
 """Every test in these folders starts processes. ``--fast`` does not import them: some imports take seconds."""
+_CONTRACT = _TESTS / "contract"
 _DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "on_servers"}
 _PROCESS_STARTERS: list[tuple[Any, str]] = [
     (subprocess.Popen, "__init__"),
@@ -97,7 +98,13 @@ def _starts_processes(item: pytest.Item) -> bool:
 
 
 def _group(item: pytest.Item) -> str:
-    """Return the file of a test. A file whose fixtures exist for each engine is one group for each engine."""
+    """Return the file of a test.
+
+    The contract tests are one group, because they share a deployment. A file whose fixtures exist for each engine is
+    one group for each engine.
+    """
+    if _CONTRACT in item.path.parents:
+        return "contract"
     file = item.nodeid.partition("::")[0]
     callspec = getattr(item, "callspec", None)
     engine = callspec.params.get("engine") if callspec else None

@@ -19,7 +19,7 @@ from tests.contract.conftest import Supplier
 
 STATUSES = ["queued", "submitted", "running", "completed"]
 LOCATION = r"{}/run-\d{{13}}-part-r-00000\.gz"
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 300
 
 
 def poll_until_final(supplier: Supplier, request_id: str) -> list[dict[str, Any]]:

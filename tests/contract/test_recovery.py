@@ -14,7 +14,11 @@ from tests.contract.conftest import Supplier
 from tests.contract.test_files import fetch, poll_until_final
 from tests.deployment import Deployment
 
-pytestmark = pytest.mark.starts_processes
+pytestmark = [
+    pytest.mark.starts_processes,
+    # It has a deployment of its own.
+    pytest.mark.xdist_group("recovery"),
+]
 
 WINDOW = {"start_date": "2023-02-27 00:00:00", "end_date": "2023-02-27 05:00:00"}
 
@@ -54,7 +58,7 @@ def test_an_export_completes_with_the_same_file_after_its_worker_was_killed(
     ]
     os.kill(worker, signal.SIGKILL)
     assert own_deployment.process is not None
-    assert own_deployment.process.wait(30) != 0
+    assert own_deployment.process.wait(60) != 0
     assert own_deployment.processes() == {}
 
     own_deployment.start()

@@ -22,9 +22,9 @@ from tests.deployment import ROOT, Deployment
 from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
 
 RESTART_SECONDS = 0.5
-READY_SECONDS = 60
-HTTP_TIMEOUT_SECONDS = 30
-RETRY_SECONDS = 120
+READY_SECONDS = 300
+HTTP_TIMEOUT_SECONDS = 60
+RETRY_SECONDS = 300
 _LOG_TAIL = 5000
 
 _ATTEMPTS = """

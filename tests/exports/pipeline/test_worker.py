@@ -115,7 +115,7 @@ def test_parts_over_the_time_limit_use_up_their_attempts_and_fail_the_request(
         was_released.set()
 
     def write_endlessly(*_: object, progress: Callable[[int], None], **__: object) -> None:
-        assert was_released.wait(20)
+        assert was_released.wait(60)
         while True:
             progress(1)
 

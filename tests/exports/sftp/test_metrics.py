@@ -11,8 +11,8 @@ from prometheus_client import REGISTRY
 from pytest_django.fixtures import Settings
 
 from exports.models import FileRequest
-from tests.deployment import free_port
 from tests.exports.conftest import Connect
+from tests.ports import unused_port
 
 TIMEOUT = 30
 
@@ -51,7 +51,7 @@ def test_sent_bytes_are_counted_during_the_download(
 
 
 def test_the_error_names_a_metrics_port_that_is_in_use(settings: Settings) -> None:
-    settings.SFTP_PORT = free_port()
+    settings.SFTP_PORT = unused_port()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings.SFTP_METRICS_PORT = taken.getsockname()[1]
         with pytest.raises(CommandError, match=r"^SFTP_METRICS_PORT: .* set it to a free port"):

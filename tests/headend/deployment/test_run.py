@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.deployment import Deployment
+from tests.deployment import END_SECONDS, Deployment
 
 pytestmark = pytest.mark.starts_processes
 
@@ -38,6 +38,14 @@ def deploy(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
     yield new
     for deployment in deployments:
         deployment.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A running deployment for the tests that do not end it."""
+    deployment = Deployment(tmp_path_factory.mktemp("shared") / "home", dict(SMALL))
+    yield deployment.start()
+    deployment.stop()
 
 
 def error_of(deployment: Deployment, *command: str) -> str:
@@ -78,24 +86,20 @@ def test_the_first_run_creates_everything_and_the_second_prints_the_same_values(
     )
 
 
-def test_the_tour_finds_no_difference_from_the_guide(deploy: Callable[..., Deployment]) -> None:
-    deployment = deploy().start()
-    tour = deployment.manage("tour")
+def test_the_tour_finds_no_difference_from_the_guide(shared: Deployment) -> None:
+    tour = shared.manage("tour")
     assert "all 400 readings are the same" in tour.stdout
-    out = deployment.outputs()
-    wrong_key = deployment.manage("tour", "--key", "hek_wrong", check=False)
+    out = shared.outputs()
+    wrong_key = shared.manage("tour", "--key", "hek_wrong", check=False)
     assert wrong_key.returncode == 1
     assert "answered 401" in wrong_key.stderr
     assert out["ApiKey"] not in tour.stdout
 
 
-def test_the_operator_can_log_in_with_the_printed_password(
-    deploy: Callable[..., Deployment],
-) -> None:
-    deployment = deploy().start()
-    [line] = [line for line in deployment.log.splitlines() if "operator / " in line]
+def test_the_operator_can_log_in_with_the_printed_password(shared: Deployment) -> None:
+    [line] = [line for line in shared.log.splitlines() if "operator / " in line]
     with requests.Session() as browser:
-        login = f"{deployment.outputs()['OperatorURL']}login/"
+        login = f"{shared.outputs()['OperatorURL']}login/"
         browser.get(login, timeout=30)
         form = {"username": "operator", "password": line.split()[-1], "next": "/"}
         form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
@@ -104,22 +108,21 @@ def test_the_operator_can_log_in_with_the_printed_password(
     assert "File requests" in page.text
 
 
-def test_two_deployments_run_at_the_same_time(deploy: Callable[..., Deployment]) -> None:
-    one, other = deploy("one").start(), deploy("other").start()
-    assert one.answers()
-    assert other.answers()
-    assert one.outputs()["ApiKey"] != other.outputs()["ApiKey"]
-    other.interrupt()
-    assert one.answers()
-
-
-def test_a_home_folder_that_is_in_use_is_a_one_line_error(
-    deploy: Callable[..., Deployment],
+def test_two_deployments_run_at_the_same_time(
+    shared: Deployment, deploy: Callable[..., Deployment]
 ) -> None:
-    running = deploy().start()
-    second = Deployment(running.home, SMALL)
+    other = deploy().start()
+    assert shared.answers()
+    assert other.answers()
+    assert shared.outputs()["ApiKey"] != other.outputs()["ApiKey"]
+    other.interrupt()
+    assert shared.answers()
+
+
+def test_a_home_folder_that_is_in_use_is_a_one_line_error(shared: Deployment) -> None:
+    second = Deployment(shared.home, SMALL)
     assert "another deployment is running in" in error_of(second)
-    assert running.answers()
+    assert shared.answers()
 
 
 def test_a_process_that_is_killed_ends_the_others(deploy: Callable[..., Deployment]) -> None:
@@ -129,7 +132,7 @@ def test_a_process_that_is_killed_ends_the_others(deploy: Callable[..., Deployme
     ]
     os.kill(beat, signal.SIGKILL)
     assert deployment.process is not None
-    assert deployment.process.wait(30) != 0
+    assert deployment.process.wait(END_SECONDS) != 0
     assert deployment.processes() == {}
     assert "beat stopped" in deployment.log
 

@@ -39,7 +39,7 @@ def running(folder: Path, procfile: str) -> Iterator[subprocess.Popen[str]]:
     finally:
         for pid in living_processes(folder):
             os.kill(pid, signal.SIGKILL)
-        process.wait(30)
+        process.wait(60)
         process.stdout.close()
 
 
@@ -72,7 +72,7 @@ def test_a_signal_ends_all_processes_and_is_no_failure(
     with running(tmp_path, TWO_LONG_PROCESSES) as process:
         read_until(process, "other started")
         os.killpg(process.pid, number)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert living_processes(tmp_path) == []
 
 
@@ -82,7 +82,7 @@ def test_a_signal_while_a_line_is_printed_ends_all_processes(tmp_path: Path, att
         # The supervisor may still be flushing this very line.
         read_until(process, "other started")
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert living_processes(tmp_path) == []
 
 
@@ -91,7 +91,7 @@ def test_a_signal_while_processes_are_starting_ends_them(tmp_path: Path, millise
     with running(tmp_path, TWO_LONG_PROCESSES) as process:
         time.sleep(milliseconds / 1000)
         os.killpg(process.pid, signal.SIGINT)
-        code = process.wait(30)
+        code = process.wait(60)
         # Before the supervisor handles signals, Python ends itself; `manage.py run` blocks them until then.
         assert code in (0, -signal.SIGINT)
         assert living_processes(tmp_path) == []
@@ -99,13 +99,13 @@ def test_a_signal_while_processes_are_starting_ends_them(tmp_path: Path, millise
 
 def test_a_process_that_ends_by_itself_ends_the_others(tmp_path: Path) -> None:
     with running(tmp_path, "one: exec sleep 1000\nother: sleep 0.2; exit 7\n") as process:
-        assert process.wait(30) == 7
+        assert process.wait(60) == 7
         assert living_processes(tmp_path) == []
 
 
 def test_a_process_that_ends_without_an_error_is_a_failure_too(tmp_path: Path) -> None:
     with running(tmp_path, "one: exec sleep 1000\nother: exec sleep 0.2\n") as process:
-        assert process.wait(30) == 1
+        assert process.wait(60) == 1
         assert living_processes(tmp_path) == []
 
 
@@ -115,7 +115,7 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
         read_until(process, "| ready")
         os.killpg(process.pid, signal.SIGTERM)
         read_until(process, "sending SIGKILL to one")
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert living_processes(tmp_path) == []
 
 

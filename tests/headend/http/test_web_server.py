@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.deployment import ROOT, free_port
+from tests.deployment import ROOT
+from tests.ports import unused_port
 
 pytestmark = pytest.mark.starts_processes
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.starts_processes
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a running web server, without the other processes of a deployment."""
-    web_port = free_port()
+    web_port = unused_port()
     home = tmp_path_factory.mktemp("web")
     (home / "static").mkdir()
     server = subprocess.Popen(
@@ -41,11 +42,11 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     _wait_for(web_port, server)
     yield web_port
     server.terminate()
-    assert server.wait(30) == 0
+    assert server.wait(60) == 0
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while True:
         assert server.poll() is None
         assert time.monotonic() < deadline

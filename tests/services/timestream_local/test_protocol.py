@@ -17,7 +17,7 @@ def test_a_call_without_a_signature_is_refused(timestream: TimestreamLocal) -> N
         timestream.endpoint,
         json={},
         headers={"X-Amz-Target": "Timestream_20181101.ListDatabases"},
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 400
     assert answer.json()["__type"] == "MissingAuthenticationTokenException"
@@ -53,7 +53,7 @@ def test_a_call_that_does_not_match_the_service_model_is_refused(
             "X-Amz-Target": target,
             "Authorization": "AWS4-HMAC-SHA256 …".encode().decode("latin-1"),
         },
-        timeout=10,
+        timeout=60,
     )
     assert json.loads(answer.text)["__type"] == code
 
@@ -63,7 +63,7 @@ def test_a_client_can_discover_the_endpoint(timestream: TimestreamLocal) -> None
         timestream.endpoint,
         json={},
         headers={"X-Amz-Target": "Timestream_20181101.DescribeEndpoints", "Authorization": "any"},
-        timeout=10,
+        timeout=60,
     )
     assert answer.json()["Endpoints"][0]["Address"] == timestream.endpoint
 

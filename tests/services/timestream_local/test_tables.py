@@ -79,7 +79,7 @@ def test_a_batch_load_without_a_file_fails_with_a_message(table: str, write: Any
         },
         ReportConfiguration={"ReportS3Configuration": {"BucketName": BUCKET}},
     )["TaskId"]
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     status = "CREATED"
     while status in ("CREATED", "IN_PROGRESS"):
         assert time.monotonic() < deadline
