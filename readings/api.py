@@ -32,28 +32,37 @@ MAX_PAGE_SIZE = 50_000
 MAX_OFFSET = 2**62
 
 
+def _whole_number(
+    name: str, *, default: int, smallest: int, largest: int, help_text: str
+) -> serializers.IntegerField:
+    """Return a field whose error messages all say which numbers the parameter ``name`` takes."""
+    message = f"{name} takes a whole number from {smallest} to {largest}."
+    keys = ("invalid", "min_value", "max_value", "max_string_length")
+    return serializers.IntegerField(
+        default=default,
+        min_value=smallest,
+        max_value=largest,
+        error_messages=dict.fromkeys(keys, message),
+        help_text=help_text,
+    )
+
+
 class ReadingsQuery(StrictSerializer):
     """The query parameters of GET /readings."""
 
     start_date = InstantField(help_text="Readings with time >= start_date.")
-    page_size = serializers.IntegerField(
+    page_size = _whole_number(
+        "page_size",
         default=10,
-        min_value=1,
-        max_value=MAX_PAGE_SIZE,
-        error_messages=dict.fromkeys(
-            ("invalid", "min_value", "max_value", "max_string_length"),
-            f"page_size takes a whole number from 1 to {MAX_PAGE_SIZE}.",
-        ),
+        smallest=1,
+        largest=MAX_PAGE_SIZE,
         help_text="The largest number of readings in the page.",
     )
-    offset = serializers.IntegerField(
+    offset = _whole_number(
+        "offset",
         default=0,
-        min_value=0,
-        max_value=MAX_OFFSET,
-        error_messages=dict.fromkeys(
-            ("invalid", "min_value", "max_value", "max_string_length"),
-            f"offset takes a whole number from 0 to {MAX_OFFSET}.",
-        ),
+        smallest=0,
+        largest=MAX_OFFSET,
         help_text="How many readings of the window come before the page.",
     )
     end_date = InstantField(required=False, help_text="Readings with time <= end_date.")
@@ -101,7 +110,7 @@ class ReadingsFrameSerializer(serializers.ListSerializer[Any]):
     def to_representation(self, data: Any) -> Any:
         """Return ``data``, a data frame, with exactly the declared fields as columns, in their order.
 
-        Raises ``polars.exceptions.ColumnNotFoundError`` if a declared field is no column.
+        Raises ``polars.exceptions.ColumnNotFoundError`` if a declared field is not a column.
         """
         assert isinstance(self.child, Reading)
         declared = list(self.child.fields)

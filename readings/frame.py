@@ -1,4 +1,4 @@
-"""The readings frame: the form in which readings travel through the code, and the text form of instants.
+"""The readings frame: the form in which readings travel through the code. Instants as text and as numbers.
 
 A readings frame is a Polars data frame with the columns of :data:`SCHEMA`, in that order, sorted by
 :data:`ORDER`. (``device_id``, ``time``) identifies a reading. Units: ``load`` and ``kw`` in kW, ``crrnt`` in A,
@@ -30,6 +30,11 @@ ORDER = ["time", "device_id"]
 MEASURE_NAME = "readings"
 """The value of ``measure_name`` in every reading. The contract demands it."""
 
+FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
+LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
 _INSTANT_TEXT = re.compile(
     r"""(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})
         (?:[ T](?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)
@@ -46,6 +51,11 @@ _MIN_READINGS_TO_SEARCH_DISTINCT = 2_000
 def empty() -> pl.DataFrame:
     """Return a readings frame without rows."""
     return pl.DataFrame(schema=SCHEMA)
+
+
+def is_late() -> pl.Expr:
+    """Return an expression of a readings frame: whether a reading is late."""
+    return pl.col("arrival_time") > pl.col("time")
 
 
 def in_order(readings: pl.DataFrame) -> pl.DataFrame:
@@ -107,6 +117,16 @@ def _parse_zone(text: str | None) -> timezone:
 def format_instant(instant: datetime) -> str:
     """Return the canonical text of an instant: ``YYYY-MM-DD HH:MM:SS.ffffff`` in UTC."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
+def to_micros(instant: datetime) -> int:
+    """Return the microseconds from 1970 to ``instant``; negative before 1970."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the instant that is ``micros`` microseconds after the beginning of 1970."""
+    return _EPOCH + int(micros) * _MICROSECOND
 
 
 def with_instants_as_text(readings: pl.DataFrame) -> pl.DataFrame:

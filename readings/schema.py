@@ -22,7 +22,7 @@ _ZONE = "(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])"
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 INSTANT_PATTERN = f"{_DAY}([ T]{_CLOCK}{_ZONE}?)?"
-"""Every form of an instant that a parameter accepts. Some matches are no date, such as 2023-02-30."""
+"""Every form of an instant that a parameter accepts. Some matches are not dates, such as 2023-02-30."""
 CANONICAL_INSTANT_PATTERN = rf"{_DAY} {_HOURS_AND_MINUTES}:[0-5][0-9]\.[0-9]{{6}}"
 """The one form of an instant in responses."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import polars as pl
 from django.db.models import CharField
 from django.db.models.functions import Cast, Substr
 
+from readings.frame import FIRST_INSTANT
 from readings.models import IntervalTotals
 from readings.repositories import Snapshot
 from readings.repositories.chunks import Chunk, split_into_chunks
@@ -15,7 +16,6 @@ from readings.window import Window
 
 READINGS_PER_QUERY = 3_000_000
 """About how many readings one query sums: a second of work."""
-_FIRST_INSTANT = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def update_totals(
@@ -29,7 +29,7 @@ def update_totals(
 
     Raises :class:`RepositoryUnavailableError`.
     """
-    window = Window((start or _FIRST_INSTANT).replace(second=0, microsecond=0), end)
+    window = Window((start or FIRST_INSTANT).replace(second=0, microsecond=0), end)
     counts = snapshot.minute_counts(window)
     readings_of_minute = dict(counts.iter_rows())
     stored = _stored_counts(window)

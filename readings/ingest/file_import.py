@@ -15,6 +15,7 @@ from readings.ingest.row_validation import ROW, BadFileError, BadRow, BadRows, p
 from readings.ingest.source_file import SourceFile
 from readings.repositories import ReadingsRepository
 from readings.repositories.chunks import Chunk, split_into_chunks
+from readings.repositories.minute_index import count_by_minute
 
 ReportProgress = Callable[[str, int, int | None], None]
 """Called with the current activity, the rows done so far, and the rows in total (None if not known yet)."""
@@ -52,7 +53,8 @@ def import_file(
         if not rows:
             raise BadFileError("the file has no rows.")
         staged = pl.scan_parquet(Path(folder) / "*.parquet")
-        chunks = split_into_chunks(_minute_counts(staged), READINGS_PER_WRITE)
+        counts = count_by_minute(staged).collect(engine="streaming")
+        chunks = split_into_chunks(counts, READINGS_PER_WRITE)
         bad, done = BadRows(), 0
         for chunk in chunks:
             report_progress("comparing", done, rows)
@@ -102,12 +104,6 @@ def _raise_if_bad(bad: BadRows, source: SourceFile) -> None:
     raise BadFileError(
         "\n".join(["nothing was imported from this file.", *(f"  {line}" for line in lines)])
     )
-
-
-def _minute_counts(staged: pl.LazyFrame) -> pl.DataFrame:
-    minute = pl.col("time").dt.truncate("1m").alias("minute")
-    counts = staged.group_by(minute).agg(pl.len().cast(pl.Int64).alias("readings"))
-    return counts.sort("minute").collect(engine="streaming")
 
 
 def _readings_of(staged: pl.LazyFrame, chunk: Chunk) -> pl.LazyFrame:

@@ -6,7 +6,6 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -17,14 +16,9 @@ ROW = "row"
 """The column with the number of a reading's row in its file. The first row after the header is 1."""
 OPTIONAL_COLUMNS = {"arrival_time", "measure_name"}
 MAX_REPORTED_ROWS = 20
-_NUMBER_TYPES = {
-    "load": pl.Int64,
-    **dict.fromkeys(("crrnt", "pf", "kva", "kw", "vltg"), pl.Float64),
-}
+_NUMBER_TYPES = {name: kind for name, kind in frame.SCHEMA.items() if kind.is_numeric()}
 # `uuid.UUID` also accepts braces, underscores and hyphens anywhere.
 _UUID = re.compile(r"[0-9a-f]{8}(-?)(?:[0-9a-f]{4}\1){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-_FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
-_LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 
 
 class BadFileError(Exception):
@@ -57,7 +51,7 @@ class BadRows:
     count: int = 0
 
     def append(self, row: BadRow) -> None:
-        """Add one bad row."""
+        """Count a bad row. Store it only if fewer than :data:`MAX_REPORTED_ROWS` are stored."""
         self.count += 1
         if len(self.first) < MAX_REPORTED_ROWS:
             self.first.append(row)
@@ -86,7 +80,7 @@ def map_columns(columns: list[str], names: Mapping[str, str]) -> dict[str, str]:
 
     ``names`` maps names of the file to names of the contract. Other columns keep their name.
 
-    Raises :class:`BadFileError` if a column is missing, unknown or there twice.
+    Raises :class:`BadFileError` if a column is missing or unknown, or if a name appears twice.
     """
     absent = [name for name in names if name not in columns]
     if absent:
@@ -141,7 +135,7 @@ def _parse_column(values: pl.Series) -> pl.Series:
 
 def _convert_instants(values: pl.Series, *, has_zone: bool) -> pl.Series:
     instants = (values if has_zone else values.dt.replace_time_zone("UTC")).cast(frame.INSTANT)
-    in_range = instants.is_between(_FIRST_INSTANT, _LAST_INSTANT)
+    in_range = instants.is_between(frame.FIRST_INSTANT, frame.LAST_INSTANT)
     return pl.select(pl.when(in_range).then(instants).alias(values.name)).to_series()
 
 
@@ -183,10 +177,10 @@ def _reason(wrong: Mapping[str, str | None], *, every_value: bool) -> str:
     """Return why a row is bad. ``wrong`` maps the names of its invalid columns to their texts."""
     if every_value and not any(wrong.values()):
         return "every value is empty"
-    return "; ".join(f"{name} {_complaint(name, value)}" for name, value in wrong.items())
+    return "; ".join(f"{name} {_describe_invalid(name, value)}" for name, value in wrong.items())
 
 
-def _complaint(name: str, value: str | None) -> str:
+def _describe_invalid(name: str, value: str | None) -> str:
     expected = {
         "load": "a whole number",
         "device_id": "a UUID",

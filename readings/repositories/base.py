@@ -52,12 +52,15 @@ class Page:
 
     @classmethod
     def first_of(cls, readings: pl.DataFrame, size: int) -> Page:
-        """Return a page of the first ``size`` of these readings. If they are more, another page follows."""
+        """Return a page of the first ``size`` of these readings. If there are more, another page follows."""
         return cls(readings.head(size), more=len(readings) > size)
 
 
 class Extract(ABC):
-    """Readings prepared for a bulk read. Any number of processes can read it at the same time."""
+    """Readings prepared for a bulk read. Any number of processes can read it at the same time.
+
+    All methods raise :class:`RepositoryUnavailableError` if the repository cannot be read.
+    """
 
     name: str
     """Another process opens the same extract by this name. At most 200 characters."""
@@ -112,26 +115,31 @@ class Snapshot(Extract):
 
 
 class ReadingsRepository(ABC):
-    """The place where readings are stored."""
+    """The place where readings are stored.
+
+    All methods raise :class:`RepositoryUnavailableError` if it cannot be reached, read or written.
+    """
 
     @abstractmethod
     def snapshot(self, name: str | None = None) -> Snapshot:
         """Return the newest snapshot, or the one with this :attr:`Snapshot.name`.
 
-        Raises :class:`RepositoryUnavailableError` if the repository cannot be reached or the named snapshot
-        does not exist (any more).
+        Raises :class:`RepositoryUnavailableError` also if the named snapshot does not exist (any more).
         """
 
     def create_extract(self, window: Window, key: str) -> Extract:
         """Prepare the readings of ``window`` for a bulk read and return the extract.
 
         ``key`` is chosen by the caller: an owner and an attempt, separated by one slash. The extract exists
-        until its owner calls :meth:`delete_extracts`. Raises :class:`RepositoryUnavailableError`.
+        until its owner calls :meth:`delete_extracts`.
         """
         return self.snapshot()
 
     def open_extract(self, name: str) -> Extract:
-        """Return the extract with this :attr:`Extract.name`. Raises :class:`RepositoryUnavailableError`."""
+        """Return the extract with this :attr:`Extract.name`.
+
+        Raises :class:`RepositoryUnavailableError` also if it does not exist (any more).
+        """
         return self.snapshot(name)
 
     def extract_owners(self) -> Iterable[str]:
@@ -147,7 +155,7 @@ class ReadingsRepository(ABC):
 
         A reading whose (``device_id``, ``time``) is already stored stays unchanged. So writing the same frame
         again is safe, also after an attempt by another process that stopped halfway. If the engine supports
-        it, the write is atomic: all new readings are stored or none.
+        it, the write is atomic: all new readings are stored or none. Raises :class:`ReadingsRefusedError`.
         """
 
     @abstractmethod

@@ -1,19 +1,20 @@
 """Minute counts: how many readings each minute holds, and how many of them are in a window.
 
 A meter that sends at intervals sends on whole minutes. A meter that sends at odd seconds still makes at most
-1,440 counts a day. So the counts stay small, and a page can be found by them without numbering any row.
+1,440 counts a day. So the counts stay few, and they are enough to find a page without numbering any row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from readings import frame
+from readings.frame import from_micros, to_micros
 from readings.window import Window
 
 BoolArray = NDArray[np.bool_]
@@ -28,18 +29,16 @@ MINUTE_INDEX_SCHEMA = MINUTE_COUNTS_SCHEMA | dict.fromkeys(
 )
 """One row per minute: its readings, and the earliest and latest ``time`` and ``arrival_time`` among them."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+
+def minute_of_time() -> pl.Expr:
+    """Return an expression of a readings frame, named ``minute``: the beginning of the minute of ``time``."""
+    return pl.col("time").dt.truncate("1m").alias("minute")
 
 
-def to_micros(instant: datetime) -> int:
-    """Return the microseconds from 1970 to ``instant``. Arrays hold instants in this form."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """Return the instant that is ``micros`` microseconds after the beginning of 1970."""
-    return _EPOCH + int(micros) * _MICROSECOND
+def count_by_minute(readings: pl.LazyFrame) -> pl.LazyFrame:
+    """Return how many of the readings each minute holds: :data:`MINUTE_COUNTS_SCHEMA`, ascending."""
+    counts = readings.group_by(minute_of_time()).agg(pl.len().cast(pl.Int64).alias("readings"))
+    return counts.sort("minute")
 
 
 def as_int_array(column: pl.Series) -> IntArray:
@@ -51,8 +50,8 @@ def as_int_array(column: pl.Series) -> IntArray:
 class MinuteCounts:
     """Minutes, ascending, and how many readings of a window each of them holds.
 
-    ``minute`` is in microseconds since 1970. ``complete`` tells whether all readings of the minute are in the
-    window. If they are not, ``readings`` is an upper bound until the minute is counted.
+    All arrays have the same length. ``minute`` is in microseconds since 1970. ``complete`` says whether all readings
+    of the minute are in the window. If they are not, ``readings`` is an upper bound until the minute is counted.
     """
 
     minute: IntArray
@@ -103,7 +102,7 @@ class MinuteCounts:
 class MinuteIndex:
     """The minutes of a repository, or of a part of it, with their counts and bounds.
 
-    Held in arrays: a query on a data frame takes too long for a page.
+    The columns are arrays, because a query on a data frame takes too long for a page.
     """
 
     def __init__(self, minutes: pl.DataFrame) -> None:
@@ -114,7 +113,10 @@ class MinuteIndex:
         return len(self._columns["minute"])
 
     def overlapping(self, window: Window) -> MinuteCounts:
-        """Return the minutes that may hold readings of the window, not counted yet where they are partly in it."""
+        """Return the minutes that may hold readings of the window.
+
+        A minute that may be only partly in the window is not ``complete`` and not counted yet.
+        """
         start, end = to_micros(window.start), None
         if window.end is not None:
             end = self._columns["first"].searchsorted(to_micros(window.end), side="right")

@@ -1,6 +1,6 @@
 """Find pages by minute counts: the counts say which minutes hold a page, and only these are read.
 
-So a page costs what it returns, wherever it is in the window, and no engine numbers rows that are not returned.
+So the cost of a page depends on its size, not on its offset, and no engine numbers rows that are not returned.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 import polars as pl
 
 from readings import frame
+from readings.frame import from_micros
 from readings.repositories.base import Page
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repositories.minute_index import (
     MINUTE_COUNTS_SCHEMA,
     MinuteCounts,
     MinuteIndex,
-    from_micros,
 )
 from readings.window import Window
 

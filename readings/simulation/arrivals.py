@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,6 @@ from readings import frame
 from readings.simulation.fleet import Fleet, Meters
 from readings.simulation.profiles import LATENESS, uniform_profile
 from readings.simulation.random_numbers import Bits, meter_streams, streams_at_instant, uniform
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -69,8 +66,8 @@ def _readings(fleet: Fleet, time: datetime, select: Callable[[Mask], Mask]) -> p
 def _batch(
     fleet: Fleet, meters: Meters, time: datetime, select: Callable[[Mask], Mask]
 ) -> pl.DataFrame:
-    microseconds = (time - _EPOCH) // _MICROSECOND
-    streams = streams_at_instant(meter_streams(fleet.seed, meters.number), microseconds)
+    streams = meter_streams(fleet.seed, meters.number)
+    streams = streams_at_instant(streams, frame.to_micros(time))
     late = _late_meters(fleet, streams)
     selected = select(late)
     if not selected.all():

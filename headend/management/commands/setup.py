@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +14,7 @@ from exports.checks import anonymous_supplier_exists
 from headend.config.folders import create_folders
 from headend.deployment import bootstrap
 from headend.deployment.command import DeploymentCommand
-from readings.frame import format_instant
+from readings.frame import FIRST_INSTANT, format_instant
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.repositories import RepositoryUnavailableError, repository
 from readings.window import Window
@@ -85,5 +85,5 @@ def _storage_estimate() -> str:
 
 
 def _has_readings() -> bool:
-    everything = Window(datetime.min.replace(tzinfo=UTC))
+    everything = Window(FIRST_INSTANT)
     return len(repository().snapshot().page(everything, offset=0, size=1).readings) > 0

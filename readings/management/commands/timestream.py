@@ -12,7 +12,7 @@ from readings.management.help_formatter import CommandWithExamples, ExampleForma
 from readings.repositories import RepositoryUnavailableError
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
-from readings.repositories.timestream.table import MAGNETIC, MEMORY, Table
+from readings.repositories.timestream.table import MAGNETIC_RETENTION, MEMORY_RETENTION, Table
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _MAX_MEMORY_HOURS, _MAX_MAGNETIC_DAYS = 8766, 73_000
@@ -20,7 +20,7 @@ _MAX_MEMORY_HOURS, _MAX_MAGNETIC_DAYS = 8766, 73_000
 
 
 class Command(CommandWithExamples):
-    """Creates, shows or deletes the table. Each action can be repeated: what is done already stays as it is."""
+    """Creates, shows or deletes the table. Each action can be repeated, which changes nothing."""
 
     help = (
         "Create, show or delete the database and the table in Amazon Timestream for LiveAnalytics that "
@@ -47,19 +47,19 @@ class Command(CommandWithExamples):
         create.add_argument(
             "--memory-hours",
             type=int,
-            default=MEMORY // _HOUR,
+            default=MEMORY_RETENTION // _HOUR,
             help=(
                 f"hours that readings stay in the fast memory store, 1 to {_MAX_MEMORY_HOURS} "
-                f"(default: {MEMORY // _HOUR})"
+                f"(default: {MEMORY_RETENTION // _HOUR})"
             ),
         )
         create.add_argument(
             "--magnetic-days",
             type=int,
-            default=MAGNETIC // _DAY,
+            default=MAGNETIC_RETENTION // _DAY,
             help=(
                 f"days until readings are deleted, 1 to {_MAX_MAGNETIC_DAYS} "
-                f"(default: {MAGNETIC // _DAY})"
+                f"(default: {MAGNETIC_RETENTION // _DAY})"
             ),
         )
         actions.add_parser("status", help="show whether the table exists, and its retention")

@@ -14,14 +14,15 @@ import polars as pl
 from deltalake import DeltaTable
 
 from readings import frame
+from readings.frame import to_micros
 from readings.repositories.base import RepositoryUnavailableError
-from readings.repositories.minute_index import as_int_array, to_micros
+from readings.repositories.minute_index import as_int_array
 
 # Delta stores the smallest and largest instant of a file truncated to milliseconds.
 _STATISTICS_PRECISION = timedelta(milliseconds=1)
 
 PARTITION = "day"
-"""The table's partition column: the UTC date of ``time``. Maintenance and other engines rely on it."""
+"""The table's partition column: the UTC date of ``time``. Maintenance and other programs that read the table rely on it."""
 MAX_ROW_RANGES = 32
 """If readings are spread over more row ranges than this, a scan with a filter is faster than reading each range."""
 
@@ -107,10 +108,10 @@ class RowSelection:
 def merge_row_ranges(
     minutes: Iterable[tuple[str, int, int, int]],
 ) -> tuple[RowRange, ...] | None:
-    """Return the rows of some minutes as few ranges.
+    """Return the rows of some minutes as ranges. Adjacent rows become one range.
 
     Each minute is (file, first row, number of readings, number of rows from its first to its last reading). Returns
-    None if other readings lie between those of a minute, or if there are more than :data:`MAX_ROW_RANGES`
+    None if other readings are between those of a minute, or if there are more than :data:`MAX_ROW_RANGES`
     ranges.
     """
     ranges: list[RowRange] = []

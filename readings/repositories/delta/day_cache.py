@@ -1,6 +1,6 @@
 """The day cache: results for days that ended more than a day ago, in files next to the table.
 
-Data files never change, so a result computed from certain data files stays true for them. A cache file is named
+Data files never change, so a result that was computed from some data files stays valid for them. A cache file is named
 after its day and the data files it was computed from. A day that received another reading since then has other
 data files, so it has no valid cache file and is read itself.
 """
@@ -23,7 +23,7 @@ FilesByDay = Mapping[date, Sequence[str]]
 MINUTE_COUNTS, HOURLY_SUMS = "_minutes", "_hours"
 """The folders: for :mod:`file_counts` and :mod:`hourly_sums`. Delta ignores names that begin with an underscore."""
 FINISHED_AFTER = DAY
-"""The time after the end of a day from which on almost no late readings are expected."""
+"""How long after its end a day counts as finished. Few late readings are expected after that."""
 _ROWS_PER_GROUP = 24_000
 """The hourly sums of a thousand meters for a day."""
 _DELETE_AFTER_SECONDS = 3600

@@ -13,13 +13,14 @@ from threading import Lock
 
 import polars as pl
 
+from readings.frame import to_micros
 from readings.repositories.delta.data_files import RowRange, collect, merge_row_ranges
 from readings.repositories.delta.day_cache import DayCache, FilesByDay
 from readings.repositories.minute_index import (
     MINUTE_INDEX_SCHEMA,
     MinuteIndex,
     as_int_array,
-    to_micros,
+    minute_of_time,
 )
 
 FILE_COUNTS_SCHEMA = {
@@ -31,13 +32,8 @@ FILE_COUNTS_SCHEMA = {
 """One row per file and minute.
 
 ``row`` is the first row of the minute in the file. ``span`` is the number of rows from the first to the last reading
-of the minute; if it equals ``readings``, no other readings lie between them.
+of the minute; if it equals ``readings``, no other readings are between them.
 """
-
-
-def minute_of_time() -> pl.Expr:
-    """Return an expression for the beginning of the minute of ``time``."""
-    return pl.col("time").dt.truncate("1m")
 
 
 class FileCounts:
@@ -96,7 +92,7 @@ def _count(files: Iterable[str]) -> dict[str, pl.DataFrame]:
     counts = (
         pl.scan_parquet(paths, include_file_paths="file", row_index_name="row")
         .select("file", "time", "arrival_time", pl.col("row").cast(pl.Int64))
-        .group_by("file", minute_of_time().alias("minute"))
+        .group_by("file", minute_of_time())
         .agg(
             pl.len().cast(pl.Int64).alias("readings"),
             pl.col("time").min().alias("first"),

@@ -1,22 +1,24 @@
 """Hourly sums of each meter, for the day cache.
 
-In every interval of a day, a meter's reading lies among those of all other meters. A year of one meter would be
-searched for in 105,120 places. With the hourly sums of finished days it is found in 365.
+Readings are sorted by time, so the readings of one meter are in as many places as there are intervals: 105,120 places
+for a year. In the hourly sums of finished days, they are in 365 places.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import polars as pl
 
+from readings import frame
 from readings.repositories.base import HOURLY_MEANS_SCHEMA
 from readings.window import DAY, RESOLUTION, Window, window_of_day
 
 MEASURED = list(HOURLY_MEANS_SCHEMA)[3:]
+"""The columns of which hourly means are shown."""
 _COUNTS = ["readings", "late"]
 
 
@@ -29,7 +31,7 @@ def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFra
         readings.with_columns(
             pl.col("time").dt.truncate("1h").alias("hour"),
             pl.lit(1, pl.Int64).alias("readings"),
-            (pl.col("arrival_time") > pl.col("time")).cast(pl.Int64).alias("late"),
+            frame.is_late().cast(pl.Int64).alias("late"),
         )
         .group_by(*by, "hour")
         .agg(pl.col(_COUNTS + MEASURED).sum())
@@ -48,7 +50,7 @@ def to_hourly_means(sums: pl.DataFrame) -> pl.DataFrame:
 def sum_meters_by_hour(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """Return the sums of a day's readings, one row per meter and hour; ``frames`` are readings frames.
 
-    The sums are in single precision: its seven digits are more than a mean has, in half the space.
+    The sums are in single precision, which takes half the space. Its seven digits are enough for a mean.
     """
     parts = [sum_by_hour(readings.lazy(), by=["device_id"]).collect() for readings in frames]
     hours = pl.concat(parts).group_by("device_id", "hour").sum().sort("device_id", "hour")
@@ -68,10 +70,10 @@ def read_sums(paths: Sequence[Path], device_ids: Sequence[str]) -> pl.LazyFrame:
 
 
 def complete_days(window: Window, days: Iterable[date]) -> list[date]:
-    """Return those days that lie entirely in the window, ascending; none if the window bounds the arrival time."""
+    """Return those days that are entirely in the window, ascending; none if the window bounds the arrival time."""
     if window.arrived_after is not None or window.as_of is not None:
         return []
-    end = window.end or datetime.max.replace(tzinfo=UTC)
+    end = window.end or frame.LAST_INSTANT
     windows = [(day, window_of_day(day)) for day in sorted(days)]
     return [day for day, each in windows if window.start <= each.start and (each.end or end) <= end]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from threading import Lock
 
@@ -12,14 +12,15 @@ import polars as pl
 from cachetools import LRUCache, cached
 
 from readings import frame
+from readings.frame import from_micros
 from readings.repositories.chunks import Chunk
 from readings.repositories.delta.data_files import DataFiles, RowSelection, collect
-from readings.repositories.delta.file_counts import DeltaMinuteIndex, FileCounts, minute_of_time
+from readings.repositories.delta.file_counts import DeltaMinuteIndex, FileCounts
 from readings.repositories.minute_index import (
     LAST_MICROSECOND,
     MinuteCounts,
     MinuteIndex,
-    from_micros,
+    count_by_minute,
 )
 from readings.window import Position, Window
 
@@ -52,12 +53,7 @@ class DeltaMinuteReader:
 
     def count(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
         """See :meth:`MinuteReader.count`."""
-        return collect(
-            self.scan(window, first, last)
-            .group_by(minute_of_time().alias("minute"))
-            .agg(pl.len().cast(pl.Int64).alias("readings"))
-            .sort("minute")
-        )
+        return collect(count_by_minute(self.scan(window, first, last)))
 
     def read(self, window: Window, minutes: MinuteCounts, *, skip: int, limit: int) -> pl.DataFrame:
         """See :meth:`MinuteReader.read`."""
@@ -68,7 +64,7 @@ class DeltaMinuteReader:
         return self._read_span(window, chunk.first_minute, chunk.last_minute)
 
     def count_up_to(self, window: Window, position: Position) -> int:
-        """Return how many of the window's readings lie at or before the position.
+        """Return how many of the window's readings are at or before the position.
 
         The window must not start before the minute of the position's time.
         """
@@ -94,12 +90,12 @@ class DeltaMinuteReader:
 
         For a few meters this is faster than :meth:`scan`: counting would read their rows a second time.
         """
-        end = window.end or datetime.max.replace(tzinfo=UTC)
+        end = window.end or frame.LAST_INSTANT
         files = self._files.overlapping(window.start, end)
         return RowSelection(files, window.start, end, None).scan().filter(window.predicate())
 
     def _read_minutes(self, window: Window, minutes: MinuteCounts) -> pl.DataFrame:
-        """Return the window's readings in some minutes, in order. Up to a few minutes stay decoded for the next page."""
+        """Return the window's readings in some minutes, in order. If the minutes are few, they stay decoded in the cache."""
         if window.device_ids or len(minutes) > _MAX_DECODED_MINUTES:
             return self._read_span(window, minutes.first_minute, minutes.last_minute)
         instants = [from_micros(minute) for minute in minutes.minute]

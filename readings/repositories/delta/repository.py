@@ -57,7 +57,7 @@ _TABLE_SCHEMA = Schema(
 )
 
 KEEP_VERSIONS_HOURS = 7 * 24
-"""An export can read the version that it started with for this long."""
+"""For this long, an export can read the version with which it started."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class DeltaRepository(ReadingsRepository):
 
 
 def exclusive_commit(table: DeltaTable) -> CommitProperties:
-    """Return properties with which a commit fails if another such commit followed since ``table`` was opened."""
+    """Return properties for a commit. It fails if another writer committed after ``table`` was opened."""
     return CommitProperties(app_transactions=[Transaction(_TRANSACTION_ID, table.version() + 1)])
 
 

@@ -11,7 +11,7 @@ from readings import frame
 from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, Page, Snapshot
 from readings.repositories.delta.data_files import DataFiles, collect
 from readings.repositories.delta.day_cache import DayCache
-from readings.repositories.delta.file_counts import FileCounts, minute_of_time
+from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.hourly_sums import (
     complete_days,
     read_sums,
@@ -20,6 +20,7 @@ from readings.repositories.delta.hourly_sums import (
     without_days,
 )
 from readings.repositories.delta.minute_reader import DeltaMinuteReader
+from readings.repositories.minute_index import minute_of_time
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
 from readings.window import Position, Window
 
@@ -63,10 +64,10 @@ class DeltaSnapshot(Snapshot):
             return pl.DataFrame(schema=INTERVAL_TOTALS_SCHEMA)
         readings = self._reader.scan(window, counts["minute"][0], counts["minute"][-1])
         return collect(
-            readings.group_by(minute_of_time().alias("minute"))
+            readings.group_by(minute_of_time())
             .agg(
                 pl.len().cast(pl.Int64).alias("readings"),
-                (pl.col("arrival_time") > pl.col("time")).sum().cast(pl.Int64).alias("late"),
+                frame.is_late().sum().cast(pl.Int64).alias("late"),
                 pl.col("kw").sum(),
             )
             .sort("minute")

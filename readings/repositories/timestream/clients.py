@@ -48,7 +48,7 @@ class Clients:
 
     @cached_property
     def query(self) -> Any:
-        """``timestream-query`` without retries of its own: use :func:`call_with_retries`."""
+        """``timestream-query`` without botocore's retries: use :func:`call_with_retries`."""
         return self._timestream("timestream-query", {"total_max_attempts": 1})
 
     @cached_property

@@ -69,7 +69,7 @@ class TimestreamMinuteReader:
         else:
             rows = self._read(self._statements.readings(part, limit=limit))
         if len(rows) < min(limit, int(minutes.readings.sum()) - skip):
-            # Readings were deleted, or the counts were wrong. The next page is right again.
+            # Readings were deleted, or the counts were wrong. New counts make the next page right.
             self._hours.forget(part.start, part.end)
         return rows
 

@@ -47,8 +47,8 @@ class RecordWriter:
     def write(self, readings: pl.DataFrame, *, version: int) -> None:
         """Write all readings (a readings frame).
 
-        A stored reading with a lower version is replaced. One with a higher version stays: another writer has
-        written it since. Raises :class:`ReadingsRefusedError` for readings that the table does not accept, after
+        A stored reading with a lower version is replaced. A stored reading with a higher version stays, because a
+        later writer wrote it. Raises :class:`ReadingsRefusedError` for readings that the table does not accept, after
         all others are written, and :class:`RepositoryUnavailableError`.
         """
         unit = "MILLISECONDS" if _fit_milliseconds(readings) else "MICROSECONDS"
@@ -146,9 +146,9 @@ def _epochs(instants: pl.Series, unit: str) -> list[str]:
 def _refusal_message(refusals: Iterable[_Refusal], readings: int) -> str:
     """Return how many readings were refused, the most common reason with an example, and advice."""
     refused = list(refusals)
-    reason, times = Counter(refusal.reason for refusal in refused).most_common(1)[0]
+    reason, count = Counter(refusal.reason for refusal in refused).most_common(1)[0]
     example = next(refusal for refusal in refused if refusal.reason == reason)
-    others = f" (and {len(refused) - times} for other reasons)" if times < len(refused) else ""
+    others = f" (and {len(refused) - count} for other reasons)" if count < len(refused) else ""
     return (
         f"Timestream refused {len(refused):,} of {readings:,} readings, for example that of meter "
         f"{example.device_id} at {frame.format_instant(example.time)}{others}: {reason.rstrip('.')}. "

@@ -129,7 +129,7 @@ class TimestreamRepository(ReadingsRepository):
         """
         age = datetime.now(UTC) - instant.replace(hour=0, minute=0, second=0, microsecond=0)
         self._table.shorten_retention(-(-age // DAY) * DAY)
-        self._hours.forget(datetime.min.replace(tzinfo=UTC), None)
+        self._hours.forget(frame.FIRST_INSTANT, None)
 
     def maintain(self) -> dict[str, int]:
         """Delete extracts that their owners did not delete within :data:`KEEP_EXTRACTS`."""

@@ -70,8 +70,8 @@ class TimestreamSnapshot(Snapshot):
         for counts in self._finder.counted_minutes(window):
             start = 0
             while start < len(counts) and limit:
-                # Some readings of the first minute lie before the position. How many is not known without a query,
-                # so the minutes after it must hold the whole page.
+                # Some readings of the first minute come before the position. Only a query could say how many.
+                # So the minutes after the first one must hold the whole page.
                 ends = counts.readings[start + 1 :].cumsum()
                 last = start + 1 + int(ends.searchsorted(limit))
                 minutes = counts[start : last + 1]

@@ -9,8 +9,8 @@ from typing import Any
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients, translate_aws_errors
 
-MEMORY = timedelta(hours=168)
-MAGNETIC = timedelta(days=30)
+MEMORY_RETENTION = timedelta(hours=168)
+MAGNETIC_RETENTION = timedelta(days=30)
 """The retention of the reference's table, in the memory store and in the magnetic store."""
 
 
@@ -63,7 +63,9 @@ class Table:
                 return False
         return True
 
-    def create(self, memory: timedelta = MEMORY, magnetic: timedelta = MAGNETIC) -> bool:
+    def create(
+        self, memory: timedelta = MEMORY_RETENTION, magnetic: timedelta = MAGNETIC_RETENTION
+    ) -> bool:
         """Create the table so that it accepts late readings. Return False if it exists already."""
         client = self._clients.control
         with translate_aws_errors():

@@ -14,7 +14,7 @@ import polars as pl
 from readings import frame
 from readings.repositories.base import Extract, RepositoryUnavailableError
 from readings.repositories.chunks import split_into_chunks
-from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA
+from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA, count_by_minute
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients, translate_aws_errors
 from readings.repositories.timestream.minute_reader import with_measure_name
@@ -152,18 +152,10 @@ class UnloadedExtract(Extract):
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """See :meth:`Extract.minute_counts`."""
-        minute = pl.col("time").dt.truncate("1m").alias("minute")
         none = pl.DataFrame(schema=MINUTE_COUNTS_SCHEMA)
-        counts = [
-            _collect(
-                self._scan(chunk, window)
-                .group_by(minute)
-                .agg(pl.len().cast(pl.Int64).alias("readings"))
-            )
-            for chunk in self._overlapping(window)
-        ]
-        # A chunk starts with a minute, so no minute is in two chunks.
-        return pl.concat([none, *counts]).sort("minute")
+        scans = [self._scan(chunk, window) for chunk in self._overlapping(window)]
+        # Chunks are ascending and start with a minute, so no minute is in two chunks.
+        return pl.concat([none, *(_collect(count_by_minute(scan)) for scan in scans)])
 
     def frames(self, window: Window) -> Iterator[pl.DataFrame]:
         """See :meth:`Extract.frames`. A frame is the window's part of one chunk."""
