@@ -1,4 +1,4 @@
-"""A file of 2,920,000 readings (the reference guide's example), compared with what a data engineer writes first."""
+"""A file of 2,920,000 readings (the reference guide's example), compared with pandas and DuckDB."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def fill(repository: ReadingsRepository) -> None:
 def ratios(repository: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
     """Yield a ratio per peer.
 
-    Ours is measured from the request to the published file, including reading. The peers have the readings in memory.
+    For headend, the time from the request to the published file counts, including reading from the repository. The peers
+    have the readings in memory.
     """
     readings = pl.concat(repository.snapshot().frames(Window(START, END)))
     assert len(readings) == READINGS

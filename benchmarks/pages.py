@@ -47,7 +47,7 @@ def fill_day(repository: ReadingsRepository) -> None:
 
 
 def ratios(repository: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
-    """Yield a ratio per offset. Ours is a complete API call, with no decoded minutes in the cache."""
+    """Yield a ratio per offset. headend answers a complete API call, with no decoded minutes in its cache."""
     with duckdb.connect(str(folder / "peer.duckdb")) as peer:
         _fill_peer(peer, repository)
         for base_offset in OFFSETS:

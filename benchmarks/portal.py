@@ -17,13 +17,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import django
 import requests
 from rich.console import Console
 from rich.table import Table
 
+from readings.window import Window
 from tests.deployment import ROOT
 from tests.ports import unused_port
 
@@ -74,14 +75,8 @@ def _fill(days: int) -> list[str]:
     update_interval_totals(26)
     fill_totals(now, timedelta(days=days), fleet.interval, METERS)
     request = fill_history(now, SUPPLIERS, REQUESTS)
-    meter = next(
-        iter(
-            repository()
-            .snapshot()
-            .page(_last_hour(now), offset=4_711, size=1)
-            .readings["device_id"]
-        )
-    )
+    last_hour = Window(now - timedelta(hours=1), now)
+    meter = repository().snapshot().page(last_hour, offset=4_711, size=1).readings["device_id"][0]
     first_day = (now - timedelta(days=days)).date()
     return [
         "/", "/fleet/", f"/fleet/?start={first_day}&end={now.date()}", f"/fleet/meters/?q={meter[:3]}",
@@ -91,12 +86,6 @@ def _fill(days: int) -> list[str]:
         "/deliveries/", "/deliveries/?state=failed", "/suppliers/", "/suppliers/supplier-1/", "/new-supplier/",
         "/admin/", "/admin/exports/filerequest/", "/admin/exports/supplier/",
     ]  # fmt: skip
-
-
-def _last_hour(now: datetime):  # type: ignore[no-untyped-def] # the type can be imported only after django.setup()
-    from readings.window import Window
-
-    return Window(now - timedelta(hours=1), now)
 
 
 @contextmanager
@@ -158,6 +147,7 @@ def _report(console: Console, url: str, paths: list[str]) -> int:
 
 
 def _percentiles(browser: requests.Session, url: str) -> tuple[float, float, float]:
+    """Return the median, the 95th percentile and the maximum of the response time, in milliseconds."""
     durations = []
     for _ in range(REQUESTS_PER_PAGE):
         started = time.perf_counter()

@@ -61,6 +61,12 @@ def fill_history(now: datetime, suppliers: int, requests: int) -> uuid.UUID:
         row.queued_at = row.submitted_at or now
     FileRequest.objects.bulk_update(rows, ["queued_at"], batch_size=500)
     completed = [row for row in rows if row.status == Status.COMPLETED]
+    _fill_rows_of_completed(completed)
+    return completed[0].pk
+
+
+def _fill_rows_of_completed(completed: list[FileRequest]) -> None:
+    """Create four parts, a download, a session and a delivery of two attempts for each completed request."""
     ExportPart.objects.bulk_create(
         (_part(row, n) for row in completed for n in range(4)), batch_size=500
     )
@@ -92,7 +98,6 @@ def fill_history(now: datetime, suppliers: int, requests: int) -> uuid.UUID:
         ),
         batch_size=500,
     )
-    return completed[0].pk
 
 
 def _request(at: datetime, supplier: Supplier, status: Status) -> FileRequest:

@@ -1,6 +1,6 @@
-"""``python -m benchmarks.timestream_cost``: the bytes that Timestream bills, compared with the reference's queries.
+"""``python -m benchmarks.timestream_cost``: the bytes that Timestream charges for, compared with the reference's queries.
 
-The service bills the bytes that a query scans, at least ten megabytes per query. How it counts them is documented
+The service charges for the bytes that a query scans, at least ten megabytes per query. How it counts them is documented
 only roughly; ``tests/timestream_local/scanned_bytes.py`` says which rules the local server uses.
 """
 
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _measured(server: TimestreamLocal, address: Address) -> Printed:
-    ours, window = _Ours(address), Window(START, END)
+    ours, window = _Headend(address), Window(START, END)
     reference = _Reference(address)
     rows: list[tuple[str, Callable[[], object], Callable[[], object]]] = [
         ("page at offset 0", lambda: ours.page(0), lambda: reference.page(0)),
@@ -77,12 +77,12 @@ def _measured(server: TimestreamLocal, address: Address) -> Printed:
             lambda: ours.page(DEEP_OFFSET + PAGE_SIZE),
             lambda: reference.page(DEEP_OFFSET + PAGE_SIZE),
         ),
-        ("count by another process", lambda: _Ours(address).count(window), reference.count),
+        ("count by another process", lambda: _Headend(address).count(window), reference.count),
         ("the same count again", lambda: ours.count(window), reference.count),
         ("export of the window", lambda: ours.export(window), reference.export),
     ]
     printed = Printed(title=f"{INTERVALS * len(FLEET.meters):,} readings, pages of {PAGE_SIZE}")
-    for name in ("what", "queries", "MB scanned", "MB metered", "queries (reference)", "MB scanned (reference)", "MB metered (reference)"):  # fmt: skip
+    for name in ("what", "queries", "MB scanned", "MB charged", "queries (reference)", "MB scanned (reference)", "MB charged (reference)"):  # fmt: skip
         printed.add_column(name, justify="left" if name == "what" else "right")
     for name, ours_work, theirs in rows:
         printed.add_row(name, *_cost(server, ours_work), *_cost(server, theirs))
@@ -99,8 +99,8 @@ def _cost(server: TimestreamLocal, work: Callable[[], object]) -> list[str]:
     return [str(len(queries)), *(f"{each:,.1f}" for each in megabytes)]
 
 
-class _Ours:
-    """One process of ours. The minutes that it counted for a page are not counted for the next."""
+class _Headend:
+    """The queries of one headend process. It caches the counts of a page for the next page."""
 
     def __init__(self, address: Address) -> None:
         self._repository = TimestreamRepository(address)

@@ -11,7 +11,7 @@ def beat_schedule(*, simulation: bool, timestream: bool) -> dict[str, dict[str, 
     """Return the entries for ``CELERY_BEAT_SCHEDULE``.
 
     ``simulation``: whether the deployment simulates a fleet. ``timestream``: whether readings are in
-    Timestream. It bills each count of readings, so the interval totals are updated less often there.
+    Timestream. It charges for each count of readings, so the interval totals are updated less often there.
     """
     schedule: dict[str, dict[str, Any]] = {
         "maintain the repository": {
