@@ -41,7 +41,7 @@ lint: $(VENV)/.test ## run ruff, djlint and mypy, and look for missing migration
 	$(BIN)/ruff format --check .
 	$(BIN)/djlint templates --lint --check --quiet
 	$(BIN)/mypy .
-	$(BIN)/python manage.py makemigrations --check --dry-run
+	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 
 bench: $(VENV)/.test ## measure the three ratios of benchmarks/
 	$(BIN)/python -m benchmarks
