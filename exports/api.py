@@ -17,13 +17,11 @@ from rest_framework.viewsets import GenericViewSet
 from exports import file_requests
 from exports.delivery.links import download_url
 from exports.formats import FORMATS
-from exports.models import FileRequest, Status, Supplier
+from exports.models import MAX_IDEMPOTENCY_KEY_LENGTH, FileRequest, Status, Supplier
 from headend.api.errors import Conflict, TooMany, errors
 from headend.api.negotiation import IgnoreClientContentNegotiation
 from headend.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, ListPagination
 from readings.parameters import InstantField, StrictSerializer, query_parameters
-
-MAX_IDEMPOTENCY_KEY_LENGTH = 200
 
 
 class FileRequestBody(StrictSerializer):

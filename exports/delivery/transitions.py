@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from exports.leases.model import NO_LEASE, Lease, LeasedQuerySet
 from exports.models import (
+    MAX_REASON_LENGTH,
     Delivery,
     DeliveryAttempt,
     DeliveryKind,
@@ -116,7 +117,9 @@ def _finish(lease: Lease[uuid.UUID], outcome: str, state: DeliveryState) -> None
 
 
 def _end_attempt(lease: Lease[uuid.UUID], outcome: str, *, succeeded: bool) -> None:
-    _attempt(lease).update(ended_at=timezone.now(), succeeded=succeeded, outcome=outcome[:500])
+    _attempt(lease).update(
+        ended_at=timezone.now(), succeeded=succeeded, outcome=outcome[:MAX_REASON_LENGTH]
+    )
 
 
 def _attempt(lease: Lease[uuid.UUID]) -> QuerySet[DeliveryAttempt]:

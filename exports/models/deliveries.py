@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from exports.leases.model import Leased
-from exports.models.file_requests import FileRequest
+from exports.models.file_requests import MAX_REASON_LENGTH, FileRequest
 
 
 class DeliveryKind(models.TextChoices):
@@ -66,7 +66,9 @@ class DeliveryAttempt(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     succeeded = models.BooleanField(default=False)
     outcome = models.CharField(
-        max_length=500, blank=True, help_text="The answer of the supplier's server, or the error."
+        max_length=MAX_REASON_LENGTH,
+        blank=True,
+        help_text="The answer of the supplier's server, or the error.",
     )
 
     class Meta:

@@ -30,6 +30,9 @@ ACTIVE = frozenset({Status.QUEUED, Status.SUBMITTED, Status.RUNNING})
 PLANNED = frozenset({Status.SUBMITTED, Status.RUNNING})
 """The active statuses in which a request has its parts."""
 FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.SKIPPED})
+MAX_REASON_LENGTH = 500
+"""The maximum length of a reason or an error. Longer texts are cut before they are stored."""
+MAX_IDEMPOTENCY_KEY_LENGTH = 200
 HAS_FILE = Q(status=Status.COMPLETED, expired_at__isnull=True)
 """The condition of :attr:`FileRequest.has_file` for a query."""
 
@@ -46,7 +49,7 @@ class FileRequest(Leased):
     )
     format = models.CharField(max_length=16, default="csv")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
-    reason = models.CharField(max_length=500, blank=True)
+    reason = models.CharField(max_length=MAX_REASON_LENGTH, blank=True)
 
     snapshot = models.CharField(max_length=200, blank=True, editable=False)
     record_count = models.BigIntegerField(null=True, blank=True)
@@ -70,7 +73,9 @@ class FileRequest(Leased):
         null=True, blank=True, help_text="When the expired file was deleted from the export store."
     )
 
-    idempotency_key = models.CharField(max_length=200, blank=True, editable=False)
+    idempotency_key = models.CharField(
+        max_length=MAX_IDEMPOTENCY_KEY_LENGTH, blank=True, editable=False
+    )
     idempotency_digest = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
@@ -144,7 +149,7 @@ class ExportPart(Leased):
     record_count = models.BigIntegerField()
     state = models.CharField(max_length=16, choices=PartState.choices, default=PartState.PENDING)
     records_done = models.BigIntegerField(default=0)
-    error = models.CharField(max_length=500, blank=True)
+    error = models.CharField(max_length=MAX_REASON_LENGTH, blank=True)
 
     path = models.CharField(max_length=200, blank=True)
     size = models.BigIntegerField(null=True, help_text="Bytes.")

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from exports.leases.heartbeat import LeasedWork
 from exports.leases.model import Lease, LeasedQuerySet, Pk
-from exports.models import ACTIVE, ExportPart, FileRequest, Supplier
+from exports.models import ACTIVE, MAX_REASON_LENGTH, ExportPart, FileRequest, Supplier
 from exports.pipeline import cleanup, export_file, queue, transitions
 from readings.repositories import repository
 
@@ -81,7 +81,7 @@ class RequestStep(Step[uuid.UUID]):
     def release(self, error: str) -> None:
         """Release the request, and record ``error`` as its reason."""
         active = FileRequest.objects.filter(status__in=ACTIVE)
-        active.release(self.lease, pause=self.pause, reason=error[:500])
+        active.release(self.lease, pause=self.pause, reason=error[:MAX_REASON_LENGTH])
 
 
 class Plan(RequestStep):
@@ -155,7 +155,7 @@ class WritePart(Step[int]):
 
     def release(self, error: str) -> None:
         """Release the part, and record ``error``."""
-        ExportPart.objects.release(self.lease, pause=self.pause, error=error[:500])
+        ExportPart.objects.release(self.lease, pause=self.pause, error=error[:MAX_REASON_LENGTH])
 
 
 class Publish(RequestStep):

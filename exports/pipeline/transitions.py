@@ -18,7 +18,15 @@ from django.utils import timezone
 
 from exports.delivery.transitions import schedule_deliveries
 from exports.leases.model import NO_LEASE, Lease
-from exports.models import ACTIVE, HAS_FILE, ExportPart, FileRequest, PartState, Status
+from exports.models import (
+    ACTIVE,
+    HAS_FILE,
+    MAX_REASON_LENGTH,
+    ExportPart,
+    FileRequest,
+    PartState,
+    Status,
+)
 
 READINGS_PER_SECOND = 100_000
 """How many readings of a request move its priority back by one second.
@@ -127,7 +135,7 @@ def fail(pk: uuid.UUID, *, reason: str) -> bool:
         pk,
         FileRequest.objects.filter(status__in=ACTIVE),
         status=Status.FAILED,
-        reason=reason[:500],
+        reason=reason[:MAX_REASON_LENGTH],
     )
 
 

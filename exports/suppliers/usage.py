@@ -12,13 +12,19 @@ from django.db.models.functions import TruncDate
 from exports.models import FileFetch, FileRequest, Status, Supplier
 
 DAYS = 14
+"""How many days the usage covers, today included."""
 
 Figures = dict[str, int]
+"""Counts and sums by name."""
 
 
 @dataclass(frozen=True)
 class DailyUsage:
-    """The file requests and downloads of one day (UTC). Sizes are in bytes."""
+    """The file requests and downloads of one day (UTC). Sizes are in bytes.
+
+    ``requested`` has the keys ``requests``, ``failed``, ``readings`` and ``bytes``, and ``downloaded`` has
+    ``files`` and ``bytes``. Both are empty for a day without any.
+    """
 
     day: date
     requested: Figures = field(default_factory=dict)

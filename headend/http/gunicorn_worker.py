@@ -28,7 +28,7 @@ class JSONErrorWorker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no t
         if not isinstance(exc, ParseException):
             super().handle_error(req, client, addr, exc)
             return
-        status, sentence = _status_and_sentence(exc)
+        status, sentence = _status_and_sentence(exc, self.cfg.limit_request_line)
         self.log.info("refused a request from %s: %s", addr and addr[0], exc)
         body = json.dumps({"error": sentence}).encode()
         head = (
@@ -43,9 +43,9 @@ class JSONErrorWorker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no t
             self.log.debug("caller disconnected: %s", error)
 
 
-def _status_and_sentence(error: Exception) -> tuple[HTTPStatus, str]:
+def _status_and_sentence(error: Exception, max_line_bytes: int) -> tuple[HTTPStatus, str]:
     if isinstance(error, LimitRequestLine):
-        return HTTPStatus.REQUEST_URI_TOO_LONG, "The URL is longer than 8190 bytes."
+        return HTTPStatus.REQUEST_URI_TOO_LONG, f"The URL is longer than {max_line_bytes} bytes."
     if isinstance(error, LimitRequestHeaders):
         return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large."
     if isinstance(error, UnsupportedTransferCoding):

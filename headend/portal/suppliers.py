@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from exports.models import ACTIVE, PushTarget, Status, Supplier, SupplierPerson, Webhook
-from exports.suppliers.usage import usage_by_day
+from exports.suppliers.usage import DAYS, usage_by_day
 from headend.portal.access import staff_required
 from headend.portal.pagination import requested_page
 
@@ -62,4 +62,4 @@ def _usage(supplier: Supplier) -> dict[str, Any]:
     """Return the usage by day, and the readings of the busiest day, which give the bars their scale."""
     days = usage_by_day(supplier, timezone.now())
     busiest = max((day.requested.get("readings", 0) for day in days), default=0)
-    return {"usage": days, "max_readings": busiest or 1}
+    return {"usage": days, "usage_days": DAYS, "max_readings": busiest or 1}
