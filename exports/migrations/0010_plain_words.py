@@ -36,6 +36,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AlterField(
             model_name='filefetch',
+            name='way',
+            field=models.CharField(choices=[('sftp', 'SFTP'), ('link', 'Signed link'), ('portal', 'Portal')], max_length=16),
+        ),
+        migrations.AlterField(
+            model_name='filefetch',
             name='who',
             field=models.CharField(help_text='The fingerprint of the SSH key, or the user name.', max_length=200),
         ),

@@ -85,8 +85,8 @@ class FetchWay(models.TextChoices):
     """How a file was downloaded."""
 
     SFTP = "sftp", "SFTP"
-    LINK = "link", "a link"
-    PORTAL = "portal", "the portal"
+    LINK = "link", "Signed link"
+    PORTAL = "portal", "Portal"
 
 
 class FileFetch(models.Model):

@@ -172,7 +172,7 @@ def test_the_page_of_a_request_shows_its_history_and_offers_its_file(
     assert download.value.suggested_filename.endswith(".gz")
     assert download.value.path().read_bytes()[:2] == b"\x1f\x8b"
     page.reload()
-    expect(page.get_by_text(", by the portal").first).to_be_visible()
+    expect(page.get_by_text("Portal · ").first).to_be_visible()
 
 
 @every_browser
