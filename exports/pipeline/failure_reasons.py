@@ -10,8 +10,8 @@ _DISK_ERRORS = {
     errno.ENOSPC: "The disk that export files are written to is full.",
     errno.EDQUOT: "The disk quota for export files is used up.",
     errno.EROFS: "The disk that export files are written to is read-only.",
-    errno.EACCES: "This user may not write to the folder of export files.",
-    errno.EPERM: "This user may not write to the folder of export files.",
+    errno.EACCES: "The worker's system user may not write to the folder of export files.",
+    errno.EPERM: "The worker's system user may not write to the folder of export files.",
     errno.EIO: "The disk that export files are written to reports errors.",
 }
 

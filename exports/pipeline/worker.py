@@ -50,7 +50,7 @@ def fail_exhausted() -> None:
 
 
 def _reason(attempts: int) -> str:
-    return f"Given up after {attempts} attempts: the worker process died each time."
+    return f"Failed after {attempts} attempts: the worker process died each time."
 
 
 def _run(step: Step[Any]) -> int:

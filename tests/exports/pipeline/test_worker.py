@@ -149,7 +149,7 @@ def test_a_step_whose_workers_always_die_fails_its_request_with_a_reason(
     worker.fail_exhausted()
     request.refresh_from_db()
     assert request.status == Status.FAILED
-    assert request.reason == "Given up after 2 attempts: the worker process died each time."
+    assert request.reason == "Failed after 2 attempts: the worker process died each time."
 
 
 def test_a_plan_whose_workers_always_die_fails_its_request_too(
@@ -162,7 +162,7 @@ def test_a_plan_whose_workers_always_die_fails_its_request_too(
     worker.fail_exhausted()
     request.refresh_from_db()
     assert request.status == Status.FAILED
-    assert request.reason == "Given up after 1 attempts: the worker process died each time."
+    assert request.reason == "Failed after 1 attempts: the worker process died each time."
 
 
 @pytest.mark.usefixtures("readings")
