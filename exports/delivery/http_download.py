@@ -44,8 +44,12 @@ def download_response(
 ) -> HttpResponseBase:
     """Return the response to a GET or HEAD of a completed request's file.
 
-    200 with the file, 206 with the requested range, 302 to the store's presigned URL if it has
-    one, 304 if the client has the file, or 416 for a range beyond its end. Raises :class:`FileMissingError`.
+    - 200 with the file, or 206 with the requested range;
+    - 302 to the store's presigned URL, if the store can create one;
+    - 304 if the client already has the file;
+    - 416 for a range beyond the file's end.
+
+    Raises :class:`FileMissingError` if the file does not exist or has expired.
     """
     headers = _headers(file_request)
     file = AuditedFile(file_request, fetcher)

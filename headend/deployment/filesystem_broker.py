@@ -1,9 +1,9 @@
 """The embedded broker: each message is a file, which appears and disappears atomically.
 
-It replaces parts of kombu's own file system transport. kombu creates a message under its final name before
-it writes the content, and copies a received message to the system's temporary folder if that is on another
-disk. In both cases a second reader of the folder can find an empty file. kombu also orders messages by a
-clock that restarts at each boot.
+It replaces parts of kombu's own file system transport, for three reasons. kombu creates a message under its
+final name before it writes the content. It copies a received message to the system's temporary folder if that
+is on another disk. In both cases a second reader of the folder can find an empty file. kombu also orders
+messages by a clock that restarts at each boot.
 """
 
 from __future__ import annotations

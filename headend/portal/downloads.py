@@ -22,8 +22,8 @@ SAFE_METHODS = ("GET", "HEAD")
 def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResponseBase:
     """Answer with the file or the requested range of it.
 
-    Errors are JSON: 405 for other methods, 403 without a valid signature or a user who may see the request,
-    404 if the file does not exist or has expired.
+    Errors are JSON. 405: the method is neither GET nor HEAD. 403: there is no valid signature, and the user may
+    not see the request. 404: the file does not exist or has expired.
     """
     if request.method not in SAFE_METHODS:
         message = f"{request.method} is not allowed here. Use GET to download the file."
