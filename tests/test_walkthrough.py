@@ -19,7 +19,9 @@ EXAMPLE_REQUEST_ID = "cbbf6adf-dd0d-4d4d-b78e-5c48d9cbdcf1"
 
 
 @pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployment(
+    starts_processes: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
     """A running deployment with a small fleet."""
     running = Deployment(
         tmp_path_factory.mktemp("walkthrough") / "home", {"SIMULATION_DEVICES": "200"}
