@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from headend.deployment.static_files import STAMP
 from tests.ports import unused_port
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +28,34 @@ _SETTINGS = (
     "METRICS_", "LOG_LEVEL",
 )  # fmt: skip
 """Prefixes of settings in the environment of the tests. The deployment does not inherit these."""
+
+
+def share_static_files(home: Path) -> None:
+    """Put the collected static files into a new home folder, so that its set-up does not collect them again.
+
+    That takes some seconds of processor time. Only the first deployment of a run of the tests does it; the others
+    get links to its files.
+    """
+    shared = os.environ.get("TESTS_SHARED_FOLDER")
+    if shared is None or (home / "static").exists():
+        return
+    folder = Path(shared)
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "static" / STAMP).exists():
+            first = Deployment(folder)
+            environment = first.environment | {"DJANGO_SETTINGS_MODULE": "headend.settings"}
+            subprocess.run([sys.executable, "-c", _COLLECT], cwd=ROOT, env=environment, check=True)
+    shutil.copytree(folder / "static", home / "static", copy_function=os.link)
+
+
+_COLLECT = """
+import django
+django.setup()
+from headend.deployment.static_files import collect_static_files
+collect_static_files()
+"""
 
 
 @dataclass
@@ -57,8 +88,10 @@ class Deployment:
         path = self.home.with_suffix(".log")
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def start(self) -> Deployment:
+    def start(self, *, shares_static_files: bool = True) -> Deployment:
         """Start the deployment and wait until it prints that it is ready."""
+        if shares_static_files:
+            share_static_files(self.home)
         before = self.log.count("apiGatewayInvokeURL")
         with self.home.with_suffix(".log").open("ab") as log:
             self.process = subprocess.Popen(

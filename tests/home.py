@@ -24,6 +24,7 @@ home = Path(
 os.environ["HEADEND_HOME"] = str(home)
 os.environ["HEADEND_ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
 if not IS_WORKER:
+    os.environ["TESTS_SHARED_FOLDER"] = str(home / "shared")
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     if ON_SERVERS:
         from tests.services.servers import Postgres

@@ -18,7 +18,7 @@ from typing import Any
 import requests
 from honcho.environ import parse_procfile
 
-from tests.deployment import ROOT, Deployment
+from tests.deployment import ROOT, Deployment, share_static_files
 from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
 
 RESTART_SECONDS = 0.5
@@ -124,6 +124,7 @@ class Cluster:
     def set_up(self) -> None:
         """Run ``manage.py setup``, once for all processes."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        share_static_files(self.home)
         self.manage("setup")
         self.outputs = self._command_line.outputs()
 

@@ -14,6 +14,7 @@ from exports.checks import anonymous_supplier_exists
 from headend.config.folders import create_folders
 from headend.deployment import bootstrap
 from headend.deployment.command import DeploymentCommand
+from headend.deployment.static_files import collect_static_files
 from readings.frame import FIRST_INSTANT, format_instant
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.repositories import RepositoryUnavailableError, repository
@@ -39,7 +40,7 @@ class Command(DeploymentCommand):
         self._print_step("home folder", str(settings.HEADEND_HOME))
         call_command("migrate", verbosity=0)
         self._print_step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
-        call_command("collectstatic", verbosity=0, interactive=False)
+        collect_static_files()
         supplier = bootstrap.ensure_default_supplier()
         self._print_step("supplier", supplier.name)
         for problem in anonymous_supplier_exists(databases=["default"]):

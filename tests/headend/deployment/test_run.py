@@ -60,7 +60,7 @@ def error_of(deployment: Deployment, *command: str) -> str:
 def test_the_first_run_creates_everything_and_the_second_prints_the_same_values(
     deploy: Callable[..., Deployment],
 ) -> None:
-    first = deploy().start()
+    first = deploy().start(shares_static_files=False)
     out = first.outputs()
     assert list(out) == KEYS
     assert out["SecretName"] == "headend/sftp/private_key"

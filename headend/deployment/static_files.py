@@ -1,0 +1,42 @@
+"""Collect the static files of all apps into ``STATIC_ROOT``, if they have changed since the last time."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+
+STAMP = ".collected"
+"""A file in ``STATIC_ROOT`` with the fingerprint of the files that were collected."""
+
+
+def collect_static_files() -> bool:
+    """Collect and compress the static files, and return True; return False if the present ones are up to date.
+
+    Compressing takes several seconds of processor time, which a restart without changes need not spend. Killed
+    at any time, the next call collects again.
+    """
+    stamp = Path(settings.STATIC_ROOT) / STAMP
+    fingerprint = _fingerprint()
+    if stamp.is_file() and stamp.read_text() == fingerprint:
+        return False
+    stamp.unlink(missing_ok=True)
+    call_command("collectstatic", verbosity=0, interactive=False)
+    stamp.write_text(fingerprint)
+    return True
+
+
+def _fingerprint() -> str:
+    """Return a hash of the paths, sizes and times of all files, and of the versions of what processes them."""
+    digest = hashlib.sha256(
+        f"{version('django')} {version('whitenoise')} {settings.STORAGES['staticfiles']}".encode()
+    )
+    for finder in get_finders():
+        for name, storage in sorted(finder.list([]), key=lambda found: found[0]):
+            file = Path(storage.path(name)).stat()
+            digest.update(f"\n{name} {file.st_size} {file.st_mtime_ns}".encode())
+    return digest.hexdigest()
