@@ -7,9 +7,6 @@ a missing mark is noticed in every run.
 
 ``on_servers``: the test uses the database, or a deployment with one. ``make test`` runs these tests twice: with SQLite and
 folders, and with PostgreSQL, Valkey and S3. The other tests behave the same in both runs.
-
-``xdist_group``: pytest-xdist runs the tests of a group in one process, in order. By default a group is a file, because
-the tests of a file share fixtures.
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.home import ON_SERVERS
+from tests.scheduling import rank
 
 _MARKS = {
     "starts_processes": "starts a process, or talks to one; --fast skips it",
@@ -32,7 +30,6 @@ _MARKS = {
 _TESTS = Path(__file__).parent
 _PROCESS_FOLDERS = [_TESTS / name for name in ("contract", "e2e", "services", "upgrade")]
 """Every test in these folders starts processes. ``--fast`` does not import them: some imports take seconds."""
-_CONTRACT = _TESTS / "contract"
 _DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "on_servers"}
 _PROCESS_STARTERS: list[tuple[Any, str]] = [
     (subprocess.Popen, "__init__"),
@@ -74,41 +71,25 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.option.fast and collection_path in _PROCESS_FOLDERS else None
 
 
-@pytest.hookimpl(wrapper=True)  # before pytest and pytest-xdist read the marks
+@pytest.hookimpl(wrapper=True)  # before pytest selects by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Mark all tests. Tests with processes, which take longest, come first."""
+    """Mark all tests, and put the groups that take longest first."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "starts_processes" in fixtures:
             item.add_marker("starts_processes")
         if item.get_closest_marker("django_db") or fixtures & _DATABASE_FIXTURES:
             item.add_marker("on_servers")
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
         if not _starts_processes(item) and not set(_PROCESS_FOLDERS).isdisjoint(item.path.parents):
             raise pytest.UsageError(
                 f"{item.nodeid} starts no process. Move it to a folder that --fast does not skip."
             )
-    items.sort(key=lambda item: not _starts_processes(item))
+    items.sort(key=lambda item: (not _starts_processes(item), rank(item.nodeid)))
     return (yield)
 
 
 def _starts_processes(item: pytest.Item) -> bool:
     return item.get_closest_marker("starts_processes") is not None
-
-
-def _group(item: pytest.Item) -> str:
-    """Return the file of a test.
-
-    The contract tests are one group, because they share a deployment. A file whose fixtures exist for each engine is
-    one group for each engine.
-    """
-    if _CONTRACT in item.path.parents:
-        return "contract"
-    file = item.nodeid.partition("::")[0]
-    callspec = getattr(item, "callspec", None)
-    engine = callspec.params.get("engine") if callspec else None
-    return f"{file}:{engine}" if engine else file
 
 
 @pytest.hookimpl(wrapper=True)

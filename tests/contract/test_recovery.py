@@ -14,11 +14,7 @@ from tests.contract.conftest import Supplier
 from tests.contract.test_files import fetch, poll_until_final
 from tests.deployment import Deployment
 
-pytestmark = [
-    pytest.mark.starts_processes,
-    # It has a deployment of its own.
-    pytest.mark.xdist_group("recovery"),
-]
+pytestmark = pytest.mark.starts_processes
 
 WINDOW = {"start_date": "2023-02-27 00:00:00", "end_date": "2023-02-27 05:00:00"}
 

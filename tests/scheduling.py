@@ -1,0 +1,75 @@
+"""How pytest-xdist distributes the tests: in groups that share fixtures, the longest groups first.
+
+A group runs in one process, in order. It is a file by default. pytest-xdist's own marks for groups have no effect
+with pytest 9.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from xdist.dsession import LoadScopeScheduling
+from xdist.remote import Producer
+from xdist.workermanage import WorkerController
+
+_ENGINE = re.compile(r"\[(delta|timestream)\b")
+_LONGEST_FIRST = [
+    "tests/e2e/test_every_page.py",
+    "tests/services/test_resilience.py",
+    "contract",
+    "tests/headend/deployment/test_run.py",
+    "tests/e2e/test_main_jobs.py",
+    "tests/contract/test_recovery.py",
+    "tests/services",
+    "tests/upgrade",
+]
+"""Where groups begin that take a minute or longer, in the order of their start."""
+
+
+def group_of(nodeid: str) -> str:
+    """Return the name of the group of a test.
+
+    The contract tests are one group, because they share a deployment; only the test of recovery has its own. The
+    tests of a repository are a group for each engine. The tests of resilience take long and share nothing.
+    """
+    file = nodeid.partition("::")[0]
+    if file == "tests/services/test_resilience.py":
+        return nodeid
+    if file.startswith("tests/contract/") and file != "tests/contract/test_recovery.py":
+        return "contract"
+    engine = _ENGINE.search(nodeid)
+    if file.startswith("tests/readings/repositories/") and engine:
+        return f"{file}:{engine[1]}"
+    return file
+
+
+def rank(nodeid: str) -> int:
+    """Return the place of a test's group in the order of start."""
+    group = group_of(nodeid)
+    for place, beginning in enumerate(_LONGEST_FIRST):
+        if group.startswith(beginning):
+            return place
+    return len(_LONGEST_FIRST)
+
+
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist ships no types
+    """Give each process one group after the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        # A process needs to know the test after the present one. The original gives it the next group when two tests
+        # are left, which may take minutes, while other processes have nothing to do.
+        if (
+            node.shutting_down
+            or not self.workqueue
+            or self._pending_of(self.assigned_work[node]) < 2
+        ):
+            super()._reschedule(node)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling | None:
+    """Use the groups of this module unless another distribution was selected."""
+    return GroupScheduling(config, log) if config.option.dist == "loadscope" else None
