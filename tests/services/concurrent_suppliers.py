@@ -48,6 +48,8 @@ class Measurement:
     """Response times in seconds by kind of call, errors by kind, and file requests by final status."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    calls: Counter[str] = field(default_factory=Counter)
+    """All calls by kind, including those after the measured time."""
     errors: Counter[str] = field(default_factory=Counter)
     final_statuses: Counter[str] = field(default_factory=Counter)
     client_share: float = 0.0
@@ -161,6 +163,7 @@ class _Supplier(threading.Thread):
     def _call(self, kind: str, method: str, path: str, body: bytes | None = None) -> Any:
         """Pause, call, and return the JSON of the response; count an error and return None if the call fails."""
         time.sleep(self._random.uniform(0, 2 * self._pause))
+        self._measurement.calls[kind] += 1
         started = time.monotonic()
         try:
             self._connection.request(method, path, body, self._headers)

