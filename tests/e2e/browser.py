@@ -34,7 +34,7 @@ def chromium() -> Iterator[Browser]:
     if program is None:
         raise RuntimeError("The browser tests need Debian's Chromium: apt-get install chromium")
     # Playwright's default of 5 seconds is too short on a machine that is busy.
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
