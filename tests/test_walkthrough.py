@@ -100,7 +100,7 @@ def test_the_first_file_in_five_minutes(terminal: Terminal, tmp_path: Path) -> N
     terminal.run(fetch)
     [file] = tmp_path.glob("*.gz")
     assert subprocess.run(["gzip", "-t", os.fspath(file)]).returncode == 0
-    assert "is the same in the pages and in the file" in terminal.run(tour)
+    assert "are the same in the pages and in the file" in terminal.run(tour)
 
 
 def test_the_calls_in_the_suppliers_guide(terminal: Terminal, deployment: Deployment) -> None:
