@@ -38,8 +38,8 @@ def state_folders() -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
-    """Store the SQLite database in a file, as deployments do.
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Give each process of pytest-xdist a database, and store SQLite's in a file, as deployments do.
 
     Django's default for tests is a database in memory that threads share. It raises an error if two threads write at
     the same time; a file lets the second one wait.
