@@ -62,7 +62,7 @@ def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     [handler] = [
         handler
         for handler in logging.getLogger("headend").handlers
-        # pytest adds a handler of its own.
+        # pytest adds another handler.
         if isinstance(handler.formatter, JsonFormatter)
     ]
     assert isinstance(handler, logging.StreamHandler)

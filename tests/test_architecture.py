@@ -133,7 +133,7 @@ def node_of(module: str, depth: int) -> str:
     """Return the package at ``depth`` that contains the module, or the module itself if it is not that deep.
 
     At depth 2 ``exports.formats`` is one node, and so is ``readings.repositories`` with its engines; a
-    module directly in an app, such as ``exports.tasks``, is a node of its own. At depth 3
+    module directly in an app, such as ``exports.tasks``, is a separate node. At depth 3
     ``readings.repositories.delta`` is one node and ``readings.repositories.base`` another. Below that every
     module is a node.
     """

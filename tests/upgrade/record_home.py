@@ -53,7 +53,7 @@ assert transitions.submit(lease, snapshot=extract.name, parts=pipeline.plan(runn
 transitions.run(running.pk)
 part = ExportPart.objects.get(request=running)
 assert transitions.claim_part(part.pk)
-# The lease has expired whatever the clock of the machine that runs the tests says.
+# This time is in the past on every machine that runs the tests, so the lease has expired.
 ExportPart.objects.filter(pk=part.pk).update(leased_until=datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
 accept(acme, Order(first.start, first.end, "jsonl"), idempotency_key="once")
 """

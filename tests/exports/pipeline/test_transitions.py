@@ -35,7 +35,7 @@ def status_of(request: FileRequest) -> str:
 
 
 def claimed(request: FileRequest) -> Lease[uuid.UUID]:
-    """Return a lease of the request, whatever its status is."""
+    """Return a lease of the request. The request can have any status."""
     lease = FileRequest.objects.claim(request.pk)
     assert lease is not None
     return lease
