@@ -105,7 +105,9 @@ class Deployment:
             )
         deadline = time.monotonic() + READY_SECONDS
         while self.log.count("apiGatewayInvokeURL") == before:
-            assert self.process.poll() is None, f"The deployment ended:\n{self.log}"
+            assert self.process.poll() is None, (
+                f"The deployment ended with {self.process.poll()}:\n{self.log}"
+            )
             assert time.monotonic() < deadline, f"The deployment is not ready:\n{self.log}"
             time.sleep(0.1)
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.e2e.browser import PageMonitor, Site, chromium, log_in, running_site
 
 WIDTHS = {"desktop": (1280, 900), "phone": (360, 740)}
 OpenPage = Callable[..., Page]
+TIMEOUT_SECONDS = 120
 
 
 # Not for the whole session: while Playwright's event loop runs, Django refuses database access in this thread.
@@ -58,7 +60,7 @@ def monitor() -> Iterator[PageMonitor]:
 def open_page(
     browser: Browser, site: Site, cookies: Callable[[str], Any], monitor: PageMonitor
 ) -> Iterator[OpenPage]:
-    """A function that opens a page as a user, in a window of some width, with or without JavaScript."""
+    """A function that opens a page as a user, in a new window of some width, with or without JavaScript."""
     contexts: list[BrowserContext] = []
 
     def open_page(
@@ -69,17 +71,8 @@ def open_page(
         javascript: bool = True,
         dark: bool = False,
     ) -> Page:
-        w, h = WIDTHS[width]
-        context = browser.new_context(
-            base_url=site.url,
-            viewport={"width": w, "height": h},
-            java_script_enabled=javascript,
-            color_scheme="dark" if dark else "light",
-            storage_state=cookies(user) if user else None,
-            accept_downloads=True,
-            locale="en-GB",
-            timezone_id="Europe/Berlin",
-        )
+        window = Window(user, width, javascript)
+        context = window.open(browser, site, cookies, dark=dark)
         contexts.append(context)
         monitor.observe(context)
         page = context.new_page()
@@ -89,3 +82,80 @@ def open_page(
     yield open_page
     for context in contexts:
         context.close()
+
+
+@dataclass(frozen=True)
+class Window:
+    """A browser window that shares nothing with others: its user (None without a log-in), width and scripting."""
+
+    user: str | None
+    width: str
+    javascript: bool
+
+    def open(
+        self, browser: Browser, site: Site, cookies: Callable[[str], Any], *, dark: bool = False
+    ) -> BrowserContext:
+        """Open the window, without a page."""
+        width, height = WIDTHS[self.width]
+        context = browser.new_context(
+            base_url=site.url,
+            viewport={"width": width, "height": height},
+            java_script_enabled=self.javascript,
+            color_scheme="dark" if dark else "light",
+            storage_state=cookies(self.user) if self.user else None,
+            accept_downloads=True,
+            locale="en-GB",
+            timezone_id="Europe/Berlin",
+        )
+        context.set_default_timeout(TIMEOUT_SECONDS * 1000)
+        return context
+
+
+@pytest.fixture(scope="module")
+def open_windows() -> Iterator[dict[Window, tuple[Page, PageMonitor]]]:
+    """The windows that the tests of a file share."""
+    windows: dict[Window, tuple[Page, PageMonitor]] = {}
+    yield windows
+    for page, _ in windows.values():
+        page.context.close()
+
+
+@pytest.fixture
+def visit(
+    browser: Browser,
+    site: Site,
+    cookies: Callable[[str], Any],
+    monitor: PageMonitor,
+    open_windows: dict[Window, tuple[Page, PageMonitor]],
+) -> Iterator[OpenPage]:
+    """Do what ``open_page`` does, but in a window that the tests of a file share, for tests that only look.
+
+    A new window would start a new process of Chromium, which takes nearly as much time as the test.
+    """
+    visited: list[PageMonitor] = []
+
+    def visit(
+        path: str,
+        *,
+        user: str | None = "operator",
+        width: str = "desktop",
+        javascript: bool = True,
+        dark: bool = False,
+    ) -> Page:
+        window = Window(user, width, javascript)
+        if window not in open_windows:
+            context = window.open(browser, site, cookies)
+            observer = PageMonitor()
+            observer.observe(context)
+            open_windows[window] = context.new_page(), observer
+        page, observer = open_windows[window]
+        observer.problems.clear()
+        observer.expected = monitor.expected
+        visited.append(observer)
+        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.goto(path)
+        return page
+
+    yield visit
+    for observer in visited:
+        observer.check()

@@ -26,10 +26,10 @@ OTHER_ADMIN_PAGES = [
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", PORTAL)
 def test_a_page_is_complete_and_accessible(
-    open_page: OpenPage, site: Site, name: str, width: str
+    visit: OpenPage, site: Site, name: str, width: str
 ) -> None:
     shown = PORTAL[name]
-    page = open_page(shown.path(site), user=shown.user, width=width)
+    page = visit(shown.path(site), user=shown.user, width=width)
     assert page.get_by_role("heading", level=1).count() == 1
     assert page.title().endswith("headend")
     assert "\n".join(violations(page)) == ""
@@ -41,8 +41,8 @@ def test_a_page_is_complete_and_accessible(
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", ADMIN)
-def test_the_admin_is_accessible(open_page: OpenPage, site: Site, name: str, width: str) -> None:
-    page = open_page(ADMIN[name].path(site), width=width)
+def test_the_admin_is_accessible(visit: OpenPage, site: Site, name: str, width: str) -> None:
+    page = visit(ADMIN[name].path(site), width=width)
     assert "\n".join(violations(page)) == ""
     page.emulate_media(color_scheme="dark")
     page.reload()
@@ -51,11 +51,11 @@ def test_the_admin_is_accessible(open_page: OpenPage, site: Site, name: str, wid
 
 @pytest.mark.parametrize("name", PORTAL)
 def test_a_page_has_the_same_headings_without_javascript(
-    open_page: OpenPage, site: Site, name: str
+    visit: OpenPage, site: Site, name: str
 ) -> None:
     shown = PORTAL[name]
-    with_script = open_page(shown.path(site), user=shown.user)
-    without_script = open_page(shown.path(site), user=shown.user, javascript=False)
+    with_script = visit(shown.path(site), user=shown.user)
+    without_script = visit(shown.path(site), user=shown.user, javascript=False)
     headings = [
         page.locator("h1, h2, th").all_inner_texts() for page in (with_script, without_script)
     ]
@@ -64,35 +64,33 @@ def test_a_page_has_the_same_headings_without_javascript(
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("path", OTHER_ADMIN_PAGES)
-def test_other_admin_pages_are_accessible(open_page: OpenPage, path: str, width: str) -> None:
-    assert "\n".join(violations(open_page(path, width=width))) == ""
+def test_other_admin_pages_are_accessible(visit: OpenPage, path: str, width: str) -> None:
+    assert "\n".join(violations(visit(path, width=width))) == ""
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", API)
 def test_the_api_documentation_is_accessible(
-    open_page: OpenPage, site: Site, name: str, *, dark: bool, width: str
+    visit: OpenPage, site: Site, name: str, *, dark: bool, width: str
 ) -> None:
     shown = API[name]
-    page = open_page(shown.path(site), user=shown.user, width=width, dark=dark)
+    page = visit(shown.path(site), user=shown.user, width=width, dark=dark)
     page.get_by_role("button", name="GET /readings/files", exact=True).click()
     assert page.get_by_role("link", name="Overview").count() == (shown.user is not None)
     assert "\n".join(violations(page)) == ""
 
 
 def test_without_javascript_the_api_documentation_links_to_the_schema(
-    open_page: OpenPage, monitor: PageMonitor
+    visit: OpenPage, monitor: PageMonitor
 ) -> None:
     monitor.expected.append("404")  # Chromium requests an icon for a page of JSON.
-    page = open_page("/api/docs/", user=None, javascript=False)
+    page = visit("/api/docs/", user=None, javascript=False)
     page.get_by_role("link", name="the schema").click()
     assert '"openapi": "3' in page.locator("pre").inner_text()
 
 
 @pytest.mark.parametrize("path", ["/nowhere/", "/requests/00000000-0000-0000-0000-000000000000/"])
-def test_the_not_found_page_is_accessible(
-    open_page: OpenPage, monitor: PageMonitor, path: str
-) -> None:
+def test_the_not_found_page_is_accessible(visit: OpenPage, monitor: PageMonitor, path: str) -> None:
     monitor.expected.append("404")
-    assert "\n".join(violations(open_page(path))) == ""
+    assert "\n".join(violations(visit(path))) == ""

@@ -151,8 +151,8 @@ def test_progress_is_shown_without_a_reload(open_page: OpenPage) -> None:
     expect(other.get_by_text("File request created.")).to_be_visible()
     identifier = other.url.rstrip("/").rpartition("/")[2]
     row = page.locator("tr", has=page.locator(f"#request-{identifier}"))
-    expect(row.locator(".badge")).to_have_text("completed", timeout=60_000)
-    expect(other.locator("#status .badge")).to_have_text("completed", timeout=60_000)
+    expect(row.locator(".badge")).to_have_text("completed", timeout=120_000)
+    expect(other.locator("#status .badge")).to_have_text("completed", timeout=120_000)
     assert page.evaluate("window.notReloaded") is True
 
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from django.utils import timezone
 from pytest_django.asserts import assertNumQueries
 
 from exports.file_requests import FileSpec, accept
@@ -75,7 +74,7 @@ def test_a_limit_of_the_supplier_replaces_the_default(operator: Client, alice: S
 def test_the_page_shows_the_usage_by_day(
     operator: Client, completed: FileRequest, alice: Supplier, bob: Supplier
 ) -> None:
-    now = timezone.now()
+    now = completed.queued_at
     download = FileFetch(request=completed, way=FetchWay.SFTP, who="SHA256:abc", peer="192.0.2.1")
     download.started_at = download.ended_at = now - timedelta(days=1)
     download.bytes_sent = 700
