@@ -11,9 +11,8 @@ class ExportsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks and the OpenAPI extension, and apply the roles after each migration."""
-        import exports.checks
-        import exports.schema  # noqa: F401 (both register themselves)
+        """Register the system checks, and apply the roles after each migration."""
+        import exports.checks  # noqa: F401 (they register themselves)
         from exports.roles import apply_roles
 
         post_migrate.connect(apply_roles, sender=self)

@@ -9,6 +9,5 @@ class ReadingsConfig(AppConfig):
     name = "readings"
 
     def ready(self) -> None:
-        """Register the system checks, and how the OpenAPI schema describes the fields of ``readings.parameters``."""
-        import readings.checks
-        import readings.schema  # noqa: F401 (both register themselves)
+        """Register the system checks."""
+        import readings.checks  # noqa: F401 (they register themselves)

@@ -1,6 +1,6 @@
 """How the OpenAPI schema describes the parameters and results of ``readings.parameters`` and ``readings.api``.
 
-drf-spectacular finds the extensions of this module by their base class once the module is imported.
+``readings.api`` imports this module, and drf-spectacular then finds the extensions by their base class.
 The settings name :func:`add_readings_links` as a postprocessing hook, which imports it.
 """
 

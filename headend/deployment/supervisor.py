@@ -200,11 +200,16 @@ class _Supervisor:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of the processes: programs of this Python environment come first."""
+    """Return the environment of the processes: programs of this Python environment come first.
+
+    ``manage.py run`` has run the system checks. Celery would repeat them in three processes, and import the whole
+    API for this.
+    """
     folder = Path(sys.executable).parent
     return os.environ | {
         "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
+        "CELERY_SKIP_CHECKS": "true",
     }
 
 
