@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from headend.deployment.static_files import STAMP
 from tests.ports import unused_port
 
 ROOT = Path(__file__).parent.parent
@@ -30,11 +29,11 @@ _SETTINGS = (
 """Prefixes of settings in the environment of the tests. The deployment does not inherit these."""
 
 
-def share_static_files(home: Path) -> None:
-    """Put the collected static files into a new home folder, so that its set-up does not collect them again.
+def share_set_up(home: Path) -> None:
+    """Put the collected static files and an empty database into a new home folder, so that its set-up is short.
 
-    That takes some seconds of processor time. Only the first deployment of a run of the tests does it; the others
-    get links to its files.
+    To collect the files and to migrate takes some seconds of processor time. Only the first deployment of a run of
+    the tests does it; the others get links to its files and a copy of its database.
     """
     shared = os.environ.get("TESTS_SHARED_FOLDER")
     if shared is None or (home / "static").exists():
@@ -43,18 +42,26 @@ def share_static_files(home: Path) -> None:
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "static" / STAMP).exists():
+        if not (folder / _COMPLETE).exists():
             first = Deployment(folder)
             environment = first.environment | {"DJANGO_SETTINGS_MODULE": "headend.settings"}
-            subprocess.run([sys.executable, "-c", _COLLECT], cwd=ROOT, env=environment, check=True)
+            subprocess.run([sys.executable, "-c", _SET_UP], cwd=ROOT, env=environment, check=True)
+            (folder / _COMPLETE).touch()
     shutil.copytree(folder / "static", home / "static", copy_function=os.link)
+    shutil.copy(folder / _DATABASE, home / _DATABASE)
 
 
-_COLLECT = """
+_COMPLETE = "complete"
+_DATABASE = "headend.sqlite3"
+_SET_UP = """
 import django
 django.setup()
+from django.core.management import call_command
+from django.db import connection
 from headend.deployment.static_files import collect_static_files
 collect_static_files()
+call_command("migrate", verbosity=0)
+connection.close()
 """
 
 
@@ -70,6 +77,7 @@ class Deployment:
     http_port: int = field(default_factory=unused_port)
     sftp_port: int = field(default_factory=unused_port)
     process: subprocess.Popen[bytes] | None = None
+    _outputs: dict[str, Any] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -79,6 +87,8 @@ class Deployment:
             "HEADEND_HOME": str(self.home),
             "HEADEND_PORT": str(self.http_port),
             "SFTP_PORT": str(self.sftp_port),
+            # Each process of the web server takes more than a second of processor time to start.
+            "WEB_WORKERS": "1",
             **self.extra,
         }
 
@@ -88,10 +98,10 @@ class Deployment:
         path = self.home.with_suffix(".log")
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def start(self, *, shares_static_files: bool = True) -> Deployment:
+    def start(self, *, shares_set_up: bool = True) -> Deployment:
         """Start the deployment and wait until it prints that it is ready."""
-        if shares_static_files:
-            share_static_files(self.home)
+        if shares_set_up:
+            share_set_up(self.home)
         before = self.log.count("apiGatewayInvokeURL")
         with self.home.with_suffix(".log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -144,9 +154,10 @@ class Deployment:
         )
 
     def outputs(self) -> dict[str, Any]:
-        """Return what ``manage.py outputs --json`` prints."""
-        printed: dict[str, Any] = json.loads(self.manage("outputs", "--json").stdout)
-        return printed
+        """Return what ``manage.py outputs --json`` prints. The first call runs the command."""
+        if not self._outputs:
+            self._outputs = json.loads(self.manage("outputs", "--json").stdout)
+        return self._outputs
 
     def processes(self) -> dict[int, str]:
         """Return the command lines of its running processes by pid: those with its home folder in their environment."""

@@ -14,12 +14,16 @@ from xdist.remote import Producer
 from xdist.workermanage import WorkerController
 
 _ENGINE = re.compile(r"\[(delta|timestream)\b")
-_LONGEST_FIRST = [
-    "tests/e2e/test_every_page.py",
-    "tests/services/test_resilience.py",
-    "contract",
+_ON_RUNNING_DEPLOYMENT = {
     "tests/headend/deployment/test_run.py",
-    "tests/e2e/test_main_jobs.py",
+    "tests/services/test_fuzz.py",
+    "tests/test_walkthrough.py",
+}
+_LONGEST_FIRST = [
+    "e2e",
+    "tests/services/test_resilience.py",
+    "deployment",
+    "contract",
     "tests/contract/test_recovery.py",
     "tests/services",
     "tests/upgrade",
@@ -30,14 +34,19 @@ _LONGEST_FIRST = [
 def group_of(nodeid: str) -> str:
     """Return the name of the group of a test.
 
-    The contract tests are one group, because they share a deployment; only the test of recovery has its own. The
-    tests of a repository are a group for each engine. The tests of resilience take long and share nothing.
+    Tests that share a deployment are one group: the contract tests (only the test of recovery has its own), the
+    browser tests, and the tests with the fixture ``running_deployment``. The tests of a repository are a group for
+    each engine. The tests of resilience take long and share nothing.
     """
     file = nodeid.partition("::")[0]
     if file == "tests/services/test_resilience.py":
         return nodeid
     if file.startswith("tests/contract/") and file != "tests/contract/test_recovery.py":
         return "contract"
+    if file in _ON_RUNNING_DEPLOYMENT:
+        return "deployment"
+    if file.startswith("tests/e2e/"):
+        return "e2e"
     engine = _ENGINE.search(nodeid)
     if file.startswith("tests/readings/repositories/") and engine:
         return f"{file}:{engine[1]}"

@@ -84,7 +84,7 @@ def deployment(
         return
     folder = tmp_path_factory.mktemp("contract")
     with ExitStack() as servers:
-        extra = _on_servers(folder, servers) if on_servers else {}
+        extra = {"WEB_WORKERS": "2"} | (_on_servers(folder, servers) if on_servers else {})
         started = Deployment(folder / "home", extra)
         if on_servers:
             started.manage("timestream", "create", "--magnetic-days", "73000")

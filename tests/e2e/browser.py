@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
-from tests.deployment import ROOT, Deployment, share_static_files
+from tests.deployment import ROOT, Deployment, share_set_up
 from tests.e2e import scene
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -64,7 +64,7 @@ class Site:
 def running_site(home: Path) -> Iterator[Site]:
     """Create the scene in ``home`` and start the deployment; stop it at the end."""
     deployment = Deployment(home, extra=dict(scene.ENVIRONMENT))
-    share_static_files(home)
+    share_set_up(home)
     created = subprocess.run(
         [sys.executable, "-m", "tests.e2e.scene"],
         cwd=ROOT,

@@ -72,7 +72,7 @@ def _take_hand_over_screenshot(page: Page, running: Site, scheme: str) -> None:
 def _save(page: Page, name: str) -> None:
     height = min(MAX_HEIGHT, int(page.evaluate("document.documentElement.scrollHeight")))
     clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": height}  # type: ignore[index] # set
-    png = page.screenshot(full_page=True, clip=clip)  # type: ignore[arg-type] # a plain dict has the keys of FloatRect
+    png = page.screenshot(full_page=True, clip=clip)
     # A page has few colours: with a palette the file has a third of the size.
     Image.open(io.BytesIO(png)).convert("RGB").quantize(256).save(
         FOLDER / f"{name}.png", optimize=True

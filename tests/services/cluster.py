@@ -18,7 +18,7 @@ from typing import Any
 import requests
 from honcho.environ import parse_procfile
 
-from tests.deployment import ROOT, Deployment, share_static_files
+from tests.deployment import ROOT, Deployment, share_set_up
 from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
 
 RESTART_SECONDS = 0.5
@@ -109,6 +109,7 @@ class Cluster:
                 "EXPORTS_ATTEMPTS": "30",
                 "EXPORTS_RUNNING_PER_SUPPLIER": "20",
                 "WEB_WORKERS": "1",
+                "CELERY_SKIP_CHECKS": "true",
                 **self.extra,
             },
         )
@@ -124,7 +125,7 @@ class Cluster:
     def set_up(self) -> None:
         """Run ``manage.py setup``, once for all processes."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        share_static_files(self.home)
+        share_set_up(self.home)
         self.manage("setup")
         self.outputs = self._command_line.outputs()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deployment import Deployment
 from tests.services.cluster import Servers
 from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey
 from tests.services.timestream import TimestreamLocal
@@ -64,6 +65,18 @@ def timestream(
     """The local Timestream, with access to the bucket."""
     with TimestreamLocal(tmp_path_factory.mktemp("timestream"), s3=seaweedfs) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def running_deployment(
+    tmp_path_factory: pytest.TempPathFactory, starts_processes: None
+) -> Iterator[Deployment]:
+    """A running deployment with 200 meters, on SQLite and folders, for tests that do not end it."""
+    deployment = Deployment(
+        tmp_path_factory.mktemp("running") / "home", {"SIMULATION_DEVICES": "200"}
+    )
+    yield deployment.start()
+    deployment.stop()
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import schemathesis
-from schemathesis.config import SchemathesisConfig
-from schemathesis.engine import events, from_schema
-
 EXAMPLES = 100
 """How many cases of an operation are drawn from one seed."""
 
@@ -49,6 +45,11 @@ def fuzz(url: str, api_key: str, *, cases: int, seed: int, examples: int = EXAMP
 
 
 def _events(url: str, api_key: str, *, seed: int, examples: int) -> Iterator[Any]:
+    # schemathesis takes seconds to import, and every process of pytest-xdist imports this module.
+    import schemathesis
+    from schemathesis.config import SchemathesisConfig
+    from schemathesis.engine import from_schema
+
     settings = {
         "seed": seed,
         "headers": {"Authorization": f"Token {api_key}"},
@@ -65,6 +66,8 @@ def _events(url: str, api_key: str, *, seed: int, examples: int) -> Iterator[Any
 
 
 def _record(result: FuzzResult, event: Any) -> None:
+    from schemathesis.engine import events
+
     if isinstance(event, events.NonFatalError):
         result.failures[f"{event.label}: {event.info.title}"] = event.info.message
     if not isinstance(event, events.ScenarioFinished):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.deployment import ROOT, Deployment, share_static_files
+from tests.deployment import ROOT, Deployment, share_set_up
 
 pytestmark = pytest.mark.starts_processes
 
@@ -49,7 +49,7 @@ def deployment(tmp_path: Path) -> Deployment:
         tmp_path / "home",
         {"SIMULATION": "off", "SIMULATION_DEVICES": "20000", "EXPORTS_ATTEMPTS": "2"},
     )
-    share_static_files(created.home)
+    share_set_up(created.home)
     created.manage("setup")
     created.manage(
         "backfill", "--start", "2023-02-27 00:00:00", "--end", "2023-02-27 00:55:00"

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from tests.deployment import Deployment
 from tests.services.fuzzing import fuzz
-
-pytestmark = pytest.mark.starts_processes
 
 OPERATIONS = {
     "GET /readings",
@@ -20,17 +14,8 @@ OPERATIONS = {
 }
 
 
-@pytest.fixture(scope="module")
-def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A running deployment with 50 meters, on SQLite and folders."""
-    started = Deployment(tmp_path_factory.mktemp("fuzz") / "home", {"SIMULATION_DEVICES": "50"})
-    started.start()
-    yield started
-    started.stop()
-
-
-def test_every_response_matches_the_schema(deployment: Deployment) -> None:
-    outputs = deployment.outputs()
+def test_every_response_matches_the_schema(running_deployment: Deployment) -> None:
+    outputs = running_deployment.outputs()
     result = fuzz(outputs["apiGatewayInvokeURL"], outputs["ApiKey"], cases=300, seed=1, examples=10)
     result.check()
     assert result.cases >= 300

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -40,12 +41,10 @@ def deploy(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
         deployment.stop()
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """A running deployment for the tests that do not end it."""
-    deployment = Deployment(tmp_path_factory.mktemp("shared") / "home", dict(SMALL))
-    yield deployment.start()
-    deployment.stop()
+def printed_outputs(deployment: Deployment) -> dict[str, Any]:
+    """Return what ``manage.py outputs`` prints now."""
+    outputs: dict[str, Any] = json.loads(deployment.manage("outputs", "--json").stdout)
+    return outputs
 
 
 def error_of(deployment: Deployment, *command: str) -> str:
@@ -60,8 +59,8 @@ def error_of(deployment: Deployment, *command: str) -> str:
 def test_the_first_run_creates_everything_and_the_second_prints_the_same_values(
     deploy: Callable[..., Deployment],
 ) -> None:
-    first = deploy().start(shares_static_files=False)
-    out = first.outputs()
+    first = deploy().start(shares_set_up=False)
+    out = printed_outputs(first)
     assert list(out) == KEYS
     assert out["SecretName"] == "headend/sftp/private_key"
     assert out["SftpUserName"] == "sftp-user"
@@ -76,7 +75,7 @@ def test_the_first_run_creates_everything_and_the_second_prints_the_same_values(
     assert first.interrupt() == 0
     assert first.processes() == {}
     first.start()
-    assert first.outputs() == out
+    assert printed_outputs(first) == out
     assert first.log.count(out["ApiKey"]) % 2 == 0
     passwords = {line.split()[-1] for line in first.log.splitlines() if "operator / " in line}
     assert len(passwords) == 1
@@ -86,20 +85,20 @@ def test_the_first_run_creates_everything_and_the_second_prints_the_same_values(
     )
 
 
-def test_the_tour_finds_no_difference_from_the_guide(shared: Deployment) -> None:
-    tour = shared.manage("tour")
+def test_the_tour_finds_no_difference_from_the_guide(running_deployment: Deployment) -> None:
+    tour = running_deployment.manage("tour")
     assert "all 400 readings are the same" in tour.stdout
-    out = shared.outputs()
-    wrong_key = shared.manage("tour", "--key", "hek_wrong", check=False)
+    out = running_deployment.outputs()
+    wrong_key = running_deployment.manage("tour", "--key", "hek_wrong", check=False)
     assert wrong_key.returncode == 1
     assert "answered 401" in wrong_key.stderr
     assert out["ApiKey"] not in tour.stdout
 
 
-def test_the_operator_can_log_in_with_the_printed_password(shared: Deployment) -> None:
-    [line] = [line for line in shared.log.splitlines() if "operator / " in line]
+def test_the_operator_can_log_in_with_the_printed_password(running_deployment: Deployment) -> None:
+    [line] = [line for line in running_deployment.log.splitlines() if "operator / " in line]
     with requests.Session() as browser:
-        login = f"{shared.outputs()['OperatorURL']}login/"
+        login = f"{running_deployment.outputs()['OperatorURL']}login/"
         browser.get(login, timeout=30)
         form = {"username": "operator", "password": line.split()[-1], "next": "/"}
         form["csrfmiddlewaretoken"] = browser.cookies["csrftoken"]
@@ -108,25 +107,27 @@ def test_the_operator_can_log_in_with_the_printed_password(shared: Deployment) -
     assert "File requests" in page.text
 
 
-def test_two_deployments_run_at_the_same_time(
-    shared: Deployment, deploy: Callable[..., Deployment]
+def test_two_deployments_run_at_the_same_time_and_end_separately(
+    running_deployment: Deployment, deploy: Callable[..., Deployment]
 ) -> None:
-    other = deploy().start()
-    assert shared.answers()
+    other = deploy(HEADEND_ANONYMOUS_SUPPLIER="sftp-user").start()
+    assert running_deployment.answers()
     assert other.answers()
-    assert shared.outputs()["ApiKey"] != other.outputs()["ApiKey"]
-    other.interrupt()
-    assert shared.answers()
+    assert running_deployment.outputs()["ApiKey"] != other.outputs()["ApiKey"]
+    callers_without_a_key_act_as_the_supplier_that_the_setting_names(other)
+    a_process_that_is_killed_ends_the_others(other)
+    assert running_deployment.answers()
 
 
-def test_a_home_folder_that_is_in_use_is_a_one_line_error(shared: Deployment) -> None:
-    second = Deployment(shared.home, SMALL)
-    assert "another deployment is running in" in error_of(second)
-    assert shared.answers()
+def callers_without_a_key_act_as_the_supplier_that_the_setting_names(
+    deployment: Deployment,
+) -> None:
+    url = deployment.outputs()["apiGatewayInvokeURL"]
+    assert requests.get(f"{url}/readings/files", timeout=30).status_code == 200
+    assert "HEADEND_ANONYMOUS_SUPPLIER is on" in deployment.log
 
 
-def test_a_process_that_is_killed_ends_the_others(deploy: Callable[..., Deployment]) -> None:
-    deployment = deploy().start()
+def a_process_that_is_killed_ends_the_others(deployment: Deployment) -> None:
     [beat] = [
         pid for pid, line in deployment.processes().items() if " beat " in line and "celery" in line
     ]
@@ -135,6 +136,12 @@ def test_a_process_that_is_killed_ends_the_others(deploy: Callable[..., Deployme
     assert deployment.process.wait(END_SECONDS) != 0
     assert deployment.processes() == {}
     assert "beat stopped" in deployment.log
+
+
+def test_a_home_folder_that_is_in_use_is_a_one_line_error(running_deployment: Deployment) -> None:
+    second = Deployment(running_deployment.home, SMALL)
+    assert "another deployment is running in" in error_of(second)
+    assert running_deployment.answers()
 
 
 @pytest.mark.parametrize("setting", ["HEADEND_PORT", "SFTP_PORT"])
@@ -182,15 +189,6 @@ def test_outputs_before_the_first_run_are_an_error_that_says_what_to_do(
     deploy: Callable[..., Deployment],
 ) -> None:
     assert "make run" in error_of(deploy(), "outputs")
-
-
-def test_callers_without_a_key_act_as_the_supplier_that_the_setting_names(
-    deploy: Callable[..., Deployment],
-) -> None:
-    deployment = deploy(HEADEND_ANONYMOUS_SUPPLIER="sftp-user").start()
-    url = deployment.outputs()["apiGatewayInvokeURL"]
-    assert requests.get(f"{url}/readings/files", timeout=30).status_code == 200
-    assert "HEADEND_ANONYMOUS_SUPPLIER is on" in deployment.log
 
 
 def test_the_deployment_check_finds_no_issue(deploy: Callable[..., Deployment]) -> None:

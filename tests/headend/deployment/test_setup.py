@@ -22,13 +22,13 @@ def deployment(tmp_path: Path) -> Deployment:
 def test_setup_creates_what_is_missing_and_changes_nothing_else(deployment: Deployment) -> None:
     first = deployment.manage("setup").stdout
     assert "12 intervals, 600 new readings" in first
-    outputs = deployment.outputs()
+    outputs = deployment.manage("outputs", "--json").stdout
     again = deployment.manage("setup").stdout
     assert "new readings" not in again
     assert [line.split()[1] for line in again.splitlines()] == [
         "home", "database", "supplier", "operator", "fleet", "readings"
     ]  # fmt: skip
-    assert deployment.outputs() == outputs
+    assert deployment.manage("outputs", "--json").stdout == outputs
 
 
 def test_a_missing_timestream_table_is_an_error_that_says_what_to_do(
