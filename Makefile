@@ -30,8 +30,11 @@ check: $(VENV)/.test ## lint, and run the tests that need no server, browser or 
 	$(PYTEST) -n 2 --fast
 
 test: $(VENV)/.test .browser .sftp ## run all tests, then those with a database again on PostgreSQL, Valkey and S3
-	$(PYTEST) -n 4
-	TESTS_ON=servers $(PYTEST) -n 4 -m on_servers
+	$(PYTEST) -n 4 --cov --cov-report=
+	TESTS_ON=servers $(PYTEST) -n 4 -m on_servers --cov --cov-append --cov-report=
+	@echo "Branch coverage by the tests in their own process:"
+	@for package in headend readings exports; do \
+	  printf '  %-10s%s %%\n' $$package $$($(BIN)/coverage report --include "$$package/*" --format total); done
 
 stress: $(VENV)/.test ## test a deployment with killed processes, failing S3 calls, repeated messages, random input and load
 	$(BIN)/python -m tests.services.stress

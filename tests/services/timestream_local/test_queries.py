@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.services.timestream_local.rows import HOUR, NOW, error_of, write_readings
+from tests.services.timestream_local.rows import HOUR, NOW, answer_of, error_of, write_readings
 
 
 def test_the_paginator_follows_every_page(table: str, query: Any) -> None:
@@ -51,7 +51,7 @@ _LONG = (
 
 def test_a_token_is_valid_only_for_its_query(table: str, query: Any) -> None:
     write_readings(table, 20)
-    page = query.query(QueryString=f'SELECT kw FROM "fleet"."{table}"', MaxRows=5)
+    page = answer_of(query, f'SELECT kw FROM "fleet"."{table}"', MaxRows=5)
     error = error_of(query.query, QueryString="SELECT 1", NextToken=page["NextToken"])
     assert error.response["Error"]["Code"] == "ValidationException"
 
@@ -65,9 +65,10 @@ def test_a_query_runs_only_once_per_client_token(query: Any) -> None:
 
 
 def test_each_value_is_a_string_with_its_type_in_the_column_info(query: Any) -> None:
-    answer = query.query(
-        QueryString="SELECT 1 AS a, 0.1 + 0.2 AS b, true AS c, TIMESTAMP '2023-02-27 16:00:00.123456789' AS d, "
-        "'x' AS e, CAST(NULL AS double) AS f, CAST(7 AS bigint) AS g, 0.5e0 AS h"
+    answer = answer_of(
+        query,
+        "SELECT 1 AS a, 0.1 + 0.2 AS b, true AS c, TIMESTAMP '2023-02-27 16:00:00.123456789' AS d, "
+        "'x' AS e, CAST(NULL AS double) AS f, CAST(7 AS bigint) AS g, 0.5e0 AS h",
     )
     [row] = answer["Rows"]
     values = [cell.get("ScalarValue") for cell in row["Data"]]
@@ -86,9 +87,10 @@ def test_each_value_is_a_string_with_its_type_in_the_column_info(query: Any) -> 
 
 def test_the_functions_of_timestream_work(table: str, query: Any) -> None:
     write_readings(table, 600)
-    answer = query.query(
-        QueryString=f'SELECT bin(time, 5m) AS b, count(*) AS n FROM "fleet"."{table}" '
-        "WHERE time BETWEEN ago(12h) AND now() GROUP BY bin(time, 5m) ORDER BY 1"
+    answer = answer_of(
+        query,
+        f'SELECT bin(time, 5m) AS b, count(*) AS n FROM "fleet"."{table}" '
+        "WHERE time BETWEEN ago(12h) AND now() GROUP BY bin(time, 5m) ORDER BY 1",
     )
     bins = [datetime.fromisoformat(row["Data"][0]["ScalarValue"][:19]) for row in answer["Rows"]]
     assert all(bin.minute % 5 == 0 and bin.second == 0 for bin in bins)
@@ -118,9 +120,9 @@ def test_sql_that_timestream_does_not_support_is_a_validation_error(query: Any, 
 def test_a_query_bounded_in_time_scans_less(table: str, query: Any) -> None:
     write_readings(table, 3_000)
     sql = f'SELECT kw FROM "fleet"."{table}"'
-    full_scan = query.query(QueryString=sql)["QueryStatus"]["CumulativeBytesScanned"]
-    bounded = query.query(
-        QueryString=f"{sql} WHERE time < TIMESTAMP '{NOW - 2 * HOUR + timedelta(seconds=30)}'"
+    full_scan = answer_of(query, sql)["QueryStatus"]["CumulativeBytesScanned"]
+    bounded = answer_of(
+        query, f"{sql} WHERE time < TIMESTAMP '{NOW - 2 * HOUR + timedelta(seconds=30)}'"
     )
     assert full_scan == 3_000 * 8
     assert bounded["QueryStatus"]["CumulativeBytesScanned"] == 30 * 16
@@ -137,9 +139,9 @@ def test_a_prepared_query_has_its_columns(table: str, query: Any) -> None:
 
 def test_tables_and_columns_are_shown(table: str, query: Any) -> None:
     write_readings(table, 1)
-    shown = query.query(QueryString="SHOW TABLES FROM fleet")["Rows"]
+    shown = answer_of(query, "SHOW TABLES FROM fleet")["Rows"]
     assert [{"ScalarValue": table}] in [row["Data"] for row in shown]
-    described = query.query(QueryString=f'DESCRIBE "fleet"."{table}"')["Rows"]
+    described = answer_of(query, f'DESCRIBE "fleet"."{table}"')["Rows"]
     columns = {row["Data"][0]["ScalarValue"]: row["Data"][1]["ScalarValue"] for row in described}
     assert columns == {
         "device_id": "varchar", "measure_name": "varchar", "time": "timestamp", "kw": "double", "load": "bigint",

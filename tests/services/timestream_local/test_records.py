@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from tests.services.timestream_local.rows import NOW, error_of, record
+from tests.services.timestream_local.rows import NOW, answer_of, error_of, record
 
 
 def test_common_attributes_are_part_of_every_record(table: str, write: Any, query: Any) -> None:
@@ -25,7 +25,7 @@ def test_common_attributes_are_part_of_every_record(table: str, write: Any, quer
         Records=bare,
     )
     assert answer["RecordsIngested"] == {"Total": 3, "MemoryStore": 3, "MagneticStore": 0}
-    rows = query.query(QueryString=f'SELECT device_id FROM "fleet"."{table}" WHERE utility = \'u\'')
+    rows = answer_of(query, f'SELECT device_id FROM "fleet"."{table}" WHERE utility = \'u\'')
     assert len(rows["Rows"]) == 3
 
 
@@ -38,7 +38,7 @@ def test_a_record_is_changed_only_with_a_higher_version(table: str, write: Any, 
     [rejected] = error.response["RejectedRecords"]
     assert (rejected["RecordIndex"], rejected["ExistingVersion"]) == (1, 5)
     write.write_records(**names, Records=[record(kw=3.0, Version=6)])
-    rows = query.query(QueryString=f'SELECT kw FROM "fleet"."{table}" ORDER BY device_id')["Rows"]
+    rows = answer_of(query, f'SELECT kw FROM "fleet"."{table}" ORDER BY device_id')["Rows"]
     assert [row["Data"][0]["ScalarValue"] for row in rows] == ["3.0", "1.0"]
 
 
