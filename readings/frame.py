@@ -53,6 +53,11 @@ def empty() -> pl.DataFrame:
     return pl.DataFrame(schema=SCHEMA)
 
 
+def literal(instant: datetime) -> pl.Expr:
+    """Return an instant as a Polars expression. ``pl.lit`` takes 30 times as long."""
+    return pl.lit(to_micros(instant), pl.Int64).cast(INSTANT)
+
+
 def is_late() -> pl.Expr:
     """Return an expression of a readings frame: whether a reading is late."""
     return pl.col("arrival_time") > pl.col("time")

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 
+from readings.frame import literal
+
 DAY = timedelta(days=1)
 RESOLUTION = timedelta(microseconds=1)
 """The smallest difference between two instants."""
@@ -38,15 +40,15 @@ class Window:
     def predicate(self) -> pl.Expr:
         """Return the window as a Polars filter for a readings frame."""
         time, arrival_time = pl.col("time"), pl.col("arrival_time")
-        condition = time >= self.start
+        condition = time >= literal(self.start)
         if self.end is not None:
-            condition &= time <= self.end
+            condition &= time <= literal(self.end)
         if self.device_ids:
             condition &= pl.col("device_id").is_in(list(self.device_ids))
         if self.arrived_after is not None:
-            condition &= arrival_time > self.arrived_after
+            condition &= arrival_time > literal(self.arrived_after)
         if self.as_of is not None:
-            condition &= arrival_time <= self.as_of
+            condition &= arrival_time <= literal(self.as_of)
         return condition
 
 

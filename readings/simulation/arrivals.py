@@ -72,11 +72,14 @@ def _batch(
     selected = select(late)
     if not selected.all():
         meters, streams, late = meters.filter(selected), streams[selected], late[selected]
-    arrival_time = pl.when(pl.Series(late)).then(pl.lit(time + fleet.delay)).otherwise(pl.lit(time))
+    on_time = frame.literal(time)
+    arrival_time = (
+        pl.when(pl.Series(late)).then(frame.literal(time + fleet.delay)).otherwise(on_time)
+    )
     values = uniform_profile(fleet, meters, streams)
     return pl.DataFrame({"device_id": meters.device_id, "load": meters.load}).select(
-        pl.lit(time).cast(frame.INSTANT).alias("time"),
-        arrival_time.cast(frame.INSTANT).alias("arrival_time"),
+        on_time.alias("time"),
+        arrival_time.alias("arrival_time"),
         "device_id",
         pl.lit(frame.MEASURE_NAME).alias("measure_name"),
         "load",

@@ -17,6 +17,7 @@ from readings import frame
 from readings.frame import to_micros
 from readings.repositories.base import RepositoryUnavailableError
 from readings.repositories.minute_index import as_int_array
+from readings.window import Window
 
 # Delta stores the smallest and largest instant of a file truncated to milliseconds.
 _STATISTICS_PRECISION = timedelta(milliseconds=1)
@@ -98,7 +99,7 @@ class RowSelection:
         if self.ranges is not None:
             scans = [pl.scan_parquet(r.file).slice(r.start, r.length) for r in self.ranges]
         else:
-            inside = pl.col("time").is_between(self.first, self.last)
+            inside = Window(self.first, self.last).predicate()
             scans = [pl.scan_parquet(list(self.files)).filter(inside)] if self.files else []
         if not scans:
             return frame.empty().lazy()

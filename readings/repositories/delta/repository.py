@@ -8,23 +8,13 @@ keeps (``device_id``, ``time``) unique.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Lock
 
 import polars as pl
-from deltalake import (
-    CommitProperties,
-    DeltaTable,
-    Field,
-    Schema,
-    Transaction,
-    WriterProperties,
-    write_deltalake,
-)
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.schema import PrimitiveType
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from readings import frame
 from readings.repositories.base import (
@@ -32,58 +22,45 @@ from readings.repositories.base import (
     RepositoryUnavailableError,
     in_order_without_duplicates,
 )
-from readings.repositories.delta.commit_log import Commit
 from readings.repositories.delta.compaction import ROWS_PER_GROUP, compact_day, days_to_compact
 from readings.repositories.delta.data_files import PARTITION, DataFiles, collect
 from readings.repositories.delta.day_cache import HOURLY_SUMS, MINUTE_COUNTS, DayCache
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.maintenance import fill_hourly_sums, fill_minute_counts
+from readings.repositories.delta.open_table import OpenTable, OpenTablePerThread
 from readings.repositories.delta.snapshot import DeltaSnapshot
+from readings.window import Window
 
 log = logging.getLogger(__name__)
 
 _TRANSACTION_ID = "readings-writer"
 _WRITE_ATTEMPTS = 20
 _WRITER_PROPERTIES = WriterProperties(compression="ZSTD", max_row_group_size=ROWS_PER_GROUP)
-_DELTA_TYPES = {
-    frame.INSTANT: PrimitiveType("timestamp"),
-    pl.String(): PrimitiveType("string"),
-    pl.Int64(): PrimitiveType("long"),
-    pl.Float64(): PrimitiveType("double"),
-}
-_TABLE_SCHEMA = Schema(
-    [Field(name, _DELTA_TYPES[kind], nullable=False) for name, kind in frame.SCHEMA.items()]
-    + [Field(PARTITION, PrimitiveType("date"), nullable=False)]
-)
 
 KEEP_VERSIONS_HOURS = 7 * 24
 """For this long, an export can read the version with which it started."""
 
 
-@dataclass(frozen=True)
-class _OpenVersion:
-    """The newest version that this process has read: the table, its commit, and its snapshot."""
-
-    table: DeltaTable
-    commit: Commit
-    snapshot: DeltaSnapshot
-
-
 class DeltaRepository(ReadingsRepository):
     """The repository of ``READINGS_URL=delta:///folder``."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(
+        self, path: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._path = path
+        self._clock = clock
         self._minute_counts = DayCache(path, MINUTE_COUNTS)
         self._hourly_sums = DayCache(path, HOURLY_SUMS)
         self._file_counts = FileCounts(self._minute_counts)
         self._lock = Lock()
-        self._newest: _OpenVersion | None = None
+        self._read_table = OpenTable(path)
+        self._newest: DeltaSnapshot | None = None
+        self._written_table = OpenTablePerThread(path)
 
     def snapshot(self, name: str | None = None) -> DeltaSnapshot:
         """See :meth:`ReadingsRepository.snapshot`. The table keeps its versions for seven days."""
         with self._lock:
-            newest = self._open_newest().snapshot
+            newest = self._newest_snapshot()
         if name is None or name == newest.name:
             return newest
         try:
@@ -97,7 +74,7 @@ class DeltaRepository(ReadingsRepository):
         """See :meth:`ReadingsRepository.write`. The write is atomic."""
         readings = in_order_without_duplicates(readings)
         for _ in range(_WRITE_ATTEMPTS):
-            table = self._open()
+            table = self._written_table.newest()
             new = _without_stored(table, readings)
             if new.is_empty():
                 return 0
@@ -114,12 +91,14 @@ class DeltaRepository(ReadingsRepository):
     def delete_before(self, instant: datetime) -> None:
         """See :meth:`ReadingsRepository.delete_before`."""
         day = instant.astimezone(UTC).date().isoformat()
-        self._open().delete(f"{PARTITION} < '{day}'")
+        self._written_table.newest().delete(f"{PARTITION} < '{day}'")
 
     def maintain(self) -> dict[str, int]:
         """Compact days with many files, delete files older than all kept versions, and fill the day cache."""
         compacted = self._compact()
-        deleted = self._open().vacuum(retention_hours=KEEP_VERSIONS_HOURS, dry_run=False, full=True)
+        deleted = self._written_table.newest().vacuum(
+            retention_hours=KEEP_VERSIONS_HOURS, dry_run=False, full=True
+        )
         return {
             "days compacted": compacted,
             "files removed": len(deleted),
@@ -128,14 +107,14 @@ class DeltaRepository(ReadingsRepository):
 
     def _compact(self) -> int:
         compacted = 0
-        for day in days_to_compact(self._open()):
-            table = self._open()
+        for day in days_to_compact(self._written_table.newest()):
+            table = self._written_table.newest()
             compacted += compact_day(table, self._snapshot_of(table), day, exclusive_commit(table))
         return compacted
 
     def _fill_day_cache(self) -> dict[str, int]:
-        table = self._open()
-        by_day, snapshot, now = DataFiles(table).by_day, self._snapshot_of(table), datetime.now(UTC)
+        table = self._written_table.newest()
+        by_day, snapshot, now = DataFiles(table).by_day, self._snapshot_of(table), self._clock()
         return {
             "days counted": fill_minute_counts(self._file_counts, by_day, now),
             "days summed up": fill_hourly_sums(self._hourly_sums, snapshot, by_day, now),
@@ -152,45 +131,10 @@ class DeltaRepository(ReadingsRepository):
             commit_properties=exclusive_commit(table),
         )
 
-    def _open(self) -> DeltaTable:
-        try:
-            return DeltaTable(self._path)
-        except TableNotFoundError:
-            return self._create()
-        except DeltaError as error:
-            raise RepositoryUnavailableError(f"The table cannot be opened: {error}") from error
-
-    def _create(self) -> DeltaTable:
-        try:
-            Path(self._path).mkdir(exist_ok=True)
-            return DeltaTable.create(
-                self._path, _TABLE_SCHEMA, mode="ignore", partition_by=[PARTITION]
-            )
-        except CommitFailedError:
-            # Another process created it at the same moment.
-            return DeltaTable(self._path)
-        except (OSError, DeltaError) as error:
-            raise RepositoryUnavailableError(f"The table cannot be created: {error}") from error
-
-    def _open_newest(self) -> _OpenVersion:
-        newest = self._newest
-        if newest is None or not newest.commit.is_in_log():
-            table = self._open()
-        elif newest.commit.is_newest():
-            return newest
-        else:
-            table = self._update(newest.table)
-        commit = Commit.of(Path(self._path), table.version())
-        self._newest = _OpenVersion(table, commit, self._snapshot_of(table))
+    def _newest_snapshot(self) -> DeltaSnapshot:
+        if self._newest is None or not self._read_table.is_newest():
+            self._newest = self._snapshot_of(self._read_table.newest())
         return self._newest
-
-    def _update(self, table: DeltaTable) -> DeltaTable:
-        try:
-            table.update_incremental()
-        except DeltaError as error:
-            self._newest = None
-            raise RepositoryUnavailableError(f"The table cannot be read: {error}") from error
-        return table
 
     def _snapshot_of(self, table: DeltaTable) -> DeltaSnapshot:
         return DeltaSnapshot(
@@ -212,8 +156,6 @@ def _without_stored(table: DeltaTable, readings: pl.DataFrame) -> pl.DataFrame:
     if not files:
         return readings
     stored = (
-        pl.scan_parquet(list(files))
-        .filter(pl.col("time").is_between(first, last))
-        .select(frame.ORDER)
+        pl.scan_parquet(list(files)).filter(Window(first, last).predicate()).select(frame.ORDER)
     )
     return readings.join(collect(stored), on=frame.ORDER, how="anti", maintain_order="left")
