@@ -43,23 +43,40 @@ WINDOWS = {
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a table with three days of forty meters. Each hour is in a separate data file."""
+    """The folder of a table with three days of forty meters. Maintenance compacts the second day, in 24 data files."""
     folder = tmp_path_factory.mktemp("day-cache") / "readings"
     repository = DeltaRepository(str(folder))
-    for hour in FLEET.intervals(MONDAY, END):
-        repository.write(readings_for(FLEET, hour))
+    hours = [readings_for(FLEET, hour) for hour in FLEET.intervals(MONDAY, END)]
+    repository.write(pl.concat(hours[:24]))
+    for hour in hours[24:48]:
+        repository.write(hour)
+    repository.write(pl.concat(hours[48:]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def maintained(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the same table after maintenance."""
+    folder = Path(shutil.copytree(written, tmp_path_factory.mktemp("maintained") / "readings"))
+    assert DeltaRepository(str(folder)).maintain()["days compacted"] == 1
     return folder
 
 
 @pytest.fixture
-def folder(written: Path, tmp_path: Path) -> Path:
-    """The folder of the test's table, a copy: 72 writes take a second."""
+def folder_before_maintenance(written: Path, tmp_path: Path) -> Path:
+    """The folder of the test's table before maintenance, a copy."""
     return Path(shutil.copytree(written, tmp_path / "readings"))
 
 
 @pytest.fixture
+def folder(maintained: Path, tmp_path: Path) -> Path:
+    """The folder of the test's table after maintenance, a copy: maintenance takes most of the time."""
+    return Path(shutil.copytree(maintained, tmp_path / "readings"))
+
+
+@pytest.fixture
 def repository(folder: Path) -> DeltaRepository:
-    """The test's table."""
+    """The test's table after maintenance."""
     return DeltaRepository(str(folder))
 
 
@@ -76,8 +93,10 @@ def assert_same(hours: pl.DataFrame, others: pl.DataFrame) -> None:
 
 
 def test_hourly_means_are_the_same_with_and_without_the_cache(
-    repository: DeltaRepository, folder: Path
+    folder_before_maintenance: Path,
 ) -> None:
+    folder = folder_before_maintenance
+    repository = DeltaRepository(str(folder))
     before = {name: repository.snapshot().hourly_means(window) for name, window in WINDOWS.items()}
     assert before["one meter"].height == 72
     assert repository.maintain()["days summed up"] == 3
@@ -89,7 +108,6 @@ def test_hourly_means_are_the_same_with_and_without_the_cache(
 def test_the_data_files_of_a_cached_day_are_not_read(
     repository: DeltaRepository, folder: Path
 ) -> None:
-    repository.maintain()
     three_days, more_than_three_days = (Window(MONDAY, end, (A,)) for end in (END, END + DAY / 2))
     delete_data_files(folder)
     assert repository.snapshot().hourly_means(three_days).height == 72
@@ -104,8 +122,10 @@ def delete_data_files(folder: Path) -> None:
 
 
 def test_another_process_reads_the_counts_from_the_cache(
-    repository: DeltaRepository, folder: Path
+    folder_before_maintenance: Path,
 ) -> None:
+    folder = folder_before_maintenance
+    repository = DeltaRepository(str(folder))
     windows = [window for window in WINDOWS.values() if window.bounds_time_only]
     before = [repository.snapshot().minute_counts(window) for window in windows]
     assert repository.maintain()["days counted"] == 3
@@ -122,7 +142,6 @@ def test_another_process_reads_the_counts_from_the_cache(
 def test_a_day_that_received_another_reading_is_counted_again(
     repository: DeltaRepository, folder: Path
 ) -> None:
-    repository.maintain()
     repository.write(readings_for(Fleet(devices=50, interval_minutes=60), MONDAY + DAY))
     counts = DeltaRepository(str(folder)).snapshot().minute_counts(Window(MONDAY, END))["readings"]
     assert sum(counts) == 3 * 24 * 40 + 10
@@ -132,7 +151,6 @@ def test_a_day_that_received_another_reading_is_counted_again(
 def test_the_cache_stays_valid_when_the_table_is_moved(
     repository: DeltaRepository, folder: Path
 ) -> None:
-    repository.maintain()
     window = Window(MONDAY + DAY)
     before = repository.snapshot().page(window, offset=100, size=50).readings
     moved = folder.rename(folder.with_name("moved"))
@@ -145,7 +163,6 @@ def test_the_cache_stays_valid_when_the_table_is_moved(
 def test_later_readings_are_visible_at_once_and_cached_by_the_next_maintenance(
     repository: DeltaRepository, folder: Path
 ) -> None:
-    repository.maintain()
     tuesday = Window(MONDAY + DAY, MONDAY + 2 * DAY - RESOLUTION)
     repository.write(readings_for(Fleet(devices=50, interval_minutes=60), MONDAY + DAY))
     assert repository.snapshot().hourly_means(tuesday)["readings"].to_list() == [50, *[40] * 23]
@@ -155,7 +172,6 @@ def test_later_readings_are_visible_at_once_and_cached_by_the_next_maintenance(
 
 
 def test_an_old_snapshot_uses_the_sums_of_its_own_data_files(repository: DeltaRepository) -> None:
-    repository.maintain()
     old = repository.snapshot().name
     repository.write(readings_for(Fleet(devices=50, interval_minutes=60), MONDAY + DAY))
     repository.maintain()
@@ -164,7 +180,6 @@ def test_an_old_snapshot_uses_the_sums_of_its_own_data_files(repository: DeltaRe
 
 
 def test_an_unused_file_is_deleted_after_an_hour(repository: DeltaRepository, folder: Path) -> None:
-    repository.maintain()
     repository.delete_before(MONDAY + DAY)
     repository.maintain()
     assert cached_days(folder) == ["2023-02-27", "2023-02-28", "2023-03-01"]
@@ -177,7 +192,6 @@ def test_an_unused_file_is_deleted_after_an_hour(repository: DeltaRepository, fo
 
 
 def test_vacuum_does_not_delete_the_cache(repository: DeltaRepository, folder: Path) -> None:
-    repository.maintain()
     last_month = time.time() - 30 * DAY.total_seconds()
     for file in (folder / HOURLY_SUMS).iterdir():
         os.utime(file, (last_month, last_month))
@@ -186,18 +200,18 @@ def test_vacuum_does_not_delete_the_cache(repository: DeltaRepository, folder: P
 
 
 def test_a_day_is_cached_only_when_it_ended_more_than_a_day_ago(tmp_path: Path) -> None:
-    repository = DeltaRepository(str(tmp_path / "new"))
-    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = MONDAY + 2 * DAY
+    repository = DeltaRepository(str(tmp_path / "new"), clock=lambda: today + DAY / 2)
     for day in range(3):
-        repository.write(readings_for(FLEET, midnight - day * DAY))
+        repository.write(readings_for(FLEET, today - day * DAY))
     assert repository.maintain()["days summed up"] == 1
-    assert cached_days(tmp_path / "new") == [f"{midnight - 2 * DAY:%Y-%m-%d}"]
+    assert cached_days(tmp_path / "new") == ["2023-02-27"]
 
 
 def test_one_maintenance_sums_up_a_limited_number_of_days_newest_first(tmp_path: Path) -> None:
     repository = DeltaRepository(str(tmp_path / "old"))
-    for day in range(MAX_DAYS_SUMMED + 2):
-        repository.write(readings_for(FLEET, MONDAY + day * DAY))
+    days = [MONDAY + day * DAY for day in range(MAX_DAYS_SUMMED + 2)]
+    repository.write(pl.concat(readings_for(FLEET, day) for day in days))
     assert repository.maintain()["days summed up"] == MAX_DAYS_SUMMED
     assert cached_days(tmp_path / "old")[0] == "2023-03-01"
     assert repository.maintain()["days summed up"] == 2
