@@ -68,18 +68,21 @@ def test_readings_that_have_not_arrived_yet_are_not_written(
     now = datetime.now(UTC)
     run(
         *["--start", f"{now - timedelta(hours=30):%Y-%m-%d %H:%M}"],
-        *["--devices", "100", "--late-arrivals"],
+        *["--devices", "200", "--late-arrivals", "--interval", "60"],
     )
     stored = pl.concat(store.snapshot().frames(Window(now - timedelta(hours=30))))
     assert (stored["arrival_time"] <= datetime.now(UTC)).all()
     counts = store.snapshot().minute_counts(Window(now - timedelta(hours=30)))["readings"]
-    assert counts[0] == 100
-    assert counts[-1] < 100
+    assert counts[0] == 200
+    assert counts[-1] < 200
 
 
 def test_an_end_in_the_future_is_replaced_by_now_with_a_warning(store: ReadingsRepository) -> None:
     today = datetime.now(UTC).date()
-    output = run("--start", f"{today}", "--end", f"{today + timedelta(days=2)}", "--devices", "10")
+    output = run(
+        *["--start", f"{today}", "--end", f"{today + timedelta(days=2)}"],
+        *["--devices", "10", "--interval", "60"],
+    )
     assert "--end is in the future. Only readings up to now are written." in output
     assert store.snapshot().day_summaries()["latest"][-1] <= datetime.now(UTC)
 

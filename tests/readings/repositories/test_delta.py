@@ -143,6 +143,23 @@ def test_a_search_returns_the_same_readings_as_a_row_range(
     )
 
 
+def test_a_writer_sees_what_others_wrote_since_its_last_write(
+    repository: DeltaRepository, folder: Path
+) -> None:
+    repository.write(readings_for(FLEET, START + timedelta(hours=5)))
+    later = readings_for(FLEET, START + timedelta(hours=6))
+    assert DeltaRepository(str(folder)).write(later.head(30)) == 30
+    assert repository.write(later) == 50
+    assert repository.write(later) == 0
+
+
+def test_a_writer_creates_a_deleted_table_again(repository: DeltaRepository, folder: Path) -> None:
+    repository.write(readings_for(FLEET, START + timedelta(hours=5)))
+    shutil.rmtree(folder)
+    assert repository.write(readings_for(FLEET, START)) == 80
+    assert len(everything(repository)) == 80
+
+
 def write_in_another_process(folder: Path, time: datetime) -> None:
     DeltaRepository(str(folder)).write(readings_for(FLEET, time))
 

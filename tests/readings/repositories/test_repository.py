@@ -56,8 +56,9 @@ def filled(engine: Engine, everything: pl.DataFrame) -> Iterator[ReadingsReposit
 
 @pytest.fixture
 def refilled(repository: ReadingsRepository, everything: pl.DataFrame) -> ReadingsRepository:
-    """A repository with all readings, for one test that changes it."""
-    return fill(repository, everything)
+    """A repository with all readings, for one test that changes it. A single write has stored them."""
+    repository.write(everything)
+    return repository
 
 
 def page_through(repository: ReadingsRepository, window: Window, size: int) -> pl.DataFrame:
