@@ -12,8 +12,7 @@ from django.conf import settings
 
 def host_keys() -> list[paramiko.PKey]:
     """Return an Ed25519 key, and an RSA key for clients that do not support Ed25519; create missing keys."""
-    ed25519_text = settings.SECRETS.get_or_make("sftp/host_key_ed25519", _new_ed25519)
-    rsa_text = settings.SECRETS.get_or_make("sftp/host_key_rsa", _new_rsa)
+    ed25519_text, rsa_text = _stored_keys()
     return [
         paramiko.Ed25519Key.from_private_key(io.StringIO(ed25519_text)),
         paramiko.RSAKey.from_private_key(io.StringIO(rsa_text)),
@@ -23,7 +22,26 @@ def host_keys() -> list[paramiko.PKey]:
 def known_hosts_lines(host: str, port: int) -> str:
     """Return the lines of a client's known_hosts file for this server, each with a line end."""
     name = host if port == 22 else f"[{host}]:{port}"
-    return "".join(f"{name} {key.get_name()} {key.get_base64()}\n" for key in host_keys())
+    return "".join(f"{name} {_public_key_of(text)}\n" for text in _stored_keys())
+
+
+def _stored_keys() -> list[str]:
+    """Return the private keys in OpenSSH's format, Ed25519 before RSA."""
+    return [
+        settings.SECRETS.get_or_make("sftp/host_key_ed25519", _new_ed25519),
+        settings.SECRETS.get_or_make("sftp/host_key_rsa", _new_rsa),
+    ]
+
+
+def _public_key_of(private_key: str) -> str:
+    # The keys are the deployment's own. To test the primes of the RSA key again would take 90 ms.
+    key = serialization.load_ssh_private_key(
+        private_key.encode(), password=None, unsafe_skip_rsa_key_validation=True
+    )
+    public_key = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    return public_key.decode()
 
 
 def _new_ed25519() -> str:
