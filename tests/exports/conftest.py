@@ -26,7 +26,7 @@ def separate_exports_folder(exports_folder: Path) -> None:
 
 
 @pytest.fixture
-def sftp_port(transactional_db: None) -> Iterator[int]:
+def sftp_port(transactional_db: None, starts_processes: None) -> Iterator[int]:
     """Run an SFTP server on the test's database and return its port."""
     listener = Listener("127.0.0.1", 0, host_keys())
     thread = threading.Thread(target=listener.serve)

@@ -9,37 +9,33 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from exports.credentials import new_private_key, public_key_of
 from exports.delivery import push
 from exports.delivery.dispatch import deliver_next
 from exports.delivery.transitions import PAUSES, claim
 from exports.models import Delivery, DeliveryState, FileRequest, PushTarget, Supplier
 from exports.pipeline import transitions
 from tests.exports.delivery.sftp_receiver import USER, Receiver
-from tests.suppliers import file_path
-
-pytestmark = pytest.mark.django_db(transaction=True)
+from tests.suppliers import PUBLIC_KEY, file_path
 
 
 @pytest.fixture
-def receiver(alice: Supplier, tmp_path: Path) -> Iterator[Receiver]:
-    """Alice's server, which accepts our key."""
+def target(alice: Supplier) -> PushTarget:
+    """Alice's push target. Her server runs if the test requests ``receiver``; otherwise nothing listens."""
+    return PushTarget.objects.create(
+        supplier=alice, host="127.0.0.1", port=1, user=USER, host_key=PUBLIC_KEY, folder="/"
+    )
+
+
+@pytest.fixture
+def receiver(target: PushTarget, tmp_path: Path, starts_processes: None) -> Iterator[Receiver]:
+    """Alice's server, which accepts our key. It is her push target."""
     folder = tmp_path / "inbox"
     folder.mkdir()
-    with Receiver(folder, push.public_key(alice)) as running:
+    with Receiver(folder, push.public_key(target.supplier)) as running:
+        target.port, target.host_key = running.port, running.host_key
+        target.full_clean()
+        target.save()
         yield running
-
-
-@pytest.fixture
-def target(alice: Supplier, receiver: Receiver) -> PushTarget:
-    """Alice's push target: her server."""
-    target = PushTarget(
-        supplier=alice, host="127.0.0.1", port=receiver.port, user=USER,
-        host_key=receiver.host_key, folder="/",
-    )  # fmt: skip
-    target.full_clean()
-    target.save()
-    return target
 
 
 @pytest.fixture
@@ -76,8 +72,7 @@ def test_a_completed_file_arrives_complete_under_its_name(
 def test_nothing_is_sent_to_a_server_with_a_host_key_of_another_type(
     delivery: Delivery, receiver: Receiver
 ) -> None:
-    other = public_key_of(new_private_key())
-    PushTarget.objects.update(host_key=other)
+    PushTarget.objects.update(host_key=PUBLIC_KEY)
     outcome = attempt(delivery)
     assert "host key" in outcome or "Incompatible" in outcome
     assert (delivery.state, received_files(receiver)) == (DeliveryState.PENDING, {})
@@ -93,7 +88,7 @@ def test_nothing_is_sent_to_a_server_with_another_host_key_of_the_same_type(
 
 
 def test_a_refused_login_is_retried(delivery: Delivery, receiver: Receiver) -> None:
-    our_key, receiver.accepted_key = receiver.accepted_key, public_key_of(new_private_key())
+    our_key, receiver.accepted_key = receiver.accepted_key, PUBLIC_KEY
     assert "Authentication failed" in attempt(delivery)
     assert delivery.leased_until is not None
     assert delivery.leased_until > timezone.now()
@@ -147,7 +142,6 @@ def test_an_inactive_target_is_not_retried(delivery: Delivery) -> None:
 
 
 def test_a_delivery_fails_after_its_last_attempt(delivery: Delivery) -> None:
-    PushTarget.objects.update(port=1)
     for _ in PAUSES:
         attempt(delivery)
         assert delivery.state == DeliveryState.PENDING
@@ -162,7 +156,7 @@ def test_only_one_worker_claims_a_delivery(delivery: Delivery) -> None:
 
 def test_the_connection_test_logs_in(target: PushTarget, receiver: Receiver) -> None:
     assert "Logged in" in push.test_connection(target)
-    receiver.accepted_key = public_key_of(new_private_key())
+    receiver.accepted_key = PUBLIC_KEY
     with pytest.raises(push.PushError, match="Authentication failed"):
         push.test_connection(target)
 
@@ -178,7 +172,7 @@ def test_the_connection_is_tested_on_the_suppliers_page(
     test = "/suppliers/alice/push/test/"
     assert f'action="{test}"' in operator.get("/suppliers/alice/").content.decode()
     assert "Logged in" in operator.post(test, follow=True).content.decode()
-    receiver.accepted_key = public_key_of(new_private_key())
+    receiver.accepted_key = PUBLIC_KEY
     page = " ".join(operator.post(test, follow=True).content.decode().split())
     assert 'class="message error" role="alert"' in page
     assert "Authentication failed" in page

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from exports.credentials import new_private_key, public_key_of
 from exports.delivery import transitions
 from exports.file_requests import FileSpec, accept
 from exports.models import (
@@ -21,7 +20,7 @@ from exports.models import (
     Webhook,
 )
 from exports.pipeline.transitions import cancel
-from tests.suppliers import END, START
+from tests.suppliers import END, PUBLIC_KEY, START
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def targets(alice: Supplier) -> None:
         supplier=alice,
         host="example.com",
         user="headend",
-        host_key=public_key_of(new_private_key()),
+        host_key=PUBLIC_KEY,
     )
 
 

@@ -25,8 +25,6 @@ from exports.file_requests import FileSpec, accept
 from exports.models import Delivery, DeliveryState, Supplier, Webhook
 from tests.suppliers import END, START
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
 
 class Receiver:
     """A supplier's web server. Answers with the next of ``statuses``, or with 200."""
@@ -58,11 +56,20 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver(alice: Supplier, settings: Settings) -> Iterator[Receiver]:
-    """Alice's web server and webhook; private addresses are allowed."""
+def alices_webhook(alice: Supplier) -> Webhook:
+    """Alice's webhook. Her web server runs if the test requests ``receiver``."""
+    return Webhook.objects.create(supplier=alice, url="http://localhost:1/")
+
+
+@pytest.fixture
+def receiver(
+    alices_webhook: Webhook, settings: Settings, starts_processes: None
+) -> Iterator[Receiver]:
+    """The web server that Alice's webhook calls; private addresses are allowed."""
     settings.WEBHOOK_PRIVATE_ADDRESSES = True
     receiver = Receiver()
-    Webhook.objects.create(supplier=alice, url=receiver.url)
+    alices_webhook.url = receiver.url
+    alices_webhook.save()
     yield receiver
     receiver.server.shutdown()
     receiver.server.server_close()
@@ -124,8 +131,10 @@ def test_the_signature_covers_the_id_and_the_timestamp(
             verifier.verify(body, headers | changed)
 
 
-def test_a_test_event_is_signed_too(alice: Supplier, receiver: Receiver) -> None:
-    webhook.send_test(Webhook.objects.get(supplier=alice))
+def test_a_test_event_is_signed_too(
+    alice: Supplier, alices_webhook: Webhook, receiver: Receiver
+) -> None:
+    webhook.send_test(alices_webhook)
     [(headers, body)] = receiver.calls
     event = standardwebhooks.Webhook(signing_secret(alice)).verify(body, headers)
     assert event == {"test": True}
@@ -232,9 +241,8 @@ def test_a_test_event_is_sent_on_the_suppliers_page(receiver: Receiver, operator
 
 
 def test_the_admin_shows_the_secret_in_the_form_that_libraries_expect(
-    alice: Supplier, receiver: Receiver, operator: Client
+    alice: Supplier, alices_webhook: Webhook, operator: Client
 ) -> None:
-    pk = Webhook.objects.get(supplier=alice).pk
-    action = {"action": "show_secret", "_selected_action": [pk]}
+    action = {"action": "show_secret", "_selected_action": [alices_webhook.pk]}
     page = operator.post("/admin/exports/webhook/", action, follow=True).content.decode()
     assert signing_secret(alice) in page
