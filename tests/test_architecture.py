@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from tests.syntax import nodes_of
+
 ROOT = Path(__file__).parent.parent
 APPS = ("headend", "readings", "exports")
 LAYERS = (
@@ -65,7 +67,7 @@ def product_modules() -> dict[str, Path]:
 
 def imported_names(file: Path) -> Iterator[str]:
     """Return the dotted names that the file imports anywhere, inside functions too."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes_of(file):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -167,7 +169,7 @@ def test_a_status_is_written_only_by_modules_named_transitions() -> None:
     for module, file in product_modules().items():
         if file.name == "transitions.py":
             continue
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in nodes_of(file):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "update":
                 written = {keyword.arg for keyword in node.keywords}
                 assert not written & {"status", "state"}, module

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands, load_command_class
 
+from tests.syntax import nodes_of
+
 ROOT = Path(__file__).parent.parent
 PAGES = [
     *ROOT.glob("*.md"),
@@ -28,7 +30,7 @@ def variables_read_by_the_product() -> set[str]:
     """Return the names passed to the readers of :mod:`headend.config.environment`."""
     names = set()
     for module in (ROOT / "headend").rglob("*.py"):
-        for node in ast.walk(ast.parse(module.read_text())):
+        for node in nodes_of(module):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)

@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 
 import headend
+from tests.syntax import Nodes, imports_and_calls, nodes_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("manage.py", "headend", "readings", "exports")
@@ -41,9 +42,9 @@ def declared(*files: str) -> set[str]:
     return {name for file in files for name in pins((ROOT / file).read_text())}
 
 
-def imported_packages(source: str) -> Iterator[str]:
-    """Yield the top-level package of each absolute import in ``source``."""
-    for node in ast.walk(ast.parse(source)):
+def imported_packages(nodes: Nodes) -> Iterator[str]:
+    """Yield the top-level package of each absolute import."""
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -71,7 +72,7 @@ def imports_of(roots: Iterable[str]) -> dict[str, str]:
     return {
         package: str(path.relative_to(ROOT))
         for path in python_files(roots)
-        for package in imported_packages(path.read_text())
+        for package in imported_packages(nodes_of(path))
     }
 
 
@@ -97,7 +98,7 @@ def test_packages_that_the_settings_name_are_in_requirements_txt() -> None:
 
 def test_an_import_of_an_undeclared_package_is_found() -> None:
     source = "import os\nimport botocore.config\nfrom kombu import Queue\nfrom . import near\n"
-    assert undeclared(imported_packages(source), {"botocore"}) == {"kombu"}
+    assert undeclared(imported_packages(imports_and_calls(source)), {"botocore"}) == {"kombu"}
 
 
 @pytest.mark.parametrize(
