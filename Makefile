@@ -22,7 +22,7 @@ run: $(VENV)/.run ## install what is missing and run the whole deployment until 
 # Most tests wait more than they compute, so there are more processes than processors.
 PYTEST = $(BIN)/python -m pytest --dist loadscope --durations 10
 
-check: $(VENV)/.test ## lint, and run the tests that need no server, browser or other process; takes less than a minute
+check: $(VENV)/.test ## lint, and run the tests that need no server, browser or other process; takes about a minute
 	@$(MAKE) --no-print-directory -j2 lint .fast-tests
 
 .PHONY: .fast-tests

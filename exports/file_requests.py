@@ -1,4 +1,4 @@
-"""What the API, the portal and the admin do with file requests: accept, cancel, run again, and show progress."""
+"""What the API, the portal and the admin do with file requests: accept, cancel, request again, and show progress."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def cancel(request: FileRequest) -> bool:
     return cancelled
 
 
-def run_again(request: FileRequest) -> FileRequest:
+def request_again(request: FileRequest) -> FileRequest:
     """Queue and return a new request for the same window and format, with the readings that are stored now."""
     return accept(request.supplier, FileSpec(request.start, request.end, request.format))
 

@@ -1,4 +1,4 @@
-"""The admin's list and page of file requests, with the actions cancel and run again."""
+"""The admin's list and page of file requests, with the actions cancel and request again."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     list_per_page = 50
     list_select_related = ["supplier"]
     inlines = [ExportPartInline, DeliveryInline, FileFetchInline]
-    actions = ["cancel", "run_again"]
+    actions = ["cancel", "request_again"]
     fieldsets = [
         (None, {"fields": ["id", "supplier", "badge", "progress", "file"]}),
         ("Request", {"fields": ["window", "as_of", "format"]}),
@@ -148,16 +148,16 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
             success="{} cancelled.",
         )
 
-    @admin.action(description="Run selected file requests again", permissions=["act"])
-    def run_again(self, request: HttpRequest, queryset: QuerySet[FileRequest]) -> None:
+    @admin.action(description="Request selected files again", permissions=["act"])
+    def request_again(self, request: HttpRequest, queryset: QuerySet[FileRequest]) -> None:
         """Queue a new file request for each of the same windows."""
         requests = [
-            file_requests.run_again(earlier) for earlier in queryset.select_related("supplier")
+            file_requests.request_again(earlier) for earlier in queryset.select_related("supplier")
         ]
         messages.success(request, f"{len(requests)} queued as new file requests.")
 
     def has_act_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may cancel file requests and run them again."""
+        """Return whether the user may cancel file requests and request files again."""
         return request.user.has_perm("exports.change_filerequest")
 
 

@@ -66,7 +66,7 @@ def repeat_file_request(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Create a new file request for the same supplier, window and format."""
     original = get_object_or_404(FileRequest.objects.select_related("supplier"), pk=pk)
     try:
-        new = file_requests.run_again(original)
+        new = file_requests.request_again(original)
     except QueueFullError as error:
         messages.error(request, str(error))
         return redirect("file-request", pk)

@@ -160,9 +160,9 @@ def test_cancelling_needs_confirmation_and_skips_final_requests(
 
 
 @pytest.mark.usefixtures("readings")
-def test_run_again_queues_a_new_file_request(operator: Client, alice: Supplier) -> None:
+def test_request_again_queues_a_new_file_request(operator: Client, alice: Supplier) -> None:
     request = accept(alice, FileSpec(START, END))
-    post(operator, REQUESTS, action="run_again", _selected_action=str(request.pk))
+    post(operator, REQUESTS, action="request_again", _selected_action=str(request.pk))
     assert FileRequest.objects.filter(start=START, end=END).count() == 2
 
 

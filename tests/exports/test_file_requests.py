@@ -13,7 +13,7 @@ from exports.file_requests import (
     QueueFullError,
     accept,
     progress,
-    run_again,
+    request_again,
     with_progress,
 )
 from exports.models import FileRequest, Supplier
@@ -49,7 +49,7 @@ def test_a_full_queue_still_returns_the_request_of_a_repeated_idempotency_key(
 def test_running_a_request_again_makes_a_new_one(
     completed: FileRequest, run_steps: Callable[[], None]
 ) -> None:
-    second = run_again(completed)
+    second = request_again(completed)
     run_steps()
     completed.refresh_from_db()
     second.refresh_from_db()
