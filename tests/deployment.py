@@ -30,13 +30,13 @@ _SETTINGS = (
 
 
 def share_set_up(home: Path) -> None:
-    """Put the collected static files and an empty database into a new home folder, so that its set-up is short.
+    """Put collected static files and an empty database into a home folder without them, so that its set-up is short.
 
     To collect the files and to migrate takes some seconds of processor time. Only the first deployment of a run of
     the tests does it; the others get links to its files and a copy of its database.
     """
     shared = os.environ.get("TESTS_SHARED_FOLDER")
-    if shared is None or (home / "static").exists():
+    if shared is None:
         return
     folder = Path(shared)
     folder.mkdir(exist_ok=True)
@@ -47,8 +47,10 @@ def share_set_up(home: Path) -> None:
             environment = first.environment | {"DJANGO_SETTINGS_MODULE": "headend.settings"}
             subprocess.run([sys.executable, "-c", _SET_UP], cwd=ROOT, env=environment, check=True)
             (folder / _COMPLETE).touch()
-    shutil.copytree(folder / "static", home / "static", copy_function=os.link)
-    shutil.copy(folder / _DATABASE, home / _DATABASE)
+    if not (home / "static").exists():
+        shutil.copytree(folder / "static", home / "static", copy_function=os.link)
+    if not (home / _DATABASE).exists():
+        shutil.copy(folder / _DATABASE, home / _DATABASE)
 
 
 _COMPLETE = "complete"
