@@ -94,11 +94,11 @@ def deployment(
 
 
 def _on_servers(folder: Path, running: ExitStack) -> dict[str, str]:
-    from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey
+    from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey, postgres_folder
     from tests.services.timestream import TimestreamLocal
 
     moto = running.enter_context(Moto(folder / "moto"))
-    postgres = running.enter_context(Postgres(folder / "postgres"))
+    postgres = running.enter_context(Postgres(running.enter_context(postgres_folder())))
     bucket = running.enter_context(SeaweedFS(folder / "seaweedfs"))
     timestream = running.enter_context(TimestreamLocal(folder / "timestream", s3=bucket))
     return {

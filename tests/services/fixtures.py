@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.deployment import Deployment
 from tests.services.cluster import Servers
-from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey
+from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey, postgres_folder
 from tests.services.timestream import TimestreamLocal
 
 
@@ -26,12 +24,7 @@ def aws_credentials(starts_processes: None) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres(starts_processes: None) -> Iterator[Postgres]:
     """A PostgreSQL server."""
-    # Not in pytest's folder. If root runs the tests, PostgreSQL runs as another user. Each new pytest session
-    # removes the other users' access to that folder, and PostgreSQL would crash at its next checkpoint.
-    with (
-        tempfile.TemporaryDirectory(prefix="headend-postgres-") as folder,
-        Postgres(Path(folder)) as server,
-    ):
+    with postgres_folder() as folder, Postgres(folder) as server:
         yield server
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import tempfile
 import urllib.request
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,6 +40,17 @@ AWS = {
     "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
     "AWS_DEFAULT_REGION": "us-east-1",
 }
+
+
+@contextmanager
+def postgres_folder() -> Iterator[Path]:
+    """A temporary folder for PostgreSQL's data that is not in pytest's folder.
+
+    If root runs the tests, PostgreSQL runs as another user. Each new pytest session removes the other users' access to
+    pytest's folder, and PostgreSQL would crash at its next checkpoint.
+    """
+    with tempfile.TemporaryDirectory(prefix="headend-postgres-") as folder:
+        yield Path(folder)
 
 
 class Postgres(Server):

@@ -20,7 +20,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from tests.services.server_process import Server, ServerError
-from tests.services.servers import BUCKET, Moto, Postgres, SeaweedFS, Valkey
+from tests.services.servers import BUCKET, Moto, Postgres, SeaweedFS, Valkey, postgres_folder
 
 pytestmark = pytest.mark.starts_processes
 
@@ -144,19 +144,23 @@ def test_the_error_of_a_server_that_cannot_start_contains_its_log(postgres: Post
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can end a process with its parent")
-def test_a_server_ends_when_the_test_process_is_killed(tmp_path: Path) -> None:
+def test_a_server_ends_when_the_test_process_is_killed() -> None:
     program = (
         "import pathlib, sys, time; from tests.services.servers import Postgres, Valkey\n"
         "home = pathlib.Path(sys.argv[1])\n"
         "servers = [Postgres(home / 'postgres').start(), Valkey(home / 'valkey').start()]\n"
         "print(*(server.process.pid for server in servers), flush=True); time.sleep(60)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as tests:
-        assert tests.stdout is not None
-        servers = [psutil.Process(int(pid)) for pid in tests.stdout.readline().split()]
-        assert len(servers) == 2
-        tests.send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs(servers, timeout=60)
-    assert not alive
+    with postgres_folder() as folder:
+        with subprocess.Popen(
+            [sys.executable, "-c", program, str(folder)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as tests:
+            assert tests.stdout is not None
+            servers = [psutil.Process(int(pid)) for pid in tests.stdout.readline().split()]
+            assert len(servers) == 2
+            tests.send_signal(signal.SIGKILL)
+        _, alive = psutil.wait_procs(servers, timeout=60)
+        assert not alive
