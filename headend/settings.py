@@ -29,10 +29,9 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- state ------------------------------------------------------------------------------
-HEADEND_HOME = Path(env.text("HEADEND_HOME", str(BASE_DIR / "var"))).absolute()
-SECRETS_URL = env.url(
-    "SECRETS_URL", f"file://{HEADEND_HOME / 'secrets'}", ["file", "secretsmanager"]
-)
+HEADEND_HOME = env.folder("HEADEND_HOME", BASE_DIR / "var")
+_home = env.quoted(HEADEND_HOME)
+SECRETS_URL = env.url("SECRETS_URL", f"file://{_home}/secrets", ["file", "secretsmanager"])
 _secrets_prefix, SECRETS = service_urls.secrets_store(SECRETS_URL, HEADEND_HOME)
 
 # --- addresses --------------------------------------------------------------------------
@@ -170,15 +169,13 @@ CONTENT_SECURITY_POLICY = {
 # --- the database -----------------------------------------------------------------------
 DATABASE_URL = env.url(
     "DATABASE_URL",
-    f"sqlite:///{HEADEND_HOME / 'headend.sqlite3'}",
+    f"sqlite:///{_home}/headend.sqlite3",
     ["sqlite", "postgres", "postgresql"],
 )
 DATABASES = {"default": service_urls.database(DATABASE_URL)}
 
 # --- readings ---------------------------------------------------------------------------
-READINGS_URL = env.url(
-    "READINGS_URL", f"delta://{HEADEND_HOME / 'readings'}", ["delta", "timestream"]
-)
+READINGS_URL = env.url("READINGS_URL", f"delta://{_home}/readings", ["delta", "timestream"])
 IN_TIMESTREAM = READINGS_URL.startswith("timestream://")
 READINGS_RETENTION_DAYS = env.integer("READINGS_RETENTION_DAYS", 0, minimum=0, maximum=36_500)
 
@@ -197,7 +194,7 @@ SIMULATION_LATE_PERCENT = env.number("SIMULATION_LATE_PERCENT", 10, minimum=0, m
 SIMULATION_LATE_MINUTES = env.integer("SIMULATION_LATE_MINUTES", 1440, minimum=1, maximum=525_600)
 
 # --- exports ----------------------------------------------------------------------------
-EXPORTS_URL = env.url("EXPORTS_URL", f"file://{HEADEND_HOME / 'exports'}", ["file", "s3"])
+EXPORTS_URL = env.url("EXPORTS_URL", f"file://{_home}/exports", ["file", "s3"])
 EXPORTS_EMPTY_STATUS = env.choice("EXPORTS_EMPTY_STATUS", "completed", ["completed", "skipped"])
 EXPORTS_RETENTION_DAYS = env.integer("EXPORTS_RETENTION_DAYS", 30, minimum=0, maximum=36_500)
 EXPORTS_RUNNING_PER_SUPPLIER = env.integer(

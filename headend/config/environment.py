@@ -7,12 +7,16 @@ sentence that names the variable. ``manage.py`` prints this sentence and nothing
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+_NOT_ENCODED = re.compile(r"[?#]|%(?![0-9A-Fa-f]{2})")
+"""What a URL path cannot contain as it is."""
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -87,12 +91,50 @@ def url(name: str, default: str, schemes: Sequence[str]) -> str:
     return value
 
 
+def folder(name: str, default: Path) -> Path:
+    """Return the variable as an absolute folder. Its text is a path, not a URL and not a pattern."""
+    path = Path(text(name, str(default))).absolute()
+    _refuse_unusual(name, path)
+    return path
+
+
+def quoted(path: Path) -> str:
+    """Return the path as a URL contains it, from which :func:`folder_of` reads the same path."""
+    return quote(str(path))
+
+
 def folder_of(name: str, value: str) -> Path:
-    """Return the absolute folder of a ``scheme:///path`` URL that the variable ``name`` contains."""
-    parts: SplitResult = urlsplit(value)
+    """Return the absolute folder of a ``scheme:///path`` URL that the variable ``name`` contains.
+
+    Characters may be percent-encoded. ``#``, ``?`` and ``%`` must be.
+    """
+    parts = urlsplit(value)
+    wrong = _NOT_ENCODED.search(value)
+    if wrong:
+        sign = wrong.group()
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}; write the character {sign} of a folder's name as {quote(sign)}."
+        )
     path = Path(unquote(parts.path))
     if parts.netloc or not path.is_absolute():
         raise ImproperlyConfigured(
             f"{name} is {value!r}; write a folder with three slashes: {parts.scheme}:///path."
         )
+    # urlsplit deletes tabs and line ends without a word.
+    _refuse_unusual(name, Path(value))
+    _refuse_unusual(name, path)
     return path
+
+
+def _refuse_unusual(name: str, path: Path) -> None:
+    """Refuse a folder whose name is not text in UTF-8: Polars and Delta would use another folder."""
+    if _CONTROL_CHARACTERS.search(str(path)):
+        raise ImproperlyConfigured(f"{name} is {str(path)!r}; it contains a control character.")
+    try:
+        is_utf8 = str(path).encode() == os.fsencode(path)
+    except UnicodeEncodeError:
+        is_utf8 = False
+    if not is_utf8:
+        raise ImproperlyConfigured(
+            f"{name} is {str(path)!a}; the folder's name must be text in UTF-8."
+        )

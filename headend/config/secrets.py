@@ -64,7 +64,7 @@ class FileSecrets(Secrets):
     def get(self, name: str) -> str | None:
         """See :meth:`Secrets.get`."""
         try:
-            return self.path(name).read_text()
+            return self.path(name).read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
 
@@ -85,7 +85,7 @@ class FileSecrets(Secrets):
             pass
         finally:
             temporary.unlink()
-        return self.path(name).read_text()
+        return self.path(name).read_text(encoding="utf-8")
 
     def _write_temporary(self, name: str, value: str) -> Path:
         target = self.path(name)
@@ -93,7 +93,7 @@ class FileSecrets(Secrets):
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # mkstemp creates the file with mode 0600, so other users can never read the secret.
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".")
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(value)
             file.flush()
             os.fsync(file.fileno())

@@ -7,6 +7,7 @@ come from where boto3 looks for them, never from a URL.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ from headend.config.secrets import FileSecrets, Secrets
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
 _S3_ATTEMPTS = 6
+_REFUSED_BY_DELTA = re.compile(r"[\[\]^|\\]|%[0-9A-Fa-f]{2}")
 
 
 def database(url: str) -> dict[str, Any]:
     """Return an entry of ``DATABASES``."""
+    if "#" in url:
+        # Everything after this sign would be ignored.
+        raise ImproperlyConfigured("DATABASE_URL: write the character # as %23.")
     entry: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60))
     if entry["ENGINE"] == "django.db.backends.sqlite3":
         entry["OPTIONS"] = {
@@ -145,13 +150,30 @@ def folders(home: Path, urls: Mapping[str, str]) -> list[Folder]:
     found = [Folder("HEADEND_HOME", home)]
     for name, url in urls.items():
         match urlsplit(url).scheme:
-            case "file" | "delta":
+            case "file":
                 found.append(Folder(name, env.folder_of(name, url)))
+            case "delta":
+                found.append(Folder(name, delta_folder(name, url)))
             case "secretsmanager":
                 found.append(Folder("HEADEND_HOME", home / "secrets"))
             case "filesystem":
                 found += _broker_folders(home)
     return found
+
+
+def delta_folder(name: str, url: str) -> Path:
+    """Return the folder of ``delta:///folder``. Refuse one in which the library cannot open a table.
+
+    The library panics at the signs of :data:`_REFUSED_BY_DELTA`. It decodes percent-encoded characters a second time.
+    """
+    folder = env.folder_of(name, url)
+    wrong = _REFUSED_BY_DELTA.search(str(folder))
+    if wrong:
+        raise ImproperlyConfigured(
+            f"{name}: a Delta table cannot be in {folder}, because the name contains {wrong.group()};"
+            f" set HEADEND_HOME or {name} to another folder."
+        )
+    return folder
 
 
 def _broker_folders(home: Path) -> list[Folder]:

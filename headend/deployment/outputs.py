@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,8 +63,8 @@ class Outputs:
         key = f"-H 'Authorization: Token {self.api_key}'"
         start, end = _recent_window()
         sftp = (
-            f"sftp -i {shlex.quote(self.private_key_file)} -P {self.sftp_port}"
-            f" -o UserKnownHostsFile={shlex.quote(self.known_hosts_file)}"
+            f"sftp {_identity_option(self.private_key_file)} -P {self.sftp_port}"
+            f" {_file_option('UserKnownHostsFile', self.known_hosts_file)}"
         )
         return [
             "  Get a page of readings:",
@@ -93,7 +94,9 @@ def collect() -> Outputs:
             f"HEADEND_HOME: {settings.HEADEND_HOME} contains no deployment; start one with: make run"
         )
     known_hosts = settings.HEADEND_HOME / "known_hosts"
-    known_hosts.write_text(known_hosts_lines(settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT))
+    known_hosts.write_text(
+        known_hosts_lines(settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT), encoding="utf-8"
+    )
     operator = get_user_model().objects.get(username=bootstrap.OPERATOR)
     return Outputs(
         url=settings.HEADEND_PUBLIC_URL,
@@ -108,6 +111,18 @@ def collect() -> Outputs:
         operator=bootstrap.OPERATOR,
         operator_password=password if operator.check_password(password) else "(changed)",
     )
+
+
+def _identity_option(file: str) -> str:
+    # ssh replaces %d and others in the name, but checks before this that the file of `-i` exists.
+    return _file_option("IdentityFile", file) if "%" in file else f"-i {shlex.quote(file)}"
+
+
+def _file_option(option: str, file: str) -> str:
+    """Return an option of ``ssh`` whose value is one file, for a shell. ssh splits the value at spaces."""
+    if set(file) & set(" %'\"#$\\"):
+        file = '"' + re.sub(r'(["\\])', r"\\\1", file.replace("%", "%%")) + '"'
+    return f"-o {shlex.quote(f'{option}={file}')}"
 
 
 def _recent_window() -> tuple[str, str]:

@@ -22,11 +22,11 @@ def collect_static_files() -> bool:
     """
     stamp = Path(settings.STATIC_ROOT) / STAMP
     fingerprint = _fingerprint()
-    if stamp.is_file() and stamp.read_text() == fingerprint:
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint:
         return False
     stamp.unlink(missing_ok=True)
     call_command("collectstatic", verbosity=0, interactive=False)
-    stamp.write_text(fingerprint)
+    stamp.write_text(fingerprint, encoding="utf-8")
     return True
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import io
 import os
 import signal
 import socket
@@ -84,7 +85,7 @@ def run(procfile: Path, announcement: Announcement | None = None) -> int:
     process ends by itself, the others are ended too, because a deployment with a part missing looks
     healthy; the code is then that process's own, or 1 instead of 0.
     """
-    commands = parse_procfile(procfile.read_text()).processes
+    commands = parse_procfile(procfile.read_text(encoding="utf-8")).processes
     supervisor = _Supervisor(_Printer(["system", *commands]))
     if announcement is not None:
         threading.Thread(target=_announce, args=[announcement], daemon=True).start()
@@ -209,6 +210,8 @@ def _environment() -> dict[str, str]:
     return os.environ | {
         "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
+        # This process reads their output as UTF-8.
+        "PYTHONIOENCODING": "utf-8",
         "CELERY_SKIP_CHECKS": "true",
     }
 
@@ -260,6 +263,9 @@ def _main() -> int:
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--sftp-port", type=int, required=True)
     options = parser.parse_args()
+    # The encoding of the output may lack characters of the lines to print.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     with open(options.announcement, encoding="utf-8") as file:  # noqa: PTH123 (a descriptor, no path)
         text = file.read()
     announcement = Announcement(text, options.host, options.http_port, options.sftp_port)

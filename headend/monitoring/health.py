@@ -132,7 +132,7 @@ def _check_broker() -> None:
 
 
 def _check_repository() -> None:
-    repository().snapshot()
+    repository().probe()
 
 
 def _check_export_store() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from urllib.parse import unquote
 
 from readings.repositories.base import (
     Extract,
@@ -28,14 +29,15 @@ __all__ = [
 def open_repository(url: str) -> ReadingsRepository:
     """Return the repository at ``url``. A process has one object per URL.
 
-    Raises ``ValueError`` if no repository has this scheme, or if the URL is not valid for it.
+    Raises ``ValueError`` if no repository has this scheme, or if the URL is not valid for it. The settings refuse a
+    folder in which no Delta table can be.
     """
     # Imported here: a deployment loads only the client library of the engine that it uses.
     scheme, _, rest = url.partition("://")
     if scheme == "delta":
         from readings.repositories.delta.repository import DeltaRepository
 
-        return DeltaRepository(rest)
+        return DeltaRepository(unquote(rest))
     if scheme == "timestream":
         from readings.repositories.timestream.address import Address
         from readings.repositories.timestream.repository import TimestreamRepository

@@ -127,6 +127,10 @@ class ReadingsRepository(ABC):
         Raises :class:`RepositoryUnavailableError` also if the named snapshot does not exist (any more).
         """
 
+    def probe(self) -> None:
+        """Do what shows, at little cost, that readings can be read now. Raises an error if they cannot."""
+        self.snapshot()
+
     def create_extract(self, window: Window, key: str) -> Extract:
         """Prepare the readings of ``window`` for a bulk read and return the extract.
 

@@ -21,7 +21,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
 from readings import frame
-from readings.repositories.delta.data_files import PARTITION
+from readings.repositories.delta.data_files import PARTITION, root_of
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.window import window_of_day
 
@@ -60,7 +60,7 @@ def compact_day(
 
     Returns False, and deletes the new files, if another writer committed in the meantime.
     """
-    root = Path(table.table_uri.removeprefix("file://"))
+    root = root_of(table)
     new_files = list(_write_files(root, snapshot, day))
     try:
         table.create_write_transaction(

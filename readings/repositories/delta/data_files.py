@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
@@ -39,6 +41,16 @@ def collect(query: pl.LazyFrame) -> pl.DataFrame:
         raise RepositoryUnavailableError(f"A data file cannot be read: {error}") from error
 
 
+def scan(files: Iterable[str] | Iterable[Path]) -> pl.LazyFrame:
+    """Return the rows of Parquet files. Their paths are names, never patterns, whatever signs they contain."""
+    return pl.scan_parquet([str(file) for file in files], glob=False)
+
+
+def root_of(table: DeltaTable) -> Path:
+    """Return the folder of the table. Its URI is percent-encoded."""
+    return Path(unquote(table.table_uri.removeprefix("file://")))
+
+
 class DataFiles:
     """The files of one version of a table, and the bounds of ``time`` in each.
 
@@ -46,14 +58,14 @@ class DataFiles:
     """
 
     def __init__(self, table: DeltaTable) -> None:
-        root = table.table_uri.removeprefix("file://").rstrip("/")
+        root = root_of(table)
         actions = pl.DataFrame(table.get_add_actions(flatten=True))
         if actions.is_empty():
             self.paths: list[str] = []
             self.by_day: dict[date, list[str]] = {}
             return
         files = actions.select(
-            pl.format(f"{root}/{{}}", "path").alias("path"),
+            (pl.lit(f"{root}/") + pl.col("path")).alias("path"),
             pl.col("min.time").cast(frame.INSTANT).alias("first"),
             (pl.col("max.time").cast(frame.INSTANT) + _STATISTICS_PRECISION).alias("last"),
             pl.col(f"partition.{PARTITION}").alias("day"),
@@ -97,13 +109,13 @@ class RowSelection:
         Reading a range is several times as fast as searching for the same rows.
         """
         if self.ranges is not None:
-            scans = [pl.scan_parquet(r.file).slice(r.start, r.length) for r in self.ranges]
+            scans = [scan([r.file]).slice(r.start, r.length) for r in self.ranges]
         else:
             inside = Window(self.first, self.last).predicate()
-            scans = [pl.scan_parquet(list(self.files)).filter(inside)] if self.files else []
+            scans = [scan(self.files).filter(inside)] if self.files else []
         if not scans:
             return frame.empty().lazy()
-        return pl.concat([scan.select(frame.COLUMNS) for scan in scans])
+        return pl.concat([each.select(frame.COLUMNS) for each in scans])
 
 
 def merge_row_ranges(

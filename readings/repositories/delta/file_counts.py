@@ -71,7 +71,7 @@ class FileCounts:
         if not cached:
             return {}
         paths = {Path(file).name: file for day in cached for file in unknown[day]}
-        counts = pl.read_parquet(list(cached.values()))
+        counts = pl.read_parquet(list(cached.values()), glob=False)
         return _split_by_file(counts.with_columns(pl.col("file").replace_strict(paths)))
 
 
@@ -90,7 +90,7 @@ def _count(files: Iterable[str]) -> dict[str, pl.DataFrame]:
         return {}
     # Polars numbers the rows across all files; the last step subtracts each file's first number.
     counts = (
-        pl.scan_parquet(paths, include_file_paths="file", row_index_name="row")
+        pl.scan_parquet(paths, include_file_paths="file", row_index_name="row", glob=False)
         .select("file", "time", "arrival_time", pl.col("row").cast(pl.Int64))
         .group_by("file", minute_of_time())
         .agg(

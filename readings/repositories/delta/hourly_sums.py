@@ -15,6 +15,7 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import HOURLY_MEANS_SCHEMA
+from readings.repositories.delta.data_files import scan
 from readings.window import DAY, RESOLUTION, Window, window_of_day
 
 MEASURED = list(HOURLY_MEANS_SCHEMA)[3:]
@@ -59,7 +60,7 @@ def sum_meters_by_hour(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
 def read_sums(paths: Sequence[Path], device_ids: Sequence[str]) -> pl.LazyFrame:
     """Return the cached sums of some meters, or of all if ``device_ids`` is empty, one row per hour."""
-    hours = pl.scan_parquet(list(paths))
+    hours = scan(paths)
     if device_ids:
         hours = hours.filter(pl.col("device_id").is_in(list(device_ids)))
     return (

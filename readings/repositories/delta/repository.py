@@ -23,7 +23,7 @@ from readings.repositories.base import (
     in_order_without_duplicates,
 )
 from readings.repositories.delta.compaction import ROWS_PER_GROUP, compact_day, days_to_compact
-from readings.repositories.delta.data_files import PARTITION, DataFiles, collect
+from readings.repositories.delta.data_files import PARTITION, DataFiles, collect, scan
 from readings.repositories.delta.day_cache import HOURLY_SUMS, MINUTE_COUNTS, DayCache
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.maintenance import fill_hourly_sums, fill_minute_counts
@@ -69,6 +69,10 @@ class DeltaRepository(ReadingsRepository):
             raise RepositoryUnavailableError(
                 f"Version {name} does not exist any more: {error}"
             ) from error
+
+    def probe(self) -> None:
+        """See :meth:`ReadingsRepository.probe`. Decodes a reading of the newest data file."""
+        self.snapshot().read_newest_file()
 
     def write(self, readings: pl.DataFrame) -> int:
         """See :meth:`ReadingsRepository.write`. The write is atomic."""
@@ -155,7 +159,5 @@ def _without_stored(table: DeltaTable, readings: pl.DataFrame) -> pl.DataFrame:
     files = DataFiles(table).overlapping(first, last)
     if not files:
         return readings
-    stored = (
-        pl.scan_parquet(list(files)).filter(Window(first, last).predicate()).select(frame.ORDER)
-    )
+    stored = scan(files).filter(Window(first, last).predicate()).select(frame.ORDER)
     return readings.join(collect(stored), on=frame.ORDER, how="anti", maintain_order="left")

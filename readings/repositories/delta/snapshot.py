@@ -9,7 +9,7 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, Page, Snapshot
-from readings.repositories.delta.data_files import DataFiles, collect
+from readings.repositories.delta.data_files import DataFiles, collect, scan
 from readings.repositories.delta.day_cache import DayCache
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.hourly_sums import (
@@ -101,5 +101,13 @@ class DeltaSnapshot(Snapshot):
         meters = self._scan_all().select(pl.col("device_id").n_unique())
         return int(collect(meters).item())
 
+    def read_newest_file(self) -> None:
+        """Read the first row of the file with the newest readings, if there is a file.
+
+        Raises :class:`RepositoryUnavailableError` if the file cannot be read.
+        """
+        if self._files.paths:
+            collect(scan(self._files.paths[-1:]).head(1))
+
     def _scan_all(self) -> pl.LazyFrame:
-        return pl.scan_parquet(self._files.paths) if self._files.paths else frame.empty().lazy()
+        return scan(self._files.paths) if self._files.paths else frame.empty().lazy()

@@ -170,7 +170,7 @@ class UnloadedExtract(Extract):
     def _scan(self, chunk: _FolderChunk, window: Window) -> pl.LazyFrame:
         instants = pl.col("time", "arrival_time")
         readings = pl.scan_parquet(
-            chunk.files, storage_options=self._storage, hive_partitioning=False
+            chunk.files, storage_options=self._storage, hive_partitioning=False, glob=False
         )
         return readings.with_columns(
             # The service writes nanoseconds without a time zone.

@@ -165,6 +165,12 @@ def test_a_port_that_is_in_use_is_a_one_line_error(
         ("SIMULATION_LATE_ARRIVALS", "maybe", "SIMULATION_LATE_ARRIVALS is 'maybe'"),
         ("READINGS_URL", "ftp://x", "READINGS_URL is 'ftp://x'"),
         ("READINGS_URL", "delta://relative/path", "three slashes"),
+        (
+            "READINGS_URL",
+            "delta:///data#1",
+            "READINGS_URL is 'delta:///data#1'; write the character #",
+        ),
+        ("READINGS_URL", "delta:///tmp/[1]", "READINGS_URL: a Delta table cannot be in /tmp/[1]"),
         ("READINGS_URL", "timestream://x", "READINGS_URL: 'x' is not a valid name"),
         ("EXPORTS_URL", "file:///nowhere/at/all", "/nowhere/at does not exist"),
         ("DATABASE_URL", "mysql://x/y", "DATABASE_URL is 'mysql://x/y'"),
@@ -183,6 +189,45 @@ def test_a_home_folder_in_a_missing_folder_is_a_one_line_error(
     deploy: Callable[..., Deployment],
 ) -> None:
     assert "does not exist" in error_of(deploy("missing/home"))
+
+
+def test_a_home_folder_in_which_no_table_can_be_is_a_one_line_error_of_every_command(
+    deploy: Callable[..., Deployment],
+) -> None:
+    for command in ("run", "load", "readings", "outputs"):
+        assert "contains [" in error_of(deploy("home[1]"), command)
+
+
+NOT_UTF_8 = {
+    "LC_ALL": "POSIX",
+    "PYTHONCOERCECLOCALE": "0",
+    "PYTHONUTF8": "0",
+    "PYTHONIOENCODING": "ascii",
+}
+"""Python then takes paths as ASCII, as it takes them as ISO-8859-1 with the locale de_DE.ISO-8859-1."""
+
+
+def test_a_deployment_works_in_a_home_folder_of_any_name_and_in_any_locale(
+    deploy: Callable[..., Deployment],
+) -> None:
+    deployment = deploy("größe #1? 50% 電力", **NOT_UTF_8).start()
+    out = printed_outputs(deployment)
+    assert Path(out["PrivateKeyFile"]).is_relative_to(deployment.home)
+    page = requests.get(
+        f"{out['apiGatewayInvokeURL']}/readings",
+        params={"start_date": "2023-02-27"},
+        headers={"Authorization": f"Token {out['ApiKey']}"},
+        timeout=30,
+    )
+    assert len(page.json()["records"]) == 10
+    ready = requests.get(f"{out['apiGatewayInvokeURL']}/health/ready", timeout=30)
+    assert set(ready.json().values()) == {"ok"}
+    total = json.loads(deployment.manage("readings", "--json").stdout)["total"]
+    assert total["readings"] >= int(SMALL["SIMULATION_DEVICES"])
+    assert "Traceback" not in deployment.log
+    assert [path.name for path in deployment.home.parent.iterdir() if path.is_dir()] == [
+        deployment.home.name
+    ]
 
 
 def test_outputs_before_the_first_run_are_an_error_that_says_what_to_do(

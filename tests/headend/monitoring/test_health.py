@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from pytest_django.fixtures import Settings
 from headend.monitoring import health
 from headend.monitoring.health import PROBES, Probe, Readiness
 from readings.repositories import ReadingsRepository
+from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
 
 ALL_OK = {"database": "ok", "broker": "ok", "store": "ok", "storage": "ok"}
 
@@ -77,6 +80,19 @@ def test_ready_names_a_repository_that_cannot_be_read(
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
     settings.READINGS_URL = f"delta://{tmp_path}/file/readings"
+    response = client.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json() == ALL_OK | {"store": "The readings repository cannot be used."}
+
+
+def test_ready_names_a_repository_whose_data_files_are_missing(
+    client: Client, deployment: ReadingsRepository, settings: Settings
+) -> None:
+    deployment.write(readings_for(Fleet(devices=5), datetime(2023, 2, 27, tzinfo=UTC)))
+    assert client.get("/health/ready").json() == ALL_OK
+    [file] = Path(settings.READINGS_URL.removeprefix("delta://")).rglob("day=*/*.parquet")
+    file.unlink()
+    health.readiness = Readiness(*PROBES)
     response = client.get("/health/ready")
     assert response.status_code == 503
     assert response.json() == ALL_OK | {"store": "The readings repository cannot be used."}

@@ -1,0 +1,67 @@
+"""Folders in environment variables and URLs: every name works, or is refused in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from headend.config import environment as env
+from headend.config import service_urls
+
+
+@pytest.mark.parametrize("name", ["a b", "a#b", "a?b", "50%", "%20", "[1]*{2}", "größe 電力"])
+def test_a_folder_of_any_name_is_the_same_in_a_url(name: str) -> None:
+    path = Path("/data") / name
+    assert env.folder_of("EXPORTS_URL", f"file://{env.quoted(path)}") == path
+
+
+def test_only_three_characters_must_be_encoded_in_a_url() -> None:
+    assert env.folder_of("EXPORTS_URL", "file:///a b/[1]/größe") == Path("/a b/[1]/größe")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("file:///a#b", "write the character # of a folder's name as %23"),
+        ("file:///a#", "write the character # of a folder's name as %23"),
+        ("file:///a?b", "write the character ? of a folder's name as %3F"),
+        ("file:///50%", "write the character % of a folder's name as %25"),
+        ("file:///a\tb", "a control character"),
+        ("file:///a%00b", "a control character"),
+        ("file:///a\udce4", "must be text in UTF-8"),
+        ("file://a/b", "three slashes"),
+    ],
+)
+def test_other_urls_of_a_folder_are_refused(url: str, message: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="EXPORTS_URL is") as error:
+        env.folder_of("EXPORTS_URL", url)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\udce4b"])
+def test_a_folder_that_is_no_text_in_utf_8_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HEADEND_HOME", f"/{name}")
+    with pytest.raises(ImproperlyConfigured, match="HEADEND_HOME is"):
+        env.folder("HEADEND_HOME", Path("/default"))
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a]", "a^b", "a|b", "a\\b", "%41"])
+def test_a_folder_in_which_no_delta_table_can_be_is_refused(name: str) -> None:
+    url = f"delta:///{quote(name)}/readings"
+    with pytest.raises(ImproperlyConfigured, match="READINGS_URL: a Delta table cannot be in"):
+        service_urls.folders(Path("/home"), {"READINGS_URL": url})
+
+
+def test_the_database_file_can_be_in_a_folder_of_any_name() -> None:
+    name = "/a b#c?d%20/headend.sqlite3"
+    assert service_urls.database(f"sqlite:///{env.quoted(Path(name))}")["NAME"] == name
+
+
+def test_a_database_url_that_would_be_cut_off_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_URL: write the character # as %23"):
+        service_urls.database("sqlite:////data#1/headend.sqlite3")
