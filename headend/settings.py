@@ -17,8 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from exports import schedule as exports_schedule
 from headend import __version__
+from headend.config import api_settings, service_urls
 from headend.config import environment as env
-from headend.config import service_urls
 from headend.config.logs import logging_settings
 from headend.config.secrets import loaded_on_first_use
 from readings import schedule as readings_schedule
@@ -35,7 +35,7 @@ SECRETS_URL = env.url("SECRETS_URL", f"file://{_home}/secrets", ["file", "secret
 _secrets_prefix, SECRETS = service_urls.secrets_store(SECRETS_URL, HEADEND_HOME)
 
 # --- addresses --------------------------------------------------------------------------
-HEADEND_HOST = env.text("HEADEND_HOST", "127.0.0.1")
+HEADEND_HOST = env.text("HEADEND_HOST", "127.0.0.1").removeprefix("[").removesuffix("]")
 HEADEND_PORT = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
 SFTP_PORT = env.integer("SFTP_PORT", 2222, minimum=1, maximum=65535)
 HEADEND_PUBLIC_URL = env.url(
@@ -45,6 +45,8 @@ SFTP_PUBLIC_HOST = env.text("SFTP_PUBLIC_HOST", "localhost")
 SECRETS_PREFIX = _secrets_prefix or env.text("HEADEND_STACK_NAME", "headend")
 
 _public = urlsplit(HEADEND_PUBLIC_URL)
+# Django puts the path of the public URL before the path of every link.
+FORCE_SCRIPT_NAME = _public.path or None
 ALLOWED_HOSTS = env.comma_separated(
     "HEADEND_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _public.hostname or "localhost"]
 )
@@ -58,15 +60,18 @@ _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = _https
-SECURE_HSTS_PRELOAD = _https
+_hsts = env.choice("HEADEND_HSTS", "host", ["host", "subdomains", "preload"])
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _hsts != "host"
+SECURE_HSTS_PRELOAD = _hsts == "preload"
 SESSION_COOKIE_SECURE = _https
 CSRF_COOKIE_SECURE = _https
-CSRF_TRUSTED_ORIGINS = [HEADEND_PUBLIC_URL]
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 X_FRAME_OPTIONS = "DENY"
+# The operator decides about other hosts of the domain: HEADEND_HSTS.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if not _https and _public.hostname in {"localhost", "127.0.0.1", "::1"}:
     # The loopback interface needs no TLS. Any other address without TLS causes these warnings.
-    SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+    SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W008", "security.W012", "security.W016"]
 
 # --- the application --------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -92,6 +97,7 @@ MIDDLEWARE = [
     "headend.trace.TraceMiddleware",
     "headend.http.access_log.AccessLogMiddleware",
     "headend.http.request_deadline.RequestDeadlineMiddleware",
+    "headend.http.health_probes.HealthProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -217,34 +223,8 @@ DEFAULT_SUPPLIER = "sftp-user"
 
 # --- the API ----------------------------------------------------------------------------
 API_BODY_LIMIT = 64 * 1024
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["exports.suppliers.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["headend.api.parsers.JSONObjectParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "headend.http.exception_handler.handle_exception",
-    "UNAUTHENTICATED_USER": None,
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "headend",
-    "DESCRIPTION": "Smart-meter readings by page and by file.",
-    "VERSION": __version__,
-    "SERVE_INCLUDE_SCHEMA": False,
-    # Only for the page header: visitors without a login see the same documentation.
-    "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "PREPROCESSING_HOOKS": ["headend.api.openapi.skip_paths_with_closing_slash"],
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "readings.schema.add_readings_links",
-        "exports.schema.add_file_links",
-    ],
-    # Swagger's deep links are links inside buttons, which screen readers cannot distinguish.
-    "SWAGGER_UI_SETTINGS": {"deepLinking": False, "syntaxHighlight": False},
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
+REST_FRAMEWORK = api_settings.REST_FRAMEWORK
+SPECTACULAR_SETTINGS = api_settings.openapi(HEADEND_PUBLIC_URL, __version__)
 
 # --- Celery -----------------------------------------------------------------------------
 _broker_url = env.url(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.contrib import admin
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from exports.api import FileRequestViewSet
+from headend.api.compression import compressed
 from headend.monitoring import health
 from headend.monitoring.metrics import metrics
 from readings.api import ReadingsViewSet
 
-_views = {
-    "readings": ReadingsViewSet.as_view({"get": "list"}),
+_views: dict[str, Callable[..., HttpResponseBase]] = {
+    "readings": compressed(ReadingsViewSet.as_view({"get": "list"})),
     "readings/file": FileRequestViewSet.as_view(
         {"post": "create", "get": "retrieve", "delete": "destroy"}
     ),
@@ -26,7 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("health/live", health.live, name="live"),
     path("health/ready", health.ready, name="ready"),
     path("metrics", metrics, name="metrics"),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", compressed(SpectacularAPIView.as_view()), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     # Before the admin: the portal's login page replaces the admin's.
     path("", include("headend.portal.urls")),

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 
 from exports.formats import FORMATS
 from exports.models import FileRequest
@@ -34,7 +34,9 @@ def download_url(request: FileRequest) -> str:
         return presigned_url
     signer = _signer()
     signature = signer.sign(request.location).removeprefix(request.location + signer.sep)
-    return f"{settings.HEADEND_PUBLIC_URL}{download_path(request)}?signature={signature}"
+    # The public URL may have a path, and reverse() begins with it.
+    path = download_path(request).removeprefix(get_script_prefix())
+    return f"{settings.HEADEND_PUBLIC_URL}/{path}?signature={signature}"
 
 
 def store_url(request: FileRequest) -> str | None:

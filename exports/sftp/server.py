@@ -13,6 +13,7 @@ from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.session import LimitedSFTPServer, Session
 from exports.sftp.session_log import SessionLog
 from headend import trace
+from headend.config.addresses import bound_socket, without_ipv4_mapping
 
 log = logging.getLogger("exports.sftp")
 
@@ -34,7 +35,8 @@ class Listener:
         self._host_keys = host_keys
         self._stopped = threading.Event()
         self._free_slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        self._socket = socket.create_server((host, port), backlog=64)
+        self._socket = bound_socket(host, port)
+        self._socket.listen(64)
         self._socket.settimeout(_POLL_SECONDS)
 
     @property
@@ -47,15 +49,16 @@ class Listener:
         with self._socket:
             while not self._stopped.is_set():
                 try:
-                    connection, address = self._socket.accept()
+                    connection, (peer, *_) = self._socket.accept()
                 except TimeoutError:
                     continue
+                address = without_ipv4_mapping(peer)
                 if not self._free_slots.acquire(blocking=False):
-                    log.warning("too many connections", extra={"peer": address[0]})
+                    log.warning("too many connections", extra={"peer": address})
                     connection.close()
                     continue
                 threading.Thread(
-                    target=self._serve_connection, args=(connection, address[0]), daemon=True
+                    target=self._serve_connection, args=(connection, address), daemon=True
                 ).start()
         deadline = time.monotonic() + SHUTDOWN_TIMEOUT
         for _ in range(MAX_CONNECTIONS):

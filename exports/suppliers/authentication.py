@@ -14,12 +14,13 @@ from rest_framework.request import Request
 from exports.credentials import digest
 from exports.models import ApiKey, Supplier
 
+_SCHEMES = {"token", "bearer"}
 LAST_USE_PRECISION = timedelta(minutes=1)
 """``last_used_at`` is written at most once in this time, so that most API calls write nothing."""
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """Authenticate by ``Authorization: Token <key>`` or ``X-API-Key: <key>``.
+    """Authenticate by ``X-API-Key: <key>``, or by ``Authorization`` with the key, alone or after Token or Bearer.
 
     A call without either header acts as the supplier named by ``HEADEND_ANONYMOUS_SUPPLIER``, if that is set.
     """
@@ -66,9 +67,13 @@ def _key_from(request: Request) -> str | None:
     header = request.headers.get("Authorization")
     if header is None:
         return request.headers.get("X-API-Key")
-    scheme, _, key = header.partition(" ")
-    if scheme.lower() != "token" or not key.strip():
-        raise AuthenticationFailed("Authorization takes the form: Token <API key>.")
+    scheme, _, key = header.strip().partition(" ")
+    if not key and scheme and scheme.lower() not in _SCHEMES:
+        return scheme
+    if scheme.lower() not in _SCHEMES or not key.strip():
+        raise AuthenticationFailed(
+            "Authorization takes one of the forms: Bearer <API key>, Token <API key>, <API key>."
+        )
     return key.strip()
 
 

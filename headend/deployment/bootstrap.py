@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import socket
 from pathlib import Path
 
 from django.conf import settings
@@ -15,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from exports import credentials
 from exports.models import ApiKey, SshKey, Supplier
 from exports.suppliers.hand_over import FIRST_KEY_LABEL
+from headend.config.addresses import bound_socket, with_port
 
 OPERATOR = "operator"
 """The user name of the first operator."""
@@ -80,15 +80,13 @@ def ensure_operator() -> None:
 
 def check_port(setting: str, port: int) -> None:
     """Raise ``ImproperlyConfigured`` if this deployment cannot listen on ``port``."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.HEADEND_HOST, port))
-        except OSError as error:
-            raise ImproperlyConfigured(
-                f"{setting}: cannot listen on {settings.HEADEND_HOST}:{port}"
-                f" ({error.strerror}); set {setting} to a free port."
-            ) from None
+    try:
+        bound_socket(settings.HEADEND_HOST, port).close()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{setting}: cannot listen on {with_port(settings.HEADEND_HOST, port)}"
+            f" ({error.strerror}); set {setting} to a free port."
+        ) from None
 
 
 def lock_home(home: Path) -> None:

@@ -30,10 +30,10 @@ class AccessLogMiddleware:
         """Handle the request and log it when its response begins."""
         started = time.monotonic()
         response = self._get_response(request)
-        level = logging.DEBUG if request.path.startswith(_MACHINE_PATHS) else logging.INFO
+        level = logging.DEBUG if request.path_info.startswith(_MACHINE_PATHS) else logging.INFO
         fields = {
             "method": request.method,
-            "path": request.path,
+            "path": request.path_info,
             "status": response.status_code,
             "milliseconds": round((time.monotonic() - started) * 1000),
         }

@@ -6,10 +6,11 @@ The application is not preloaded: Polars must not be imported before a process f
 from __future__ import annotations
 
 from headend.config import environment as env
+from headend.config.addresses import with_port
 
 _host = env.text("HEADEND_HOST", "127.0.0.1")
 _port = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
-bind = f"{_host}:{_port}"
+bind = with_port(_host.removeprefix("[").removesuffix("]"), _port)
 worker_class = "headend.http.gunicorn_worker.JSONErrorWorker"
 workers = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)
 threads = env.integer("WEB_THREADS", 4, minimum=1, maximum=64)

@@ -6,12 +6,19 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400 in JSON (Django's ``handler400``), for example to an unknown Host header."""
+    """Answer 400 in JSON (Django's ``handler400``). For a refused Host header, name the setting."""
+    if isinstance(exception, DisallowedHost):
+        host = request.META.get("HTTP_HOST", "")[:80]
+        message = (
+            f"The host {host!r} is not allowed. The operator can add it to HEADEND_ALLOWED_HOSTS."
+        )
+        return JsonResponse({"error": message}, status=400)
     return JsonResponse({"error": "The request cannot be understood."}, status=400)
 
 
@@ -33,6 +40,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer 403 to a form without a valid CSRF token (Django's ``CSRF_FAILURE_VIEW``)."""
     message = "This form has expired. Go back, reload the page and try again."
+    if reason.startswith(("Origin checking failed", "Referer checking failed")):
+        message = (
+            "This form comes from another address than HEADEND_PUBLIC_URL, "
+            f"{settings.HEADEND_PUBLIC_URL}. Open the portal there."
+        )
     return _page_or_json(request, 403, message)
 
 

@@ -25,7 +25,8 @@ WRONG_KEYS: dict[str, dict[str, str]] = {
     "empty": {"Authorization": "Token "},
     "empty in the other header": {"X-API-Key": ""},
     "another scheme": {"Authorization": "Basic c2Z0cC11c2VyOng="},
-    "no scheme": {"Authorization": "hek_wrong"},
+    "without a scheme": {"Authorization": "hek_wrong"},
+    "Bearer": {"Authorization": "Bearer hek_wrong"},
     "enormous": {"Authorization": "Token " + "x" * 6000},
     "not ASCII": {"X-API-Key": "ключ".encode().decode("latin-1")},
 }
@@ -42,8 +43,16 @@ def test_a_call_without_a_valid_key_is_a_401_without_details(
     assert set(answer.json()) == {"error"}
 
 
-@pytest.mark.parametrize("header", [{"Authorization": "Token {}"}, {"X-API-Key": "{}"}])
-def test_both_headers_for_the_key_are_accepted(supplier: Supplier, header: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Authorization": "Token {}"},
+        {"Authorization": "Bearer {}"},
+        {"Authorization": "{}"},
+        {"X-API-Key": "{}"},
+    ],
+)
+def test_each_form_of_the_key_is_accepted(supplier: Supplier, header: dict[str, str]) -> None:
     headers = {name: value.format(supplier.key) for name, value in header.items()}
     answer = requests.get(f"{supplier.url}/readings/files", headers=headers, timeout=60)
     assert answer.status_code == 200

@@ -12,6 +12,7 @@ from prometheus_client import start_http_server
 
 from exports.sftp.host_keys import host_keys
 from exports.sftp.server import Listener
+from headend.config.addresses import with_port
 
 
 class Command(BaseCommand):
@@ -30,7 +31,7 @@ class Command(BaseCommand):
             listener = Listener(host, settings.SFTP_PORT, host_keys())
         except OSError as error:
             raise CommandError(
-                f"SFTP_PORT: cannot listen on {host}:{settings.SFTP_PORT} ({error.strerror});"
+                f"SFTP_PORT: cannot listen on {with_port(host, settings.SFTP_PORT)} ({error.strerror});"
                 " set it to a free port."
             ) from None
 
@@ -39,7 +40,7 @@ class Command(BaseCommand):
                 start_http_server(settings.SFTP_METRICS_PORT, host)
             except OSError as error:
                 raise CommandError(
-                    f"SFTP_METRICS_PORT: cannot listen on {host}:{settings.SFTP_METRICS_PORT}"
+                    f"SFTP_METRICS_PORT: cannot listen on {with_port(host, settings.SFTP_METRICS_PORT)}"
                     f" ({error.strerror}); set it to a free port, or to 0."
                 ) from None
 
@@ -48,6 +49,6 @@ class Command(BaseCommand):
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        self.stdout.write(f"SFTP on {host}:{listener.port}")
+        self.stdout.write(f"SFTP on {with_port(host, listener.port)}")
         self.stdout.flush()
         listener.serve()

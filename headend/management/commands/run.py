@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
+from headend.config.addresses import ANY_IPV6
 from headend.config.folders import create_folders
 from headend.deployment import bootstrap, outputs, supervisor
 from headend.deployment.command import DeploymentCommand
@@ -47,4 +48,5 @@ class Command(DeploymentCommand):
 
 def _reachable_host() -> str:
     """Return an address of this machine at which the servers can be reached."""
-    return "127.0.0.1" if settings.HEADEND_HOST in {"0.0.0.0", "::"} else settings.HEADEND_HOST  # noqa: S104 (compared, not bound)
+    loopback = {"0.0.0.0": "127.0.0.1", ANY_IPV6: "::1"}  # noqa: S104 (compared, not bound)
+    return loopback.get(settings.HEADEND_HOST, settings.HEADEND_HOST)

@@ -64,3 +64,36 @@ def test_settings_with_aws_urls_call_no_service(tmp_path: Path) -> None:
         CELERY_BROKER_URL=f"sqs://prefix?{nowhere}",
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"HEADEND_PUBLIC_URL": "http://meters.example"}, "0 False False"),
+        ({"HEADEND_PUBLIC_URL": "https://meters.example"}, "31536000 False False"),
+        ({"HEADEND_HSTS": "subdomains"}, "31536000 True False"),
+        ({"HEADEND_HSTS": "preload"}, "31536000 True True"),
+    ],
+)
+def test_hsts_includes_other_hosts_only_if_configured(
+    environment: dict[str, str], expected: str, tmp_path: Path
+) -> None:
+    printed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from headend import settings as s;"
+            "print(s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)",
+        ],
+        cwd=ROOT,
+        env={
+            "PATH": os.environ["PATH"],
+            "HEADEND_HOME": str(tmp_path),
+            "HEADEND_PUBLIC_URL": "https://meters.example",
+            **environment,
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert printed.stdout.strip() == expected

@@ -144,6 +144,18 @@ def test_a_home_folder_that_is_in_use_is_a_one_line_error(running_deployment: De
     assert running_deployment.answers()
 
 
+def test_a_deployment_on_all_ipv6_addresses_answers_by_ipv6_and_ipv4(
+    deploy: Callable[..., Deployment],
+) -> None:
+    deployment = deploy(HEADEND_HOST="::", HEADEND_PUBLIC_URL="https://meters.example").start()
+    for host in ("[::1]", "127.0.0.1"):
+        probe = f"http://{host}:{deployment.http_port}/health/ready"
+        assert requests.get(probe, timeout=60).status_code == 200
+        address = (host.strip("[]"), deployment.sftp_port)
+        with socket.create_connection(address, timeout=60) as connection:
+            assert connection.recv(4) == b"SSH-"
+
+
 @pytest.mark.parametrize("setting", ["HEADEND_PORT", "SFTP_PORT"])
 def test_a_port_that_is_in_use_is_a_one_line_error(
     deploy: Callable[..., Deployment], setting: str

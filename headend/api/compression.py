@@ -1,0 +1,53 @@
+"""Compress responses with gzip if the caller accepts it.
+
+Only for views whose responses contain no secret: if a response has a secret and text of an attacker, its
+compressed size tells the attacker whether they are alike (the BREACH attack).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.response import SimpleTemplateResponse
+from django.utils.cache import patch_vary_headers
+from isal import igzip
+
+MIN_BYTES = 1_000
+"""Smaller responses fit into one packet without compression."""
+
+
+def compressed(view: Callable[..., Any]) -> Callable[..., HttpResponseBase]:
+    """Return ``view``, an API view, with compressed responses."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response: SimpleTemplateResponse = view(request, *args, **kwargs)
+        accepts = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        response.add_post_render_callback(lambda rendered: _compress(rendered, accepts=accepts))
+        return response
+
+    return wrapped
+
+
+def accepts_gzip(header: str) -> bool:
+    """Return whether a value of ``Accept-Encoding`` allows gzip."""
+    qualities = {}
+    for item in header.lower().split(","):
+        name, _, parameter = item.partition(";")
+        _, _, quality = parameter.partition("q=")
+        try:
+            qualities[name.strip()] = float(quality) if quality else 1.0
+        except ValueError:
+            continue
+    return qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", 0.0))) > 0
+
+
+def _compress(response: SimpleTemplateResponse, *, accepts: bool) -> None:
+    patch_vary_headers(response, ["Accept-Encoding"])
+    if accepts and len(response.content) >= MIN_BYTES:
+        response.content = igzip.compress(response.content, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"

@@ -1,0 +1,51 @@
+"""Listen on an IPv4 or IPv6 address."""
+
+from __future__ import annotations
+
+import socket
+from ipaddress import IPv6Address
+
+from django.core.exceptions import ImproperlyConfigured
+
+ANY_IPV6 = "::"
+
+
+def bound_socket(host: str, port: int) -> socket.socket:
+    """Return a TCP socket that is bound to ``host``, an address or a name; port 0 selects a free port.
+
+    A socket on ``::`` accepts IPv4 too. Raises ``OSError`` if the address cannot be used.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror:
+        raise ImproperlyConfigured(
+            f"HEADEND_HOST is {host!r}; it must be an address or a name of this machine."
+        ) from None
+    bound = socket.socket(family, kind)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if host == ANY_IPV6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def with_port(host: str, port: int) -> str:
+    """Return ``host:port``, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def without_ipv4_mapping(address: str) -> str:
+    """Return the IPv4 address of a caller who reached an IPv6 socket by IPv4; other addresses as they are.
+
+    The system reports such a caller as ``::ffff:192.0.2.1``.
+    """
+    if not address.lower().startswith("::ffff:"):
+        return address
+    mapped = IPv6Address(address).ipv4_mapped
+    return str(mapped) if mapped else address

@@ -1,0 +1,28 @@
+"""Accept the paths of the public URL, if it has a path such as ``https://meters.example/headend``.
+
+Some proxies remove this path before they forward a request, others do not. Both kinds work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication
+
+from django.conf import settings
+
+
+def without_public_path(application: WSGIApplication) -> WSGIApplication:
+    """Wrap ``application`` so that the path of the public URL is removed from a request's path.
+
+    Django adds it again to every link (``FORCE_SCRIPT_NAME``).
+    """
+
+    def wrapped(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        prefix = settings.FORCE_SCRIPT_NAME
+        path = environ.get("PATH_INFO", "")
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+            environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
+        return application(environ, start_response)
+
+    return wrapped
