@@ -35,9 +35,12 @@ SECRETS_URL = env.url("SECRETS_URL", f"file://{_home}/secrets", ["file", "secret
 _secrets_prefix, SECRETS = service_urls.secrets_store(SECRETS_URL, HEADEND_HOME)
 
 # --- addresses --------------------------------------------------------------------------
+HEADEND_COMPATIBILITY = env.choice("HEADEND_COMPATIBILITY", "none", ["none", "aws"])
+# AWS's own clients need other defaults. A setting that is set explicitly has priority.
+_for_aws = HEADEND_COMPATIBILITY == "aws"
 HEADEND_HOST = env.text("HEADEND_HOST", "127.0.0.1").removeprefix("[").removesuffix("]")
 HEADEND_PORT = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
-SFTP_PORT = env.integer("SFTP_PORT", 2222, minimum=1, maximum=65535)
+SFTP_PORT = env.integer("SFTP_PORT", 22 if _for_aws else 2222, minimum=1, maximum=65535)
 HEADEND_PUBLIC_URL = env.url(
     "HEADEND_PUBLIC_URL", f"http://localhost:{HEADEND_PORT}", ["http", "https"]
 ).rstrip("/")
@@ -201,7 +204,9 @@ SIMULATION_LATE_MINUTES = env.integer("SIMULATION_LATE_MINUTES", 1440, minimum=1
 
 # --- exports ----------------------------------------------------------------------------
 EXPORTS_URL = env.url("EXPORTS_URL", f"file://{_home}/exports", ["file", "s3"])
-EXPORTS_EMPTY_STATUS = env.choice("EXPORTS_EMPTY_STATUS", "completed", ["completed", "skipped"])
+EXPORTS_EMPTY_STATUS = env.choice(
+    "EXPORTS_EMPTY_STATUS", "skipped" if _for_aws else "completed", ["completed", "skipped"]
+)
 EXPORTS_RETENTION_DAYS = env.integer("EXPORTS_RETENTION_DAYS", 30, minimum=0, maximum=36_500)
 EXPORTS_RUNNING_PER_SUPPLIER = env.integer(
     "EXPORTS_RUNNING_PER_SUPPLIER", 4, minimum=1, maximum=10_000
@@ -218,11 +223,14 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WEBHOOK_PRIVATE_ADDRESSES = env.boolean("WEBHOOK_PRIVATE_ADDRESSES", default=False)
-HEADEND_ANONYMOUS_SUPPLIER = env.text("HEADEND_ANONYMOUS_SUPPLIER", "")
 DEFAULT_SUPPLIER = "sftp-user"
+HEADEND_ANONYMOUS_SUPPLIER = env.text(
+    "HEADEND_ANONYMOUS_SUPPLIER", DEFAULT_SUPPLIER if _for_aws else ""
+)
 
 # --- the API ----------------------------------------------------------------------------
 API_BODY_LIMIT = 64 * 1024
+API_QUERY_BODY_LIMIT = 2 * 1024 * 1024  # for about 50,000 device ids
 REST_FRAMEWORK = api_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = api_settings.openapi(HEADEND_PUBLIC_URL, __version__)
 

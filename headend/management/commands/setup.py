@@ -52,6 +52,15 @@ class Command(DeploymentCommand):
                 self._write_first_readings()
             except RepositoryUnavailableError as error:
                 raise CommandError(str(error)) from error
+        if settings.HEADEND_COMPATIBILITY == "aws":
+            self.stderr.write(
+                self.style.WARNING(
+                    "  ! HEADEND_COMPATIBILITY is aws:"
+                    f" HEADEND_ANONYMOUS_SUPPLIER is {settings.HEADEND_ANONYMOUS_SUPPLIER},"
+                    f" EXPORTS_EMPTY_STATUS is {settings.EXPORTS_EMPTY_STATUS},"
+                    f" SFTP_PORT is {settings.SFTP_PORT}."
+                )
+            )
         if settings.HEADEND_ANONYMOUS_SUPPLIER:
             self.stderr.write(
                 self.style.WARNING(

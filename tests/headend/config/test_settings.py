@@ -66,34 +66,55 @@ def test_settings_with_aws_urls_call_no_service(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"HEADEND_PUBLIC_URL": "http://meters.example"}, "0 False False"),
-        ({"HEADEND_PUBLIC_URL": "https://meters.example"}, "31536000 False False"),
-        ({"HEADEND_HSTS": "subdomains"}, "31536000 True False"),
-        ({"HEADEND_HSTS": "preload"}, "31536000 True True"),
-    ],
-)
-def test_hsts_includes_other_hosts_only_if_configured(
-    environment: dict[str, str], expected: str, tmp_path: Path
-) -> None:
+def values_of(names: list[str], folder: Path, **environment: str) -> list[str]:
+    """Return the values of settings as text."""
+    values = ", ".join(f"settings.{name}" for name in names)
     printed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from headend import settings as s;"
-            "print(s.SECURE_HSTS_SECONDS, s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)",
-        ],
+        [sys.executable, "-c", f"from headend import settings; print({values}, sep='|')"],
         cwd=ROOT,
-        env={
-            "PATH": os.environ["PATH"],
-            "HEADEND_HOME": str(tmp_path),
-            "HEADEND_PUBLIC_URL": "https://meters.example",
-            **environment,
-        },
+        env={"PATH": os.environ["PATH"], "HEADEND_HOME": str(folder), **environment},
         check=True,
         capture_output=True,
         text=True,
     )
-    assert printed.stdout.strip() == expected
+    return printed.stdout.strip().split("|")
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"HEADEND_PUBLIC_URL": "http://meters.example"}, ["0", "False", "False"]),
+        ({}, ["31536000", "False", "False"]),
+        ({"HEADEND_HSTS": "subdomains"}, ["31536000", "True", "False"]),
+        ({"HEADEND_HSTS": "preload"}, ["31536000", "True", "True"]),
+    ],
+)
+def test_hsts_includes_other_hosts_only_if_configured(
+    environment: dict[str, str], expected: list[str], tmp_path: Path
+) -> None:
+    names = ["SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD"]
+    environment = {"HEADEND_PUBLIC_URL": "https://meters.example"} | environment
+    assert values_of(names, tmp_path, **environment) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, ["", "completed", "2222"]),
+        ({"HEADEND_COMPATIBILITY": "aws"}, ["sftp-user", "skipped", "22"]),
+        (
+            {
+                "HEADEND_COMPATIBILITY": "aws",
+                "HEADEND_ANONYMOUS_SUPPLIER": "adapter",
+                "EXPORTS_EMPTY_STATUS": "completed",
+                "SFTP_PORT": "2022",
+            },
+            ["adapter", "completed", "2022"],
+        ),
+    ],
+)
+def test_the_compatibility_with_aws_changes_three_defaults(
+    environment: dict[str, str], expected: list[str], tmp_path: Path
+) -> None:
+    names = ["HEADEND_ANONYMOUS_SUPPLIER", "EXPORTS_EMPTY_STATUS", "SFTP_PORT"]
+    assert values_of(names, tmp_path, **environment) == expected
