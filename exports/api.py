@@ -29,7 +29,9 @@ class FileRequestBody(StrictSerializer):
     """The body of POST /readings/file."""
 
     start_date = InstantField(help_text="Readings with time >= start_date.")
-    end_date = InstantField(help_text="Readings with time <= end_date.")
+    end_date = InstantField(
+        help_text="Readings with time <= end_date. A date alone means its midnight."
+    )
     format = serializers.ChoiceField(
         choices=list(FORMATS),
         default="csv",

@@ -17,6 +17,7 @@ from readings.api import ReadingsViewSet
 
 _views: dict[str, Callable[..., HttpResponseBase]] = {
     "readings": compressed(ReadingsViewSet.as_view({"get": "list"})),
+    "readings/query": compressed(ReadingsViewSet.as_view({"post": "query"})),
     "readings/file": FileRequestViewSet.as_view(
         {"post": "create", "get": "retrieve", "delete": "destroy"}
     ),

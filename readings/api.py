@@ -1,13 +1,14 @@
-"""GET /readings: the readings of a window, one page per call."""
+"""GET /readings and POST /readings/query: the readings of a window, one page per call."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import polars as pl
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_serializer, inline_serializer
 from rest_framework import serializers
 from rest_framework.renderers import JSONRenderer
@@ -18,7 +19,9 @@ from rest_framework.viewsets import ViewSet
 import readings.schema  # noqa: F401 (registers how the OpenAPI schema describes the parameters)
 from headend.api.errors import errors
 from headend.api.negotiation import IgnoreClientContentNegotiation
+from headend.api.parsers import LargeJSONObjectParser
 from readings import frame
+from readings.ingest.settled import settled_until
 from readings.parameters import (
     DeviceIdField,
     InstantField,
@@ -66,7 +69,9 @@ class ReadingsQuery(StrictSerializer):
         largest=MAX_OFFSET,
         help_text="How many readings of the window come before the page.",
     )
-    end_date = InstantField(required=False, help_text="Readings with time <= end_date.")
+    end_date = InstantField(
+        required=False, help_text="Readings with time <= end_date. A date alone means its midnight."
+    )
     device_id = serializers.ListField(
         child=DeviceIdField(),
         required=False,
@@ -77,7 +82,10 @@ class ReadingsQuery(StrictSerializer):
     )
     as_of = InstantField(
         required=False,
-        help_text="Only readings with arrival_time <= as_of: late readings cannot shift the pages.",
+        help_text=(
+            "Only readings with arrival_time <= as_of: late readings cannot shift the pages. The default with "
+            "arrived_after is the newest instant up to which nothing more can arrive, otherwise none."
+        ),
     )
     after = PositionField(
         required=False,
@@ -94,6 +102,22 @@ class ReadingsQuery(StrictSerializer):
             arrived_after=values.get("arrived_after"),
             as_of=values.get("as_of"),
         )
+
+
+class NextQuery(StrictSerializer):
+    """The query parameters of POST /readings/query, which a next link carries. They replace those of the body."""
+
+    offset = _whole_number(
+        "offset",
+        default=0,
+        smallest=0,
+        largest=MAX_OFFSET,
+        help_text="How many readings of the window come before the page.",
+    )
+    as_of = InstantField(required=False, help_text="Only readings with arrival_time <= as_of.")
+    after = PositionField(
+        required=False, help_text="The position after which the page starts, from a next link."
+    )
 
 
 class FilterParams(ReadingsQuery):
@@ -189,6 +213,7 @@ class ReadingsViewSet(ViewSet):
     """The readings of a window, sorted by time and device id."""
 
     renderer_classes = [ReadingsRenderer]
+    parser_classes = [LargeJSONObjectParser]
     content_negotiation_class = IgnoreClientContentNegotiation
 
     @extend_schema(
@@ -199,22 +224,56 @@ class ReadingsViewSet(ViewSet):
     )
     def list(self, request: Request) -> Response:
         """Return one page of readings. For the next page follow `next`, or repeat with `offset` = `last_offset`."""
-        query = ReadingsQuery(data=query_parameters(request, repeatable={"device_id"}))
-        query.is_valid(raise_exception=True)
-        page = (
-            repository()
-            .snapshot()
-            .page(
-                query.window(),
-                offset=query.validated_data["offset"],
-                size=query.validated_data["page_size"],
-                after=query.validated_data.get("after"),
-            )
+        return _page_response(request, query_parameters(request, repeatable={"device_id"}))
+
+    @extend_schema(
+        operation_id="query_readings",
+        tags=["readings"],
+        parameters=[NextQuery],
+        request={"application/json": ReadingsQuery},
+        responses={200: ReadingsPage, **errors(413)},
+    )
+    def query(self, request: Request) -> Response:
+        """Return one page of readings, with the parameters of GET /readings as a JSON object.
+
+        A body may name 50,000 meters. For the next page, POST the same body to `next`.
+        """
+        position = NextQuery(data=query_parameters(request))
+        position.is_valid(raise_exception=True)
+        values = {**request.data, **request.query_params.dict()}
+        return _page_response(request, values, repeated=set(NextQuery().fields))
+
+
+def _page_response(
+    request: Request, values: Mapping[str, Any], repeated: Collection[str] | None = None
+) -> Response:
+    """Return the page that the parameters ``values`` select.
+
+    ``repeated`` names the parameters that the URL of the next page repeats; None means all.
+    """
+    query = ReadingsQuery(data=values)
+    query.is_valid(raise_exception=True)
+    selected = query.validated_data
+    if "arrived_after" in selected and "as_of" not in selected:
+        # Before the snapshot is opened: it then has every reading that arrived up to this instant.
+        selected["as_of"] = max(settled_until(timezone.now()), selected["arrived_after"])
+    page = (
+        repository()
+        .snapshot()
+        .page(
+            query.window(),
+            offset=selected["offset"],
+            size=selected["page_size"],
+            after=selected.get("after"),
         )
-        return Response(_PAGE_SERIALIZER.to_representation(_page_content(request, query, page)))
+    )
+    content = _page_content(request, query, page, repeated)
+    return Response(_PAGE_SERIALIZER.to_representation(content))
 
 
-def _page_content(request: Request, query: ReadingsQuery, page: Page) -> dict[str, Any]:
+def _page_content(
+    request: Request, query: ReadingsQuery, page: Page, repeated: Collection[str] | None
+) -> dict[str, Any]:
     """Return the values that :class:`ReadingsPage` serializes."""
     offset = query.validated_data["offset"]
     last_offset = offset + len(page.readings)
@@ -223,6 +282,8 @@ def _page_content(request: Request, query: ReadingsQuery, page: Page) -> dict[st
     if page.more and last:
         after = Position(last["time"], last["device_id"])
         next_query = query.validated_data | {"offset": last_offset, "after": after}
+        if repeated is not None:
+            next_query = {name: next_query[name] for name in next_query if name in repeated}
         parameters = urlencode(query.to_representation(next_query), doseq=True)
         next_url = f"{request.build_absolute_uri(request.path)}?{parameters}"
     offsets = pl.int_range(offset + 1, last_offset + 1, dtype=pl.Int64, eager=True)

@@ -74,16 +74,21 @@ class StrictSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-
         return mapped | {"additionalProperties": False}
 
 
+_LAST_OFFSET = "$response.body#/results/last_offset"
 _LINKS: dict[str, Schema] = {
     "readings": {
         "next_page": {
             "operationId": "readings",
-            "parameters": {
-                "start_date": "$request.query.start_date",
-                "offset": "$response.body#/results/last_offset",
-            },
+            "parameters": {"start_date": "$request.query.start_date", "offset": _LAST_OFFSET},
         }
-    }
+    },
+    "query_readings": {
+        "next_page": {
+            "operationId": "query_readings",
+            "parameters": {"offset": _LAST_OFFSET},
+            "requestBody": "$request.body",
+        }
+    },
 }
 
 

@@ -221,7 +221,7 @@ def test_every_command_has_a_test() -> None:
 
 
 def test_no_file_is_too_long() -> None:
-    for place in (*APPS, "tests", "benchmarks"):
+    for place in (*APPS, "tests", "benchmarks", "examples"):
         limit = MAX_PRODUCT_LINES if place in APPS else MAX_TEST_LINES
         for file in python_files(place):
             assert len(file.read_text().splitlines()) <= limit, file

@@ -15,16 +15,19 @@ from rest_framework.parsers import BaseParser
 
 
 class BodyTooLarge(APIException):
-    """413: the body is larger than ``API_BODY_LIMIT``."""
+    """413: the body is larger than the parser accepts."""
 
     status_code = 413
-    default_detail = f"The body is larger than {settings.API_BODY_LIMIT // 1024} KiB."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The body is larger than {limit // 1024} KiB.")
 
 
 class JSONObjectParser(BaseParser):
     """Parses one JSON object of at most ``API_BODY_LIMIT`` bytes."""
 
     media_type = "*/*"
+    limit = settings.API_BODY_LIMIT
 
     def parse(
         self,
@@ -37,9 +40,9 @@ class JSONObjectParser(BaseParser):
         Raises :class:`BodyTooLarge`, or ``ParseError`` if the body is no JSON object in UTF-8 or has the
         same key twice. Both contain a sentence for the caller.
         """
-        body = stream.read(settings.API_BODY_LIMIT + 1)
-        if len(body) > settings.API_BODY_LIMIT:
-            raise BodyTooLarge
+        body = stream.read(self.limit + 1)
+        if len(body) > self.limit:
+            raise BodyTooLarge(self.limit)
         try:
             value = json.loads(body.decode("utf-8"), object_pairs_hook=_object_without_duplicates)
         except UnicodeDecodeError:
@@ -49,6 +52,12 @@ class JSONObjectParser(BaseParser):
         if not isinstance(value, dict):
             raise ParseError('The body is JSON, but not an object like {"start_date": …}.')
         return value
+
+
+class LargeJSONObjectParser(JSONObjectParser):
+    """Parses one JSON object of at most ``API_QUERY_BODY_LIMIT`` bytes."""
+
+    limit = settings.API_QUERY_BODY_LIMIT
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

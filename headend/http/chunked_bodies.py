@@ -16,13 +16,13 @@ from django.conf import settings
 def with_content_length(application: WSGIApplication) -> WSGIApplication:
     """Wrap ``application`` so that a chunked body is read first and gets a Content-Length.
 
-    At most one byte more than ``API_BODY_LIMIT`` is read: enough for the parser to refuse the body.
+    At most one byte more than the largest body that a parser accepts is read: enough for it to refuse the body.
     """
 
     def wrapped(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         # With this key the server says that it decodes the chunks and ends the stream after the last.
         if "CONTENT_LENGTH" not in environ and environ.get("wsgi.input_terminated"):
-            body = environ["wsgi.input"].read(settings.API_BODY_LIMIT + 1)
+            body = environ["wsgi.input"].read(settings.API_QUERY_BODY_LIMIT + 1)
             environ |= {"CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body)}
         return application(environ, start_response)
 

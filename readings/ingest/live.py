@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 MAX_CATCH_UP = timedelta(days=1)
 """How far back missed readings are written after a pause. `manage.py backfill` writes older ones."""
+_CATCH_UP_TIME = timedelta(hours=1)
+"""How long writing the missed readings of a day may take. It takes minutes."""
 
 
 def write_due_readings(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> int:
@@ -42,6 +44,16 @@ def write_due_readings(fleet: Fleet, repository: ReadingsRepository, now: dateti
         log.info("an interval arrived", extra={"at": at.isoformat(), "readings": new})
         total += new
     return total
+
+
+def first_due_arrival(
+    fleet: Fleet, repository: ReadingsRepository, now: datetime
+) -> datetime | None:
+    """Return the first instant at which readings are due and perhaps not stored yet, or None."""
+    # A catch-up that began earlier may still write readings that are older than MAX_CATCH_UP by now.
+    last = _last_written(fleet, repository, now - _CATCH_UP_TIME)
+    due = arrivals_between(fleet, last, now)
+    return due[0].at if due else None
 
 
 def delete_records_before(instant: datetime) -> None:

@@ -13,6 +13,7 @@ from tests.contract.conftest import Supplier
 
 CALLS = [
     ("GET", "/readings?start_date=2023-02-27"),
+    ("POST", "/readings/query"),
     ("POST", "/readings/file"),
     ("GET", "/readings/file?request_id=55e3059d-6274-4d97-89a8-40ca93bcd084"),
     ("DELETE", "/readings/file?request_id=55e3059d-6274-4d97-89a8-40ca93bcd084"),
@@ -125,7 +126,12 @@ def test_a_malformed_http_request_is_refused_in_json(
 
 def test_the_schema_and_its_page_load_nothing_from_other_hosts(supplier: Supplier) -> None:
     schema = requests.get(f"{supplier.url}/api/schema/?format=json", timeout=60).json()
-    assert set(schema["paths"]) == {"/readings", "/readings/file", "/readings/files"}
+    assert set(schema["paths"]) == {
+        "/readings",
+        "/readings/query",
+        "/readings/file",
+        "/readings/files",
+    }
     page = requests.get(f"{supplier.url}/api/docs/", timeout=60)
     assert page.status_code == 200
     assert "https://" not in page.text

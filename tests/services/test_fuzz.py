@@ -7,6 +7,7 @@ from tests.services.fuzzing import fuzz
 
 OPERATIONS = {
     "GET /readings",
+    "POST /readings/query",
     "POST /readings/file",
     "GET /readings/file",
     "DELETE /readings/file",

@@ -59,6 +59,9 @@ class TimestreamSnapshot(Snapshot):
         self, window: Window, *, offset: int, size: int, after: Position | None = None
     ) -> Page:
         """See :meth:`Snapshot.page`."""
+        if window.arrived_after is not None:
+            # Such pages must not miss a late reading, so cached counts are not good enough.
+            self._hours.forget(window.start, window.end)
         if after is None:
             return self._finder.page(window, offset=offset, size=size)
         # One reading more tells whether another page follows.

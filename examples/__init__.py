@@ -1,0 +1,1 @@
+"""Clients that show how to use the API."""

@@ -1,0 +1,100 @@
+"""POST /readings/query: the parameters of GET /readings as JSON, for many meters."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from exports.models import Supplier
+from readings.repositories import ReadingsRepository
+from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
+from tests.suppliers import api_client
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+FLEET = Fleet(devices=40)
+
+
+@pytest.fixture
+def client_of_alice(db: None, store: ReadingsRepository) -> APIClient:
+    """A client that sends the API key of the supplier alice. The repository has three intervals."""
+    for interval in range(3):
+        store.write(readings_for(FLEET, NOON + interval * timedelta(minutes=5)))
+    return api_client(Supplier.objects.create(name="alice"))
+
+
+def query(client: APIClient, body: Any, path: str = "/readings/query") -> Any:
+    """POST a body in JSON, and return the response."""
+    return client.post(path, json.dumps(body), content_type="application/json")
+
+
+def test_a_query_returns_the_page_of_the_same_parameters(client_of_alice: APIClient) -> None:
+    meters = FLEET.meters.device_id.to_list()[3:9]
+    parameters: dict[str, Any] = {
+        "start_date": "2026-05-01 12:05",
+        "device_id": meters,
+        "page_size": 7,
+    }
+    page = client_of_alice.get("/readings", parameters).json()
+    queried = query(client_of_alice, parameters).json()
+    assert len(queried["records"]) == 7
+    assert {key: queried[key] for key in queried if key != "next"} == {
+        key: page[key] for key in page if key != "next"
+    }
+
+
+def test_the_same_body_sent_to_next_returns_every_reading_once(client_of_alice: APIClient) -> None:
+    ids = FLEET.meters.device_id.to_list()
+    # About as many ids as a body can have; nearly all of them are unknown.
+    ids += [str(uuid.UUID(int=number)) for number in range(50_000)]
+    body = {"start_date": "2026-05-01", "device_id": ids, "page_size": 50}
+    page = query(client_of_alice, body).json()
+    offsets = [record["offset"] for record in page["records"]]
+    while page["next"]:
+        assert len(page["next"]) < 300
+        page = query(client_of_alice, body, page["next"]).json()
+        offsets += [record["offset"] for record in page["records"]]
+    assert offsets == list(range(1, 121))
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({}, "start_date"),
+        ({"start_date": "2026-05-01", "device_id": "x"}, "device_id"),
+        ({"start_date": "2026-05-01", "device_id": ["x"]}, "'x'"),
+        ({"start_date": "2026-05-01", "page_size": 50_001}, "page_size"),
+        ({"start_date": "2026-05-01", "colour": "red"}, "'colour'"),
+        (["2026-05-01"], "object"),
+    ],
+)
+def test_a_wrong_parameter_is_named(client_of_alice: APIClient, body: Any, named: str) -> None:
+    answer = query(client_of_alice, body)
+    assert answer.status_code == 400
+    assert named in answer.json()["error"]
+
+
+def test_the_url_takes_only_the_parameters_of_next(client_of_alice: APIClient) -> None:
+    body = {"start_date": "2026-05-01"}
+    answer = query(client_of_alice, body, "/readings/query?page_size=3")
+    assert answer.status_code == 400
+    assert "'page_size'" in answer.json()["error"]
+
+
+def test_a_body_may_have_two_mebibytes(client_of_alice: APIClient) -> None:
+    body = '{"start_date": "2026-05-01"}'
+    for size, status in ((2 * 2**20, 200), (2 * 2**20 + 1, 413)):
+        answer = client_of_alice.post(
+            "/readings/query", body.ljust(size), content_type="text/plain"
+        )
+        assert answer.status_code == status, answer.json()
+    assert answer.json() == {"error": "The body is larger than 2048 KiB."}
+
+
+def test_a_query_needs_a_key(db: None) -> None:
+    assert query(APIClient(), {"start_date": "2026-05-01"}).status_code == 401
