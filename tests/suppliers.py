@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -10,19 +12,23 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.files.storage import FileSystemStorage, storages
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from exports.credentials import PREFIX_LENGTH, digest, new_api_key, new_private_key
 from exports.file_requests import FileSpec, accept
-from exports.models import ApiKey, FileRequest, Status, Supplier
+from exports.formats.base import Section
+from exports.models import ApiKey, ExportPart, FileRequest, PartState, Status, Supplier
 from exports.pipeline import worker
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
+from tests.exports.formats.parts import file_of, written_part
 
 START = datetime(2023, 2, 27, 16, tzinfo=UTC)
 END = START + timedelta(minutes=40)
@@ -41,6 +47,12 @@ PUBLIC_KEY = (
 def private_key_of(name: str) -> str:
     """Return one private key for each ``name``. A process generates it once, because that takes up to 0.3 s."""
     return new_private_key()
+
+
+@cache
+def fleet_readings() -> pl.DataFrame:
+    """Return the readings of :data:`FLEET` from START to END."""
+    return pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
 
 
 @pytest.fixture
@@ -87,9 +99,8 @@ def api_client(supplier: Supplier) -> APIClient:
 @pytest.fixture
 def readings(store: ReadingsRepository) -> pl.DataFrame:
     """The readings of a small fleet from START to END, stored in the repository."""
-    stored = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
-    store.write(stored)
-    return stored
+    store.write(fleet_readings())
+    return fleet_readings()
 
 
 @pytest.fixture
@@ -104,13 +115,51 @@ def run_steps() -> Callable[[], None]:
 
 
 @pytest.fixture
-def completed(alice: Supplier, readings: object, run_steps: Callable[[], None]) -> FileRequest:
-    """A completed request of Alice, for all readings."""
+def completed(alice: Supplier, exports_folder: Path) -> FileRequest:
+    """A completed request of Alice, for all readings. Its rows and its file are stored without workers."""
+    return store_completed(alice)
+
+
+@pytest.fixture
+def exported(alice: Supplier, readings: object, run_steps: Callable[[], None]) -> FileRequest:
+    """A request of Alice, for all readings, that workers completed."""
     request = accept(alice, FileSpec(START, END))
     run_steps()
     request.refresh_from_db()
     assert request.status == Status.COMPLETED
     return request
+
+
+def store_completed(supplier: Supplier) -> FileRequest:
+    """Store a completed request with its part and its file, as workers leave them, and return it.
+
+    ``tests/exports/pipeline/test_worker.py`` compares it with a request that workers completed.
+    """
+    now, pk, records = timezone.now(), uuid.uuid4(), len(fleet_readings())
+    content, section = _csv_file()
+    request = FileRequest.objects.create(
+        pk=pk, supplier=supplier, start=START, end=END, status=Status.COMPLETED, snapshot="-", attempts=1,
+        submitted_at=now, priority_at=now, running_at=now, finished_at=now, record_count=records,
+        location=f"{pk}/run-1-part-r-00000.gz", size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        expires_at=now + timedelta(days=settings.EXPORTS_RETENTION_DAYS),
+    )  # fmt: skip
+    ExportPart.objects.create(
+        request=request, number=0, start=START, end=END, state=PartState.WRITTEN, attempts=1,
+        record_count=records, records_done=records, started_at=now, written_at=now,
+        path=f"{pk}/00000-attempt", size=section.size, format_state=section.format_state,
+    )  # fmt: skip
+    path = file_path(request.location)
+    path.parent.mkdir()
+    path.write_bytes(content)
+    return request
+
+
+@cache
+def _csv_file() -> tuple[bytes, Section]:
+    """Return the CSV file of the fleet's readings, and the section of its only part."""
+    frames = [fleet_readings()]
+    return file_of("csv", [frames]), written_part("csv", frames)[1]
 
 
 @pytest.fixture

@@ -47,14 +47,14 @@ def test_a_full_queue_still_returns_the_request_of_a_repeated_idempotency_key(
 
 
 def test_running_a_request_again_makes_a_new_one(
-    completed: FileRequest, run_steps: Callable[[], None]
+    exported: FileRequest, run_steps: Callable[[], None]
 ) -> None:
-    second = request_again(completed)
+    second = request_again(exported)
     run_steps()
-    completed.refresh_from_db()
+    exported.refresh_from_db()
     second.refresh_from_db()
-    assert completed.pk != second.pk
-    assert decompressed_file(completed) == decompressed_file(second)
+    assert exported.pk != second.pk
+    assert decompressed_file(exported) == decompressed_file(second)
 
 
 @pytest.mark.usefixtures("readings")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from exports.delivery.links import download_path, download_url
 from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
 from tests.exports.delivery.conftest import signed_path
-from tests.suppliers import END, START, file_path
+from tests.suppliers import END, START, file_path, store_completed
 
 
 def body(client: Client, path: str) -> bytes:
@@ -77,15 +76,9 @@ def test_only_get_and_head_are_allowed(completed: FileRequest) -> None:
 
 
 def test_a_signature_is_valid_for_one_file_only(
-    client: Client,
-    completed: FileRequest,
-    alice: Supplier,
-    run_steps: Callable[[], None],
-    settings: Settings,
+    client: Client, completed: FileRequest, alice: Supplier, settings: Settings
 ) -> None:
-    other = accept(alice, FileSpec(START, END))
-    run_steps()
-    other.refresh_from_db()
+    other = store_completed(alice)
     signature = download_url(completed).partition("?")[2]
     assert client.get(f"{download_path(other)}?{signature}").status_code == 403
 

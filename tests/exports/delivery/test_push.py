@@ -39,9 +39,9 @@ def receiver(target: PushTarget, tmp_path: Path, starts_processes: None) -> Iter
 
 
 @pytest.fixture
-def delivery(target: PushTarget, completed: FileRequest) -> Delivery:
+def delivery(target: PushTarget, exported: FileRequest) -> Delivery:
     """The push of Alice's completed file."""
-    return Delivery.objects.get(request=completed)
+    return Delivery.objects.get(request=exported)
 
 
 def attempt(delivery: Delivery) -> str:
@@ -161,8 +161,8 @@ def test_the_connection_test_logs_in(target: PushTarget, receiver: Receiver) -> 
         push.test_connection(target)
 
 
-def test_a_supplier_without_a_target_has_no_deliveries(completed: FileRequest) -> None:
-    assert not completed.deliveries.exists()
+def test_a_supplier_without_a_target_has_no_deliveries(exported: FileRequest) -> None:
+    assert not exported.deliveries.exists()
     assert not deliver_next()
 
 

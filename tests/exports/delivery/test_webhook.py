@@ -78,7 +78,7 @@ def receiver(
 @pytest.fixture
 def delivery(receiver: Receiver, request: pytest.FixtureRequest) -> Delivery:
     """The webhook call for Alice's completed request. The webhook exists before the request completes."""
-    request.getfixturevalue("completed")
+    request.getfixturevalue("exported")
     return Delivery.objects.get()
 
 

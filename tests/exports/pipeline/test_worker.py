@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from django.db import connection
+from django.db.models import DateTimeField
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -176,3 +177,21 @@ def test_the_last_attempt_is_not_failed_while_it_runs(
     worker.fail_exhausted()
     request.refresh_from_db()
     assert request.status == Status.SUBMITTED
+
+
+def test_the_fixture_of_a_completed_request_stores_what_workers_store(
+    completed: FileRequest, exported: FileRequest
+) -> None:
+    assert decompressed_file(completed) == decompressed_file(exported)
+    for fixture, by_workers in (
+        (completed, exported),
+        (completed.parts.get(), exported.parts.get()),
+    ):
+        for field in fixture._meta.concrete_fields:
+            value, expected = (getattr(row, field.name) for row in (fixture, by_workers))
+            if field.unique or field.name in {"request", "location", "snapshot", "path"}:
+                assert bool(value) == bool(expected), field
+            elif isinstance(field, DateTimeField):
+                assert (value is None) == (expected is None), field
+            else:
+                assert value == expected, field

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
+import polars as pl
 import pytest
 from pytest_django.fixtures import Settings
 
@@ -31,9 +33,15 @@ def small_fleet(settings: Settings, exports_folder: Path) -> None:
 @pytest.fixture
 def stored_hour(store: ReadingsRepository) -> None:
     """Store twelve intervals of the fleet's readings, and their totals."""
-    for time in FLEET.intervals(HOUR_START, HOUR_START + 11 * FIVE_MINUTES):
-        store.write(readings_for(FLEET, time))
+    store.write(pl.concat(hour_of_readings()))
     update_totals(store.snapshot())
+
+
+@cache
+def hour_of_readings() -> list[pl.DataFrame]:
+    """Return the readings of twelve intervals, a frame for each."""
+    end = HOUR_START + 11 * FIVE_MINUTES
+    return [readings_for(FLEET, time) for time in FLEET.intervals(HOUR_START, end)]
 
 
 def store_totals(

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
 from exports.delivery.links import download_path
-from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier, SupplierPerson
-from tests.suppliers import END, START
+from tests.suppliers import store_completed
 
 
 @pytest.fixture
-def completed_of_bob(bob: Supplier, readings: object, run_steps: Callable[[], None]) -> FileRequest:
+def completed_of_bob(bob: Supplier) -> FileRequest:
     """A completed request of another supplier, Bob."""
-    request = accept(bob, FileSpec(START, END))
-    run_steps()
-    request.refresh_from_db()
-    return request
+    return store_completed(bob)
 
 
 @pytest.fixture
