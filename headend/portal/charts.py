@@ -54,6 +54,13 @@ class GridLine:
 
 
 @dataclass(frozen=True)
+class _Axis:
+    """The values of the grid lines, ascending. The first is at the bottom of the plot, the last at the top."""
+
+    values: list[float]
+
+
+@dataclass(frozen=True)
 class LineChart:
     """Values over time. The path has a gap where points are missing."""
 
@@ -106,15 +113,16 @@ def line_chart(
     """Return a line chart of points between two instants.
 
     ``points`` are ascending in time. More than :data:`MAX_POINTS` are downsampled; the summary still describes
-    all of them.
+    all of them. The value axis contains 0 and every drawn value, also negative ones: a meter that feeds power
+    into the grid has negative kW.
     """
     drawn = downsample(points, MAX_POINTS)
-    axis_end = _axis_end(max((value for _, value in drawn), default=0.0))
+    axis = _axis([value for _, value in drawn])
     return LineChart(
         title,
         unit,
-        _path(drawn, start, end, axis_end),
-        [_grid_line(axis_end * n / _GRID_LINES, axis_end) for n in range(_GRID_LINES + 1)],
+        _path(drawn, start, end, axis),
+        [_grid_line(value, axis) for value in axis.values],
         time_labels(start, end),
         _summary(points, unit),
     )
@@ -163,7 +171,7 @@ def downsample(points: Sequence[Point], max_points: int) -> list[Point]:
     return [(group[0][0], sum(value for _, value in group) / len(group)) for group in groups]
 
 
-def _path(points: list[Point], start: datetime, end: datetime, axis_end: float) -> str:
+def _path(points: list[Point], start: datetime, end: datetime, axis: _Axis) -> str:
     """Return the SVG path. It breaks where two points are more than two median steps apart."""
     steps = sorted(later[0] - earlier[0] for earlier, later in pairwise(points))
     median_step = steps[len(steps) // 2] if steps else timedelta(0)
@@ -171,15 +179,13 @@ def _path(points: list[Point], start: datetime, end: datetime, axis_end: float) 
     previous: datetime | None = None
     for time, value in points:
         gap = previous is None or time - previous > 2 * median_step
-        commands.append(
-            f"{'M' if gap else 'L'}{_x(time, start, end):.1f} {_y(value, axis_end):.1f}"
-        )
+        commands.append(f"{'M' if gap else 'L'}{_x(time, start, end):.1f} {_y(value, axis):.1f}")
         previous = time
     return " ".join(commands)
 
 
-def _grid_line(value: float, axis_end: float) -> GridLine:
-    y = _y(value, axis_end)
+def _grid_line(value: float, axis: _Axis) -> GridLine:
+    y = _y(value, axis)
     return GridLine(MARGIN_LEFT, _GRID_END, y, Label(_VALUE_LABEL_X, y, _short_number(value)))
 
 
@@ -187,8 +193,20 @@ def _x(time: datetime, start: datetime, end: datetime) -> float:
     return MARGIN_LEFT + PLOT_WIDTH * ((time - start) / (end - start))
 
 
-def _y(value: float, axis_end: float) -> float:
-    return PLOT_BOTTOM - PLOT_HEIGHT * value / axis_end
+def _y(value: float, axis: _Axis) -> float:
+    lowest, highest = axis.values[0], axis.values[-1]
+    return PLOT_BOTTOM - PLOT_HEIGHT * (value - lowest) / (highest - lowest)
+
+
+def _axis(values: Sequence[float]) -> _Axis:
+    """Return a value axis that contains 0 and all values, with about five grid lines."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    if low >= 0:
+        end = _axis_end(high)
+        return _Axis([end * n / _GRID_LINES for n in range(_GRID_LINES + 1)])
+    step = _axis_end(max(0.0, high) - low) / _GRID_LINES
+    first, last = math.floor(low / step), math.ceil(max(0.0, high) / step)
+    return _Axis([step * n for n in range(first, last + 1)])
 
 
 def _axis_end(largest: float) -> float:
@@ -201,7 +219,7 @@ def _axis_end(largest: float) -> float:
 
 def _short_number(value: float) -> str:
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
+        if abs(value) >= size:
             return f"{value / size:g}{suffix}"
     return f"{value:g}"
 
@@ -220,4 +238,4 @@ def _summary(points: Sequence[Point], unit: str) -> str:
 
 
 def _with_unit(value: float, unit: str) -> str:
-    return (f"{value:,.0f} {unit}" if value >= 100 else f"{value:.3g} {unit}").strip()
+    return (f"{value:,.0f} {unit}" if abs(value) >= 100 else f"{value:.3g} {unit}").strip()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from headend.portal import charts
 
@@ -37,6 +40,30 @@ def test_a_line_has_a_gap_where_points_are_missing() -> None:
 def test_the_value_axis_has_round_labels() -> None:
     chart = charts.line_chart("load", "kW", [(START, 17_800.0)], START, START + DAY)
     assert [line.label.text for line in chart.grid_lines] == ["0", "4k", "8k", "12k", "16k", "20k"]
+
+
+def test_negative_values_are_drawn_inside_the_plot_below_the_line_of_zero() -> None:
+    values = [(START, -1_500.0), (START + DAY / 2, 0.0), (START + DAY, 500.0)]
+    chart = charts.line_chart("load", "kW", values, START, START + DAY)
+    labels = {line.label.text: line.y for line in chart.grid_lines}
+    assert list(labels) == ["-1.6k", "-1.2k", "-800", "-400", "0", "400", "800"]
+    low, zero, high = re.findall(r"[ML][\d.]+ ([-\d.]+)", chart.path)
+    assert float(zero) == pytest.approx(labels["0"], abs=0.05)
+    assert charts.MARGIN_TOP <= float(high) < float(zero) < float(low) <= charts.PLOT_BOTTOM
+    assert "Minimum -1,500 kW at" in chart.summary
+
+
+def test_a_chart_of_only_negative_values_ends_at_zero() -> None:
+    chart = charts.line_chart("load", "kW", [(START, -100.0)], START, START + DAY)
+    assert [line.label.text for line in chart.grid_lines] == [
+        "-100",
+        "-80",
+        "-60",
+        "-40",
+        "-20",
+        "0",
+    ]
+    assert chart.path == f"M{charts.MARGIN_LEFT}.0 {charts.PLOT_BOTTOM}.0"
 
 
 def test_a_chart_without_points_has_an_empty_path_and_says_why() -> None:
