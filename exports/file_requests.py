@@ -95,7 +95,7 @@ def request_again(request: FileRequest) -> FileRequest:
 
 
 def retry_delivery(delivery: Delivery) -> bool:
-    """Make a failed delivery due again, and wake a worker. Return False if it has not failed."""
+    """Make a failed or paused delivery due now, and wake a worker. Return False if no attempt has failed."""
     with transaction.atomic():
         retried = delivery_transitions.retry(delivery.pk)
         wake_deliveries()

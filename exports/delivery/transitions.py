@@ -9,7 +9,7 @@ import uuid
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from exports.leases.model import NO_LEASE, Lease, LeasedQuerySet
@@ -69,12 +69,14 @@ def claim(pk: uuid.UUID) -> Lease[uuid.UUID] | None:
 
 
 def retry(pk: uuid.UUID) -> bool:
-    """failed → pending: an operator wants another attempt. Return False if the delivery has not failed.
+    """failed → pending, or end of a pause: an operator wants another attempt now.
 
-    Attempts are not counted from 1 again. A delivery that has used all its attempts gets one more.
+    Return False if no attempt has failed, or one is running. Attempts are not counted from 1 again. A delivery
+    that has used all its attempts gets one more.
     """
-    failed = Delivery.objects.filter(pk=pk, state=DeliveryState.FAILED)
-    return bool(failed.update(state=DeliveryState.PENDING, finished_at=None))
+    paused = Q(state=DeliveryState.PENDING, lease__isnull=True, leased_until__isnull=False)
+    retriable = Delivery.objects.filter(Q(state=DeliveryState.FAILED) | paused, pk=pk)
+    return bool(retriable.update(state=DeliveryState.PENDING, finished_at=None, **NO_LEASE))
 
 
 def renew(lease: Lease[uuid.UUID]) -> bool:

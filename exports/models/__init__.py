@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from exports.models.deliveries import (
+    FAILING_FROM,
     Delivery,
     DeliveryAttempt,
     DeliveryKind,
     DeliveryState,
     FetchWay,
     FileFetch,
+    is_failing,
 )
 from exports.models.file_requests import (
     ACTIVE,
@@ -28,6 +30,7 @@ from exports.models.suppliers import ApiKey, PushTarget, SshKey, Supplier, Webho
 
 __all__ = [
     "ACTIVE",
+    "FAILING_FROM",
     "FINAL",
     "HAS_FILE",
     "MAX_IDEMPOTENCY_KEY_LENGTH",
@@ -50,4 +53,5 @@ __all__ = [
     "Supplier",
     "SupplierPerson",
     "Webhook",
+    "is_failing",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
@@ -24,6 +25,16 @@ class DeliveryState(models.TextChoices):
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
+
+
+FAILING_FROM = 2
+"""A pending delivery is failing when this many of its attempts have failed."""
+
+
+def is_failing() -> Q:
+    """Return the condition for pending deliveries of which :data:`FAILING_FROM` attempts or more have failed."""
+    failed_once_more = Q(attempts__gt=FAILING_FROM) | Q(attempts=FAILING_FROM, lease__isnull=True)
+    return Q(state=DeliveryState.PENDING) & failed_once_more
 
 
 class Delivery(Leased):
@@ -54,6 +65,23 @@ class Delivery(Leased):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.request_id}"
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        """When the pause after a failed attempt ends; None if there is no such pause."""
+        is_paused = self.state == DeliveryState.PENDING and self.lease is None and self.attempts
+        return self.leased_until if is_paused else None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether :func:`is_failing` is true for this delivery."""
+        failed = self.attempts if self.lease is None else self.attempts - 1
+        return self.state == DeliveryState.PENDING and failed >= FAILING_FROM
+
+    @property
+    def can_be_retried(self) -> bool:
+        """Whether an operator can ask for an attempt now: it failed, or pauses after a failed attempt."""
+        return self.state == DeliveryState.FAILED or self.next_attempt_at is not None
 
 
 class DeliveryAttempt(models.Model):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.urls import reverse
 from django.utils.timesince import timesince
 
-from exports.models import Delivery, DeliveryState, FileRequest, Status
+from exports.models import Delivery, DeliveryState, FileRequest, Status, is_failing
 from exports.pipeline.transitions import CANCELLED
 from headend.portal.coverage import DAY, Coverage, may_still_arrive
 from readings.ingest.deployment_fleet import deployment_fleet
@@ -41,6 +41,7 @@ def alerts(now: datetime, coverage: Coverage, newest: datetime | None) -> list[A
         _failed_requests(now),
         _waiting_requests(now),
         _failed_deliveries(now),
+        _failing_deliveries(),
     ]
     return [alert for alert in found if alert is not None]
 
@@ -95,6 +96,15 @@ def _failed_deliveries(now: datetime) -> Alert | None:
         f"{_counted(count, 'push or webhook', 'pushes or webhooks')} failed in the last 24 hours."
     )
     return Alert(message, reverse("deliveries", query={"state": DeliveryState.FAILED.value}))
+
+
+def _failing_deliveries() -> Alert | None:
+    count = Delivery.objects.filter(is_failing()).count()
+    if not count:
+        return None
+    verb = "is" if count == 1 else "are"
+    message = f"{_counted(count, 'push or webhook', 'pushes or webhooks')} {verb} failing and will be retried."
+    return Alert(message, reverse("deliveries", query={"state": "failing"}))
 
 
 def _counted(count: int, singular: str, plural: str | None = None) -> str:

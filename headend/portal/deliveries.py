@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -21,6 +22,7 @@ from headend.portal.access import staff_required
 from headend.portal.delivery_activity import (
     deliveries_today,
     deliveries_with_last_attempt,
+    failing_deliveries,
     open_sessions,
     past_sessions,
 )
@@ -28,6 +30,8 @@ from headend.portal.forms import FilterForm
 from headend.portal.htmx import page_or_fragment
 from headend.portal.pagination import requested_page
 
+FAILING = "failing"
+"""The filter for pending deliveries that have failed at least twice. They are also ``pending``."""
 PAGE_SIZE = 25
 MAX_RECENT = 25
 """This many past sessions and downloads are shown; the admin lists all of them."""
@@ -40,7 +44,9 @@ class DeliveryFilters(FilterForm):
         label="Type", choices=[("", "all"), *DeliveryKind.choices], required=False
     )
     state = forms.ChoiceField(
-        label="Status", choices=[("", "all"), *DeliveryState.choices], required=False
+        label="Status",
+        choices=[("", "all"), (FAILING, FAILING), *DeliveryState.choices],
+        required=False,
     )
 
 
@@ -64,12 +70,14 @@ def deliveries_page(request: HttpRequest) -> HttpResponse:
 @staff_required
 @permission_required("exports.change_delivery", raise_exception=True)
 def retry_delivery(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Queue a failed delivery for one more attempt, and return to the page in the form's ``back``."""
+    """Make a delivery whose last attempt failed due now, and return to the page in the form's ``back``."""
     delivery = get_object_or_404(Delivery, pk=pk)
     if file_requests.retry_delivery(delivery):
         messages.success(request, "The delivery will be retried.")
     else:
-        messages.info(request, "Nothing to retry: the delivery has not failed.")
+        messages.info(
+            request, "Nothing to retry: the delivery has not failed, or an attempt is running."
+        )
     back = request.POST.get("back", "")
     is_ours = url_has_allowed_host_and_scheme(back, {request.get_host()})
     return redirect(back if is_ours else "deliveries")
@@ -79,7 +87,6 @@ def _lists(request: HttpRequest, selected: dict[str, Any]) -> dict[str, Any]:
     now = timezone.now()
     sessions = {"supplier": selected["supplier"]} if "supplier" in selected else {}
     downloads = {f"request__{name}": value for name, value in sessions.items()}
-    deliveries = {name: selected[name] for name in ("kind", "state") if name in selected}
     return {
         "open_sessions": list(open_sessions(now).filter(**sessions)),
         "past_sessions": past_sessions(now).filter(**sessions)[:MAX_RECENT],
@@ -88,7 +95,15 @@ def _lists(request: HttpRequest, selected: dict[str, Any]) -> dict[str, Any]:
         ],
         "page": requested_page(
             request,
-            deliveries_with_last_attempt().filter(**downloads, **deliveries),
+            _pushes_and_webhooks(selected).filter(**downloads),
             PAGE_SIZE,
         ),
     }
+
+
+def _pushes_and_webhooks(selected: dict[str, Any]) -> QuerySet[Delivery]:
+    wanted = {name: selected[name] for name in ("kind", "state") if name in selected}
+    if wanted.get("state") != FAILING:
+        return deliveries_with_last_attempt().filter(**wanted)
+    del wanted["state"]
+    return failing_deliveries().filter(**wanted)

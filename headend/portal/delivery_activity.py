@@ -6,7 +6,14 @@ from datetime import datetime
 
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
 
-from exports.models import Delivery, DeliveryAttempt, DeliveryState, FileFetch, SftpSession
+from exports.models import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryState,
+    FileFetch,
+    SftpSession,
+    is_failing,
+)
 from exports.sftp.session_log import LOST_AFTER
 
 
@@ -20,6 +27,11 @@ def past_sessions(now: datetime) -> QuerySet[SftpSession]:
     """Return the SFTP sessions that ended or were lost."""
     past = SftpSession.objects.exclude(pk__in=open_sessions(now).values("pk"))
     return past.select_related("supplier")
+
+
+def failing_deliveries() -> QuerySet[Delivery]:
+    """Return the pending deliveries with two failed attempts or more, the next to be attempted first."""
+    return deliveries_with_last_attempt().filter(is_failing()).order_by("leased_until", "pk")
 
 
 def deliveries_with_last_attempt() -> QuerySet[Delivery]:

@@ -12,12 +12,13 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from exports import file_requests
 from exports.file_requests import QueueFullError
-from exports.models import FileRequest, Status
+from exports.models import DeliveryState, FileRequest, Status
 from headend.portal.access import login_required, staff_required, visible_requests
 from headend.portal.file_requests import table_row
 from headend.portal.htmx import page_or_fragment
@@ -78,6 +79,7 @@ def _context(file_request: FileRequest) -> dict[str, Any]:
     # One part more than is shown tells whether there are more.
     parts = list(file_request.parts.order_by("number")[: MAX_PARTS + 1])
     row = table_row(file_request)
+    deliveries = list(file_request.deliveries.prefetch_related("attempt_log"))
     return {
         "file_request": file_request,
         "progress": row["progress"],
@@ -86,7 +88,10 @@ def _context(file_request: FileRequest) -> dict[str, Any]:
         "parts": parts[:MAX_PARTS],
         "more_parts": len(parts) > MAX_PARTS,
         "downloads": file_request.fetches.all()[:MAX_DOWNLOADS],
-        "deliveries": file_request.deliveries.prefetch_related("attempt_log"),
+        "back": reverse("file-request", args=[file_request.pk]),
+        "deliveries": deliveries,
+        "refreshes": not file_request.is_final
+        or any(each.state == DeliveryState.PENDING for each in deliveries),
         "sftp_command": _sftp_command(file_request) if file_request.has_file else None,
     }
 

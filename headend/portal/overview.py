@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.timesince import timesince
 from django.views.decorators.cache import never_cache
@@ -25,9 +26,12 @@ from headend.portal.coverage import (
     newest_interval,
     recent_coverage,
 )
-from headend.portal.delivery_activity import deliveries_today, open_sessions
+from headend.portal.delivery_activity import deliveries_today, failing_deliveries, open_sessions
 from headend.portal.fleet_load import load_points
 from headend.portal.htmx import page_or_fragment
+
+MAX_FAILING = 5
+"""The page lists this many failing deliveries; the page of deliveries lists all of them."""
 
 
 @never_cache
@@ -55,6 +59,8 @@ def overview_context(now: datetime) -> dict[str, Any]:
         "load_charts": _load_charts(now),
         "request_counts": _requests_by_status(),
         "today": deliveries_today(now),
+        "failing": _failing_deliveries(),
+        "back": reverse("overview"),
         "open_sessions": open_sessions(now).count(),
     }
 
@@ -83,6 +89,18 @@ def _load_charts(now: datetime) -> list[charts.LineChart]:
         charts.line_chart("Fleet load, last 24 hours", "kW", day, now - DAY, now),
         charts.line_chart("Fleet load, last 7 days", "kW", week, now - WEEK, now),
     ]
+
+
+def _failing_deliveries() -> dict[str, Any]:
+    failing = failing_deliveries()
+    # One delivery more than is shown tells whether there are more.
+    first = list(failing[: MAX_FAILING + 1])
+    more = len(first) > MAX_FAILING
+    return {
+        "deliveries": first[:MAX_FAILING],
+        "count": failing.count() if more else len(first),
+        "more": more,
+    }
 
 
 def _requests_by_status() -> list[tuple[str, int]]:

@@ -18,6 +18,7 @@ from exports.models import (
     Status,
     Supplier,
     Webhook,
+    is_failing,
 )
 from exports.pipeline.transitions import cancel
 from tests.suppliers import END, PUBLIC_KEY, START
@@ -129,6 +130,41 @@ def test_a_failed_delivery_can_be_retried(delivery: Delivery) -> None:
     second = transitions.claim(delivery.pk)
     assert second is not None
     assert second.attempt == 2
+
+
+def test_a_delivery_that_pauses_after_a_failed_attempt_can_be_retried_now(
+    delivery: Delivery,
+) -> None:
+    lease = transitions.claim(delivery.pk)
+    assert lease is not None
+    assert not transitions.retry(delivery.pk)  # the attempt is running
+    transitions.release(lease, "The receiver answered 500.")
+    assert not transitions.due().exists()
+    assert transitions.retry(delivery.pk)
+    second = transitions.claim(delivery.pk)
+    assert second is not None
+    assert second.attempt == 2
+
+
+def test_a_delivery_is_failing_from_its_second_failed_attempt_on(delivery: Delivery) -> None:
+    found = []
+    for _ in range(3):
+        lease = transitions.claim(delivery.pk)
+        assert lease is not None
+        delivery.refresh_from_db()
+        running = (delivery.is_failing, Delivery.objects.filter(is_failing()).exists())
+        transitions.release(lease, "The receiver answered 500.")
+        delivery.refresh_from_db()
+        paused = (delivery.is_failing, Delivery.objects.filter(is_failing()).exists())
+        found.append((running, paused))
+        make_due(delivery)
+    no, yes = (False, False), (True, True)
+    assert found == [(no, no), (no, yes), (yes, yes)]
+    lease = transitions.claim(delivery.pk)
+    assert lease is not None
+    transitions.succeed(lease, "The receiver answered 204.")
+    delivery.refresh_from_db()
+    assert (delivery.is_failing, delivery.can_be_retried) == no
 
 
 def test_a_late_worker_cannot_end_the_attempt_of_another(delivery: Delivery) -> None:

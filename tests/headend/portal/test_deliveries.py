@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -23,6 +24,7 @@ from exports.models import (
 )
 from exports.sftp.session_log import LOST_AFTER
 from headend.portal.deliveries import PAGE_SIZE
+from tests.headend.portal.markup import get_page
 
 
 def finished_push(request: FileRequest, *, succeeded: bool, outcome: str = "") -> Delivery:
@@ -32,6 +34,18 @@ def finished_push(request: FileRequest, *, succeeded: bool, outcome: str = "") -
     assert lease is not None
     end = transitions.succeed if succeeded else transitions.fail
     end(lease, outcome)
+    delivery.refresh_from_db()
+    return delivery
+
+
+def failing_push(request: FileRequest, outcome: str, attempts: int = 2) -> Delivery:
+    """Return a push that pauses after its last failed attempt."""
+    delivery = Delivery.objects.create(request=request, kind=DeliveryKind.PUSH)
+    for _ in range(attempts):
+        transitions.retry(delivery.pk)
+        lease = transitions.claim(delivery.pk)
+        assert lease is not None
+        transitions.release(lease, outcome)
     delivery.refresh_from_db()
     return delivery
 
@@ -95,6 +109,46 @@ def test_a_failed_delivery_is_retried(operator: Client, completed: FileRequest) 
     assert lease is not None
     assert lease.attempt == 2
     assert "the delivery has not failed" in operator.post(retry, follow=True).content.decode()
+
+
+def test_a_delivery_that_failed_twice_is_shown_as_failing_with_its_next_attempt(
+    operator: Client, completed: FileRequest
+) -> None:
+    failing = failing_push(completed, "files.example: Connection refused.")
+    for path in ("/deliveries/", "/deliveries/?state=failing", "/", f"/requests/{completed.pk}/"):
+        page = get_page(operator, path)
+        assert '<span class="badge failed">failing</span>' in page, path
+        assert "files.example: Connection refused." in page, path
+        next_attempt = failing.leased_until
+        assert next_attempt is not None
+        assert f'Next attempt: <time datetime="{next_attempt:%Y-%m-%dT%H:%M:%S}' in page, path
+        assert "Retry now" in page, path
+    assert "1 push or webhook is failing and will be retried." in get_page(operator, "/")
+    answer = operator.post(f"/deliveries/{failing.pk}/again/", {"back": "/"})
+    assert answer["Location"] == "/"
+    assert [each.pk for each in transitions.due()] == [failing.pk]
+
+
+def test_a_delivery_that_failed_once_is_pending(operator: Client, completed: FileRequest) -> None:
+    failing_push(completed, "files.example: Connection refused.", attempts=1)
+    page = get_page(operator, "/deliveries/")
+    assert '<span class="badge pending">pending</span>' in page
+    assert "Next attempt: <time" in page
+    assert "match these filters" in get_page(operator, "/deliveries/?state=failing")
+    assert "failing" not in get_page(operator, "/")
+
+
+def test_the_overview_lists_five_failing_deliveries_and_counts_all(
+    operator: Client, completed: FileRequest
+) -> None:
+    for _ in range(7):
+        copy = FileRequest.objects.get(pk=completed.pk)
+        copy.pk = uuid.uuid4()
+        copy.save(force_insert=True)
+        failing_push(copy, "Connection refused.")
+    page = get_page(operator, "/")
+    assert page.count("Retry now") == 5
+    assert "All 7 failing deliveries" in page
 
 
 def test_a_retry_never_redirects_to_another_site(operator: Client, completed: FileRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
@@ -15,6 +16,7 @@ from exports.models import (
     Delivery,
     DeliveryAttempt,
     DeliveryKind,
+    DeliveryState,
     FetchWay,
     FileFetch,
     FileRequest,
@@ -88,6 +90,43 @@ def test_an_active_request_refreshes_itself_with_htmx(
     assert f'hx-get="/requests/{queued.pk}/"' in page_of(operator, queued)
     fragment = operator.get(f"/requests/{queued.pk}/", headers={"HX-Request": "true"})
     assert "<html" not in fragment.content.decode()
+
+
+def test_the_refreshed_part_has_the_actions_of_the_current_status(
+    operator: Client, queued: FileRequest
+) -> None:
+    path = f"/requests/{queued.pk}/"
+    page = page_of(operator, queued)
+    assert "Cancel request</button>" in page
+    FileRequest.objects.filter(pk=queued.pk).update(
+        status=Status.FAILED, finished_at=timezone.now()
+    )
+    fragment = operator.get(path, headers={"HX-Request": "true"}).content.decode()
+    assert "Cancel request</button>" not in fragment
+    assert "Request again</button>" in fragment
+    assert "hx-get" not in fragment
+
+
+def test_the_page_of_a_final_request_refreshes_itself_while_a_delivery_is_pending(
+    operator: Client, completed: FileRequest
+) -> None:
+    delivery = Delivery.objects.create(request=completed, kind=DeliveryKind.PUSH)
+    assert "hx-get" in page_of(operator, completed)
+    Delivery.objects.filter(pk=delivery.pk).update(
+        state=DeliveryState.DELIVERED, finished_at=timezone.now()
+    )
+    assert "hx-get" not in page_of(operator, completed)
+
+
+def test_cancel_asks_for_confirmation(operator: Client, queued: FileRequest) -> None:
+    page = page_of(operator, queued)
+    assert 'popovertarget="confirm-cancel">Cancel request</button>' in page
+    # The only form that cancels is the one with the question. The browser hides it until it is asked for.
+    [form] = re.findall(rf'<form[^>]*action="/requests/{queued.pk}/cancel/"[^>]*>', page)
+    assert 'id="confirm-cancel"' in form
+    assert " popover " in form
+    assert "Cancel this file request?" in page
+    assert "Yes, cancel request" in page
 
 
 def test_a_queued_request_can_be_cancelled_once(operator: Client, queued: FileRequest) -> None:

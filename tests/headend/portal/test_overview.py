@@ -111,8 +111,8 @@ def test_failed_and_waiting_requests_are_reported() -> None:
 
 
 @pytest.mark.usefixtures("two_days")
-def test_the_overview_needs_eleven_queries() -> None:
-    with assertNumQueries(11):
+def test_the_overview_needs_thirteen_queries() -> None:
+    with assertNumQueries(13):
         overview_context(NOW)
 
 
