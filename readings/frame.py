@@ -31,8 +31,12 @@ MEASURE_NAME = "readings"
 """The value of ``measure_name`` in every reading. The contract demands it."""
 
 FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
+"""The first instant that Python has. A table may hold such readings; callers cannot name it."""
 LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST_INSTANT = _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""The earliest instant that a caller can name and that a file can contain."""
+YEARS_AHEAD = 10
+"""How far in the future instants of callers and files can be."""
 _MICROSECOND = timedelta(microseconds=1)
 
 _INSTANT_TEXT = re.compile(
@@ -107,6 +111,26 @@ def parse_instant(text: str) -> datetime:
         return local.replace(microsecond=micros, tzinfo=_parse_zone(match["zone"])).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{text[:40]!r} is not a date that exists") from None
+
+
+def latest_instant() -> datetime:
+    """Return the latest instant that a caller can name and that a file can contain: ten years from now."""
+    now = datetime.now(UTC)
+    try:
+        return now.replace(year=now.year + YEARS_AHEAD)
+    except ValueError:  # 29 February
+        return now.replace(year=now.year + YEARS_AHEAD, month=3, day=1)
+
+
+def parse_bounded_instant(text: str) -> datetime:
+    """Return the instant that ``text`` names, as :func:`parse_instant` does.
+
+    Raises ``ValueError`` also for an instant before :data:`EARLIEST_INSTANT` or after :func:`latest_instant`.
+    """
+    instant = parse_instant(text)
+    if not EARLIEST_INSTANT <= instant <= latest_instant():
+        raise ValueError(f"{text[:40]!r} is not between 1970-01-01 and ten years from now")
+    return instant
 
 
 def _parse_zone(text: str | None) -> timezone:

@@ -13,12 +13,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
-from readings.frame import format_instant, parse_instant
+from readings.frame import format_instant, parse_bounded_instant, parse_instant
 from readings.window import Position
 
 
 class InstantField(serializers.CharField):
-    """An instant as text. It accepts each form of :func:`parse_instant` and writes the canonical one."""
+    """An instant as text. It accepts what :func:`parse_bounded_instant` does, and writes the canonical form."""
 
     default_error_messages = {
         "blank": "{name} is empty; it takes a date like 2023-02-27 16:00:00.000000.",
@@ -32,11 +32,11 @@ class InstantField(serializers.CharField):
         super().fail(key, name=self.field_name, **kwargs)
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return the instant in UTC. Raise ``ValidationError`` for a text that names none."""
+        """Return the instant in UTC. Raise ``ValidationError`` for a text that names none, or one out of bounds."""
         if not isinstance(data, str):
             self.fail("invalid")
         try:
-            return parse_instant(data)
+            return parse_bounded_instant(data)
         except ValueError as error:
             raise serializers.ValidationError(f"{self.field_name}: {error}.") from None
 
@@ -64,6 +64,7 @@ class PositionField(serializers.CharField):
     def to_internal_value(self, data: Any) -> Any:
         """Return the :class:`Position`. Raise ``ValidationError`` for other text."""
         time, _, device_id = str(data).partition(",")
+        # Without bounds: it is the time of a stored reading, which may be older than the bounds.
         try:
             return Position(parse_instant(time), str(uuid.UUID(device_id)))
         except ValueError:

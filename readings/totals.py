@@ -8,7 +8,7 @@ import polars as pl
 from django.db.models import CharField
 from django.db.models.functions import Cast, Substr
 
-from readings.frame import FIRST_INSTANT
+from readings.frame import EARLIEST_INSTANT, latest_instant
 from readings.models import IntervalTotals
 from readings.repositories import Snapshot
 from readings.repositories.chunks import Chunk, split_into_chunks
@@ -16,6 +16,7 @@ from readings.window import Window
 
 READINGS_PER_QUERY = 3_000_000
 """About how many readings one query sums: a second of work."""
+_ROWS_PER_STATEMENT = 1_000
 
 
 def update_totals(
@@ -23,17 +24,23 @@ def update_totals(
 ) -> int:
     """Make the stored totals from ``start`` to ``end`` equal to those of the snapshot. Return how many changed.
 
-    None means no bound. ``start`` is rounded down to a whole minute. A stored reading never changes, so a
-    minute with the same count has the same totals and is not read. Totals of minutes without readings are
-    deleted. The newest minutes are updated first, because people look at them.
+    None means the bound of all instants: 1970, and ten years from now. The repository may hold readings with other dates
+    from files of earlier releases. They have no totals, so that no page shows them.
+
+    ``start`` is rounded down to a whole minute. A stored reading never changes, so a minute with the same count has the
+    same totals and is not read. Totals of minutes without readings are deleted. The newest minutes are updated first,
+    because people look at them.
 
     Raises :class:`RepositoryUnavailableError`.
     """
-    window = Window((start or FIRST_INSTANT).replace(second=0, microsecond=0), end)
+    earliest, latest = EARLIEST_INSTANT, latest_instant()
+    window = Window((start or earliest).replace(second=0, microsecond=0), end or latest)
     counts = snapshot.minute_counts(window)
     readings_of_minute = dict(counts.iter_rows())
     stored = _stored_counts(window)
-    IntervalTotals.objects.filter(time__in=stored.keys() - readings_of_minute.keys()).delete()
+    if start is None:
+        IntervalTotals.objects.exclude(time__range=(earliest, latest)).delete()
+    _delete(sorted(stored.keys() - readings_of_minute.keys()))
     is_changed = [stored.get(minute) != count for minute, count in readings_of_minute.items()]
     changed = counts.filter(pl.Series(is_changed, dtype=pl.Boolean))
     for chunk in reversed(split_into_chunks(changed, READINGS_PER_QUERY)):
@@ -48,6 +55,13 @@ def _stored_counts(window: Window) -> dict[datetime, int]:
     return dict(rows.values_list("time", "readings"))
 
 
+def _delete(minutes: list[datetime]) -> None:
+    # SQLite limits the variables of a statement.
+    for start in range(0, len(minutes), _ROWS_PER_STATEMENT):
+        some = minutes[start : start + _ROWS_PER_STATEMENT]
+        IntervalTotals.objects.filter(time__in=some).delete()
+
+
 def _store_totals(snapshot: Snapshot, chunk: Chunk) -> None:
     totals = snapshot.interval_totals(Window(chunk.start, chunk.end))
     IntervalTotals.objects.bulk_create(
@@ -58,7 +72,7 @@ def _store_totals(snapshot: Snapshot, chunk: Chunk) -> None:
         update_conflicts=True,
         unique_fields=["time"],
         update_fields=["readings", "late", "kw"],
-        batch_size=1_000,
+        batch_size=_ROWS_PER_STATEMENT,
     )
 
 

@@ -55,7 +55,7 @@ class Window:
 def window_of_day(day: date) -> Window:
     """Return the window of all readings of one UTC day."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return Window(midnight, midnight + DAY - RESOLUTION)
+    return Window(midnight, midnight + (DAY - RESOLUTION))
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,9 @@ def _recent_window() -> tuple[str, str]:
     fleet = deployment_fleet()
     end = fleet.newest_interval(now)
     try:
-        minutes = repository().snapshot().minute_counts(Window(now - timedelta(days=1)))["minute"]
+        minutes = (
+            repository().snapshot().minute_counts(Window(now - timedelta(days=1), now))["minute"]
+        )
     except RepositoryUnavailableError:
         minutes = None
     if minutes is not None and len(minutes):

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from django.conf import settings
 from django.db.models import Max, Min
+from django.utils import timezone
 
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.models import IntervalTotals
@@ -107,7 +108,7 @@ def expected_meters() -> int:
     newest = newest_interval()
     if newest is None:
         return 0
-    last_week = IntervalTotals.objects.filter(time__gt=newest - WEEK)
+    last_week = IntervalTotals.objects.filter(time__gt=newest - WEEK, time__lte=newest)
     return int(last_week.aggregate(largest=Max("readings"))["largest"])
 
 
@@ -144,8 +145,12 @@ def may_still_arrive(interval: IntervalCoverage, now: datetime) -> bool:
 
 
 def newest_interval() -> datetime | None:
-    """Return the time of the newest interval that has readings, or None if there are no readings."""
-    newest: datetime | None = IntervalTotals.objects.aggregate(newest=Max("time"))["newest"]
+    """Return the time of the newest interval that has readings and is not in the future, or None.
+
+    A file may contain wrong dates, up to ten years ahead.
+    """
+    past = IntervalTotals.objects.filter(time__lte=timezone.now())
+    newest: datetime | None = past.aggregate(newest=Max("time"))["newest"]
     return newest
 
 

@@ -9,7 +9,7 @@ from django import forms
 from django.http import QueryDict
 
 from exports.models import Supplier
-from readings.frame import format_instant, parse_instant
+from readings.frame import format_instant, parse_bounded_instant
 
 Bounds = tuple[datetime, datetime]
 """The start and the end of a window, both in UTC."""
@@ -23,14 +23,14 @@ class InstantField(forms.Field):
         """Return the instant, or None for an empty value.
 
         Raises:
-            ValidationError: the text is not an instant.
+            ValidationError: the text is not an instant, or the instant is out of bounds.
         """
         if not value:
             return None
         try:
-            return parse_instant(str(value).strip())
+            return parse_bounded_instant(str(value).strip())
         except ValueError as error:
-            raise forms.ValidationError(f"{error}.") from None
+            raise forms.ValidationError(f"{self.label}: {error}.") from None
 
     def prepare_value(self, value: Any) -> Any:
         """Return the text to show in the field: an instant as ``2023-02-27 16:00:00``."""

@@ -254,6 +254,16 @@ BODIES: dict[str, tuple[bytes, int, str]] = {
     "an unknown format": (json.dumps({**GOOD, "format": "xlsx"}).encode(), 400, "format"),
     "a list for a format": (json.dumps({**GOOD, "format": []}).encode(), 400, "format"),
     "an unknown key": (json.dumps({**GOOD, "colour": "red"}).encode(), 400, "colour"),
+    "a start before 1970": (
+        json.dumps({**GOOD, "start_date": "0001-01-01"}).encode(),
+        400,
+        "start_date",
+    ),
+    "an end in the year 9999": (
+        json.dumps({**GOOD, "end_date": "9999-12-31"}).encode(),
+        400,
+        "end_date",
+    ),
     "NaN": (b'{"start_date": NaN, "end_date": "2023-02-28"}', 400, "start_date"),
 }
 
@@ -267,11 +277,8 @@ def test_an_invalid_body_is_refused_and_the_error_names_the_field(
     assert named in answer.json()["error"]
 
 
-@pytest.mark.parametrize("dates", [("0001-01-01", "0001-01-02"), ("9999-12-30", "9999-12-31")])
-def test_a_window_in_the_far_past_or_future_makes_an_empty_file(
-    supplier: Supplier, dates: tuple[str, str]
-) -> None:
-    request_id = supplier.request_file(start_date=dates[0], end_date=dates[1])
+def test_a_window_of_long_ago_makes_an_empty_file(supplier: Supplier) -> None:
+    request_id = supplier.request_file(start_date="1970-01-01", end_date="1970-01-02")
     assert poll_until_final(supplier, request_id)[-1]["record_count"] == 0
 
 

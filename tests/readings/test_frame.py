@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -62,6 +62,22 @@ def test_more_than_six_decimals_are_truncated_not_rounded() -> None:
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a date"):
         frame.parse_instant(text)
+
+
+def test_callers_name_instants_from_1970_to_ten_years_ahead() -> None:
+    assert frame.parse_bounded_instant("1970-01-01") == frame.EARLIEST_INSTANT
+    latest = frame.latest_instant()
+    assert timedelta(days=3652) <= latest - datetime.now(UTC) + timedelta(minutes=1)
+    assert latest - datetime.now(UTC) <= timedelta(days=3654)
+    assert frame.parse_bounded_instant(frame.format_instant(latest)) == latest
+
+
+@pytest.mark.parametrize(
+    "text", ["1969-12-31 23:59:59.999999", "1970-01-01T00:00+01:00", "1900-01-01", "2203-01-01"]
+)
+def test_other_instants_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not between 1970-01-01 and ten years from now"):
+        frame.parse_bounded_instant(text)
 
 
 def test_the_canonical_form_has_six_decimals_and_no_time_zone() -> None:

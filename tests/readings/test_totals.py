@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
+from django.db import connection
 
 from readings import tasks, totals
 from readings.models import IntervalTotals
@@ -70,6 +72,21 @@ def test_totals_of_deleted_readings_are_deleted(
     store.delete_before(midnight)
     update_totals(store.snapshot())
     assert stored_totals()[0][0] == midnight
+
+
+def test_the_totals_of_a_month_are_deleted_within_the_limit_of_sqlite(
+    store: ReadingsRepository,
+) -> None:
+    IntervalTotals.objects.bulk_create(
+        IntervalTotals(time=START + timedelta(minutes=n), readings=1, late=0, kw=1)
+        for n in range(5000)
+    )
+    connection.ensure_connection()
+    limit = sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER
+    before = connection.connection.setlimit(limit, 4_500)
+    update_totals(store.snapshot())
+    connection.connection.setlimit(limit, before)
+    assert stored_totals() == []
 
 
 def test_totals_outside_the_window_stay(store: ReadingsRepository, readings: pl.DataFrame) -> None:

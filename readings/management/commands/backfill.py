@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from readings.frame import format_instant, parse_instant
+from readings.frame import format_instant, parse_bounded_instant
 from readings.ingest.backfill import backfill
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.management.help_formatter import CommandWithExamples
@@ -141,6 +141,6 @@ def _fleet(options: dict[str, Any]) -> Fleet:
 
 def _instant(option: str, text: str) -> datetime:
     try:
-        return parse_instant(text)
+        return parse_bounded_instant(text)
     except ValueError as error:
         raise CommandError(f"{option}: {error}.") from None

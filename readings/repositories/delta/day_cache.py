@@ -32,9 +32,9 @@ _DELETE_AFTER_SECONDS = 3600
 
 def finished_days(days: Iterable[date], now: datetime) -> list[date]:
     """Return the days that ended more than :data:`FINISHED_AFTER` ago, newest first."""
+    latest_midnight = now - FINISHED_AFTER - DAY
     return sorted(
-        (day for day in days if window_of_day(day).start + DAY + FINISHED_AFTER <= now),
-        reverse=True,
+        (day for day in days if window_of_day(day).start <= latest_midnight), reverse=True
     )
 
 

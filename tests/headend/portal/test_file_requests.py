@@ -99,3 +99,4 @@ def test_the_url_query_filters_the_list(operator: Client, alice: Supplier, bob: 
         assert shown == {each.pk for each in found}, query
     assert "match these filters" in operator.get("/requests/?since=2023-02-28").content.decode()
     assert "is not a date" in operator.get("/requests/?since=nonsense").content.decode()
+    assert "is not between" in operator.get("/requests/?until=9999-12-31").content.decode()

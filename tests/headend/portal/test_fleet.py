@@ -40,7 +40,12 @@ def test_the_export_link_fills_in_the_window(operator: Client) -> None:
 @pytest.mark.parametrize(
     ("query", "error"),
     [
-        ("start=x&end=2023-02-28", "is not a date"),
+        ("start=x&end=2023-02-28", "From (UTC): &#x27;x&#x27; is not a date"),
+        (
+            "start=1969-12-31&end=2023-02-28",
+            "From (UTC): &#x27;1969-12-31&#x27; is not between 1970",
+        ),
+        ("start=2023-02-27&end=9999-12-31", "To (UTC): &#x27;9999-12-31&#x27; is not between 1970"),
         ("start=2023-02-28&end=2023-02-27", "“To” must be later than “From”."),
         ("start=2023-02-27&end=2023-02-27", "“To” must be later than “From”."),
         ("start=2023-02-28", "This field is required."),

@@ -40,6 +40,7 @@ def test_an_operator_requests_a_file_for_a_supplier(
 @pytest.mark.parametrize(
     ("changed", "error"),
     [
+        ({"start": "0001-01-01"}, "is not between 1970-01-01 and ten years from now"),
         ({"start": "yesterday"}, "&#x27;yesterday&#x27; is not a date"),
         ({"end": ""}, "This field is required."),
         ({"end": "2023-02-26"}, "“To” must not be earlier than “From”."),
