@@ -73,23 +73,30 @@ class RequestIdQuery(StrictSerializer):
 class ListQuery(StrictSerializer):
     """The query parameters of GET /readings/files."""
 
-    page = serializers.IntegerField(default=1, min_value=1)
+    page = serializers.IntegerField(
+        default=1, min_value=1, help_text="The number of the page, from 1."
+    )
     page_size = serializers.IntegerField(
-        default=DEFAULT_PAGE_SIZE, min_value=1, max_value=MAX_PAGE_SIZE
+        default=DEFAULT_PAGE_SIZE,
+        min_value=1,
+        max_value=MAX_PAGE_SIZE,
+        help_text="The largest number of file requests in the page.",
     )
 
 
 class AcceptedFileRequest(serializers.Serializer[Any]):
     """The response to POST /readings/file."""
 
-    request_id = serializers.UUIDField()
+    request_id = serializers.UUIDField(help_text="The id of the file request.")
     status = serializers.ChoiceField(Status.choices)
 
 
 class FileRequestStatus(serializers.Serializer[Any]):
-    """The status of a file request, from a mapping by :func:`status_of`. The response omits keys that are missing in it."""
+    """The status of a file request. It has only the keys that apply to the status."""
 
-    request_id = serializers.UUIDField()
+    # It serializes the mapping that `status_of` returns.
+
+    request_id = serializers.UUIDField(help_text="The id of the file request.")
     status = serializers.ChoiceField(Status.choices)
     record_count = serializers.IntegerField(
         required=False, help_text="The number of readings, from submitted on."
@@ -97,8 +104,10 @@ class FileRequestStatus(serializers.Serializer[Any]):
     sftp_location = serializers.CharField(
         required=False, help_text="The path of the file in the SFTP home, once completed."
     )
-    size = serializers.IntegerField(required=False, help_text="Bytes.")
-    sha256 = serializers.CharField(required=False)
+    size = serializers.IntegerField(required=False, help_text="Size of the file in bytes.")
+    sha256 = serializers.CharField(
+        required=False, help_text="SHA-256 of the file as you fetch it, in hexadecimal."
+    )
     download_url = serializers.URLField(
         required=False, help_text="A link to the file, valid for one day."
     )
@@ -134,7 +143,12 @@ def status_of(request: FileRequest) -> dict[str, Any]:
     return values
 
 
-_REQUEST_ID = OpenApiParameter("request_id", OpenApiTypes.UUID, required=True)
+_REQUEST_ID = OpenApiParameter(
+    "request_id",
+    OpenApiTypes.UUID,
+    required=True,
+    description="The id that the POST answered with.",
+)
 
 
 class FileRequestViewSet(GenericViewSet[FileRequest]):

@@ -6,29 +6,35 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
-from headend.api.openapi import Schema, add_links
+from headend.api.openapi import OperationText, Schema, add_links, add_texts
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers by a metaclass without types
-    """An API key in one of two headers."""
+    """An API key in one of two headers. The first scheme is the one that most clients know."""
 
     target_class = "exports.suppliers.authentication.ApiKeyAuthentication"
-    name = ["token", "apiKey"]
+    name = ["bearer", "apiKey", "token"]
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
-        """Return one requirement for each header: two in one entry would mean that both are required."""
+        """Return one requirement for each scheme: two in one entry would mean that both are required."""
         return [{name: []} for name in self.name]
 
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
-        """Return the definition of each header."""
+        """Return the definition of each scheme."""
         return [
+            {"type": "http", "scheme": "bearer", "description": "The API key."},
+            {
+                "type": "apiKey",
+                "in": "header",
+                "name": "X-API-Key",
+                "description": "The API key.",
+            },
             {
                 "type": "apiKey",
                 "in": "header",
                 "name": "Authorization",
-                "description": "`Token <API key>`",
+                "description": "`Token <API key>`, or the API key alone.",
             },
-            {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         ]
 
 
@@ -51,3 +57,62 @@ _LINKS: dict[str, Schema] = {
 def add_file_links(result: Schema, **_: Any) -> Schema:
     """Return the schema with the links of the operations on file requests."""
     return add_links(result, _LINKS)
+
+
+_ID = "cbbf6adf-dd0d-4d4d-b78e-5c48d9cbdcf1"
+COMPLETED = {
+    "request_id": _ID,
+    "status": "completed",
+    "record_count": 300_000,
+    "sftp_location": f"{_ID}/run-1795433868769-part-r-00000.gz",
+    "size": 11_711_163,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "download_url": f"https://headend.example/download/{_ID}/run-1795433868769-part-r-00000.gz?signature=1wCdEf:Zm9vYmFy",
+    "expires_at": "2026-12-23 12:00:00.000000",
+}
+"""An example of the status of a completed file request."""
+_REQUEST_ID = {"request_id": _ID}
+_NO_UUID = "request_id is not a UUID."
+_TEXTS = {
+    "request_file": OperationText(
+        summary="Request the readings of a window as one file",
+        success="The file request is accepted. Poll its status.",
+        response={"request_id": _ID, "status": "queued"},
+        body={"start_date": "2026-11-23 11:00", "end_date": "2026-11-23 11:55", "format": "csv"},
+        parameters={"Idempotency-Key": "november-23"},
+        errors={
+            400: "end_date is before start_date.",
+            409: "Idempotency-Key: another request was made with this key.",
+            429: "500 file requests are queued already.",
+        },
+    ),
+    "file_status": OperationText(
+        summary="Get the status of a file request",
+        success="The status, and the location of the file once the request is completed.",
+        response=COMPLETED,
+        parameters=_REQUEST_ID,
+        errors={400: _NO_UUID},
+    ),
+    "cancel_file": OperationText(
+        summary="Cancel a file request that is not final",
+        success="The file request is cancelled.",
+        response={"request_id": _ID, "status": "failed", "reason": "cancelled"},
+        parameters=_REQUEST_ID,
+        errors={400: _NO_UUID, 409: "request_id: the request is already completed."},
+    ),
+    "list_files": OperationText(
+        summary="List your file requests, newest first",
+        success="One page of file requests.",
+        response={"count": 1, "next": None, "previous": None, "results": [COMPLETED]},
+        parameters={"page": 1, "page_size": 50},
+        errors={
+            400: "page: Ensure this value is greater than or equal to 1.",
+            404: "Invalid page.",
+        },
+    ),
+}
+
+
+def add_file_texts(result: Schema, **_: Any) -> Schema:
+    """Return the schema with summaries, descriptions and examples of the operations on file requests."""
+    return add_texts(result, _TEXTS)

@@ -22,111 +22,10 @@ from headend.api.negotiation import IgnoreClientContentNegotiation
 from headend.api.parsers import LargeJSONObjectParser
 from readings import frame
 from readings.ingest.settled import settled_until
-from readings.parameters import (
-    DeviceIdField,
-    InstantField,
-    PositionField,
-    StrictSerializer,
-    query_parameters,
-)
+from readings.page_query import FilterParams, NextQuery, ReadingsQuery
+from readings.parameters import DeviceIdField, InstantField, query_parameters
 from readings.repositories import Page, repository
-from readings.window import Position, Window
-
-MAX_PAGE_SIZE = 50_000
-MAX_OFFSET = 2**62
-
-
-def _whole_number(
-    name: str, *, default: int, smallest: int, largest: int, help_text: str
-) -> serializers.IntegerField:
-    """Return a field whose error messages all say which numbers the parameter ``name`` takes."""
-    message = f"{name} takes a whole number from {smallest} to {largest}."
-    keys = ("invalid", "min_value", "max_value", "max_string_length")
-    return serializers.IntegerField(
-        default=default,
-        min_value=smallest,
-        max_value=largest,
-        error_messages=dict.fromkeys(keys, message),
-        help_text=help_text,
-    )
-
-
-class ReadingsQuery(StrictSerializer):
-    """The query parameters of GET /readings."""
-
-    start_date = InstantField(help_text="Readings with time >= start_date.")
-    page_size = _whole_number(
-        "page_size",
-        default=10,
-        smallest=1,
-        largest=MAX_PAGE_SIZE,
-        help_text="The largest number of readings in the page.",
-    )
-    offset = _whole_number(
-        "offset",
-        default=0,
-        smallest=0,
-        largest=MAX_OFFSET,
-        help_text="How many readings of the window come before the page.",
-    )
-    end_date = InstantField(
-        required=False, help_text="Readings with time <= end_date. A date alone means its midnight."
-    )
-    device_id = serializers.ListField(
-        child=DeviceIdField(),
-        required=False,
-        help_text="Only readings of these meters. The parameter may be repeated.",
-    )
-    arrived_after = InstantField(
-        required=False, help_text="Only readings with arrival_time > arrived_after."
-    )
-    as_of = InstantField(
-        required=False,
-        help_text=(
-            "Only readings with arrival_time <= as_of: late readings cannot shift the pages. The default with "
-            "arrived_after is the newest instant up to which nothing more can arrive, otherwise none."
-        ),
-    )
-    after = PositionField(
-        required=False,
-        help_text="The position that a next link carries. It replaces offset, and is faster.",
-    )
-
-    def window(self) -> Window:
-        """Return the requested window. Call it after ``is_valid``."""
-        values = self.validated_data
-        return Window(
-            start=values["start_date"],
-            end=values.get("end_date"),
-            device_ids=tuple(sorted(set(values.get("device_id", ())))),
-            arrived_after=values.get("arrived_after"),
-            as_of=values.get("as_of"),
-        )
-
-
-class NextQuery(StrictSerializer):
-    """The query parameters of POST /readings/query, which a next link carries. They replace those of the body."""
-
-    offset = _whole_number(
-        "offset",
-        default=0,
-        smallest=0,
-        largest=MAX_OFFSET,
-        help_text="How many readings of the window come before the page.",
-    )
-    as_of = InstantField(required=False, help_text="Only readings with arrival_time <= as_of.")
-    after = PositionField(
-        required=False, help_text="The position after which the page starts, from a next link."
-    )
-
-
-class FilterParams(ReadingsQuery):
-    """The parameters that selected the readings of a page, each in its canonical form."""
-
-    def get_fields(self) -> dict[str, Any]:
-        """Return the fields of the query without ``page_size`` and ``after``."""
-        fields = super().get_fields()
-        return {name: fields[name] for name in fields if name not in ("page_size", "after")}
+from readings.window import Position
 
 
 class ReadingsFrameSerializer(serializers.ListSerializer[Any]):
@@ -153,9 +52,12 @@ class Reading(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, Any]:
         """Return ``offset``, the row number in the window from 1, and a field for each column of a reading."""
-        fields: dict[str, Any] = {"offset": serializers.IntegerField()}
+        fields: dict[str, Any] = {
+            "offset": serializers.IntegerField(help_text="Row number in the window, from 1.")
+        }
         for name, data_type in frame.SCHEMA.items():
-            fields[name] = DeviceIdField() if name == "device_id" else _FIELDS[data_type]()
+            kind = DeviceIdField if name == "device_id" else _FIELDS[data_type]
+            fields[name] = kind(help_text=frame.MEANINGS[name])
         return fields
 
 
@@ -179,12 +81,18 @@ class ReadingsPage(serializers.Serializer[Any]):
     results = inline_serializer(
         "ReadingsPageResults",
         {
-            "records_total": serializers.IntegerField(),
-            "last_offset": serializers.IntegerField(),
-            "last_date": InstantField(allow_null=True),
+            "records_total": serializers.IntegerField(help_text="Number of readings in this page."),
+            "last_offset": serializers.IntegerField(
+                help_text="Row number of the page's last reading; the offset of the next page."
+            ),
+            "last_date": InstantField(
+                allow_null=True, help_text="Time of the page's last reading; null without readings."
+            ),
         },
     )
-    next = serializers.URLField(allow_null=True)
+    next = serializers.URLField(
+        allow_null=True, help_text="The URL of the next page; null after the last page."
+    )
     records = Reading(many=True)
 
 
@@ -224,7 +132,9 @@ class ReadingsViewSet(ViewSet):
     )
     def list(self, request: Request) -> Response:
         """Return one page of readings. For the next page follow `next`, or repeat with `offset` = `last_offset`."""
-        return _page_response(request, query_parameters(request, repeatable={"device_id"}))
+        query = ReadingsQuery(data=query_parameters(request, repeatable={"device_id"}))
+        query.is_valid(raise_exception=True)
+        return _page_response(request, query)
 
     @extend_schema(
         operation_id="query_readings",
@@ -240,19 +150,21 @@ class ReadingsViewSet(ViewSet):
         """
         position = NextQuery(data=query_parameters(request))
         position.is_valid(raise_exception=True)
-        values = {**request.data, **request.query_params.dict()}
-        return _page_response(request, values, repeated=set(NextQuery().fields))
+        query = ReadingsQuery(data=request.data)
+        query.is_valid(raise_exception=True)
+        query.validated_data.update(
+            {name: position.validated_data[name] for name in request.query_params}
+        )
+        return _page_response(request, query, repeated=position.fields)
 
 
 def _page_response(
-    request: Request, values: Mapping[str, Any], repeated: Collection[str] | None = None
+    request: Request, query: ReadingsQuery, repeated: Collection[str] | None = None
 ) -> Response:
-    """Return the page that the parameters ``values`` select.
+    """Return the page that ``query``, which is valid, selects.
 
     ``repeated`` names the parameters that the URL of the next page repeats; None means all.
     """
-    query = ReadingsQuery(data=values)
-    query.is_valid(raise_exception=True)
     selected = query.validated_data
     if "arrived_after" in selected and "as_of" not in selected:
         # Before the snapshot is opened: it then has every reading that arrived up to this instant.

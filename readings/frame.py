@@ -25,6 +25,19 @@ SCHEMA: dict[str, pl.DataType] = {
     "kw": pl.Float64(),
     "vltg": pl.Float64(),
 }
+MEANINGS = {
+    "time": "The interval that the reading is for.",
+    "arrival_time": "When the headend received the reading; later than time for a late reading.",
+    "device_id": "The meter.",
+    "measure_name": "Always readings.",
+    "load": "Contracted load, kW.",
+    "crrnt": "Current, A.",
+    "pf": "Power factor, without a unit.",
+    "kva": "Apparent power, kVA.",
+    "kw": "Active power, kW.",
+    "vltg": "Voltage, kV.",
+}
+"""What each column means, for the OpenAPI schema."""
 COLUMNS = list(SCHEMA)
 ORDER = ["time", "device_id"]
 MEASURE_NAME = "readings"

@@ -13,12 +13,14 @@ from drf_spectacular.extensions import (
     OpenApiSerializerFieldExtension,
 )
 
-from headend.api.openapi import Schema, add_links
+from headend.api.openapi import OperationText, Schema, add_links, add_texts
 
 _DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _HOURS_AND_MINUTES = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _CLOCK = rf"{_HOURS_AND_MINUTES}(:[0-5][0-9](\.[0-9]{{0,9}})?)?"
 _ZONE = "(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])"
+_TIME = "2023-02-27 16:00:00.000000"
+_METER = "0001b33e-0898-33a6-ac1d-82b59b904034"
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 INSTANT_PATTERN = f"{_DAY}([ T]{_CLOCK}{_ZONE}?)?"
@@ -38,7 +40,7 @@ class InstantExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unty
         return {
             "type": "string",
             "pattern": f"^{pattern}$",
-            "example": "2023-02-27 16:00:00.000000",
+            "example": _TIME,
         }
 
 
@@ -49,7 +51,7 @@ class DeviceIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         """Return the schema of a UUID."""
-        return {"type": "string", "format": "uuid"}
+        return {"type": "string", "format": "uuid", "example": _METER}
 
 
 class PositionExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
@@ -95,3 +97,52 @@ _LINKS: dict[str, Schema] = {
 def add_readings_links(result: Schema, **_: Any) -> Schema:
     """Return the schema with the link from a page of readings to the next one."""
     return add_links(result, _LINKS)
+
+
+_POSITION = f"{_TIME},{_METER}"
+_PAGE = {
+    "filter_params": {"start_date": _TIME, "offset": 0},
+    "results": {"records_total": 1, "last_offset": 1, "last_date": _TIME},
+    "next": "https://headend.example/readings?start_date=2023-02-27+16%3A00%3A00.000000&page_size=1&offset=1"
+    f"&after=2023-02-27+16%3A00%3A00.000000%2C{_METER}",
+    "records": [
+        {
+            "offset": 1, "time": _TIME, "arrival_time": _TIME, "device_id": _METER, "measure_name": "readings",
+            "load": 18, "crrnt": 67.267, "pf": 0.908, "kva": 13.469, "kw": 12.228, "vltg": 0.2,
+        }
+    ],
+}  # fmt: skip
+_PARAMETERS = {
+    "start_date": _TIME,
+    "end_date": "2023-02-27 16:55:00.000000",
+    "page_size": 1,
+    "offset": 0,
+    "device_id": [_METER],
+    "arrived_after": "2023-02-27 15:00:00.000000",
+    "as_of": "2023-02-27 17:00:00.000000",
+    "after": _POSITION,
+}
+_TEXTS = {
+    "readings": OperationText(
+        summary="Get one page of readings",
+        success="One page of readings, sorted by time and device id.",
+        response=_PAGE,
+        parameters=_PARAMETERS,
+    ),
+    "query_readings": OperationText(
+        summary="Get one page of readings of many meters",
+        success="One page of readings, sorted by time and device id.",
+        response=_PAGE
+        | {
+            "next": f"https://headend.example/readings/query?offset=1&after={_POSITION.replace(' ', '+')}"
+        },
+        body={"start_date": _TIME, "device_id": [_METER], "page_size": 1},
+        parameters=_PARAMETERS,
+        errors={413: "The body is larger than 2048 KiB."},
+    ),
+}
+
+
+def add_readings_texts(result: Schema, **_: Any) -> Schema:
+    """Return the schema with summaries, descriptions and examples of the operations on readings."""
+    return add_texts(result, _TEXTS)

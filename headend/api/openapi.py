@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 Endpoint = tuple[str, str, str, Callable[..., Any]]
@@ -30,3 +31,58 @@ def add_links(schema: Schema, links: Mapping[str, Schema]) -> Schema:
             if operation["operationId"] in links:
                 operation["responses"]["200"]["links"] = links[operation["operationId"]]
     return schema
+
+
+@dataclass(frozen=True)
+class OperationText:
+    """What people read about an operation in the OpenAPI schema. The values are examples."""
+
+    summary: str
+    success: str
+    """The description of the 200 response."""
+    response: Any
+    body: Any = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    errors: Mapping[int, str] = field(default_factory=dict)
+    """The sentence of an error by status, if :data:`_ERRORS` has no example that fits."""
+
+
+_ERRORS = {
+    400: ("A parameter or the body is wrong.", "page_size takes a whole number from 1 to 50000."),
+    401: ("The API key is missing, unknown or revoked.", "The API key is unknown or revoked."),
+    404: ("There is no such file request, or it belongs to another supplier.", "Not found."),
+    405: ("The path has no such method.", 'Method "PUT" not allowed.'),
+    409: ("The request contradicts an earlier one, or it is already final.", ""),
+    413: ("The body is too large.", "The body is larger than 64 KiB."),
+    429: ("Too many file requests are queued. Retry after the seconds in Retry-After.", ""),
+    503: (
+        "A service behind the API cannot be reached. Retry after the seconds in Retry-After.",
+        "A service that this API needs is unavailable; try again shortly.",
+    ),
+}
+"""For each status of an error, its description and an example of its sentence."""
+
+
+def add_texts(schema: Schema, texts: Mapping[str, OperationText]) -> Schema:
+    """Return ``schema`` with summaries, descriptions and examples for the operations that ``texts`` names."""
+    for path in schema["paths"].values():
+        for operation in path.values():
+            if operation["operationId"] in texts:
+                _add_text(operation, texts[operation["operationId"]])
+    return schema
+
+
+def _add_text(operation: Schema, text: OperationText) -> None:
+    operation["summary"] = text.summary
+    for parameter in operation.get("parameters", []):
+        parameter["example"] = text.parameters[parameter["name"]]
+    if text.body is not None:
+        operation["requestBody"]["content"]["application/json"]["example"] = text.body
+    for status, response in operation["responses"].items():
+        if status == "200":
+            description, example = text.success, text.response
+        else:
+            description, sentence = _ERRORS[int(status)]
+            example = {"error": text.errors.get(int(status), sentence)}
+        response["description"] = description
+        response["content"]["application/json"]["example"] = example

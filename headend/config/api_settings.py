@@ -22,8 +22,17 @@ def openapi(public_url: str, version: str) -> dict[str, Any]:
     """
     return {
         "TITLE": "headend",
-        "DESCRIPTION": "Smart-meter readings by page and by file.",
+        "DESCRIPTION": (
+            "Smart-meter readings by page and by file. All times are UTC. "
+            "Errors are JSON objects with one sentence that names the parameter."
+        ),
         "VERSION": version,
+        "OAS_VERSION": "3.1.1",
+        "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        "TAGS": [
+            {"name": "readings", "description": "Readings, page by page."},
+            {"name": "files", "description": "Readings of a window as one file."},
+        ],
         "SERVERS": [{"url": public_url, "description": "This deployment."}],
         "SERVE_INCLUDE_SCHEMA": False,
         # Only for the page header: visitors without a login see the same documentation.
@@ -34,6 +43,9 @@ def openapi(public_url: str, version: str) -> dict[str, Any]:
             "drf_spectacular.hooks.postprocess_schema_enums",
             "readings.schema.add_readings_links",
             "exports.schema.add_file_links",
+            "readings.schema.add_readings_texts",
+            "exports.schema.add_file_texts",
+            "exports.webhook_schema.add_webhook",
         ],
         # Swagger's deep links are links inside buttons, which screen readers cannot distinguish.
         "SWAGGER_UI_SETTINGS": {"deepLinking": False, "syntaxHighlight": False},

@@ -12,7 +12,8 @@ from rest_framework.test import APIClient
 
 from exports.models import Supplier
 from readings import frame
-from readings.api import FilterParams, Reading, ReadingsPage
+from readings.api import Reading, ReadingsPage
+from readings.page_query import FilterParams
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import arrivals_between, readings_for, readings_in_arrival
 from readings.simulation.fleet import Fleet

@@ -86,6 +86,13 @@ def test_the_url_takes_only_the_parameters_of_next(client_of_alice: APIClient) -
     assert "'page_size'" in answer.json()["error"]
 
 
+def test_a_wrong_value_in_the_body_is_refused_although_the_url_replaces_it(
+    client_of_alice: APIClient,
+) -> None:
+    body = {"start_date": "2026-05-01", "offset": "many"}
+    assert query(client_of_alice, body, "/readings/query?offset=3").status_code == 400
+
+
 def test_a_body_may_have_two_mebibytes(client_of_alice: APIClient) -> None:
     body = '{"start_date": "2026-05-01"}'
     for size, status in ((2 * 2**20, 200), (2 * 2**20 + 1, 413)):

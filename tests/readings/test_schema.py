@@ -44,11 +44,6 @@ def test_a_page_of_readings_is_one_object(schema: Schema) -> None:
     assert set(page["required"]) == {"filter_params", "results", "next", "records"}
 
 
-def test_an_operation_accepts_either_header_with_the_api_key(schema: Schema) -> None:
-    for operation in operations(schema).values():
-        assert operation["security"] == [{"token": []}, {"apiKey": []}]
-
-
 def test_the_body_of_a_file_request_is_json_without_unknown_properties(schema: Schema) -> None:
     content = operations(schema)["request_file"]["requestBody"]["content"]
     assert set(content) == {"application/json"}

@@ -1,0 +1,106 @@
+"""The parameters that select a page of readings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from readings.parameters import DeviceIdField, InstantField, PositionField, StrictSerializer
+from readings.window import Window
+
+MAX_PAGE_SIZE = 50_000
+MAX_OFFSET = 2**62
+
+
+def _whole_number(
+    name: str, *, default: int, smallest: int, largest: int, help_text: str
+) -> serializers.IntegerField:
+    """Return a field whose error messages all say which numbers the parameter ``name`` takes."""
+    message = f"{name} takes a whole number from {smallest} to {largest}."
+    keys = ("invalid", "min_value", "max_value", "max_string_length")
+    return serializers.IntegerField(
+        default=default,
+        min_value=smallest,
+        max_value=largest,
+        error_messages=dict.fromkeys(keys, message),
+        help_text=help_text,
+    )
+
+
+class ReadingsQuery(StrictSerializer):
+    """The query parameters of GET /readings."""
+
+    start_date = InstantField(help_text="Readings with time >= start_date.")
+    page_size = _whole_number(
+        "page_size",
+        default=10,
+        smallest=1,
+        largest=MAX_PAGE_SIZE,
+        help_text="The largest number of readings in the page.",
+    )
+    offset = _whole_number(
+        "offset",
+        default=0,
+        smallest=0,
+        largest=MAX_OFFSET,
+        help_text="How many readings of the window come before the page.",
+    )
+    end_date = InstantField(
+        required=False, help_text="Readings with time <= end_date. A date alone means its midnight."
+    )
+    device_id = serializers.ListField(
+        child=DeviceIdField(),
+        required=False,
+        help_text="Only readings of these meters. The parameter may be repeated.",
+    )
+    arrived_after = InstantField(
+        required=False, help_text="Only readings with arrival_time > arrived_after."
+    )
+    as_of = InstantField(
+        required=False,
+        help_text=(
+            "Only readings with arrival_time <= as_of: late readings cannot shift the pages. The default with "
+            "arrived_after is the newest instant up to which nothing more can arrive, otherwise none."
+        ),
+    )
+    after = PositionField(
+        required=False,
+        help_text="The position that a next link carries. It replaces offset, and is faster.",
+    )
+
+    def window(self) -> Window:
+        """Return the requested window. Call it after ``is_valid``."""
+        values = self.validated_data
+        return Window(
+            start=values["start_date"],
+            end=values.get("end_date"),
+            device_ids=tuple(sorted(set(values.get("device_id", ())))),
+            arrived_after=values.get("arrived_after"),
+            as_of=values.get("as_of"),
+        )
+
+
+class NextQuery(StrictSerializer):
+    """The query parameters of POST /readings/query, which a next link carries. They replace those of the body."""
+
+    offset = _whole_number(
+        "offset",
+        default=0,
+        smallest=0,
+        largest=MAX_OFFSET,
+        help_text="How many readings of the window come before the page.",
+    )
+    as_of = InstantField(required=False, help_text="Only readings with arrival_time <= as_of.")
+    after = PositionField(
+        required=False, help_text="The position after which the page starts, from a next link."
+    )
+
+
+class FilterParams(ReadingsQuery):
+    """The parameters that selected the readings of a page, each in its canonical form."""
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields of the query without ``page_size`` and ``after``."""
+        fields = super().get_fields()
+        return {name: fields[name] for name in fields if name not in ("page_size", "after")}
