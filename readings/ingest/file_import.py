@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+from django.utils import timezone
 
 from readings import frame
 from readings.ingest import READINGS_PER_WRITE
 from readings.ingest.row_validation import ROW, BadFileError, BadRow, BadRows, parse_rows
+from readings.ingest.settled import WRITE_TIME
 from readings.ingest.source_file import SourceFile
 from readings.repositories import ReadingsRepository
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repositories.minute_index import count_by_minute
+
+log = logging.getLogger(__name__)
 
 ReportProgress = Callable[[str, int, int | None], None]
 """Called with the current activity, the rows done so far, and the rows in total (None if not known yet)."""
@@ -35,11 +40,16 @@ def import_file(
     repository: ReadingsRepository,
     scratch: Path,
     report_progress: ReportProgress,
+    *,
+    arrives_at_time: bool = False,
 ) -> ImportedFile:
     """Check all rows of a CSV, gzip CSV or Parquet file, then write their readings.
 
     ``column_names`` maps column names of the file to those of the contract. Memory does not grow with the
     file: checked rows are stored as Parquet in a temporary folder inside ``scratch``.
+
+    If the file has no ``arrival_time``, its readings arrive when they are written, so that pages by ``arrived_after``
+    contain them. With ``arrives_at_time`` they arrive at their ``time``.
 
     Two rows with the same ``device_id`` and ``time`` are one reading if all their values are the same.
     Stored readings do not change, so an interrupted import can be started again.
@@ -49,7 +59,9 @@ def import_file(
     """
     source = SourceFile(path)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="import-") as folder:
-        rows = _check_and_stage(source, column_names, Path(folder), report_progress)
+        rows, has_arrival_time = _check_and_stage(
+            source, column_names, Path(folder), report_progress
+        )
         if not rows:
             raise BadFileError("the file has no rows.")
         staged = pl.scan_parquet(Path(folder) / "*.parquet")
@@ -64,8 +76,11 @@ def import_file(
         new, done = 0, 0
         for chunk in chunks:
             report_progress("writing", done, rows)
-            readings = _readings_of(staged, chunk).select(frame.COLUMNS).sort(frame.ORDER)
-            new += repository.write(readings.collect())
+            readings = _readings_of(staged, chunk).select(frame.COLUMNS).sort(frame.ORDER).collect()
+            if has_arrival_time or arrives_at_time:
+                new += repository.write(readings)
+            else:
+                new += _write_as_arriving_now(readings, repository)
             done += chunk.readings
     return ImportedFile(rows, new)
 
@@ -75,21 +90,38 @@ def _check_and_stage(
     column_names: Mapping[str, str],
     folder: Path,
     report_progress: ReportProgress,
-) -> int:
-    """Write the parsed rows as Parquet files into ``folder``. Return how many rows the source has.
+) -> tuple[int, bool]:
+    """Write the parsed rows as Parquet files into ``folder``.
+
+    Return how many rows the source has, and whether it has a column ``arrival_time``.
 
     Raises :class:`BadFileError` if a row is bad.
     """
-    rows_done, bad = 0, BadRows()
+    rows_done, bad, has_arrival_time = 0, BadRows(), False
     for number, rows in enumerate(source.batches(column_names)):
         readings = parse_rows(rows)
         bad.add_invalid_rows(rows, readings)
         if not bad.count:
             readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
         rows_done += len(rows)
+        has_arrival_time = "arrival_time" in rows.columns
         report_progress("checking", rows_done, None)
     _raise_if_bad(bad, source)
-    return rows_done
+    return rows_done, has_arrival_time
+
+
+def _write_as_arriving_now(readings: pl.DataFrame, repository: ReadingsRepository) -> int:
+    """Write readings that arrive now; those of the future arrive at their time. Return how many were new."""
+    now = timezone.now()
+    arrival_time = pl.max_horizontal("time", frame.literal(now)).alias("arrival_time")
+    new = repository.write(readings.with_columns(arrival_time))
+    duration = timezone.now() - now
+    if duration > WRITE_TIME:
+        log.warning(
+            "a write took longer than pages by arrived_after wait for; these pages may miss its readings",
+            extra={"seconds": round(duration.total_seconds()), "readings": new},
+        )
+    return new
 
 
 def _raise_if_bad(bad: BadRows, source: SourceFile) -> None:

@@ -109,7 +109,7 @@ def parse_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
     ``rows`` has the column :data:`ROW`. Its other columns are text; ``time`` and ``arrival_time`` may also be
     datetimes, in UTC if they have no time zone. An invalid or empty value becomes null. A missing ``arrival_time``
-    column is filled with ``time``, a missing ``measure_name`` column with the contract's constant.
+    column is filled with ``time`` for now, a missing ``measure_name`` column with the contract's constant.
     """
     columns = [_parse_column(rows[name]) for name in frame.COLUMNS if name in rows.columns]
     readings = pl.DataFrame([rows[ROW], *columns])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
@@ -33,8 +35,11 @@ OTHER_FLEET = Fleet(devices=30, seed=7)
 class Deployment:
     """A deployment with a clock, a live fleet with late readings, loads, and a client whose calls can fail."""
 
-    def __init__(self, store: ReadingsRepository, client: APIClient, clock: pytest.MonkeyPatch):
+    def __init__(
+        self, store: ReadingsRepository, client: APIClient, clock: pytest.MonkeyPatch, folder: Path
+    ):
         self.store = store
+        self._folder = folder
         self.now = START
         self.calls_left: float = float("inf")
         self._client = client
@@ -46,11 +51,13 @@ class Deployment:
         write_due_readings(deployment_fleet(), self.store, self.now)
 
     def load(self) -> None:
-        """Write readings of another fleet, of a month ago, that arrive now."""
+        """Load a file with readings of another fleet, of a month ago."""
         time = START - timedelta(days=30) + self._loads * timedelta(minutes=5)
         self._loads += 1
-        arrival_time = frame.literal(self.now).alias("arrival_time")
-        self.store.write(readings_for(OTHER_FLEET, time).with_columns(arrival_time))
+        file = self._folder / f"{self._loads}.csv"
+        readings = frame.with_instants_as_text(readings_for(OTHER_FLEET, time))
+        readings.drop("arrival_time").write_csv(file)
+        call_command("load", str(file), stdout=StringIO())
 
     def get_page(self, url: str) -> dict[str, Any]:
         """Return a page of the API, or raise ``OSError`` if the connection is broken."""
@@ -68,7 +75,11 @@ class Deployment:
 
 @pytest.fixture
 def deployment(
-    db: None, settings: Settings, store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+    db: None,
+    settings: Settings,
+    store: ReadingsRepository,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> Deployment:
     """A deployment whose fleet has 20 meters; 30 % of its readings are seven minutes late."""
     settings.SIMULATION = True
@@ -79,7 +90,7 @@ def deployment(
     # Most pages end inside an interval.
     monkeypatch.setattr(synchronise, "PAGE_SIZE", 17)
     client = api_client(Supplier.objects.create(name="alice"))
-    return Deployment(store, client, monkeypatch)
+    return Deployment(store, client, monkeypatch, tmp_path)
 
 
 def copied(copy: sqlite3.Connection) -> pl.DataFrame:

@@ -27,6 +27,7 @@ class Command(CommandWithExamples):
     help = (
         "Import readings from CSV, gzip CSV or Parquet files. A file needs the columns "
         f"{', '.join(COLUMNS)}; arrival_time and measure_name may be missing.\n"
+        "Without arrival_time, readings arrive at the time of loading; --arrival time changes that.\n"
         "Times are UTC. Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV.\n"
         "If a row of a file is bad, nothing of this file is imported. Readings that are stored already "
         "do not change, so a file can be imported again.\n"
@@ -48,13 +49,25 @@ class Command(CommandWithExamples):
             ),
         )
 
+        parser.add_argument(
+            "--arrival",
+            choices=["load", "time"],
+            default="load",
+            help=(
+                "when readings of a file without the column arrival_time arrive: at the time of loading "
+                "(the default), so that suppliers' pulls by arrived_after get them, or at their own time"
+            ),
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Import the files in the given order. A file that fails ends the command."""
         column_names = dict(_column_name(text) for text in options["column"])
         files: list[Path] = options["files"]
         for number, file in enumerate(files):
             try:
-                imported = _import_with_progress_bar(file, column_names)
+                imported = _import_with_progress_bar(
+                    file, column_names, arrives_at_time=options["arrival"] == "time"
+                )
             except BadFileError as error:
                 raise CommandError(f"{file}: {error}{_earlier_files(number)}") from None
             except (RepositoryUnavailableError, ReadingsRefusedError) as error:
@@ -71,7 +84,9 @@ class Command(CommandWithExamples):
             )
 
 
-def _import_with_progress_bar(file: Path, column_names: dict[str, str]) -> ImportedFile:
+def _import_with_progress_bar(
+    file: Path, column_names: dict[str, str], *, arrives_at_time: bool
+) -> ImportedFile:
     with progress_bar(
         TextColumn("{task.description}: {task.fields[activity]} {task.fields[rows]:,} rows"),
         BarColumn(),
@@ -83,7 +98,14 @@ def _import_with_progress_bar(file: Path, column_names: dict[str, str]) -> Impor
         def report_progress(activity: str, rows: int, total: int | None) -> None:
             progress.update(bar, activity=activity, rows=rows, completed=rows, total=total)
 
-        return import_file(file, column_names, repository(), settings.HEADEND_HOME, report_progress)
+        return import_file(
+            file,
+            column_names,
+            repository(),
+            settings.HEADEND_HOME,
+            report_progress,
+            arrives_at_time=arrives_at_time,
+        )
 
 
 def _earlier_files(count: int) -> str:

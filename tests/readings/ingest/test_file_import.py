@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -88,8 +88,33 @@ def test_columns_may_have_other_names_and_two_may_be_missing(
     theirs = readings.drop("arrival_time", "measure_name").rename({"kw": "kwh_col", "time": "ts"})
     file = tmp_path / "theirs.csv"
     theirs.write_csv(file, datetime_format="%Y-%m-%dT%H:%M:%SZ")
-    run(file, "--column", "kwh_col=kw", "--column", "ts=time")
+    run(file, "--column", "kwh_col=kw", "--column", "ts=time", "--arrival", "time")
     assert all_readings(store).equals(readings)
+
+
+def test_readings_without_an_arrival_time_arrive_at_the_time_of_loading(
+    store: ReadingsRepository, readings: pl.DataFrame, tmp_path: Path
+) -> None:
+    file = tmp_path / "old.csv"
+    frame.with_instants_as_text(readings).drop("arrival_time").write_csv(file)
+    before = datetime.now(UTC)
+    run(file)
+    after = datetime.now(UTC)
+    stored = all_readings(store)
+    assert stored["arrival_time"].is_between(before, after).all()
+    assert stored.drop("arrival_time").equals(readings.drop("arrival_time"))
+    assert "0 new readings, 600 already stored" in run(file)
+    assert all_readings(store).equals(stored)
+
+
+def test_readings_of_the_future_do_not_arrive_before_their_time(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    time = (datetime.now(UTC) + timedelta(days=2)).replace(microsecond=0)
+    file = tmp_path / "future.csv"
+    file.write_text(f"{HEADER}\n{GOOD.replace('2023-02-27 16:00', f'{time:%Y-%m-%d %H:%M:%S}')}\n")
+    run(file)
+    assert all_readings(store)["arrival_time"].to_list() == [time]
 
 
 def test_values_are_stored_in_the_contracts_form(store: ReadingsRepository, tmp_path: Path) -> None:
