@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -11,9 +12,21 @@ from django.core.management import execute_from_command_line
 
 from headend.config.text_encoding import print_every_character, restart_in_utf8_mode
 
+_DISK_ERRORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EIO,
+}
+
 
 def main() -> None:
-    """Run a management command. A wrong setting ends it with one line on standard error."""
+    """Run a management command. A wrong setting or a disk that cannot be used ends it with one line on standard error."""
     print_every_character()
     restart_in_utf8_mode()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
@@ -21,6 +34,11 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"headend: {error}")
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS or "--traceback" in sys.argv:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"headend: {place}{error.strerror}.")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from django.db import transaction
 from exports.delivery.dispatch import deliver_next
 from exports.delivery.transitions import due
 from exports.pipeline import cleanup, worker
+from readings.repositories import RepositoryUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,10 @@ def deliver() -> None:
 @shared_task
 def tidy() -> None:
     """Delete the leftovers of final requests."""
-    cleanup.remove_leftovers()
+    try:
+        cleanup.remove_leftovers()
+    except (OSError, RepositoryUnavailableError) as error:
+        log.error("leftovers are not removed yet", extra={"error": str(error)})
 
 
 @shared_task

@@ -6,7 +6,10 @@ Each task keeps the name that messages carry, because a broker may still hold me
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec
 
 from celery import shared_task
 from django.conf import settings
@@ -15,18 +18,38 @@ from django.utils import timezone
 from readings import totals
 from readings.ingest import live
 from readings.ingest.deployment_fleet import deployment_fleet
-from readings.repositories import repository
+from readings.repositories import RepositoryUnavailableError, repository
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+
+
+def in_one_line(task: Callable[P, None]) -> Callable[P, None]:
+    """Log one line if the repository cannot be used, for example because its disk is full. Beat starts the task again."""
+
+    @wraps(task)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            task(*args, **kwargs)
+        except RepositoryUnavailableError as error:
+            log.error(
+                "the repository cannot be used; the task runs again at its next time",
+                extra={"task": task.__name__, "error": str(error)},
+            )
+
+    return run
+
 
 @shared_task(name="readings.tasks.arrive")
+@in_one_line
 def write_due_readings() -> None:
     """Write the readings of the simulated fleet that are due and not stored yet."""
     live.write_due_readings(deployment_fleet(), repository(), timezone.now())
 
 
 @shared_task(name="readings.tasks.sum_up")
+@in_one_line
 def update_interval_totals(hours: int | None = None) -> None:
     """Update the interval totals of the last ``hours`` hours, or of all stored readings if it is None."""
     start = None if hours is None else timezone.now() - timedelta(hours=hours)
@@ -34,6 +57,7 @@ def update_interval_totals(hours: int | None = None) -> None:
 
 
 @shared_task(name="readings.tasks.upkeep")
+@in_one_line
 def maintain_repository() -> None:
     """Compact and clean up the repository. Delete readings older than ``READINGS_RETENTION_DAYS``."""
     days = settings.READINGS_RETENTION_DAYS

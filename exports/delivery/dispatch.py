@@ -100,8 +100,11 @@ def _run(work: LeasedDelivery) -> None:
     except (UndeliverableError, FileMissingError) as error:
         transitions.fail(lease, str(error) or "The file does not exist any more.")
     except Exception as error:
-        log.exception("a delivery failed", extra=context)
-        work.fail(f"{type(error).__name__}: {error}")
+        outcome = f"{type(error).__name__}: {error}"
+        # An error of the disk or the network says all in its message; a bug needs a traceback.
+        is_bug = not isinstance(error, OSError)
+        log.error("a delivery failed", extra=context | {"outcome": outcome}, exc_info=is_bug)
+        work.fail(outcome)
     else:
         transitions.succeed(lease, outcome)
         log.info("delivered", extra=context)

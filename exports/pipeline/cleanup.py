@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from exports.models import FINAL, FileRequest, Status
 from exports.pipeline import export_file, transitions
+from exports.pipeline.failure_reasons import failure_reason, is_known
 from exports.stores import export_store
 from readings.repositories import repository
 
@@ -33,8 +34,8 @@ def remove_leftovers_if_final(pk: uuid.UUID) -> None:
         return
     try:
         export_file.remove_leftovers(request, repository())
-    except Exception:
-        log.exception("leftovers are not removed yet", extra={"request": str(pk)})
+    except Exception as error:
+        _log_failure("leftovers are not removed yet", request, error)
 
 
 def expire_files() -> int:
@@ -51,12 +52,17 @@ def expire_files() -> int:
         request.refresh_from_db()
         try:
             export_file.remove_leftovers(request, repository())
-        except Exception:
-            log.exception("an expired file is not removed", extra={"request": str(request.pk)})
+        except Exception as error:
+            _log_failure("an expired file is not removed", request, error)
             continue
         FileRequest.objects.filter(pk=request.pk).update(removed_at=timezone.now())
         removed += 1
     return removed
+
+
+def _log_failure(message: str, request: FileRequest, error: Exception) -> None:
+    extra = {"request": str(request.pk), "reason": failure_reason(error)}
+    log.error(message, extra=extra, exc_info=not is_known(error))
 
 
 def _requests_with_extracts() -> Iterator[uuid.UUID]:

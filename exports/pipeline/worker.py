@@ -8,7 +8,7 @@ from typing import Any
 from exports.leases.heartbeat import Heartbeat, LeaseLostError
 from exports.models import ACTIVE, FileRequest
 from exports.pipeline import cleanup, queue, transitions
-from exports.pipeline.failure_reasons import failure_reason
+from exports.pipeline.failure_reasons import failure_reason, is_known
 from exports.pipeline.steps import Plan, Publish, Step, WritePart
 from readings.repositories.cancellation import cancel_when
 
@@ -62,6 +62,7 @@ def _run(step: Step[Any]) -> int:
         log.info("the work was cancelled or given to another worker", extra=context)
         cleanup.remove_leftovers_if_final(step.request_id)
     except Exception as error:
-        log.exception("a step failed", extra=context)
-        step.fail(failure_reason(error))
+        reason = failure_reason(error)
+        log.error("a step failed", extra=context | {"reason": reason}, exc_info=not is_known(error))
+        step.fail(reason)
     return 0

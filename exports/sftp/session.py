@@ -144,6 +144,9 @@ class Session(paramiko.SFTPServerInterface):
             return SFTP_NO_SUCH_FILE
         except WrongFileTypeError:
             return SFTP_FAILURE
+        except OSError as error:
+            log.error("a file cannot be read", extra={"path": path, "error": str(error)})
+            return SFTP_FAILURE
         return OpenFile(self._auth, file)
 
     # The filesystem is read-only.

@@ -61,8 +61,10 @@ class DiskStore(ExportStore):
     def unfinished_requests(self) -> Iterator[uuid.UUID]:
         """See :meth:`ExportStore.unfinished_requests`."""
         folder = self._root / _UNFINISHED
-        if folder.is_dir():
-            yield from [uuid.UUID(entry.name) for entry in folder.iterdir()]
+        for entry in folder.iterdir() if folder.is_dir() else ():
+            # Other programs create files such as .DS_Store and lost+found in every folder.
+            with suppress(ValueError):
+                yield uuid.UUID(entry.name)
 
     def delete_unfinished(self, request: uuid.UUID) -> None:
         """See :meth:`ExportStore.delete_unfinished`."""
@@ -75,7 +77,7 @@ class DiskStore(ExportStore):
             _delete_folder(folder)
         elif folder.is_dir():
             for file in folder.iterdir():
-                if file != self._root / keep:
+                if file != self._root / keep and file.is_file():
                     file.unlink(missing_ok=True)
 
     def probe(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 
 from django.http import HttpRequest, JsonResponse
@@ -15,6 +16,8 @@ from exports.models import FetchWay, FileRequest
 from exports.stores import FileMissingError
 from headend.portal.access import visible_requests
 
+log = logging.getLogger(__name__)
+
 SAFE_METHODS = ("GET", "HEAD")
 
 
@@ -23,7 +26,7 @@ def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResp
     """Answer with the file or the requested range of it.
 
     Errors are JSON. 405: the method is neither GET nor HEAD. 403: there is no valid signature, and the user may
-    not see the request. 404: the file does not exist or has expired.
+    not see the request. 404: the file does not exist or has expired. 503: the disk refuses to read it.
     """
     if request.method not in SAFE_METHODS:
         message = f"{request.method} is not allowed here. Use GET to download the file."
@@ -40,6 +43,9 @@ def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResp
         return download_response(request, file_request, fetcher)
     except FileMissingError:
         return JsonResponse({"error": "The file does not exist or has expired."}, status=404)
+    except OSError as error:
+        log.error("a file cannot be read", extra={"request": str(request_id), "error": str(error)})
+        return JsonResponse({"error": "The file cannot be read now; try again later."}, status=503)
 
 
 def _fetcher(request: HttpRequest, request_id: uuid.UUID, location: str) -> Fetcher | None:

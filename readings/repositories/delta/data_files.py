@@ -5,7 +5,8 @@ A data file never changes after it is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import unquote
 import numpy as np
 import polars as pl
 from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from readings import frame
 from readings.frame import to_micros
@@ -35,10 +37,22 @@ def collect(query: pl.LazyFrame) -> pl.DataFrame:
 
     Raises :class:`RepositoryUnavailableError` if a file cannot be read.
     """
-    try:
+    with unavailable_if_it_fails("A data file cannot be read"):
         return query.collect(engine="streaming")
-    except (OSError, pl.exceptions.ComputeError) as error:
-        raise RepositoryUnavailableError(f"A data file cannot be read: {error}") from error
+
+
+@contextmanager
+def unavailable_if_it_fails(what: str) -> Iterator[None]:
+    """Raise :class:`RepositoryUnavailableError` for errors of the disk and of the libraries; ``what`` begins its message.
+
+    ``CommitFailedError`` is not changed: the caller retries after it.
+    """
+    try:
+        yield
+    except CommitFailedError:
+        raise
+    except (OSError, DeltaError, pl.exceptions.ComputeError) as error:
+        raise RepositoryUnavailableError(f"{what}: {error}") from error
 
 
 def scan(files: Iterable[str] | Iterable[Path]) -> pl.LazyFrame:

@@ -8,6 +8,8 @@ data files, so it has no valid cache file and is read itself.
 from __future__ import annotations
 
 import hashlib
+import logging
+import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +19,8 @@ from pathlib import Path
 import polars as pl
 
 from readings.window import DAY, window_of_day
+
+log = logging.getLogger(__name__)
 
 FilesByDay = Mapping[date, Sequence[str]]
 """The full paths of each day's data files."""
@@ -28,6 +32,27 @@ _ROWS_PER_GROUP = 24_000
 """The hourly sums of a thousand meters for a day."""
 _DELETE_AFTER_SECONDS = 3600
 """An unused file is deleted after this time, because a running query may still read it."""
+
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_OUR_NAME = re.compile(rf"\d{{4}}-\d\d-\d\d-[0-9a-f]{{32}}\.parquet|\.{_UUID}", re.ASCII)
+"""The names that :class:`DayCache` gives, also to a file that is not finished."""
+
+
+def delete_if_older(file: Path, limit: float) -> bool:
+    """Delete a file that was last changed before ``limit``, in seconds since 1970. Return whether it was deleted.
+
+    A file that cannot be deleted, for example because another user owns it, is logged and stays.
+    """
+    try:
+        if file.stat().st_mtime >= limit:
+            return False
+        file.unlink()
+    except FileNotFoundError:  # another process was faster
+        return False
+    except OSError as error:
+        log.warning("an unused file cannot be deleted", extra={"error": str(error)})
+        return False
+    return True
 
 
 def finished_days(days: Iterable[date], now: datetime) -> list[date]:
@@ -59,15 +84,13 @@ class DayCache:
     def delete_unused(self, by_day: FilesByDay) -> int:
         """Delete the files that are valid for none of these days, an hour after their last change.
 
-        Return how many files were deleted. Unfinished temporary files are included.
+        Return how many files were deleted. Unfinished temporary files are included, files of other programs are not.
         """
         used = set(self.find(by_day).values())
         limit = time.time() - _DELETE_AFTER_SECONDS
         files = self._folder.iterdir() if self._folder.exists() else ()
-        old = [file for file in files if file not in used and file.stat().st_mtime < limit]
-        for file in old:
-            file.unlink()
-        return len(old)
+        unused = (file for file in files if _OUR_NAME.fullmatch(file.name) and file not in used)
+        return sum(delete_if_older(file, limit) for file in unused)
 
     def _path(self, day: date, files: Sequence[str]) -> Path:
         names = "\n".join(sorted(Path(file).name for file in files))

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import logging
+import re
+import time
+from datetime import datetime, timedelta
 
-from readings.repositories.delta.day_cache import DayCache, FilesByDay, finished_days
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from readings.repositories.delta.data_files import PARTITION, root_of
+from readings.repositories.delta.day_cache import (
+    DayCache,
+    FilesByDay,
+    delete_if_older,
+    finished_days,
+)
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.hourly_sums import sum_meters_by_hour
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.window import window_of_day
 
+log = logging.getLogger(__name__)
+
 MAX_DAYS_SUMMED = 30
 """How many days one maintenance run sums up at most, so that other tasks get their turn."""
 _FRAME_READINGS = 1_000_000
+_DATA_FILE = re.compile(rf"{PARTITION}=[^/]+/part-[^/]+\.parquet")
+
+
+def delete_unused_files(table: DeltaTable, keep: timedelta) -> int:
+    """Delete the data files that no version of the last ``keep`` contains; return how many.
+
+    The library lists them. It would delete every other file in the folder too, such as ``.DS_Store`` and an operator's notes.
+    """
+    hours = keep // timedelta(hours=1)
+    try:
+        unused = table.vacuum(retention_hours=hours, dry_run=True, full=True)
+    except DeltaError as error:
+        # The library cannot list a folder of another user, such as lost+found. Without `full`, it reads only the log.
+        log.warning("not all unused files can be found", extra={"error": str(error)})
+        unused = table.vacuum(retention_hours=hours, dry_run=True)
+    root, limit = root_of(table), time.time() - keep.total_seconds()
+    names = (name for name in unused if _DATA_FILE.fullmatch(name))
+    return sum(delete_if_older(root / name, limit) for name in names)
 
 
 def fill_minute_counts(counts: FileCounts, by_day: FilesByDay, now: datetime) -> int:

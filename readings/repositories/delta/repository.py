@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 import polars as pl
@@ -23,10 +23,20 @@ from readings.repositories.base import (
     in_order_without_duplicates,
 )
 from readings.repositories.delta.compaction import ROWS_PER_GROUP, compact_day, days_to_compact
-from readings.repositories.delta.data_files import PARTITION, DataFiles, collect, scan
+from readings.repositories.delta.data_files import (
+    PARTITION,
+    DataFiles,
+    collect,
+    scan,
+    unavailable_if_it_fails,
+)
 from readings.repositories.delta.day_cache import HOURLY_SUMS, MINUTE_COUNTS, DayCache
 from readings.repositories.delta.file_counts import FileCounts
-from readings.repositories.delta.maintenance import fill_hourly_sums, fill_minute_counts
+from readings.repositories.delta.maintenance import (
+    delete_unused_files,
+    fill_hourly_sums,
+    fill_minute_counts,
+)
 from readings.repositories.delta.open_table import OpenTable, OpenTablePerThread
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.window import Window
@@ -37,7 +47,7 @@ _TRANSACTION_ID = "readings-writer"
 _WRITE_ATTEMPTS = 20
 _WRITER_PROPERTIES = WriterProperties(compression="ZSTD", max_row_group_size=ROWS_PER_GROUP)
 
-KEEP_VERSIONS_HOURS = 7 * 24
+KEEP_VERSIONS = timedelta(days=7)
 """For this long, an export can read the version with which it started."""
 
 
@@ -77,37 +87,48 @@ class DeltaRepository(ReadingsRepository):
     def write(self, readings: pl.DataFrame) -> int:
         """See :meth:`ReadingsRepository.write`. The write is atomic."""
         readings = in_order_without_duplicates(readings)
-        for _ in range(_WRITE_ATTEMPTS):
-            table = self._written_table.newest()
+
+        def append(table: DeltaTable) -> int:
             new = _without_stored(table, readings)
-            if new.is_empty():
-                return 0
-            try:
+            if len(new):
                 self._append(table, new)
-            except CommitFailedError as error:
-                log.info("another writer committed first, retrying", extra={"error": str(error)})
-                continue
             return len(new)
-        raise RepositoryUnavailableError(
-            f"Other writers committed first in all {_WRITE_ATTEMPTS} attempts."
-        )
+
+        return self._retry_after_conflicts(append)
 
     def delete_before(self, instant: datetime) -> None:
         """See :meth:`ReadingsRepository.delete_before`."""
         day = instant.astimezone(UTC).date().isoformat()
-        self._written_table.newest().delete(f"{PARTITION} < '{day}'")
+
+        def delete(table: DeltaTable) -> int:
+            table.delete(f"{PARTITION} < '{day}'")
+            return 0
+
+        self._retry_after_conflicts(delete)
 
     def maintain(self) -> dict[str, int]:
         """Compact days with many files, delete files older than all kept versions, and fill the day cache."""
-        compacted = self._compact()
-        deleted = self._written_table.newest().vacuum(
-            retention_hours=KEEP_VERSIONS_HOURS, dry_run=False, full=True
+        with unavailable_if_it_fails("The table cannot be maintained"):
+            return {
+                "days compacted": self._compact(),
+                "files removed": delete_unused_files(self._written_table.newest(), KEEP_VERSIONS),
+                **self._fill_day_cache(),
+            }
+
+    def _retry_after_conflicts(self, change: Callable[[DeltaTable], int]) -> int:
+        """Return the result of ``change``, applied to the newest version of the table.
+
+        If another writer commits first, ``change`` is called again with the version that this writer made.
+        """
+        for _ in range(_WRITE_ATTEMPTS):
+            try:
+                with unavailable_if_it_fails("The table cannot be written"):
+                    return change(self._written_table.newest())
+            except CommitFailedError as error:
+                log.info("another writer committed first, retrying", extra={"error": str(error)})
+        raise RepositoryUnavailableError(
+            f"Other writers committed first in all {_WRITE_ATTEMPTS} attempts."
         )
-        return {
-            "days compacted": compacted,
-            "files removed": len(deleted),
-            **self._fill_day_cache(),
-        }
 
     def _compact(self) -> int:
         compacted = 0

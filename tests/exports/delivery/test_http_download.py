@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -13,6 +15,7 @@ from pytest_django.fixtures import Settings
 from exports.delivery.links import download_path, download_url
 from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
+from exports.stores.disk import DiskStore
 from tests.exports.delivery.conftest import signed_path
 from tests.suppliers import END, START, file_path, store_completed
 
@@ -217,3 +220,21 @@ def test_links_lead_to_the_store_if_it_serves_files(
     assert response.status_code == 302
     assert response["Location"].startswith(presigned)
     assert "X-Amz-Expires=86400" in response["Location"]
+
+
+def test_a_file_that_the_disk_refuses_to_read_is_a_503_and_one_line_in_the_log(
+    operator: Client,
+    completed: FileRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(DiskStore, "open", refuse)
+    response = operator.get(download_path(completed))
+    assert response.status_code == 503
+    assert "cannot be read now" in response.json()["error"]
+    [line] = [line for line in log_lines() if line["logger"] == "headend.portal.downloads"]
+    assert line["error"] == "[Errno 13] Permission denied"
+    assert "exc_info" not in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from exports import file_requests
 from exports.models import FileRequest, PartState, Status, Supplier
 from exports.pipeline import cleanup, transitions, worker
 from exports.stores.disk import DiskStore
+from exports.tasks import tidy
 from tests.exports.pipeline.conftest import CreateRequest
 from tests.suppliers import START, file_path
 
@@ -98,3 +100,23 @@ def test_a_file_that_cannot_be_deleted_is_withdrawn_and_deleted_later(
     assert file_path(expired.location).exists()
     assert cleanup.expire_files() == 1
     assert not file_path(expired.location).exists()
+
+
+def test_leftovers_that_cannot_be_deleted_are_one_line_in_the_log(
+    expired: FileRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(DiskStore, "delete_files", refuse)
+    assert cleanup.expire_files() == 0
+    monkeypatch.setattr(DiskStore, "unfinished_requests", refuse)
+    tidy()
+    lines = [line for line in log_lines() if line["level"] == "ERROR"]
+    assert [line["message"] for line in lines] == [
+        "an expired file is not removed",
+        "leftovers are not removed yet",
+    ]
+    assert not any("exc_info" in line for line in lines)

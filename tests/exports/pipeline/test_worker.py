@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,6 +18,7 @@ from pytest_django.fixtures import Settings
 from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
 from exports.pipeline import export_file, transitions, worker
 from exports.pipeline.steps import WritePart
+from exports.stores.disk import DiskStore
 from tests.exports.pipeline.conftest import CreateRequest
 from tests.suppliers import START, decompressed_file, expected_csv
 
@@ -195,3 +197,28 @@ def test_the_fixture_of_a_completed_request_stores_what_workers_store(
                 assert (value is None) == (expected is None), field
             else:
                 assert value == expected, field
+
+
+@pytest.mark.usefixtures("readings")
+@pytest.mark.parametrize(
+    ("error", "traceback"),
+    [(OSError(28, "No space left on device"), False), (RuntimeError("a bug"), True)],
+)
+def test_only_a_bug_has_a_traceback_in_the_log(
+    alice: Supplier,
+    request_file: CreateRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: Callable[[], list[dict[str, Any]]],
+    error: Exception,
+    traceback: bool,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    request_file(alice)
+    worker.run_next_step()
+    monkeypatch.setattr(DiskStore, "put_part", fail)
+    worker.run_next_step()
+    [line] = [line for line in log_lines() if line["level"] == "ERROR"]
+    assert str(error) in line["reason"]
+    assert ("exc_info" in line) == traceback

@@ -242,6 +242,15 @@ def test_a_deployment_works_in_a_home_folder_of_any_name_and_in_any_locale(
     ]
 
 
+def test_a_file_that_cannot_be_read_is_a_one_line_error(
+    deploy: Callable[..., Deployment],
+) -> None:
+    deployment = deploy()
+    secret = deployment.home / "secrets" / "headend" / "api_key"
+    secret.mkdir(parents=True)
+    assert error_of(deployment, "outputs") == f"headend: {secret}: Is a directory."
+
+
 def test_outputs_before_the_first_run_are_an_error_that_says_what_to_do(
     deploy: Callable[..., Deployment],
 ) -> None:

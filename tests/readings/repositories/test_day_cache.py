@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -183,7 +184,7 @@ def test_an_unused_file_is_deleted_after_an_hour(repository: DeltaRepository, fo
     repository.delete_before(MONDAY + DAY)
     repository.maintain()
     assert cached_days(folder) == ["2023-02-27", "2023-02-28", "2023-03-01"]
-    (folder / HOURLY_SUMS / ".unfinished").touch()
+    (folder / HOURLY_SUMS / f".{uuid.uuid4()}").touch()
     over_an_hour_ago = time.time() - 3601
     for file in (folder / HOURLY_SUMS).iterdir():
         os.utime(file, (over_an_hour_ago, over_an_hour_ago))

@@ -1,0 +1,50 @@
+"""The export store in a folder: files of other programs in it are ignored."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+from django.core.files.storage import FileSystemStorage
+
+from exports.stores.disk import DiskStore
+
+REQUEST = uuid.UUID("00000000-0000-0000-0000-000000000001")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DiskStore:
+    """An export store with a part of one request."""
+    store = DiskStore(FileSystemStorage(location=tmp_path))
+    store.put_part(f"{REQUEST}/00000-1", [b"part"])
+    return store
+
+
+def add_files_of_other_programs(folder: Path) -> None:
+    """Add what file managers and file systems create."""
+    (folder / ".DS_Store").write_text("x")
+    (folder / "lost+found").mkdir()
+
+
+def test_files_of_other_programs_are_not_requests(store: DiskStore, tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / ".parts"):
+        add_files_of_other_programs(folder)
+    assert list(store.unfinished_requests()) == [REQUEST]
+    store.delete_unfinished(REQUEST)
+    assert list(store.unfinished_requests()) == []
+    assert (tmp_path / ".parts" / ".DS_Store").exists()
+
+
+def test_a_folder_among_the_files_of_a_request_does_not_stop_their_deletion(
+    store: DiskStore, tmp_path: Path
+) -> None:
+    folder = tmp_path / str(REQUEST)
+    folder.mkdir()
+    for name in ("kept.csv.gz", "other.csv.gz"):
+        (folder / name).write_text("x")
+    add_files_of_other_programs(folder)
+    store.delete_files(REQUEST, keep=f"{REQUEST}/kept.csv.gz")
+    assert sorted(path.name for path in folder.iterdir()) == ["kept.csv.gz", "lost+found"]
+    store.delete_files(REQUEST)
+    assert not folder.exists()
