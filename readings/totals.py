@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 from django.db.models import CharField
@@ -14,6 +14,8 @@ from readings.repositories import Snapshot
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.window import Window
 
+TOTALS_DELAY = timedelta(minutes=2)
+"""An interval's readings are written and its total is updated within this time after the interval ends."""
 READINGS_PER_QUERY = 3_000_000
 """About how many readings one query sums: a second of work."""
 _ROWS_PER_STATEMENT = 1_000

@@ -18,9 +18,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from exports.metrics import DatabaseMetrics
+from readings.feed import FeedMetrics
 
 _registry = CollectorRegistry()
 _registry.register(DatabaseMetrics())
+_registry.register(FeedMetrics())
 
 
 @never_cache

@@ -11,10 +11,10 @@ from django.utils.timesince import timesince
 from exports.models import Delivery, DeliveryState, FileRequest, Status, is_failing
 from exports.pipeline.transitions import CANCELLED
 from headend.portal.coverage import DAY, Coverage, may_still_arrive
-from readings.ingest.deployment_fleet import deployment_fleet
+from readings.feed import silent_intervals
 
 SILENT_INTERVALS = 3
-"""The feed counts as interrupted when more intervals than this have no readings."""
+"""The feed counts as interrupted when this many intervals in a row have no readings."""
 MAX_QUEUED_FOR = timedelta(minutes=10)
 """A file request that is queued for longer is reported."""
 
@@ -47,9 +47,12 @@ def alerts(now: datetime, coverage: Coverage, newest: datetime | None) -> list[A
 
 
 def _interrupted_feed(now: datetime, newest: datetime | None) -> Alert | None:
-    if newest is None or now - newest <= SILENT_INTERVALS * deployment_fleet().interval:
+    intervals = silent_intervals(now, newest)
+    if newest is None or intervals < SILENT_INTERVALS:
         return None
-    return Alert(f"No readings have arrived for {timesince(newest, now)}.", reverse("overview"))
+    return Alert(
+        f"No readings for {intervals:,} intervals ({timesince(newest, now)}).", reverse("overview")
+    )
 
 
 def _incomplete_intervals(now: datetime, coverage: Coverage) -> Alert | None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from django.conf import settings
-from django.db.models import Max, Min
-from django.utils import timezone
 
+from readings.expectation import Expectation
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.models import IntervalTotals
+from readings.totals import TOTALS_DELAY
 
-TOTALS_DELAY = timedelta(minutes=2)
-"""An interval's readings are written and its total is updated within this time after the interval ends."""
-DAY, WEEK = timedelta(days=1), timedelta(days=7)
+MINUTE, DAY, WEEK = timedelta(minutes=1), timedelta(days=1), timedelta(days=7)
 
 
 class Completeness(StrEnum):
@@ -30,7 +28,10 @@ class Completeness(StrEnum):
 
 @dataclass(frozen=True)
 class IntervalCoverage:
-    """The number of readings of one interval: stored, expected and late; ``kw`` is the sum of their power."""
+    """The number of readings of one interval: stored, expected and late; ``kw`` is the sum of their power.
+
+    ``expected`` is not less than ``readings``: a meter that nobody expected replaces no missing one elsewhere.
+    """
 
     time: datetime
     readings: int
@@ -41,7 +42,7 @@ class IntervalCoverage:
     @property
     def share(self) -> float:
         """Stored readings divided by expected readings, from 0 to 1; 0 if none are expected."""
-        return min(1.0, self.readings / self.expected) if self.expected else 0.0
+        return self.readings / self.expected if self.expected else 0.0
 
     @property
     def completeness(self) -> Completeness:
@@ -66,7 +67,7 @@ class Coverage:
 
     @property
     def expected(self) -> int:
-        """The number of readings that a complete fleet sends."""
+        """The number of readings that should be stored; never less than the stored ones."""
         return sum(interval.expected for interval in self.intervals)
 
     @property
@@ -92,45 +93,28 @@ class Coverage:
 def percent_of(readings: int, expected: int) -> float:
     """Return ``readings`` in percent of ``expected``, rounded down to one decimal: 100 means all.
 
-    ``expected`` must not be 0. The result is greater than 100 if there are more readings than expected.
+    ``expected`` must be neither 0 nor less than ``readings``.
     """
     return int(1000 * readings / expected) / 10
 
 
-def expected_meters() -> int:
-    """Return how many meters should send readings for each interval.
-
-    That is the size of the simulated fleet. Without a simulation it is the largest number of readings that an
-    interval of the last week has; 0 if there are no readings.
-    """
-    if settings.SIMULATION:
-        return deployment_fleet().devices
-    newest = newest_interval()
-    if newest is None:
-        return 0
-    last_week = IntervalTotals.objects.filter(time__gt=newest - WEEK, time__lte=newest)
-    return int(last_week.aggregate(largest=Max("readings"))["largest"])
-
-
 def recent_coverage(now: datetime, span: timedelta = DAY) -> Coverage:
     """Return the coverage of the last ``span``, up to the newest interval that should be stored by ``now``."""
-    fleet, expected = deployment_fleet(), expected_meters()
-    first_reading = IntervalTotals.objects.aggregate(first=Min("time"))["first"]
-    last = fleet.newest_interval(now - TOTALS_DELAY)
-    start = last - span + fleet.interval
+    due = now.astimezone(UTC) - TOTALS_DELAY
+    expectation = Expectation.between((due - span).date(), due.date())
+    interval = expectation.interval()
+    last = newest_before(due, interval)
+    start = last - span + interval
     totals = {
-        row.time: row for row in IntervalTotals.objects.filter(time__gte=start, time__lte=last)
+        row.time: row for row in IntervalTotals.objects.filter(time__gte=start, time__lte=due)
     }
-    times = set(totals) | set(fleet.intervals(start, last))
-
-    def expected_at(time: datetime) -> int:
-        # A deployment expects nothing of the time before its first reading.
-        return expected if first_reading and time >= first_reading else 0
-
+    every_minute = {start + n * MINUTE for n in range((due - start) // MINUTE + 1)}
+    on_grid = {start + n * interval for n in range(span // interval)}
+    times = on_grid | {time for time in every_minute if time in totals or expectation.at(time)}
     intervals = [
-        _interval_coverage(time, totals.get(time), expected_at(time)) for time in sorted(times)
+        _interval_coverage(time, totals.get(time), expectation.at(time)) for time in sorted(times)
     ]
-    return Coverage(start, last + fleet.interval, intervals)
+    return Coverage(start, last + interval, intervals)
 
 
 def may_still_arrive(interval: IntervalCoverage, now: datetime) -> bool:
@@ -144,14 +128,10 @@ def may_still_arrive(interval: IntervalCoverage, now: datetime) -> bool:
     return now - interval.time <= fleet.delay and missing <= plausible
 
 
-def newest_interval() -> datetime | None:
-    """Return the time of the newest interval that has readings and is not in the future, or None.
-
-    A file may contain wrong dates, up to ten years ahead.
-    """
-    past = IntervalTotals.objects.filter(time__lte=timezone.now())
-    newest: datetime | None = past.aggregate(newest=Max("time"))["newest"]
-    return newest
+def newest_before(time: datetime, interval: timedelta) -> datetime:
+    """Return the newest interval at or before ``time``. Intervals are counted from midnight UTC."""
+    midnight = time.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (time - midnight) // interval * interval
 
 
 def _interval_coverage(
@@ -159,4 +139,4 @@ def _interval_coverage(
 ) -> IntervalCoverage:
     if row is None:
         return IntervalCoverage(time, 0, expected, 0, 0.0)
-    return IntervalCoverage(time, row.readings, expected, row.late, row.kw)
+    return IntervalCoverage(time, row.readings, max(expected, row.readings), row.late, row.kw)

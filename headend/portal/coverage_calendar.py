@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Count, Min, Sum
+from django.db.models import Sum
 
-from headend.portal.coverage import DAY, TOTALS_DELAY, Completeness, expected_meters, percent_of
-from readings.ingest.deployment_fleet import deployment_fleet
+from headend.portal.coverage import Completeness, percent_of
+from readings.expectation import Expectation, MinuteCounts
 from readings.models import IntervalTotals
-from readings.totals import time_prefix
+from readings.totals import TOTALS_DELAY, time_prefix
 
 WEEKS = 27
 _DATE_LENGTH = len("2023-02-27")
@@ -72,33 +72,33 @@ def _week(monday: date, today: date, days: dict[date, Day]) -> Week:
 
 
 def _days_with_readings(since: date, now: datetime) -> dict[date, Day]:
-    meters = expected_meters()
-    first_reading = IntervalTotals.objects.aggregate(first=Min("time"))["first"]
-    rows = (
-        IntervalTotals.objects.filter(time__gte=_midnight(since))
+    due = now.astimezone(UTC) - TOTALS_DELAY
+    expectation = Expectation.between(since, now.astimezone(UTC).date())
+    late = dict(
+        IntervalTotals.objects.filter(time__gte=_midnight(since), late__gt=0)
         .annotate(day=time_prefix(_DATE_LENGTH))
         .values("day")
-        .annotate(readings=Sum("readings"), late=Sum("late"), intervals=Count("pk"))
+        .annotate(late=Sum("late"))
         .order_by("day")
+        .values_list("day", "late")
     )
-    days = {}
-    for row in rows:
-        day = date.fromisoformat(row["day"])
-        expected = meters * _intervals_due(day, first_reading, now)
-        percent = min(100.0, percent_of(row["readings"], expected)) if expected else 100.0
-        days[day] = Day(day, row["readings"], row["intervals"], row["late"], percent)
-    return days
+    return {
+        day: _day(day, counts, expectation.of_day(day), due, late.get(day.isoformat(), 0))
+        for day, counts in expectation.stored.items()
+        if day >= since
+    }
 
 
-def _intervals_due(day: date, first_reading: datetime, now: datetime) -> int:
-    """Return how many intervals of a day should be stored: from the very first reading up to ``now``."""
-    fleet = deployment_fleet()
-    first = max(_midnight(day), first_reading)
-    last = min(
-        _midnight(day) + DAY - fleet.interval,
-        fleet.newest_interval(now - TOTALS_DELAY),
+def _day(day: date, counts: MinuteCounts, expected: MinuteCounts, due: datetime, late: int) -> Day:
+    """Return the totals of a day; an interval that is not due at ``due`` is not expected."""
+    minutes_due = (due - _midnight(day)) // timedelta(minutes=1)
+    readings = sum(counts.values())
+    missing = sum(
+        max(0, count - counts.get(minute, 0))
+        for minute, count in expected.items()
+        if minute <= minutes_due
     )
-    return max(0, (last - first) // fleet.interval + 1)
+    return Day(day, readings, len(counts), late, percent_of(readings, readings + missing))
 
 
 def _midnight(day: date) -> datetime:

@@ -11,11 +11,12 @@ from django.views.decorators.http import require_safe
 
 from headend.portal import charts
 from headend.portal.access import staff_required
-from headend.portal.coverage import DAY, newest_interval
+from headend.portal.coverage import DAY
 from headend.portal.coverage_calendar import calendar_weeks
 from headend.portal.fleet_load import load_points, totals_between
 from headend.portal.forms import window_from_query
 from headend.portal.meter_search import find_meters
+from readings.feed import newest_interval
 from readings.models import IntervalTotals
 
 MAX_METERS_FOUND = 20

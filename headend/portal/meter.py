@@ -12,9 +12,10 @@ from django.views.decorators.http import require_safe
 
 from headend.portal import charts
 from headend.portal.access import staff_required
-from headend.portal.coverage import DAY, newest_interval
+from headend.portal.coverage import DAY
 from headend.portal.forms import Bounds, window_from_query
 from headend.portal.meter_readings import MeterReadings, meter_readings
+from readings.feed import newest_interval
 from readings.repositories import repository
 
 LATEST_READINGS = 12

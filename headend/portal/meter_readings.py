@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 import polars as pl
 from django.utils import timezone
 
-from headend.portal.coverage import DAY, TOTALS_DELAY
+from headend.portal.coverage import DAY
 from headend.portal.fleet_load import HOURLY_FROM
 from headend.portal.forms import Bounds
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.repositories import Snapshot
+from readings.totals import TOTALS_DELAY
 from readings.window import Window
 
 MAX_READINGS = HOURLY_FROM // timedelta(minutes=1)

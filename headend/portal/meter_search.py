@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from headend.portal.coverage import newest_interval
+from readings.feed import newest_interval
 from readings.repositories import repository
 from readings.window import Window
 

@@ -23,12 +23,12 @@ from headend.portal.coverage import (
     WEEK,
     Coverage,
     IntervalCoverage,
-    newest_interval,
     recent_coverage,
 )
 from headend.portal.delivery_activity import deliveries_today, failing_deliveries, open_sessions
 from headend.portal.fleet_load import load_points
 from headend.portal.htmx import page_or_fragment
+from readings.feed import newest_interval
 
 MAX_FAILING = 5
 """The page lists this many failing deliveries; the page of deliveries lists all of them."""

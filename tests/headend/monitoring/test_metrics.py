@@ -27,6 +27,7 @@ from exports.models import (
     Supplier,
 )
 from exports.pipeline.steps import WritePart
+from readings.models import IntervalTotals, LiveArrival
 
 Scrape = Callable[[], dict[str, float]]
 NOW = timezone.now()
@@ -91,6 +92,29 @@ def test_all_values_of_an_empty_deployment_are_zero(scrape: Scrape) -> None:
     assert found["headend_file_fetches_total way=sftp"] == 0
     assert found["headend_part_seconds_bucket le=+Inf"] == 0
     assert set(found.values()) == {0}
+
+
+def test_intervals_without_readings_are_counted(scrape: Scrape) -> None:
+    newest = timezone.now() - timedelta(minutes=63)
+    for minutes in (0, 15, 30, 45):
+        IntervalTotals.objects.create(
+            time=newest - timedelta(minutes=minutes), readings=5, late=0, kw=1.0
+        )
+    assert scrape()["headend_intervals_without_readings"] == 4
+    IntervalTotals.objects.create(time=timezone.now(), readings=5, late=0, kw=1.0)
+    assert scrape()["headend_intervals_without_readings"] == 0
+
+
+def test_only_a_feed_can_stop(scrape: Scrape, settings: Settings) -> None:
+    a_month_ago = NOW - timedelta(days=30)
+    for time in (a_month_ago, a_month_ago - timedelta(hours=1)):
+        IntervalTotals.objects.create(time=time, readings=5, late=0, kw=1.0)
+    assert scrape()["headend_intervals_without_readings"] == 0  # a loaded file
+    LiveArrival.objects.create(at=a_month_ago, readings=5)
+    settings.SIMULATION = False
+    assert scrape()["headend_intervals_without_readings"] == 0
+    settings.SIMULATION = True
+    assert scrape()["headend_intervals_without_readings"] >= 30 * 24 - 1
 
 
 def test_file_requests_are_counted_by_status(alice: Supplier, scrape: Scrape) -> None:
@@ -191,7 +215,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(
 ) -> None:
     for status in Status.values:
         make_request(alice, Status(status), record_count=1)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(7):
         scrape()
 
 

@@ -12,9 +12,10 @@ from pytest_django.asserts import assertNumQueries
 from pytest_django.fixtures import Settings
 
 from exports.models import FileRequest, Status, Supplier
+from headend.portal.coverage_calendar import calendar_weeks
 from headend.portal.overview import overview_context
 from readings.models import IntervalTotals
-from tests.headend.portal.conftest import METERS
+from tests.headend.portal.conftest import METERS, store_totals
 
 NOW = datetime(2026, 5, 2, 12, 3, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)
@@ -64,7 +65,7 @@ def test_incomplete_intervals_are_counted_and_reported() -> None:
 @pytest.mark.usefixtures("two_days")
 def test_an_interrupted_feed_is_the_first_alert() -> None:
     IntervalTotals.objects.filter(time__gt=NEWEST - 6 * FIVE_MINUTES).delete()
-    assert alert_messages()[0].startswith("No readings have arrived for 33")
+    assert alert_messages()[0] == "No readings for 6 intervals (33\xa0minutes)."
 
 
 def test_no_readings_are_expected_before_the_first_reading() -> None:
@@ -86,12 +87,79 @@ def test_readings_that_may_still_arrive_are_not_reported(settings: Settings) -> 
 
 
 @pytest.mark.usefixtures("two_days")
-def test_without_a_simulated_fleet_the_largest_interval_sets_the_expectation(
+def test_additional_readings_do_not_hide_missing_ones(settings: Settings) -> None:
+    settings.SIMULATION = False
+    IntervalTotals.objects.filter(time=NEWEST).update(readings=666)
+    IntervalTotals.objects.filter(time=NEWEST - FIVE_MINUTES).update(readings=50)
+    coverage = overview_context(NOW)["coverage"]
+    assert (coverage.readings, coverage.expected) == (286 * 100 + 666 + 50, 287 * 100 + 666)
+    assert coverage.percent == 99.8
+    assert max(each.share for each in coverage.intervals) == 1.0
+
+
+@pytest.mark.parametrize("simulation", [True, False])
+@pytest.mark.usefixtures("two_days")
+def test_a_changed_fleet_is_complete_before_and_after(
+    settings: Settings, *, simulation: bool
+) -> None:
+    settings.SIMULATION = simulation
+    IntervalTotals.objects.filter(time__lt=NEWEST.replace(hour=0)).update(readings=5_000)
+    coverage = overview_context(NOW)["coverage"]
+    # The window begins at 12:05 of yesterday: 143 intervals of 5,000 readings and 145 of 100.
+    assert (coverage.readings, coverage.expected) == (143 * 5_000 + 145 * 100,) * 2
+    assert (coverage.percent, alert_messages()) == (100.0, [])
+
+
+@pytest.mark.parametrize("minutes", [1, 15, 30, 60])
+def test_meters_with_another_interval_are_complete(settings: Settings, minutes: int) -> None:
+    settings.SIMULATION = False
+    step = timedelta(minutes=minutes)
+    first = NEWEST - timedelta(days=2)
+    store_totals(first, (NOW - first) // step + 1, step=step)
+    shown = overview_context(NOW)
+    assert (shown["coverage"].percent, shown["coverage"].incomplete) == (100.0, [])
+    assert len(shown["coverage_chart"].bars) == timedelta(days=1) // step
+    assert shown["alerts"] == []
+    assert {day.percent for day in calendar_weeks(NOW)[0].days[3:6] if day} == {100.0}
+
+
+def test_meters_with_different_intervals_are_expected_at_their_own_times(
     settings: Settings,
 ) -> None:
     settings.SIMULATION = False
-    IntervalTotals.objects.filter(time=NEWEST).update(readings=120)
-    assert overview_context(NOW)["coverage"].expected == 288 * 120
+    store_totals(NEWEST - timedelta(days=1), 289, readings=100)
+    quarters = [NEWEST - n * timedelta(minutes=15) for n in range(97)]
+    IntervalTotals.objects.filter(time__in=quarters).update(readings=120)
+    coverage = overview_context(NOW)["coverage"]
+    assert (coverage.expected, coverage.percent) == (96 * 120 + 192 * 100, 100.0)
+    IntervalTotals.objects.filter(time=NEWEST).update(readings=100)
+    [incomplete] = overview_context(NOW)["coverage"].incomplete
+    assert (incomplete.time, incomplete.readings, incomplete.expected) == (NEWEST, 100, 120)
+
+
+def test_readings_of_the_past_are_no_reason_for_an_alarm(settings: Settings) -> None:
+    settings.SIMULATION = False
+    store_totals(NEWEST - timedelta(days=400), 288)
+    shown = overview_context(NOW)
+    assert (shown["alerts"], shown["coverage"].expected) == ([], 0)
+    settings.SIMULATION = True
+    store_totals(NEWEST - 3 * FIVE_MINUTES, 4)
+    assert (alert_messages(), overview_context(NOW)["coverage"].percent) == ([], 100.0)
+
+
+def test_a_feed_that_stops_is_still_expected_the_next_day(settings: Settings) -> None:
+    settings.SIMULATION = False
+    store_totals(NEWEST - timedelta(days=3), 288)
+    coverage = overview_context(NOW)["coverage"]
+    assert (coverage.readings, coverage.expected, coverage.percent) == (0, 288 * METERS, 0.0)
+
+
+def test_the_coverage_of_half_a_fleet_is_that_of_the_fleet_of_the_week(settings: Settings) -> None:
+    settings.SIMULATION = False
+    midnight = NEWEST.replace(hour=0)
+    store_totals(midnight - timedelta(days=1), 288)
+    store_totals(midnight, 145, readings=60)
+    assert {each.expected for each in overview_context(NOW)["coverage"].intervals} == {METERS}
 
 
 @pytest.mark.usefixtures("two_days")
@@ -111,8 +179,8 @@ def test_failed_and_waiting_requests_are_reported() -> None:
 
 
 @pytest.mark.usefixtures("two_days")
-def test_the_overview_needs_thirteen_queries() -> None:
-    with assertNumQueries(13):
+def test_the_overview_needs_fourteen_queries() -> None:
+    with assertNumQueries(14):
         overview_context(NOW)
 
 

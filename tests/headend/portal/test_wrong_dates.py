@@ -13,9 +13,10 @@ from pytest_django.fixtures import Settings
 
 from exports.models import Supplier
 from headend.deployment.outputs import Outputs
-from headend.portal.coverage import newest_interval, recent_coverage
+from headend.portal.coverage import recent_coverage
 from headend.portal.coverage_calendar import calendar_weeks
 from readings import tasks
+from readings.feed import newest_interval
 from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
