@@ -50,8 +50,10 @@ def first_due_arrival(
     fleet: Fleet, repository: ReadingsRepository, now: datetime
 ) -> datetime | None:
     """Return the first instant at which readings are due and perhaps not stored yet, or None."""
-    # A catch-up that began earlier may still write readings that are older than MAX_CATCH_UP by now.
-    last = _last_written(fleet, repository, now - _CATCH_UP_TIME)
+    # A catch-up that began earlier may still write readings that are older than MAX_CATCH_UP by now. A new
+    # deployment continues after its backfill, and has nothing to catch up.
+    began = now - _CATCH_UP_TIME if LiveArrival.objects.exists() else now
+    last = _last_written(fleet, repository, began)
     due = arrivals_between(fleet, last, now)
     return due[0].at if due else None
 

@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.ingest.live import write_due_readings
 from readings.ingest.settled import settled_until
+from readings.models import LiveArrival
 from readings.repositories import ReadingsRepository
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -33,6 +34,11 @@ def small_fleet(db: None, settings: Settings, store: ReadingsRepository) -> Read
 def test_without_a_simulated_fleet_it_is_a_minute_ago(settings: Settings) -> None:
     settings.SIMULATION = False
     assert settled_until(NOON) == NOON - MINUTE
+
+
+def test_in_a_new_deployment_with_a_backfill_it_is_a_minute_ago() -> None:
+    LiveArrival.objects.all().delete()
+    assert settled_until(NOON + MINUTE) == NOON
 
 
 def test_if_everything_due_is_written_it_is_a_minute_ago() -> None:
