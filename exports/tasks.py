@@ -43,10 +43,11 @@ def _send(task: Task[[], None], times: int) -> None:
     try:
         for _ in range(times):
             task.delay()
-    except Exception:
+    except Exception as error:
         # Each broker's library raises its own errors. None of them may fail a request that is accepted.
         log.warning(
-            "the broker cannot be reached; the work waits for the next recovery", exc_info=True
+            "the broker cannot be reached; the work waits for the next recovery",
+            extra={"error": f"{type(error).__name__}: {error}"},
         )
 
 

@@ -112,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # After all others: it replaces the response to a refused login.
     "axes.middleware.AxesMiddleware",
+    "headend.portal.unavailable.UnavailableMiddleware",
 ]
 ROOT_URLCONF = "headend.urls"
 WSGI_APPLICATION = "headend.wsgi.application"

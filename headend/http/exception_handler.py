@@ -35,7 +35,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
         log.info("caller disconnected")
         return _unavailable()
     if isinstance(error, RepositoryUnavailableError | OperationalError | InterfaceError):
-        log.error("repository or database unavailable", exc_info=error)
+        log.error("repository or database unavailable", extra={"error": str(error)})
         return _unavailable()
     if isinstance(error, Http404):
         return Response({"error": "Not found."}, status=404)

@@ -32,6 +32,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page_or_json(request, 404, "Not found.")
 
 
+def unavailable(request: HttpRequest) -> HttpResponse:
+    """Answer 503: a service or a disk cannot be used now. The error is in the log."""
+    return _page_or_json(request, 503, "The readings cannot be read now. Try again shortly.")
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500 in JSON (Django's ``handler500``). The exception is in the log."""
     return JsonResponse({"error": "Something went wrong on our side."}, status=500)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -28,7 +30,10 @@ def alice_client(db: None) -> APIClient:
 
 
 def test_an_unavailable_repository_is_a_503(
-    alice_client: APIClient, settings: Settings, tmp_path: Path
+    alice_client: APIClient,
+    settings: Settings,
+    tmp_path: Path,
+    log_lines: Callable[[], list[dict[str, Any]]],
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
     settings.READINGS_URL = f"delta://{tmp_path}/file/readings"
@@ -36,6 +41,29 @@ def test_an_unavailable_repository_is_a_503(
     assert answer.status_code == 503
     assert int(answer["Retry-After"]) > 0
     assert set(answer.json()) == {"error"}
+    [line] = [line for line in log_lines() if line["logger"] == "headend.http.exception_handler"]
+    assert "The table cannot be" in line["error"]
+    assert "exc_info" not in line
+
+
+@pytest.mark.parametrize(("accept", "start"), [("text/html", "<!doctype"), ("*/*", '{"error": ')])
+def test_a_page_whose_readings_cannot_be_read_is_a_503_and_one_line_in_the_log(
+    admin_client: Client,
+    settings: Settings,
+    tmp_path: Path,
+    log_lines: Callable[[], list[dict[str, Any]]],
+    accept: str,
+    start: str,
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    settings.READINGS_URL = f"delta://{tmp_path}/file/readings"
+    path = f"/fleet/meters/{Fleet(devices=1).meters.device_id[0]}/"
+    answer = admin_client.get(path, headers={"Accept": accept})
+    assert answer.status_code == 503
+    assert answer.content.decode().lower().startswith(start)
+    assert "The readings cannot be read now." in answer.content.decode()
+    [line] = [line for line in log_lines() if line["logger"] == "headend.portal.unavailable"]
+    assert (line["path"], "exc_info" in line) == (path, False)
 
 
 def test_a_missing_data_file_is_a_503(
