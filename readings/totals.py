@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 import polars as pl
+from django.db import DatabaseError, InterfaceError
 from django.db.models import CharField
 from django.db.models.functions import Cast, Substr
 
 from readings.frame import EARLIEST_INSTANT, latest_instant
 from readings.models import IntervalTotals
-from readings.repositories import Snapshot
+from readings.repositories import (
+    ReadingsRepository,
+    RepositoryUnavailableError,
+    Snapshot,
+)
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.window import Window
+
+log = logging.getLogger(__name__)
 
 TOTALS_DELAY = timedelta(minutes=2)
 """An interval's readings are written and its total is updated within this time after the interval ends."""
@@ -48,6 +56,19 @@ def update_totals(
     for chunk in reversed(split_into_chunks(changed, READINGS_PER_QUERY)):
         _store_totals(snapshot, chunk)
     return len(changed)
+
+
+def update_totals_after_write(
+    repository: ReadingsRepository, start: datetime, end: datetime
+) -> None:
+    """Update the totals of a window into which a command wrote readings, so that the portal shows them at once.
+
+    If the database or the repository cannot be used, a scheduled task updates them later.
+    """
+    try:
+        update_totals(repository.snapshot(), start, end)
+    except (DatabaseError, InterfaceError, RepositoryUnavailableError) as error:
+        log.warning("the interval totals are updated later", extra={"error": str(error)})
 
 
 def _stored_counts(window: Window) -> dict[datetime, int]:

@@ -9,6 +9,8 @@ from django.db.models import Sum
 
 from exports.models import FileRequest, Status
 from headend.portal.fleet_load import totals_between
+from readings.repositories import repository
+from readings.window import Window
 
 _BYTES_PER_READING = {"csv": 39.0, "jsonl": 45.0, "parquet": 33.0}
 """Measured on a day of the simulated fleet. A deployment's own files replace these when there are enough."""
@@ -29,11 +31,18 @@ class FileSizeEstimate:
 def estimate_file_size(start: datetime, end: datetime, file_format: str) -> FileSizeEstimate:
     """Return how many readings a window has, and about how many bytes their file has.
 
-    The readings are counted by the interval totals, so they can be up to a minute old.
+    The readings are counted by the interval totals, so they can be up to a minute old. If there are none, the
+    repository is counted: the totals may be missing, or the window may lie within one minute.
+
+    Raises :class:`RepositoryUnavailableError`.
     """
     totals = totals_between(start, end).aggregate(readings=Sum("readings"))
-    readings = totals["readings"] or 0
+    readings = totals["readings"] or _stored_readings(Window(start, end))
     return FileSizeEstimate(readings, round(readings * _bytes_per_reading(file_format)))
+
+
+def _stored_readings(window: Window) -> int:
+    return int(repository().snapshot().minute_counts(window)["readings"].sum())
 
 
 def _bytes_per_reading(file_format: str) -> float:

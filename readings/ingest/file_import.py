@@ -6,6 +6,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
@@ -28,10 +29,12 @@ ReportProgress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """How many rows a file had, and how many of them became new readings."""
+    """How many rows a file had, how many of them became new readings, and its first and last time."""
 
     rows: int
     new: int
+    start: datetime
+    end: datetime
 
 
 def import_file(
@@ -82,7 +85,7 @@ def import_file(
             else:
                 new += _write_as_arriving_now(readings, repository)
             done += chunk.readings
-    return ImportedFile(rows, new)
+    return ImportedFile(rows, new, chunks[0].start, chunks[-1].end)
 
 
 def _check_and_stage(

@@ -22,6 +22,7 @@ from readings.repositories import (
     repository,
 )
 from readings.simulation.fleet import Fleet
+from readings.totals import update_totals_after_write
 
 
 class Command(CommandWithExamples):
@@ -114,6 +115,7 @@ class Command(CommandWithExamples):
             )
             raise SystemExit(130) from None
         seconds = time.monotonic() - began
+        update_totals_after_write(repository(), start, end)
         self.stdout.write(
             f"{format_instant(start)} to {format_instant(end)}: {intervals:,} intervals, "
             f"{new:,} new readings, {readings - new:,} already stored, "

@@ -19,6 +19,7 @@ from readings.repositories import (
     RepositoryUnavailableError,
     repository,
 )
+from readings.totals import update_totals_after_write
 
 
 class Command(CommandWithExamples):
@@ -78,6 +79,7 @@ class Command(CommandWithExamples):
                     f"{_earlier_files(number)}"
                 )
                 raise SystemExit(130) from None
+            update_totals_after_write(repository(), imported.start, imported.end)
             self.stdout.write(
                 f"{file}: {imported.new:,} new readings, "
                 f"{imported.rows - imported.new:,} already stored"

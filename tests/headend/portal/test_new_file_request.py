@@ -76,6 +76,20 @@ def test_a_full_queue_shows_an_error(operator: Client, alice: Supplier) -> None:
     )
 
 
+def test_the_estimate_is_not_0_for_a_window_with_readings(
+    operator: Client, alice: Supplier, readings: pl.DataFrame
+) -> None:
+    assert not IntervalTotals.objects.exists()
+    form = {"supplier": "alice", "start": f"{START}", "end": f"{END}", "format": "csv"}
+    estimate = operator.get("/requests/estimate/", form).content.decode()
+    assert f"About {len(readings):,} readings" in estimate
+    second = {"start": "2023-02-27 15:59:30", "end": "2023-02-27 16:00:30"}
+    IntervalTotals.objects.create(time=END, readings=1, late=0, kw=1.0)
+    of_interval = len(readings.filter(pl.col("time") == START))
+    estimate = operator.get("/requests/estimate/", form | second).content.decode()
+    assert f"About {of_interval:,} readings" in estimate
+
+
 def test_the_estimate_counts_the_readings_of_the_window(
     operator: Client, alice: Supplier, completed: FileRequest
 ) -> None:

@@ -18,11 +18,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
+from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository, open_repository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
 from tests.readings.ingest.stored_readings import all_readings
+
+pytestmark = pytest.mark.django_db
 
 START = datetime(2023, 2, 27, 16, tzinfo=UTC)
 END = START + timedelta(hours=2)
@@ -41,6 +44,12 @@ def test_the_readings_of_the_fleet_in_the_window_are_stored(store: ReadingsRepos
     expected = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
     assert all_readings(store).equals(expected)
     assert "25 intervals, 2,500 new readings, 0 already stored" in output
+
+
+def test_the_totals_of_the_window_are_stored_at_once(store: ReadingsRepository) -> None:
+    run(*SMALL, "--end", "2023-02-27 18:00")
+    totals = dict(IntervalTotals.objects.values_list("time", "readings"))
+    assert totals == dict.fromkeys(FLEET.intervals(START, END), 100)
 
 
 def test_a_second_run_changes_nothing(store: ReadingsRepository) -> None:

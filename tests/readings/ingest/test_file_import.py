@@ -16,13 +16,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from readings import frame
 from readings.ingest import file_import, source_file
+from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from tests.readings.ingest.stored_readings import all_readings
+
+pytestmark = pytest.mark.django_db
 
 START = datetime(2023, 2, 27, 16, tzinfo=UTC)
 FLEET = Fleet(devices=50)
@@ -42,6 +46,30 @@ def run(*arguments: object) -> str:
     out = StringIO()
     call_command("load", *map(str, arguments), stdout=out)
     return out.getvalue()
+
+
+def test_the_totals_of_a_file_are_stored_at_once(
+    store: ReadingsRepository, readings: pl.DataFrame, tmp_path: Path
+) -> None:
+    other = START - timedelta(days=1)
+    IntervalTotals.objects.create(time=other, readings=7, late=0, kw=1.0)
+    run(as_csv(readings, tmp_path / "may.csv"))
+    totals = dict(IntervalTotals.objects.values_list("time", "readings"))
+    expected = dict.fromkeys(FLEET.intervals(START, START + 11 * FLEET.interval), 50)
+    assert totals == expected | {other: 7}
+
+
+def test_a_file_is_loaded_while_the_database_cannot_be_used(
+    store: ReadingsRepository,
+    readings: pl.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*arguments: object) -> int:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr("readings.totals.update_totals", refuse)
+    assert "600 new readings" in run(as_csv(readings, tmp_path / "may.csv"))
 
 
 def as_csv(readings: pl.DataFrame, file: Path) -> Path:
