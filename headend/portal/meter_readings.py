@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +11,7 @@ from django.utils import timezone
 from headend.portal.coverage import DAY
 from headend.portal.fleet_load import HOURLY_FROM
 from headend.portal.forms import Bounds
+from readings import frame
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.repositories import Snapshot
 from readings.totals import TOTALS_DELAY
@@ -89,15 +89,18 @@ def by_hour(
         start: the window's start.
         end: the window's end.
     """
-    expected = Counter(
-        time.replace(minute=0, second=0, microsecond=0) for time in _intervals_due(start, end)
+    # In Polars: a window of fifty years has six million intervals.
+    due = pl.DataFrame({"hour": _intervals_due(start, end).dt.truncate("1h")})
+    missing = pl.col("len").cast(pl.Int64) - pl.col("readings").fill_null(0)
+    incomplete = (
+        due.group_by("hour")
+        .len()
+        .join(hours.select("hour", "readings"), on="hour", how="left")
+        .select("hour", missing.alias("missing"))
+        .filter(pl.col("missing") > 0)
+        .sort("hour")
     )
-    stored = dict(zip(hours["hour"], hours["readings"], strict=True))
-    gaps = [
-        Gap(hour, count - stored.get(hour, 0))
-        for hour, count in expected.items()
-        if stored.get(hour, 0) < count
-    ]
+    gaps = [Gap(hour, count) for hour, count in incomplete.iter_rows()]
     return MeterReadings(
         hours.rename({"hour": "time"}),
         latest,
@@ -114,9 +117,13 @@ def missing_intervals(times: list[datetime], start: datetime, end: datetime) -> 
     return [time for time in _intervals_due(start, end) if time not in stored]
 
 
-def _intervals_due(start: datetime, end: datetime) -> list[datetime]:
-    last = min(end, timezone.now() - TOTALS_DELAY)
-    return list(deployment_fleet().intervals(start, last))
+def _intervals_due(start: datetime, end: datetime) -> pl.Series:
+    """Return the times of the intervals of a window that should be stored by now, ascending."""
+    fleet, last = deployment_fleet(), min(end, timezone.now() - TOTALS_DELAY)
+    first = next(fleet.intervals(start, last), None)
+    if first is None:
+        return pl.Series(dtype=frame.INSTANT)
+    return pl.datetime_range(first, last, fleet.interval, time_unit="us", eager=True)
 
 
 def _read(snapshot: Snapshot, window: Window) -> pl.DataFrame:
