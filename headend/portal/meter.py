@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.timesince import timesince
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -14,7 +16,7 @@ from headend.portal import charts
 from headend.portal.access import staff_required
 from headend.portal.coverage import DAY
 from headend.portal.forms import Bounds, window_from_query
-from headend.portal.meter_readings import MeterReadings, meter_readings
+from headend.portal.meter_readings import HOUR, MeterReadings, last_hour, meter_readings
 from readings.feed import newest_interval
 from readings.repositories import repository
 
@@ -34,18 +36,29 @@ CHARTS = [
 @require_safe
 @staff_required
 def meter_page(request: HttpRequest, device_id: uuid.UUID) -> HttpResponse:
-    """Show a meter in the window of the URL query; by default the last day that has readings.
+    """Show a meter in the window of the URL query; by default the last day that has readings of it.
 
-    Answers 404 if the meter has no reading in the default window. A window that the user chose may be empty.
+    Answers 404 if the meter never sent a reading. A window that the user chose may be empty.
     """
     newest = newest_interval() or timezone.now()
+    snapshot = repository().snapshot()
     form, bounds = window_from_query(request.GET, (newest - DAY, newest))
-    meter = meter_readings(repository().snapshot(), str(device_id), bounds, newest)
-    if meter.latest.is_empty() and not form.is_bound:
-        raise Http404
+    meter = meter_readings(snapshot, str(device_id), bounds, newest)
+    silent_since = None
+    if meter.latest.is_empty():
+        hour = last_hour(snapshot, str(device_id))
+        if hour is None:
+            raise Http404
+        silent_since, end = hour, hour + HOUR - timedelta(microseconds=1)
+        if not form.is_bound:
+            form, bounds = window_from_query(request.GET, (end - DAY, end))
+            meter = meter_readings(snapshot, str(device_id), bounds, end)
+            silent_since = meter.latest["time"][-1]
     context = {
         "device_id": str(device_id),
         "form": form,
+        "last_reading": silent_since,
+        "last_reading_age": timesince(silent_since) if silent_since else None,
         "meter": meter,
         "contracted_load": meter.latest["load"][-1] if len(meter.latest) else None,
         "charts": _charts(meter, bounds),

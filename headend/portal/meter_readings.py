@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 from django.utils import timezone
@@ -17,15 +20,20 @@ from readings.repositories import Snapshot
 from readings.totals import TOTALS_DELAY
 from readings.window import Window
 
+HOUR = timedelta(hours=1)
 MAX_READINGS = HOURLY_FROM // timedelta(minutes=1)
 """The most readings that a page loads: one per minute of the longest window that is drawn by interval."""
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Missing readings: one at an interval, or ``missing`` of them in an hour."""
+    """Missing readings in a row: ``missing`` of them, at the intervals from ``start`` to ``end``.
 
-    time: datetime
+    In a window that is shown by hour, ``start`` is the start of the first hour and ``end`` the last minute of the last.
+    """
+
+    start: datetime
+    end: datetime
     missing: int
 
 
@@ -74,7 +82,9 @@ def meter_readings(
 def by_interval(readings: pl.DataFrame, start: datetime, end: datetime) -> MeterReadings:
     """Return the readings of a window with one point per reading."""
     late = int((readings["arrival_time"] > readings["time"]).sum())
-    gaps = [Gap(time, 1) for time in missing_intervals(readings["time"].to_list(), start, end)]
+    times = readings["time"].to_list()
+    missing = [(time, 1) for time in missing_intervals(times, start, end)]
+    gaps = _ranges(missing, own_interval(times), timedelta(0))
     return MeterReadings(readings, readings, len(readings), late, gaps, hourly=False)
 
 
@@ -90,7 +100,9 @@ def by_hour(
         end: the window's end.
     """
     # In Polars: a window of fifty years has six million intervals.
-    due = pl.DataFrame({"hour": _intervals_due(start, end).dt.truncate("1h")})
+    due = pl.DataFrame(
+        {"hour": _intervals_due(latest["time"].to_list(), start, end).dt.truncate("1h")}
+    )
     missing = pl.col("len").cast(pl.Int64) - pl.col("readings").fill_null(0)
     incomplete = (
         due.group_by("hour")
@@ -100,7 +112,7 @@ def by_hour(
         .filter(pl.col("missing") > 0)
         .sort("hour")
     )
-    gaps = [Gap(hour, count) for hour, count in incomplete.iter_rows()]
+    gaps = _ranges(list(incomplete.iter_rows()), HOUR, HOUR - timedelta(minutes=1))
     return MeterReadings(
         hours.rename({"hour": "time"}),
         latest,
@@ -112,18 +124,47 @@ def by_hour(
 
 
 def missing_intervals(times: list[datetime], start: datetime, end: datetime) -> list[datetime]:
-    """Return the intervals of a window that should be stored by now and are not among ``times``."""
+    """Return the intervals of a window that should be stored by now and are not among ``times``.
+
+    ``times`` are those of the meter's readings, ascending. They also say which intervals the meter has.
+    """
     stored = set(times)
-    return [time for time in _intervals_due(start, end) if time not in stored]
+    return [time for time in _intervals_due(times, start, end) if time not in stored]
 
 
-def _intervals_due(start: datetime, end: datetime) -> pl.Series:
+def own_interval(times: list[datetime]) -> timedelta:
+    """Return the most common time between two readings of a meter; with fewer than two, the simulated fleet's."""
+    steps = Counter(later - earlier for earlier, later in pairwise(times))
+    return steps.most_common(1)[0][0] if steps else deployment_fleet().interval
+
+
+def last_hour(snapshot: Snapshot, device_id: str) -> datetime | None:
+    """Return the start of the hour with the meter's newest reading, or None if the meter never sent one."""
+    ever = Window(frame.EARLIEST_INSTANT, timezone.now(), device_ids=(device_id,))
+    hours = snapshot.hourly_means(ever)["hour"]
+    return hours[-1] if len(hours) else None
+
+
+def _intervals_due(times: list[datetime], start: datetime, end: datetime) -> pl.Series:
     """Return the times of the intervals of a window that should be stored by now, ascending."""
-    fleet, last = deployment_fleet(), min(end, timezone.now() - TOTALS_DELAY)
-    first = next(fleet.intervals(start, last), None)
-    if first is None:
+    interval, last = own_interval(times), min(end, timezone.now() - TOTALS_DELAY)
+    # A meter may send at 00:03, 00:18, …: the intervals are counted from one of its readings.
+    anchor = times[-1] if times else start.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = anchor + math.ceil((start - anchor) / interval) * interval
+    if first > last:
         return pl.Series(dtype=frame.INSTANT)
-    return pl.datetime_range(first, last, fleet.interval, time_unit="us", eager=True)
+    return pl.datetime_range(first, last, interval, time_unit="us", eager=True)
+
+
+def _ranges(missing: list[tuple[datetime, int]], step: timedelta, length: timedelta) -> list[Gap]:
+    """Join missing readings that are ``step`` apart. ``length`` is added to the time of the last one."""
+    gaps: list[Gap] = []
+    for time, count in missing:
+        if gaps and gaps[-1].end - length + step == time:
+            gaps[-1] = Gap(gaps[-1].start, time + length, gaps[-1].missing + count)
+        else:
+            gaps.append(Gap(time, time + length, count))
+    return gaps
 
 
 def _read(snapshot: Snapshot, window: Window) -> pl.DataFrame:

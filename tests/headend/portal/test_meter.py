@@ -8,11 +8,19 @@ import polars as pl
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.timesince import timesince
 
 from headend.portal.meter_readings import missing_intervals
 from readings.repositories import ReadingsRepository
+from readings.simulation.arrivals import readings_for
 from readings.totals import update_totals
-from tests.headend.portal.conftest import FIRST_METER, FLEET, hour_of_readings
+from tests.headend.portal.conftest import (
+    FIRST_METER,
+    FIVE_MINUTES,
+    FLEET,
+    HOUR_START,
+    hour_of_readings,
+)
 from tests.headend.portal.markup import get_page
 
 pytestmark = pytest.mark.django_db
@@ -61,13 +69,69 @@ def test_a_long_window_of_a_meter_shows_hourly_means(operator: Client) -> None:
     assert page.count('class="curve"') == 4
     # Eighteen days of 288 intervals and one more instant, of which twelve are stored.
     assert f"{18 * 288 + 1 - 12:,} intervals missing" in page
-    assert "12 in this hour" in page
+    # The hour of the readings divides the missing intervals into two ranges.
+    first = '2023-02-20 00:00</time> to <time datetime="2023-02-27T15:59:00+00:00">2023-02-27 15:59'
+    second = (
+        '2023-02-27 17:00</time> to <time datetime="2023-03-10T00:59:00+00:00">2023-03-10 00:59'
+    )
+    assert first in page
+    assert second in page
+    assert f"{7 * 288 + 16 * 12:,} intervals" in page
+    assert page.count("<li>") == 2
+
+
+def test_missing_intervals_in_a_row_are_one_range(
+    operator: Client, store: ReadingsRepository
+) -> None:
+    for n, time in enumerate(FLEET.intervals(HOUR_START, HOUR_START + 11 * FIVE_MINUTES)):
+        if n not in (3, 4, 5, 9):
+            store.write(readings_for(FLEET, time))
+    update_totals(store.snapshot())
+    window = "start=2023-02-27+16:00&end=2023-02-27+16:55"
+    page = get_page(operator, f"/fleet/meters/{FIRST_METER}/?{window}")
+    assert "4 intervals missing" in page
+    assert page.count("<li>") == 2
+    assert "16:15</time> to <time" in page
+    assert '16:25</time> <span class="muted">3 intervals</span>' in page
+
+
+def test_a_meter_is_compared_with_its_own_interval_and_its_own_minutes() -> None:
+    start = HOUR_START + timedelta(minutes=3)
+    quarters = [start + n * timedelta(minutes=15) for n in range(8)]
+    end = start + timedelta(hours=2)
+    without = [time for n, time in enumerate(quarters) if n not in (2, 5)]
+    assert missing_intervals(quarters, HOUR_START, quarters[-1]) == []
+    assert missing_intervals(without, HOUR_START, quarters[-1]) == [quarters[2], quarters[5]]
+    assert missing_intervals(quarters, HOUR_START, end) == [end]
+
+
+def test_a_silent_meter_opens_on_its_last_day_with_data(
+    operator: Client, store: ReadingsRepository
+) -> None:
+    for time in FLEET.intervals(HOUR_START, HOUR_START + 11 * FIVE_MINUTES):
+        store.write(readings_for(FLEET, time))
+    newest = HOUR_START + timedelta(days=40)
+    others = readings_for(FLEET, newest).filter(pl.col("device_id") != FIRST_METER)
+    store.write(others)
+    update_totals(store.snapshot())
+    path = f"/fleet/meters/{FIRST_METER}/"
+    assert operator.get(f"/fleet/meters/?q={FIRST_METER}")["Location"] == path
+    page = get_page(operator, path)
+    assert "12 readings, 0 of them late." in page
+    assert f"Last reading {timesince(HOUR_START + 11 * FIVE_MINUTES)} ago, <time" in page
+    assert ">2023-02-27 16:55</time> UTC." in page
+    # A window that the user chose stays, and may be empty.
+    chosen = get_page(operator, f"{path}?start=2023-04-01&end=2023-04-02")
+    assert "0 readings, 0 of them late." in chosen
+    assert "Last reading" in chosen
 
 
 @pytest.mark.usefixtures("stored_hour")
 def test_an_unknown_meter_is_not_found(operator: Client) -> None:
     missing = "00000000-0000-0000-0000-000000000000"
-    assert operator.get(f"/fleet/meters/{missing}/").status_code == 404
+    for query in ("", "?start=2023-02-27&end=2023-02-28"):
+        assert operator.get(f"/fleet/meters/{missing}/{query}").status_code == 404
+    assert "No meter" in operator.get(f"/fleet/meters/?q={missing}").content.decode()
 
 
 def test_intervals_in_the_future_are_not_missing() -> None:
