@@ -9,6 +9,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db.utils import OperationalError
 
 from headend.config.text_encoding import print_every_character, restart_in_utf8_mode
 
@@ -26,7 +27,7 @@ _DISK_ERRORS = {
 
 
 def main() -> None:
-    """Run a management command. A wrong setting or a disk that cannot be used ends it with one line on standard error."""
+    """Run a management command. A wrong setting, or a disk or database that cannot be used, ends it with one line."""
     print_every_character()
     restart_in_utf8_mode()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
@@ -34,6 +35,11 @@ def main() -> None:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
         sys.exit(f"headend: {error}")
+    except OperationalError as error:
+        # The database cannot be reached, or its disk is full. The drivers add lines with hints.
+        if "--traceback" in sys.argv:
+            raise
+        sys.exit(f"headend: DATABASE_URL: {str(error).splitlines()[0]}.")
     except OSError as error:
         if error.errno not in _DISK_ERRORS or "--traceback" in sys.argv:
             raise

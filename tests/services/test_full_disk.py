@@ -90,6 +90,19 @@ def test_a_full_disk_is_the_reason_of_the_failure_and_the_next_request_completes
     assert smaller == ["completed", ""]
 
 
+def test_a_disk_that_is_too_small_for_the_database_is_a_one_line_error(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path / "disk" / "home", {"SIMULATION": "off"})
+    disk = deployment.home.parent
+    disk.mkdir()
+    run = f"mount -t tmpfs -o size=200k none {disk} && exec {sys.executable} manage.py setup"
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", run],
+        cwd=ROOT, env=deployment.environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "headend: DATABASE_URL: database or disk is full.\n"
+
+
 def test_a_read_only_disk_is_the_reason_of_the_failure_and_the_next_request_completes(
     deployment: Deployment,
 ) -> None:
