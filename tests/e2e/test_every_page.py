@@ -78,7 +78,8 @@ def test_the_api_documentation_is_accessible(
 ) -> None:
     shown = API[name]
     page = visit(shown.path(site), user=shown.user, width=width, dark=dark)
-    page.get_by_role("button", name="GET /readings/files", exact=True).click()
+    operation = "GET /readings/files List your file requests, newest first"
+    page.get_by_role("button", name=operation, exact=True).click()
     assert page.get_by_role("link", name="Overview").count() == (shown.user is not None)
     assert "\n".join(violations(page)) == ""
 
