@@ -18,6 +18,7 @@ from django.utils import timezone
 from readings import totals
 from readings.ingest import live
 from readings.ingest.deployment_fleet import deployment_fleet
+from readings.ingest.scratch import remove_abandoned_folders
 from readings.repositories import RepositoryUnavailableError, repository
 
 log = logging.getLogger(__name__)
@@ -63,5 +64,6 @@ def maintain_repository() -> None:
     days = settings.READINGS_RETENTION_DAYS
     if days:
         repository().delete_before(timezone.now() - timedelta(days=days))
-    log.info("upkeep", extra=repository().maintain())
+    removed = remove_abandoned_folders(settings.HEADEND_HOME)
+    log.info("upkeep", extra=repository().maintain() | {"abandoned imports removed": removed})
     live.delete_records_before(timezone.now() - 2 * live.MAX_CATCH_UP)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,16 @@ from django.utils import timezone
 
 from readings import frame
 from readings.ingest import READINGS_PER_WRITE
-from readings.ingest.row_validation import ROW, BadFileError, BadRow, BadRows, parse_rows
+from readings.ingest.columns import ColumnOptions
+from readings.ingest.row_validation import (
+    HAS_OFFSET,
+    ROW,
+    BadFileError,
+    BadRow,
+    BadRows,
+    parse_rows,
+)
+from readings.ingest.scratch import import_folder, readable_twice
 from readings.ingest.settled import WRITE_TIME
 from readings.ingest.source_file import SourceFile
 from readings.repositories import ReadingsRepository
@@ -29,45 +37,54 @@ ReportProgress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """How many rows a file had, how many of them became new readings, and its first and last time."""
+    """The rows of a file, how many became new readings, how many values were rounded, and the first and last time."""
 
     rows: int
     new: int
+    rounded: int
     start: datetime
     end: datetime
 
 
+@dataclass
+class StagedRows:
+    """What is known about the parsed rows of a file: their number, and how many values were rounded."""
+
+    count: int = 0
+    rounded: int = 0
+    have_arrival_time: bool = False
+
+
 def import_file(
     path: Path,
-    column_names: Mapping[str, str],
+    options: ColumnOptions,
     repository: ReadingsRepository,
     scratch: Path,
     report_progress: ReportProgress,
     *,
     arrives_at_time: bool = False,
 ) -> ImportedFile:
-    """Check all rows of a CSV, gzip CSV or Parquet file, then write their readings.
+    """Check all rows of a CSV, compressed CSV or Parquet file, then write their readings.
 
-    ``column_names`` maps column names of the file to those of the contract. Memory does not grow with the
-    file: checked rows are stored as Parquet in a temporary folder inside ``scratch``.
+    Memory does not grow with the file: checked rows are stored as Parquet in a temporary folder inside ``scratch``.
 
     If the file has no ``arrival_time``, its readings arrive when they are written, so that pages by ``arrived_after``
     contain them. With ``arrives_at_time`` they arrive at their ``time``.
 
-    Two rows with the same ``device_id`` and ``time`` are one reading if all their values are the same.
-    Stored readings do not change, so an interrupted import can be started again.
+    Two rows with the same ``device_id`` and ``time`` are one reading if all their values are the same and their times
+    have a UTC offset. Without it, the second one may be the hour that a clock repeats in autumn. Stored readings do
+    not change, so an interrupted import can be started again.
 
     Raises :class:`BadFileError` if a row is bad or the file cannot be read; then nothing is written. Raises
     :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`; then a part may be written.
     """
-    source = SourceFile(path)
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="import-") as folder:
-        rows, has_arrival_time = _check_and_stage(
-            source, column_names, Path(folder), report_progress
-        )
+    with import_folder(scratch) as folder:
+        source = SourceFile(readable_twice(path, folder), options, folder)
+        staged_rows = _check_and_stage(source, options, folder, report_progress)
+        rows = staged_rows.count
         if not rows:
             raise BadFileError("the file has no rows.")
-        staged = pl.scan_parquet(Path(folder) / "*.parquet")
+        staged = pl.scan_parquet(sorted(folder.glob("*.parquet")), glob=False)
         counts = count_by_minute(staged).collect(engine="streaming")
         chunks = split_into_chunks(counts, READINGS_PER_WRITE)
         bad, done = BadRows(), 0
@@ -80,37 +97,36 @@ def import_file(
         for chunk in chunks:
             report_progress("writing", done, rows)
             readings = _readings_of(staged, chunk).select(frame.COLUMNS).sort(frame.ORDER).collect()
-            if has_arrival_time or arrives_at_time:
+            if staged_rows.have_arrival_time or arrives_at_time:
                 new += repository.write(readings)
             else:
                 new += _write_as_arriving_now(readings, repository)
             done += chunk.readings
-    return ImportedFile(rows, new, chunks[0].start, chunks[-1].end)
+    return ImportedFile(rows, new, staged_rows.rounded, chunks[0].start, chunks[-1].end)
 
 
 def _check_and_stage(
     source: SourceFile,
-    column_names: Mapping[str, str],
+    options: ColumnOptions,
     folder: Path,
     report_progress: ReportProgress,
-) -> tuple[int, bool]:
+) -> StagedRows:
     """Write the parsed rows as Parquet files into ``folder``.
-
-    Return how many rows the source has, and whether it has a column ``arrival_time``.
 
     Raises :class:`BadFileError` if a row is bad.
     """
-    rows_done, bad, has_arrival_time = 0, BadRows(), False
-    for number, rows in enumerate(source.batches(column_names)):
-        readings = parse_rows(rows)
-        bad.add_invalid_rows(rows, readings)
+    staged, bad = StagedRows(), BadRows()
+    for number, rows in enumerate(source.batches()):
+        parsed = parse_rows(rows, decimal_comma=options.decimal_comma)
+        bad.add_invalid_rows(rows, parsed.readings)
         if not bad.count:
-            readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
-        rows_done += len(rows)
-        has_arrival_time = "arrival_time" in rows.columns
-        report_progress("checking", rows_done, None)
+            parsed.readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
+        staged.count += len(rows)
+        staged.rounded += parsed.rounded
+        staged.have_arrival_time = "arrival_time" in rows.columns
+        report_progress("checking", staged.count, None)
     _raise_if_bad(bad, source)
-    return rows_done, has_arrival_time
+    return staged
 
 
 def _write_as_arriving_now(readings: pl.DataFrame, repository: ReadingsRepository) -> int:
@@ -146,21 +162,31 @@ def _readings_of(staged: pl.LazyFrame, chunk: Chunk) -> pl.LazyFrame:
 
 
 def _add_contradictions(bad: BadRows, readings: pl.LazyFrame) -> None:
-    """Add the rows whose values differ from those of an earlier row with the same device id and time."""
+    """Add the rows that repeat the device id and the time of an earlier row.
+
+    A repeated row is allowed if its values are the same and both times have a UTC offset.
+    """
     keys = readings.select(*frame.ORDER, ROW).collect()
     repeated = keys.filter(pl.len().over(frame.ORDER) > 1)
     if repeated.is_empty():
         return
-    values = pl.struct(pl.exclude(ROW, *frame.ORDER))
+    values = pl.struct(pl.exclude(ROW, HAS_OFFSET, *frame.ORDER))
     contradictions = (
         readings.join(repeated.lazy(), on=ROW, how="semi")
         .sort(ROW)
         .with_columns(
-            pl.col(ROW).first().over(frame.ORDER).alias("earlier"), values.alias("values")
+            pl.col(ROW).first().over(frame.ORDER).alias("earlier"),
+            (values != values.first().over(frame.ORDER)).alias("differs"),
+            pl.col(HAS_OFFSET).all().over(frame.ORDER).alias("is_utc"),
         )
-        .filter(pl.col("values") != pl.col("values").first().over(frame.ORDER))
-        .select(ROW, "earlier")
+        .filter((pl.col(ROW) != pl.col("earlier")) & (pl.col("differs") | ~pl.col("is_utc")))
+        .select(ROW, "earlier", "differs")
         .collect()
     )
-    for row, earlier in contradictions.iter_rows():
-        bad.append(BadRow(row, "has other values for the same device_id and time as", earlier))
+    for row, earlier, differs in contradictions.iter_rows():
+        reason = (
+            "has other values for the same device_id and time as"
+            if differs
+            else "may be another hour, because its time has no UTC offset and is also that of"
+        )
+        bad.append(BadRow(row, reason, earlier))

@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -14,9 +15,19 @@ from readings import frame
 
 ROW = "row"
 """The column with the number of a reading's row in its file. The first row after the header is 1."""
-OPTIONAL_COLUMNS = {"arrival_time", "measure_name"}
+HAS_OFFSET = "has_offset"
+"""The column that tells whether the time of a reading has a UTC offset in its file."""
 MAX_REPORTED_ROWS = 20
 _NUMBER_TYPES = {name: kind for name, kind in frame.SCHEMA.items() if kind.is_numeric()}
+_MEASURES = [name for name, kind in frame.SCHEMA.items() if kind == pl.Float64()]
+_DECIMALS = 3
+_MAX_EXACT = 2**53
+"""Up to this number, every whole number is a float."""
+_OFFSET = r"(?i)\d[T ]?\d.*(?:Z|UTC|[T :]\d\d.*[+-]\d\d(?::?\d\d)?)$"
+_OTHER_ISO_FORM = re.compile(
+    r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}(:?\d{2}([.,]\d{1,9})?)?( ?UTC|Z|[+-]\d{2}(:?\d{2})?)",
+    re.IGNORECASE | re.ASCII,
+)
 # `uuid.UUID` also accepts braces, underscores and hyphens anywhere.
 _UUID = re.compile(r"[0-9a-f]{8}(-?)(?:[0-9a-f]{4}\1){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
@@ -61,7 +72,7 @@ class BadRows:
 
         ``rows`` is what :func:`parse_rows` was given, ``readings`` is what it returned.
         """
-        is_null = readings.select(pl.all().is_null())
+        is_null = readings.select(pl.exclude(HAS_OFFSET).is_null())
         bad = is_null.select(pl.any_horizontal(pl.all())).to_series()
         self.count += int(bad.sum())
         room = MAX_REPORTED_ROWS - len(self.first)
@@ -75,57 +86,58 @@ class BadRows:
             self.first.append(BadRow(values[ROW], _reason(wrong, every_value=every_value)))
 
 
-def map_columns(columns: list[str], names: Mapping[str, str]) -> dict[str, str]:
-    """Return the contract's name for each column of a file.
+@dataclass(frozen=True)
+class ParsedRows:
+    """The readings of some rows, with :data:`ROW` and :data:`HAS_OFFSET`, and how many values were rounded."""
 
-    ``names`` maps names of the file to names of the contract. Other columns keep their name.
-
-    Raises :class:`BadFileError` if a column is missing or unknown, or if a name appears twice.
-    """
-    absent = [name for name in names if name not in columns]
-    if absent:
-        raise BadFileError(f"--column: the file has no column {', '.join(absent)}.")
-    mapped = {column: names.get(column, column) for column in columns}
-    missing = [
-        name
-        for name in frame.COLUMNS
-        if name not in mapped.values() and name not in OPTIONAL_COLUMNS
-    ]
-    if missing:
-        raise BadFileError(
-            f"these columns are missing: {', '.join(missing)}. "
-            "If one has another name in the file, pass --column THEIRS=OURS."
-        )
-    unknown = [column for column, name in mapped.items() if name not in frame.SCHEMA]
-    if unknown:
-        raise BadFileError(f"these columns are not columns of a reading: {', '.join(unknown)}.")
-    if len(set(mapped.values())) < len(mapped):
-        raise BadFileError("two columns have the same name.")
-    return mapped
+    readings: pl.DataFrame
+    rounded: int
 
 
-def parse_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame with the columns :data:`ROW` and those of a reading, one row for each of ``rows``.
+def parse_rows(rows: pl.DataFrame, *, decimal_comma: bool = False) -> ParsedRows:
+    """Return one reading for each of ``rows``.
 
     ``rows`` has the column :data:`ROW`. Its other columns are text; ``time`` and ``arrival_time`` may also be
     datetimes, in UTC if they have no time zone. An invalid or empty value becomes null. A missing ``arrival_time``
-    column is filled with ``time`` for now, a missing ``measure_name`` column with the contract's constant.
+    column is filled with ``time`` for now, a missing ``measure_name`` column with the contract's constant. Measures
+    have three decimals; more are rounded.
     """
+    if decimal_comma:
+        rows = rows.with_columns(
+            pl.col(*_NUMBER_TYPES).cast(pl.String).str.replace(",", ".", literal=True)
+        )
     columns = [_parse_column(rows[name]) for name in frame.COLUMNS if name in rows.columns]
-    readings = pl.DataFrame([rows[ROW], *columns])
+    readings = pl.DataFrame([rows[ROW], _has_offset(rows["time"]), *columns])
     if "arrival_time" not in rows.columns:
         readings = readings.with_columns(pl.col("time").alias("arrival_time"))
     if "measure_name" not in rows.columns:
         readings = readings.with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name"))
-    return readings.select(ROW, *frame.COLUMNS)
+    exact = readings.select(ROW, HAS_OFFSET, *frame.COLUMNS)
+    stored = exact.with_columns(pl.col(*_MEASURES).round(_DECIMALS), _arrival_after_time())
+    rounded = (exact.select(_MEASURES) != stored.select(_MEASURES)).sum().row(0)
+    return ParsedRows(stored, sum(count for count in rounded if count))
+
+
+def _arrival_after_time() -> pl.Expr:
+    """Return the arrival time, or null if it is before the time."""
+    arrived = ~(pl.col("arrival_time") < pl.col("time")).fill_null(value=False)
+    return pl.when(arrived).then("arrival_time").alias("arrival_time")
+
+
+def _has_offset(times: pl.Series) -> pl.Series:
+    """Return which times have a UTC offset, so that no other instant can be meant."""
+    if isinstance(times.dtype, pl.Datetime):
+        has_zone = times.dtype.time_zone is not None
+        return pl.repeat(has_zone, times.len(), eager=True).alias(HAS_OFFSET)
+    return times.cast(pl.String).str.contains(_OFFSET).alias(HAS_OFFSET)
 
 
 def _parse_column(values: pl.Series) -> pl.Series:
     name = values.name
     if name in ("time", "arrival_time"):
         if isinstance(values.dtype, pl.Datetime):
-            return _convert_instants(values, has_zone=values.dtype.time_zone is not None)
-        return _parse_distinct(values, frame.parse_instant, frame.INSTANT)
+            return _convert_instants(values, values.dtype)
+        return _parse_distinct(values, _parse_instant, frame.INSTANT)
     texts = values.cast(pl.String)
     if name in _NUMBER_TYPES:
         return _parse_numbers(texts)
@@ -133,18 +145,37 @@ def _parse_column(values: pl.Series) -> pl.Series:
     return _parse_distinct(texts, parse, pl.String())
 
 
-def _convert_instants(values: pl.Series, *, has_zone: bool) -> pl.Series:
-    instants = (values if has_zone else values.dt.replace_time_zone("UTC")).cast(frame.INSTANT)
-    in_range = instants.is_between(frame.FIRST_INSTANT, frame.LAST_INSTANT)
-    return pl.select(pl.when(in_range).then(instants).alias(values.name)).to_series()
+def _convert_instants(values: pl.Series, kind: pl.Datetime) -> pl.Series:
+    # Polars does not know zones such as +05:45. The stored number is UTC with every zone.
+    utc = values.to_physical().cast(pl.Datetime(kind.time_unit, "UTC")).cast(frame.INSTANT)
+    in_range = utc.is_between(frame.EARLIEST_INSTANT, frame.latest_instant())
+    return pl.select(pl.when(in_range).then(utc).alias(values.name)).to_series()
 
 
 def _parse_numbers(texts: pl.Series) -> pl.Series:
-    values = texts.str.strip_chars().cast(_NUMBER_TYPES[texts.name], strict=False)
+    """Parse finite numbers, whole numbers also if they are written as 18.0, and power factors from -1 to 1."""
+    numbers = texts.str.strip_chars().cast(pl.Float64, strict=False)
+    valid = numbers.is_finite()
+    if texts.name == "pf":
+        valid &= numbers.abs() <= 1
     if texts.name == "load":
-        return values
-    rounded = pl.when(values.is_finite()).then(values.round(3))
-    return pl.select(rounded.alias(texts.name)).to_series()
+        valid &= (numbers == numbers.floor()) & (numbers.abs() <= _MAX_EXACT)
+    kept = pl.when(valid).then(numbers).cast(_NUMBER_TYPES[texts.name])
+    return pl.select(kept.alias(texts.name)).to_series()
+
+
+def _parse_instant(text: str) -> datetime:
+    """Return the instant of a text in a form of the contract, or in another one of ISO 8601.
+
+    Raises ``ValueError`` for other texts, and for instants before 1970 or more than ten years ahead.
+    """
+    try:
+        return frame.parse_bounded_instant(text)
+    except ValueError:
+        if not _OTHER_ISO_FORM.fullmatch(text):
+            raise
+    instant = datetime.fromisoformat(re.sub(r" ?UTC$", "Z", text.upper()))
+    return frame.parse_bounded_instant(instant.astimezone(UTC).isoformat())
 
 
 def _parse_distinct(texts: pl.Series, parse: Callable[[str], Any], kind: pl.DataType) -> pl.Series:
@@ -180,12 +211,16 @@ def _reason(wrong: Mapping[str, str | None], *, every_value: bool) -> str:
     return "; ".join(f"{name} {_describe_invalid(name, value)}" for name, value in wrong.items())
 
 
+_EXAMPLE = "2023-02-27 16:00:00.000000"
+
+
 def _describe_invalid(name: str, value: str | None) -> str:
     expected = {
         "load": "a whole number",
+        "pf": "a number from -1 to 1",
         "device_id": "a UUID",
         "measure_name": f"'{frame.MEASURE_NAME}'",
-        "time": "a date like 2023-02-27 16:00:00.000000",
-        "arrival_time": "a date like 2023-02-27 16:00:00.000000",
+        "time": f"a date like {_EXAMPLE}, from 1970 to ten years ahead",
+        "arrival_time": f"a date like {_EXAMPLE}, from time to ten years ahead",
     }.get(name, "a number")
     return f"{value[:40]!r} is not {expected}" if value else f"is empty, it must be {expected}"

@@ -1,49 +1,57 @@
-"""Read a file from outside: CSV, gzip CSV or Parquet."""
+"""Read a file from outside: CSV, compressed CSV or Parquet."""
 
 from __future__ import annotations
 
 import csv
-import gzip
-from collections.abc import Collection, Iterator, Mapping
+import os
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
 
-from readings.ingest.row_validation import ROW, BadFileError, map_columns
+from readings.ingest.columns import ColumnOptions, map_columns
+from readings.ingest.container import PARQUET_MAGIC, first_bytes, plain_text
+from readings.ingest.row_validation import ROW, BadFileError
 
 BATCH_ROWS = 200_000
-_GZIP_MAGIC = b"\x1f\x8b"
-_PARQUET_MAGIC = b"PAR1"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_SEPARATORS = (";", "\t", "|")
+_MAX_HEADER_BYTES = 100_000
+# Polars refuses time zones such as +05:45 otherwise, and not with an exception that Python code can expect.
+os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
 
 
 class SourceFile:
     """A file with readings. Its first bytes decide its kind, not its name."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file to find its kind.
+    def __init__(self, path: Path, options: ColumnOptions, folder: Path) -> None:
+        """Open the file to find its kind. Compressed text is copied into ``folder``.
 
-        Raises :class:`BadFileError` if it cannot be opened, is empty, or is UTF-16 text.
+        Raises :class:`BadFileError` if it cannot be opened, is empty, or is of a kind that is not read.
         """
-        self._path = path
-        first_bytes = _first_bytes(path)
-        self._is_parquet = first_bytes == _PARQUET_MAGIC
-        self._is_gzip = first_bytes.startswith(_GZIP_MAGIC)
+        first = first_bytes(path)
+        self._options = options
+        self._is_parquet = first.startswith(PARQUET_MAGIC)
+        self._path = path if self._is_parquet else plain_text(path, first, folder)
 
-    def batches(self, column_names: Mapping[str, str]) -> Iterator[pl.DataFrame]:
-        """Yield the rows in frames of about :data:`BATCH_ROWS`, in the order of the file.
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows in frames of about :data:`BATCH_ROWS`, in the order of the file, without blank rows.
 
-        The columns have the contract's names, by ``column_names`` (see :func:`map_columns`), and :data:`ROW`
-        is added. All values are text, only the datetimes of a Parquet file stay datetimes.
+        The columns have the contract's names (see :func:`map_columns`), and :data:`ROW` is added. All values are
+        text, only the datetimes of a Parquet file stay datetimes.
 
         Raises :class:`BadFileError` if the file cannot be read to its end, or has the wrong columns.
         """
+        if not self._is_parquet:
+            self._check_header()
         try:
             rows = self._scan()
-            mapped = map_columns(rows.collect_schema().names(), column_names)
-            numbered = rows.rename(mapped).with_row_index(ROW, offset=1)
-            yield from numbered.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+            columns = map_columns(rows.collect_schema().names(), self._options)
+            numbered = rows.with_row_index(ROW, offset=1)
+            for batch in numbered.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                _refuse_values_without_a_name(batch, columns.unnamed)
+                named = batch.select(ROW, *columns.names).rename(columns.names)
+                yield named.filter(pl.any_horizontal(pl.exclude(ROW).is_not_null()))
         except (pl.exceptions.PolarsError, OSError, EOFError) as error:
             raise BadFileError(self._why_unreadable(error)) from None
 
@@ -63,12 +71,31 @@ class SourceFile:
                     places[number] = f"line {line}"
         return places
 
+    def _check_header(self) -> None:
+        """Raise :class:`BadFileError` if the header shows that the options do not fit the file."""
+        with self._path.open("rb") as file:
+            header = next((line for line in file if line.strip()), b"")[:_MAX_HEADER_BYTES]
+        text = header.decode("utf-8", errors="replace").rstrip("\r\n")
+        if "\r" in text:
+            raise BadFileError("the line ends of the file are CR only. Use LF or CRLF.")
+        if self._options.separator not in text:
+            for separator in _SEPARATORS:
+                if separator in text:
+                    raise BadFileError(
+                        f"the header has no separator {self._options.separator!r}, but {separator!r}. "
+                        f"Pass --separator {separator!r}."
+                    )
+
     def _scan(self) -> pl.LazyFrame:
         if not self._is_parquet:
-            return pl.scan_csv(self._path, infer_schema=False)
-        datetimes = pl.selectors.datetime()
-        return pl.scan_parquet(self._path).with_columns(
-            (pl.selectors.all() - datetimes).cast(pl.String)
+            return pl.scan_csv(
+                self._path, infer_schema=False, glob=False, separator=self._options.separator
+            )
+        rows = pl.scan_parquet(self._path, glob=False)
+        return rows.with_columns(
+            _as_text(name, kind)
+            for name, kind in rows.collect_schema().items()
+            if not isinstance(kind, pl.Datetime)
         )
 
     def _why_unreadable(self, error: Exception) -> str:
@@ -82,10 +109,11 @@ class SourceFile:
                 return "the file is empty."
             width = len(header[1])
             for line, row in rows:
+                if any('"' in value for value in row):
+                    return f'{_NOTHING}\n  line {line}: a value has a quotation mark (") too many'
                 if row and len(row) != width:
                     return (
-                        "nothing was imported from this file.\n"
-                        f"  line {line}: {len(row)} values, but the header has {width}"
+                        f"{_NOTHING}\n  line {line}: {len(row)} values, but the header has {width}"
                     )
         except UnicodeDecodeError:
             return "the file is not UTF-8 text."
@@ -97,9 +125,8 @@ class SourceFile:
 
     def _csv_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the header and all rows after it, also blank ones, with the line on which each begins."""
-        opened = gzip.open if self._is_gzip else open
-        with opened(self._path, "rt", encoding="utf-8", newline="") as text:
-            rows = csv.reader(text)
+        with self._path.open(encoding="utf-8", newline="") as text:
+            rows = csv.reader(text, delimiter=self._options.separator)
             line, header_seen = 1, False
             for row in rows:
                 header_seen = header_seen or bool(row)
@@ -108,17 +135,30 @@ class SourceFile:
                 line = rows.line_num + 1
 
 
-def _first_bytes(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            first_bytes = file.read(4)
-    except OSError as error:
-        raise BadFileError(f"{error.strerror}.") from None
-    if not first_bytes:
-        raise BadFileError("the file is empty.")
-    if first_bytes.startswith(_UTF16_MARKS):
-        raise BadFileError("the file is not UTF-8 text.")
-    return first_bytes
+_NOTHING = "nothing was imported from this file."
+_UUID_BYTES = 16
+
+
+def _as_text(name: str, kind: pl.DataType) -> pl.Expr:
+    """Return a column of a Parquet file as text. Sixteen bytes are a UUID."""
+    column = pl.col(name)
+    if kind != pl.Binary():
+        return column.cast(pl.String)
+    is_uuid = column.bin.size() == _UUID_BYTES
+    return (
+        pl.when(is_uuid)
+        .then(column.bin.encode("hex"))
+        .otherwise(column.cast(pl.String, strict=False))
+    )
+
+
+def _refuse_values_without_a_name(rows: pl.DataFrame, unnamed: Collection[str]) -> None:
+    """Raise :class:`BadFileError` if a column without a name has values."""
+    for name in unnamed:
+        if rows[name].null_count() < rows.height:
+            raise BadFileError(
+                f"column {rows.columns.index(name)} has values, but no name in the header."
+            )
 
 
 def _first_line(error: Exception) -> str:

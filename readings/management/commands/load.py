@@ -1,4 +1,4 @@
-"""``manage.py load``: import readings from CSV, gzip CSV or Parquet files."""
+"""``manage.py load``: import readings from CSV, compressed CSV or Parquet files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from readings.frame import COLUMNS
+from readings.ingest.columns import ColumnOptions
 from readings.ingest.file_import import ImportedFile, import_file
 from readings.ingest.row_validation import BadFileError
 from readings.management.help_formatter import CommandWithExamples
@@ -26,10 +27,11 @@ class Command(CommandWithExamples):
     """Imports files, one after the other. It stops at the first file that has a bad row."""
 
     help = (
-        "Import readings from CSV, gzip CSV or Parquet files. A file needs the columns "
+        "Import readings from CSV or Parquet files. CSV may be compressed with gzip, zstd or zlib. "
+        "A file needs the columns "
         f"{', '.join(COLUMNS)}; arrival_time and measure_name may be missing.\n"
         "Without arrival_time, readings arrive at the time of loading; --arrival time changes that.\n"
-        "Times are UTC. Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV.\n"
+        "Times without a UTC offset are UTC. Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV.\n"
         "If a row of a file is bad, nothing of this file is imported. Readings that are stored already "
         "do not change, so a file can be imported again.\n"
         "Example, two files in which the column kw has another name:\n"
@@ -38,7 +40,13 @@ class Command(CommandWithExamples):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the files, and other names of their columns."""
-        parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="files to import")
+        parser.add_argument(
+            "files",
+            nargs="+",
+            type=Path,
+            metavar="FILE",
+            help="files to import; - is standard input",
+        )
         parser.add_argument(
             "--column",
             action="append",
@@ -48,6 +56,24 @@ class Command(CommandWithExamples):
                 "the column THEIRS of the files is our column OURS, such as kwh_col=kw; "
                 "repeat the option for more columns"
             ),
+        )
+        parser.add_argument(
+            "--ignore",
+            action="append",
+            default=[],
+            metavar="COLUMN",
+            help="leave out a column of the files; repeat the option for more columns",
+        )
+        parser.add_argument(
+            "--separator",
+            default=",",
+            metavar="CHARACTER",
+            help="the character between the values of a CSV file, such as ';' or a tab (default: ',')",
+        )
+        parser.add_argument(
+            "--decimal-comma",
+            action="store_true",
+            help="numbers have a comma in place of the point, such as 17,674",
         )
 
         parser.add_argument(
@@ -62,12 +88,12 @@ class Command(CommandWithExamples):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Import the files in the given order. A file that fails ends the command."""
-        column_names = dict(_column_name(text) for text in options["column"])
+        columns = _column_options(options)
         files: list[Path] = options["files"]
         for number, file in enumerate(files):
             try:
                 imported = _import_with_progress_bar(
-                    file, column_names, arrives_at_time=options["arrival"] == "time"
+                    file, columns, arrives_at_time=options["arrival"] == "time"
                 )
             except BadFileError as error:
                 raise CommandError(f"{file}: {error}{_earlier_files(number)}") from None
@@ -82,12 +108,12 @@ class Command(CommandWithExamples):
             update_totals_after_write(repository(), imported.start, imported.end)
             self.stdout.write(
                 f"{file}: {imported.new:,} new readings, "
-                f"{imported.rows - imported.new:,} already stored"
+                f"{imported.rows - imported.new:,} already stored{_rounded(imported.rounded)}"
             )
 
 
 def _import_with_progress_bar(
-    file: Path, column_names: dict[str, str], *, arrives_at_time: bool
+    file: Path, columns: ColumnOptions, *, arrives_at_time: bool
 ) -> ImportedFile:
     with progress_bar(
         TextColumn("{task.description}: {task.fields[activity]} {task.fields[rows]:,} rows"),
@@ -102,12 +128,28 @@ def _import_with_progress_bar(
 
         return import_file(
             file,
-            column_names,
+            columns,
             repository(),
             settings.HEADEND_HOME,
             report_progress,
             arrives_at_time=arrives_at_time,
         )
+
+
+def _column_options(options: dict[str, Any]) -> ColumnOptions:
+    """Return the options that concern the columns. Raises ``CommandError`` if one is wrong."""
+    separator = {r"\t": "\t"}.get(options["separator"], options["separator"])
+    if len(separator) != 1 or not separator.isascii():
+        raise CommandError(f"--separator {separator!r}: write one ASCII character, such as ';'.")
+    names = dict(_column_name(text) for text in options["column"])
+    return ColumnOptions(names, options["ignore"], separator, options["decimal_comma"])
+
+
+def _rounded(count: int) -> str:
+    """Return the part of the summary that tells how many values have lost decimals."""
+    if not count:
+        return ""
+    return f", {count:,} value{'s' if count > 1 else ''} rounded to 3 decimals"
 
 
 def _earlier_files(count: int) -> str:

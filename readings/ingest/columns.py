@@ -1,0 +1,77 @@
+"""Which columns of a file are which columns of a reading."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from readings import frame
+from readings.ingest.row_validation import BadFileError
+
+OPTIONAL_COLUMNS = {"arrival_time", "measure_name"}
+# Polars names a second column without a name so; pandas names the index that it stores in Parquet so.
+_UNNAMED = re.compile(r"|_duplicated_[0-9]+|__index_level_[0-9]+__|Unnamed: [0-9]+")
+
+
+@dataclass(frozen=True)
+class ColumnOptions:
+    """How a file writes its columns.
+
+    ``names`` maps names of the file to those of the contract. ``ignored`` are columns to leave out. ``decimal_comma``
+    tells that numbers have a comma in place of the point.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    ignored: Collection[str] = ()
+    separator: str = ","
+    decimal_comma: bool = False
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a file: the contract's name of each, and the columns without a name, which must be empty."""
+
+    names: dict[str, str]
+    unnamed: list[str]
+
+
+def map_columns(columns: list[str], options: ColumnOptions) -> Columns:
+    """Return the contract's name for each column of a file. A column with the same name keeps it.
+
+    A first column without a name is the number of the row, and left out.
+
+    Raises :class:`BadFileError` if a column is missing or unknown, or if a name appears twice.
+    """
+    for option, given in (("--column", options.names), ("--ignore", options.ignored)):
+        absent = [name for name in given if name not in columns]
+        if absent:
+            raise BadFileError(f"{option}: the file has no column {', '.join(absent)}.")
+    unnamed = [column for column in columns if _UNNAMED.fullmatch(column)]
+    left_out = {*unnamed, *options.ignored}
+    mapped = {name: options.names.get(name, name) for name in columns if name not in left_out}
+    _refuse_missing_or_unknown(mapped)
+    indexes = {columns[0], *(name for name in unnamed if name.startswith("__index"))}
+    return Columns(mapped, [name for name in unnamed if name not in indexes])
+
+
+def _refuse_missing_or_unknown(mapped: Mapping[str, str]) -> None:
+    missing = [
+        name
+        for name in frame.COLUMNS
+        if name not in mapped.values() and name not in OPTIONAL_COLUMNS
+    ]
+    if missing:
+        raise BadFileError(
+            f"these columns are missing: {', '.join(missing)}. "
+            "If one has another name in the file, pass --column THEIRS=OURS."
+        )
+    unknown = [column for column, name in mapped.items() if name not in frame.SCHEMA]
+    if unknown:
+        options = " ".join(f"--ignore {column!r}" for column in unknown)
+        raise BadFileError(
+            f"these columns are not columns of a reading: {', '.join(unknown)}. "
+            f"To leave them out, pass {options}."
+        )
+    if len(set(mapped.values())) < len(mapped):
+        raise BadFileError("two columns have the same name.")

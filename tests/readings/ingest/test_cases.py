@@ -1,0 +1,112 @@
+"""Files of other systems, each with its required result: ``cases/CASES.tsv``."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError
+
+from readings.repositories import ReadingsRepository
+from tests.readings.ingest.loading import load
+from tests.readings.ingest.stored_readings import all_readings
+
+pytestmark = pytest.mark.django_db
+
+CASES = Path(__file__).with_name("cases")
+GOOD = [17.674, 17.675, 17.676]
+NOT_YET = {"num_sentinel.csv", "vltg_in_volts.csv"}
+"""Warnings about implausible values do not exist yet."""
+
+
+def rows() -> list[tuple[str, str]]:
+    """Return the file and the required result of each case. Ids that are no UUIDs are not read yet."""
+    with (CASES / "CASES.tsv").open(newline="") as table:
+        cases = csv.DictReader(table, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return [
+            (case["input"], case["right"])
+            for case in cases
+            if not case["kind"].startswith("G1") and case["input"] not in NOT_YET
+        ]
+
+
+def stored(store: ReadingsRepository) -> list[list[object]]:
+    readings = all_readings(store).sort("time")
+    return [[f"{time:%Y-%m-%d %H:%M:%S.%f}", kw] for time, kw in readings["time", "kw"].iter_rows()]
+
+
+CHECKED = [case for case in rows() if case[1].startswith(("rows", "refused, the message holding"))]
+
+
+@pytest.mark.parametrize(("name", "right"), CHECKED)
+def test_a_file_has_its_required_result(store: ReadingsRepository, name: str, right: str) -> None:
+    kind, _, expected = right.partition(" ")
+    if kind == "rows":
+        load(CASES / name)
+        assert stored(store) == json.loads(expected)
+        return
+    with pytest.raises(CommandError) as refused:
+        load(CASES / name)
+    for words in right.removeprefix("refused, the message holding ").split(", "):
+        assert words.lower() in str(refused.value).lower()
+    assert all_readings(store).is_empty()
+
+
+def test_every_other_case_has_a_test_below() -> None:
+    others = {name for name, _ in set(rows()) - set(CHECKED)}
+    assert others == {
+        "more/glob/june*.csv",
+        "more/glob/[2024]/may.csv",
+        "num_4_decimals.csv",
+        "extra_quality_column.csv",
+        "pq_extra.parquet",
+    }
+
+
+@pytest.mark.parametrize("name", ["june*.csv", "[2024]/may.csv"])
+def test_a_name_with_the_signs_of_a_pattern_is_the_name_of_one_file(
+    store: ReadingsRepository, tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    shutil.copy(CASES / file.name, file)
+    shutil.copy(CASES / "twin1.csv", tmp_path / "june_draft.csv")
+    (tmp_path / "2").mkdir()
+    shutil.copy(CASES / "twin1.csv", tmp_path / "2" / "may.csv")
+    load(file)
+    alone = stored(store)
+    assert alone
+    assert "0 new readings" in load(CASES / file.name)
+    assert stored(store) == alone
+
+
+def test_the_summary_tells_how_many_values_were_rounded(store: ReadingsRepository) -> None:
+    assert "1 value rounded to 3 decimals" in load(CASES / "num_4_decimals.csv")
+    assert [kw for _, kw in stored(store)] == [17.674, 17.675, 17.676]
+
+
+@pytest.mark.parametrize("name", ["extra_quality_column.csv", "pq_extra.parquet"])
+def test_an_unknown_column_can_be_ignored(store: ReadingsRepository, name: str) -> None:
+    with pytest.raises(CommandError, match=r"reading: quality\..* --ignore 'quality'"):
+        load(CASES / name)
+    load(CASES / name, "--ignore", "quality")
+    assert [kw for _, kw in stored(store)] == GOOD
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("semicolon.csv", ["--separator", ";"]),
+        ("semicolon_decimal_comma.csv", ["--separator", ";", "--decimal-comma"]),
+        ("tab.tsv", ["--separator", "\t"]),
+        ("tab.tsv", ["--separator", r"\t"]),
+    ],
+)
+def test_the_separator_and_the_decimal_comma_are_options(
+    store: ReadingsRepository, name: str, options: list[str]
+) -> None:
+    load(CASES / name, *options)
+    assert [kw for _, kw in stored(store)] == GOOD

@@ -1,0 +1,85 @@
+"""The options of ``manage.py load``, and what every row of a file must be."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+from django.core.management import CommandError
+
+from readings.repositories import ReadingsRepository
+from tests.readings.ingest.loading import GOOD, HEADER, load
+from tests.readings.ingest.stored_readings import all_readings
+
+pytestmark = pytest.mark.django_db
+
+
+def test_blank_lines_are_skipped_and_counted_as_lines(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    file = tmp_path / "blank.csv"
+    file.write_text("\n".join([HEADER, "", GOOD, "", ",,,,,,,", ""]))
+    assert "1 new readings" in load(file)
+    file.write_text("\n".join([HEADER, "", GOOD, "", GOOD.replace("18", "x"), ""]))
+    with pytest.raises(CommandError, match="line 5: load 'x' is not a whole number"):
+        load(file)
+
+
+@pytest.mark.parametrize(
+    ("time", "arrival"),
+    [
+        ("1969-12-31 23:59", ""),
+        ("2100-01-01", ""),
+        (None, "2023-02-27 15:59"),
+        (None, "2100-01-01"),
+    ],
+)
+def test_instants_are_from_1970_to_ten_years_ahead_and_arrivals_are_not_before_their_time(
+    store: ReadingsRepository, tmp_path: Path, time: str | None, arrival: str
+) -> None:
+    file = tmp_path / "instants.csv"
+    row = GOOD if time is None else GOOD.replace("2023-02-27 16:00", time)
+    file.write_text(f"{HEADER},arrival_time\n{row},{arrival or time}\n")
+    with pytest.raises(
+        CommandError, match=r"line 2: .*time '.*' is not a date like .* to ten years"
+    ):
+        load(file)
+    assert all_readings(store).is_empty()
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress, zstandard.compress])
+def test_compressed_text_is_read_and_checked_to_its_end(
+    store: ReadingsRepository, tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "any name"
+    compressed = compress(f"{HEADER}\n{GOOD}\n".encode())
+    file.write_bytes(compressed)
+    assert "1 new readings" in load(file)
+    file.write_bytes(compressed[:-6])
+    with pytest.raises(CommandError, match="cannot be read to its end"):
+        load(file)
+
+
+@pytest.mark.parametrize("separator", ["", ";;", "é"])
+def test_a_separator_is_one_ascii_character(store: ReadingsRepository, separator: str) -> None:
+    with pytest.raises(CommandError, match=r"--separator .* one ASCII character"):
+        load("any.csv", "--separator", separator)
+
+
+@pytest.mark.parametrize("column", ["kw", "kw=", "=kw", "kwh=power"])
+def test_an_incomplete_column_option_is_refused(store: ReadingsRepository, column: str) -> None:
+    with pytest.raises(CommandError, match="THEIRS=OURS"):
+        load("any.csv", "--column", column)
+
+
+def test_the_column_of_a_column_option_must_exist(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    file = tmp_path / "real.csv"
+    file.write_text(f"{HEADER}\n{GOOD}\n")
+    with pytest.raises(CommandError, match="the file has no column kwh"):
+        load(file, "--column", "kwh=kw")
