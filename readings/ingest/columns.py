@@ -19,13 +19,14 @@ class ColumnOptions:
     """How a file writes its columns.
 
     ``names`` maps names of the file to those of the contract. ``ignored`` are columns to leave out. ``decimal_comma``
-    tells that numbers have a comma in place of the point.
+    tells that numbers have a comma in place of the point. ``missing`` are numbers that stand for no value, such as -999.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
     ignored: Collection[str] = ()
     separator: str = ","
     decimal_comma: bool = False
+    missing: Collection[float] = ()
 
 
 @dataclass(frozen=True)

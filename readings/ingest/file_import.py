@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -14,12 +14,14 @@ from django.utils import timezone
 from readings import frame
 from readings.ingest import READINGS_PER_WRITE
 from readings.ingest.columns import ColumnOptions
+from readings.ingest.plausibility import ImplausibleValues
 from readings.ingest.row_validation import (
     HAS_OFFSET,
     ROW,
     BadFileError,
     BadRow,
     BadRows,
+    empty_missing,
     parse_rows,
 )
 from readings.ingest.scratch import import_folder, readable_twice
@@ -37,22 +39,25 @@ ReportProgress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """The rows of a file, how many became new readings, how many values were rounded, and the first and last time."""
+    """The rows of a file, how many became new readings, how many values were rounded, the first and last time."""
 
     rows: int
     new: int
     rounded: int
     start: datetime
     end: datetime
+    warnings: list[str]
+    """The implausible values, each with its line."""
 
 
 @dataclass
 class StagedRows:
-    """What is known about the parsed rows of a file: their number, and how many values were rounded."""
+    """What is known about the parsed rows of a file: their number, and its rounded and implausible values."""
 
     count: int = 0
     rounded: int = 0
     have_arrival_time: bool = False
+    implausible: ImplausibleValues = field(default_factory=ImplausibleValues)
 
 
 def import_file(
@@ -102,7 +107,8 @@ def import_file(
             else:
                 new += _write_as_arriving_now(readings, repository)
             done += chunk.readings
-    return ImportedFile(rows, new, staged_rows.rounded, chunks[0].start, chunks[-1].end)
+        warnings = staged_rows.implausible.describe(source)
+    return ImportedFile(rows, new, staged_rows.rounded, chunks[0].start, chunks[-1].end, warnings)
 
 
 def _check_and_stage(
@@ -116,10 +122,12 @@ def _check_and_stage(
     Raises :class:`BadFileError` if a row is bad.
     """
     staged, bad = StagedRows(), BadRows()
-    for number, rows in enumerate(source.batches()):
+    for number, batch in enumerate(source.batches()):
+        rows = empty_missing(batch, options.missing, decimal_comma=options.decimal_comma)
         parsed = parse_rows(rows, decimal_comma=options.decimal_comma)
         bad.add_invalid_rows(rows, parsed.readings)
         if not bad.count:
+            staged.implausible.add(parsed.readings)
             parsed.readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
         staged.count += len(rows)
         staged.rounded += parsed.rounded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -92,6 +92,20 @@ class ParsedRows:
 
     readings: pl.DataFrame
     rounded: int
+
+
+def empty_missing(
+    rows: pl.DataFrame, missing: Collection[float], *, decimal_comma: bool
+) -> pl.DataFrame:
+    """Return the rows with null in place of the numbers that stand for no value."""
+    if not missing:
+        return rows
+    texts = pl.col(*_NUMBER_TYPES).cast(pl.String)
+    numbers = texts.str.strip_chars()
+    if decimal_comma:
+        numbers = numbers.str.replace(",", ".", literal=True)
+    is_missing = numbers.cast(pl.Float64, strict=False).is_in(list(missing)).fill_null(value=False)
+    return rows.with_columns(pl.when(~is_missing).then(texts))
 
 
 def parse_rows(rows: pl.DataFrame, *, decimal_comma: bool = False) -> ParsedRows:

@@ -75,6 +75,14 @@ class Command(CommandWithExamples):
             action="store_true",
             help="numbers have a comma in place of the point, such as 17,674",
         )
+        parser.add_argument(
+            "--missing",
+            action="append",
+            default=[],
+            type=float,
+            metavar="NUMBER",
+            help="this number, such as -999, stands for no value and is read as empty",
+        )
 
         parser.add_argument(
             "--arrival",
@@ -110,6 +118,8 @@ class Command(CommandWithExamples):
                 f"{file}: {imported.new:,} new readings, "
                 f"{imported.rows - imported.new:,} already stored{_rounded(imported.rounded)}"
             )
+            for warning in imported.warnings:
+                self.stdout.write(f"  implausible: {warning}")
 
 
 def _import_with_progress_bar(
@@ -142,7 +152,9 @@ def _column_options(options: dict[str, Any]) -> ColumnOptions:
     if len(separator) != 1 or not separator.isascii():
         raise CommandError(f"--separator {separator!r}: write one ASCII character, such as ';'.")
     names = dict(_column_name(text) for text in options["column"])
-    return ColumnOptions(names, options["ignore"], separator, options["decimal_comma"])
+    return ColumnOptions(
+        names, options["ignore"], separator, options["decimal_comma"], options["missing"]
+    )
 
 
 def _rounded(count: int) -> str:
