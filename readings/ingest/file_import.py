@@ -30,6 +30,7 @@ from readings.ingest.source_file import SourceFile
 from readings.repositories import ReadingsRepository
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repositories.minute_index import count_by_minute
+from readings.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def import_file(
     report_progress: ReportProgress,
     *,
     arrives_at_time: bool = False,
+    dry_run: bool = False,
 ) -> ImportedFile:
     """Check all rows of a CSV, compressed CSV or Parquet file, then write their readings.
 
@@ -78,7 +80,7 @@ def import_file(
 
     Two rows with the same ``device_id`` and ``time`` are one reading if all their values are the same and their times
     have a UTC offset. Without it, the second one may be the hour that a clock repeats in autumn. Stored readings do
-    not change, so an interrupted import can be started again.
+    not change, so an interrupted import can be started again. With ``dry_run`` nothing is written.
 
     Raises :class:`BadFileError` if a row is bad or the file cannot be read; then nothing is written. Raises
     :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`; then a part may be written.
@@ -102,7 +104,9 @@ def import_file(
         for chunk in chunks:
             report_progress("writing", done, rows)
             readings = _readings_of(staged, chunk).select(frame.COLUMNS).sort(frame.ORDER).collect()
-            if staged_rows.have_arrival_time or arrives_at_time:
+            if dry_run:
+                new += _count_new(readings, repository)
+            elif staged_rows.have_arrival_time or arrives_at_time:
                 new += repository.write(readings)
             else:
                 new += _write_as_arriving_now(readings, repository)
@@ -135,6 +139,14 @@ def _check_and_stage(
         report_progress("checking", staged.count, None)
     _raise_if_bad(bad, source)
     return staged
+
+
+def _count_new(readings: pl.DataFrame, repository: ReadingsRepository) -> int:
+    """Return how many of the sorted readings are not stored."""
+    keys = readings.select(frame.ORDER).unique()
+    window = Window(readings["time"][0], readings["time"][-1])
+    stored = repository.snapshot().frames(window)
+    return len(keys) - sum(len(keys.join(part, on=frame.ORDER, how="semi")) for part in stored)
 
 
 def _write_as_arriving_now(readings: pl.DataFrame, repository: ReadingsRepository) -> int:

@@ -83,7 +83,9 @@ class Command(CommandWithExamples):
             metavar="NUMBER",
             help="this number, such as -999, stands for no value and is read as empty",
         )
-
+        parser.add_argument(
+            "--dry-run", action="store_true", help="check and report everything, but write nothing"
+        )
         parser.add_argument(
             "--arrival",
             choices=["load", "time"],
@@ -101,7 +103,10 @@ class Command(CommandWithExamples):
         for number, file in enumerate(files):
             try:
                 imported = _import_with_progress_bar(
-                    file, columns, arrives_at_time=options["arrival"] == "time"
+                    file,
+                    columns,
+                    arrives_at_time=options["arrival"] == "time",
+                    dry_run=options["dry_run"],
                 )
             except BadFileError as error:
                 raise CommandError(f"{file}: {error}{_earlier_files(number)}") from None
@@ -113,9 +118,10 @@ class Command(CommandWithExamples):
                     f"{_earlier_files(number)}"
                 )
                 raise SystemExit(130) from None
-            update_totals_after_write(repository(), imported.start, imported.end)
+            if not options["dry_run"]:
+                update_totals_after_write(repository(), imported.start, imported.end)
             self.stdout.write(
-                f"{file}: {imported.new:,} new readings, "
+                f"{'not written (dry run): ' if options['dry_run'] else ''}{file}: {imported.new:,} new readings, "
                 f"{imported.rows - imported.new:,} already stored{_rounded(imported.rounded)}"
             )
             for warning in imported.warnings:
@@ -123,7 +129,7 @@ class Command(CommandWithExamples):
 
 
 def _import_with_progress_bar(
-    file: Path, columns: ColumnOptions, *, arrives_at_time: bool
+    file: Path, columns: ColumnOptions, *, arrives_at_time: bool, dry_run: bool
 ) -> ImportedFile:
     with progress_bar(
         TextColumn("{task.description}: {task.fields[activity]} {task.fields[rows]:,} rows"),
@@ -143,6 +149,7 @@ def _import_with_progress_bar(
             settings.HEADEND_HOME,
             report_progress,
             arrives_at_time=arrives_at_time,
+            dry_run=dry_run,
         )
 
 

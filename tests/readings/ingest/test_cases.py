@@ -133,3 +133,17 @@ def test_a_number_that_stands_for_no_value_is_read_as_empty(
     with pytest.raises(CommandError, match="line 3: kw is empty, it must be a number"):
         load(CASES / "num_sentinel.csv", "--missing", missing)
     assert all_readings(store).is_empty()
+
+
+def test_a_dry_run_reports_everything_and_writes_nothing(store: ReadingsRepository) -> None:
+    summary = load(CASES / "vltg_in_volts.csv", "--dry-run")
+    assert "not written (dry run)" in summary
+    assert "3 new readings, 0 already stored" in summary
+    assert "line 3: vltg 230.1" in summary
+    assert all_readings(store).is_empty()
+    load(CASES / "may.csv")
+    before = all_readings(store)
+    assert "0 new readings, 3 already stored" in load(CASES / "may.csv", "--dry-run")
+    assert all_readings(store).equals(before)
+    with pytest.raises(CommandError, match=r"line 3: pf '91\.8'"):
+        load(CASES / "pf_out_of_range.csv", "--dry-run")
