@@ -25,7 +25,7 @@ _MAX_EXACT = 2**53
 """Up to this number, every whole number is a float."""
 _OFFSET = r"(?i)\d[T ]?\d.*(?:Z|UTC|[T :]\d\d.*[+-]\d\d(?::?\d\d)?)$"
 _OTHER_ISO_FORM = re.compile(
-    r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}(:?\d{2}([.,]\d{1,9})?)?( ?UTC|Z|[+-]\d{2}(:?\d{2})?)",
+    r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}(:?\d{2}([.,]\d{1,9})?)?( ?UTC|Z|[+-]\d{2}(:?\d{2})?)?",
     re.IGNORECASE | re.ASCII,
 )
 # `uuid.UUID` also accepts braces, underscores and hyphens anywhere.
@@ -189,7 +189,12 @@ def _parse_instant(text: str) -> datetime:
         if not _OTHER_ISO_FORM.fullmatch(text):
             raise
     instant = datetime.fromisoformat(re.sub(r" ?UTC$", "Z", text.upper()))
-    return frame.parse_bounded_instant(instant.astimezone(UTC).isoformat())
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    try:
+        return frame.parse_bounded_instant(instant.astimezone(UTC).isoformat())
+    except OverflowError:
+        raise ValueError(text) from None
 
 
 def _parse_distinct(texts: pl.Series, parse: Callable[[str], Any], kind: pl.DataType) -> pl.Series:

@@ -147,3 +147,32 @@ def test_a_dry_run_reports_everything_and_writes_nothing(store: ReadingsReposito
     assert all_readings(store).equals(before)
     with pytest.raises(CommandError, match=r"line 3: pf '91\.8'"):
         load(CASES / "pf_out_of_range.csv", "--dry-run")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-03-05 10:00:00,5",
+        "20240305T100000.5",
+        "2024-03-05T11:00:00,5+01",
+        "20240305T100000,5Z",
+    ],
+)
+def test_a_comma_before_the_fraction_and_the_compact_form_need_no_zone(
+    store: ReadingsRepository, tmp_path: Path, text: str
+) -> None:
+    header, row = (CASES / "may.csv").read_text().splitlines()[:2]
+    file = tmp_path / "times.csv"
+    file.write_text(f"{header}\n" + row.replace("2024-03-05 10:00", f'"{text}"') + "\n")
+    load(file)
+    assert [time for time, _ in stored(store)] == ["2024-03-05 10:00:00.500000"]
+
+
+def test_a_first_year_with_an_offset_is_a_bad_row(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    header, row = (CASES / "may.csv").read_text().splitlines()[:2]
+    file = tmp_path / "times.csv"
+    file.write_text(f"{header}\n" + row.replace("2024-03-05 10:00", "0001-01-01T00:00+05") + "\n")
+    with pytest.raises(CommandError, match=r"line 2: time '0001-01-01T00:00\+05' is not a date"):
+        load(file)
