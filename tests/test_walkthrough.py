@@ -107,4 +107,4 @@ def test_the_calls_in_the_suppliers_guide(
         if "start_date" in call and "/readings/file" in call:
             [request_id] = re.findall(r'"request_id":"([0-9a-f-]{36})"', printed)
     assert request_id != EXAMPLE_REQUEST_ID
-    assert len(calls) == 7
+    assert len(calls) == 8
