@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from django.conf import settings
 
+from exports.credentials import public_key_of
+
 
 def host_keys() -> list[paramiko.PKey]:
     """Return an Ed25519 key, and an RSA key for clients that do not support Ed25519; create missing keys."""
@@ -22,7 +24,7 @@ def host_keys() -> list[paramiko.PKey]:
 def known_hosts_lines(host: str, port: int) -> str:
     """Return the lines of a client's known_hosts file for this server, each with a line end."""
     name = host if port == 22 else f"[{host}]:{port}"
-    return "".join(f"{name} {_public_key_of(text)}\n" for text in _stored_keys())
+    return "".join(f"{name} {public_key_of(text)}\n" for text in _stored_keys())
 
 
 def _stored_keys() -> list[str]:
@@ -31,17 +33,6 @@ def _stored_keys() -> list[str]:
         settings.SECRETS.get_or_make("sftp/host_key_ed25519", _new_ed25519),
         settings.SECRETS.get_or_make("sftp/host_key_rsa", _new_rsa),
     ]
-
-
-def _public_key_of(private_key: str) -> str:
-    # The keys are the deployment's own. To test the primes of the RSA key again would take 90 ms.
-    key = serialization.load_ssh_private_key(
-        private_key.encode(), password=None, unsafe_skip_rsa_key_validation=True
-    )
-    public_key = key.public_key().public_bytes(
-        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
-    )
-    return public_key.decode()
 
 
 def _new_ed25519() -> str:
