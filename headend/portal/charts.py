@@ -54,13 +54,6 @@ class GridLine:
 
 
 @dataclass(frozen=True)
-class _Axis:
-    """The values of the grid lines, ascending. The first is at the bottom of the plot, the last at the top."""
-
-    values: list[float]
-
-
-@dataclass(frozen=True)
 class LineChart:
     """Values over time. The path has a gap where points are missing."""
 
@@ -122,7 +115,7 @@ def line_chart(
         title,
         unit,
         _path(drawn, start, end, axis),
-        [_grid_line(value, axis) for value in axis.values],
+        [_grid_line(value, axis) for value in axis],
         time_labels(start, end),
         _summary(points, unit),
     )
@@ -171,7 +164,7 @@ def downsample(points: Sequence[Point], max_points: int) -> list[Point]:
     return [(group[0][0], sum(value for _, value in group) / len(group)) for group in groups]
 
 
-def _path(points: list[Point], start: datetime, end: datetime, axis: _Axis) -> str:
+def _path(points: list[Point], start: datetime, end: datetime, axis: list[float]) -> str:
     """Return the SVG path. It breaks where two points are more than two median steps apart."""
     steps = sorted(later[0] - earlier[0] for earlier, later in pairwise(points))
     median_step = steps[len(steps) // 2] if steps else timedelta(0)
@@ -184,7 +177,7 @@ def _path(points: list[Point], start: datetime, end: datetime, axis: _Axis) -> s
     return " ".join(commands)
 
 
-def _grid_line(value: float, axis: _Axis) -> GridLine:
+def _grid_line(value: float, axis: list[float]) -> GridLine:
     y = _y(value, axis)
     return GridLine(MARGIN_LEFT, _GRID_END, y, Label(_VALUE_LABEL_X, y, _short_number(value)))
 
@@ -193,20 +186,23 @@ def _x(time: datetime, start: datetime, end: datetime) -> float:
     return MARGIN_LEFT + PLOT_WIDTH * ((time - start) / (end - start))
 
 
-def _y(value: float, axis: _Axis) -> float:
-    lowest, highest = axis.values[0], axis.values[-1]
+def _y(value: float, axis: list[float]) -> float:
+    lowest, highest = axis[0], axis[-1]
     return PLOT_BOTTOM - PLOT_HEIGHT * (value - lowest) / (highest - lowest)
 
 
-def _axis(values: Sequence[float]) -> _Axis:
-    """Return a value axis that contains 0 and all values, with about five grid lines."""
+def _axis(values: Sequence[float]) -> list[float]:
+    """Return the values of about five grid lines, ascending, for a value axis that contains 0 and all ``values``.
+
+    The first one is at the bottom of the plot, the last one at the top.
+    """
     low, high = min(values, default=0.0), max(values, default=0.0)
     if low >= 0:
         end = _axis_end(high)
-        return _Axis([end * n / _GRID_LINES for n in range(_GRID_LINES + 1)])
+        return [end * n / _GRID_LINES for n in range(_GRID_LINES + 1)]
     step = _axis_end(max(0.0, high) - low) / _GRID_LINES
     first, last = math.floor(low / step), math.ceil(max(0.0, high) / step)
-    return _Axis([step * n for n in range(first, last + 1)])
+    return [step * n for n in range(first, last + 1)]
 
 
 def _axis_end(largest: float) -> float:
