@@ -28,6 +28,16 @@ def _whole_number(
     )
 
 
+def _offset() -> serializers.IntegerField:
+    return _whole_number(
+        "offset",
+        default=0,
+        smallest=0,
+        largest=MAX_OFFSET,
+        help_text="How many readings of the window come before the page.",
+    )
+
+
 class ReadingsQuery(StrictSerializer):
     """The query parameters of GET /readings."""
 
@@ -39,13 +49,7 @@ class ReadingsQuery(StrictSerializer):
         largest=MAX_PAGE_SIZE,
         help_text="The largest number of readings in the page.",
     )
-    offset = _whole_number(
-        "offset",
-        default=0,
-        smallest=0,
-        largest=MAX_OFFSET,
-        help_text="How many readings of the window come before the page.",
-    )
+    offset = _offset()
     end_date = InstantField(
         required=False, help_text="Readings with time <= end_date. A date alone means its midnight."
     )
@@ -84,13 +88,7 @@ class ReadingsQuery(StrictSerializer):
 class NextQuery(StrictSerializer):
     """The query parameters of POST /readings/query, which a next link carries. They replace those of the body."""
 
-    offset = _whole_number(
-        "offset",
-        default=0,
-        smallest=0,
-        largest=MAX_OFFSET,
-        help_text="How many readings of the window come before the page.",
-    )
+    offset = _offset()
     as_of = InstantField(required=False, help_text="Only readings with arrival_time <= as_of.")
     after = PositionField(
         required=False, help_text="The position after which the page starts, from a next link."

@@ -101,11 +101,13 @@ def empty_missing(
     if not missing:
         return rows
     texts = pl.col(*_NUMBER_TYPES).cast(pl.String)
-    numbers = texts.str.strip_chars()
-    if decimal_comma:
-        numbers = numbers.str.replace(",", ".", literal=True)
+    numbers = _with_decimal_point(texts, decimal_comma=decimal_comma).str.strip_chars()
     is_missing = numbers.cast(pl.Float64, strict=False).is_in(list(missing)).fill_null(value=False)
     return rows.with_columns(pl.when(~is_missing).then(texts))
+
+
+def _with_decimal_point(texts: pl.Expr, *, decimal_comma: bool) -> pl.Expr:
+    return texts.str.replace(",", ".", literal=True) if decimal_comma else texts
 
 
 def parse_rows(rows: pl.DataFrame, *, decimal_comma: bool = False) -> ParsedRows:
@@ -116,10 +118,8 @@ def parse_rows(rows: pl.DataFrame, *, decimal_comma: bool = False) -> ParsedRows
     column is filled with ``time`` for now, a missing ``measure_name`` column with the contract's constant. Measures
     have three decimals; more are rounded.
     """
-    if decimal_comma:
-        rows = rows.with_columns(
-            pl.col(*_NUMBER_TYPES).cast(pl.String).str.replace(",", ".", literal=True)
-        )
+    texts = pl.col(*_NUMBER_TYPES).cast(pl.String)
+    rows = rows.with_columns(_with_decimal_point(texts, decimal_comma=decimal_comma))
     columns = [_parse_column(rows[name]) for name in frame.COLUMNS if name in rows.columns]
     readings = pl.DataFrame([rows[ROW], _has_offset(rows["time"]), *columns])
     if "arrival_time" not in rows.columns:
