@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import zipfile
 import zlib
@@ -11,7 +12,6 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 import zstandard
-from isal import igzip
 
 from readings.ingest.row_validation import BadFileError
 
@@ -65,7 +65,7 @@ def plain_text(path: Path, first: bytes, folder: Path) -> Path:
     try:
         with _decompressed(path, first) as source, copy.open("wb") as target:
             shutil.copyfileobj(source, target, _BLOCK_BYTES)
-    except (EOFError, zlib.error, zstandard.ZstdError, igzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile) as error:
         raise BadFileError(f"the file cannot be read to its end: {error}") from None
     with copy.open("rb") as file:
         inner = file.read(_MAGIC_BYTES)
@@ -109,7 +109,7 @@ def _decompressed(path: Path, first: bytes) -> Iterator[_Readable]:
     """Open a compressed file. All its members are read, and zeros after them are skipped."""
     with path.open("rb") as file:
         if first.startswith(_GZIP_MAGIC):
-            with igzip.IGzipFile(fileobj=file) as text:  # type: ignore[no-untyped-call] # isal ships no types
+            with gzip.open(file) as text:
                 yield text
         elif first.startswith(_ZSTD_MAGIC):
             yield _StreamReader(file, zstandard.ZstdDecompressor().decompressobj)
