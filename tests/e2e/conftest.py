@@ -60,18 +60,11 @@ def monitor() -> Iterator[PageMonitor]:
 def open_page(
     browser: Browser, site: Site, cookies: Callable[[str], Any], monitor: PageMonitor
 ) -> Iterator[OpenPage]:
-    """A function that opens a page as a user, in a new window of some width, with or without JavaScript."""
+    """A function that opens a page in a new window. It takes the path, and the fields of :class:`Window`."""
     contexts: list[BrowserContext] = []
 
-    def open_page(
-        path: str = "/",
-        *,
-        user: str | None = "operator",
-        width: str = "desktop",
-        javascript: bool = True,
-        dark: bool = False,
-    ) -> Page:
-        window = Window(user, width, javascript)
+    def open_page(path: str = "/", *, dark: bool = False, **window_options: Any) -> Page:
+        window = Window(**window_options)
         context = window.open(browser, site, cookies, dark=dark)
         contexts.append(context)
         monitor.observe(context)
@@ -88,9 +81,9 @@ def open_page(
 class Window:
     """A browser window that shares nothing with others: its user (None without a log-in), width and scripting."""
 
-    user: str | None
-    width: str
-    javascript: bool
+    user: str | None = "operator"
+    width: str = "desktop"
+    javascript: bool = True
 
     def open(
         self, browser: Browser, site: Site, cookies: Callable[[str], Any], *, dark: bool = False
@@ -134,15 +127,8 @@ def visit(
     """
     visited: list[PageMonitor] = []
 
-    def visit(
-        path: str,
-        *,
-        user: str | None = "operator",
-        width: str = "desktop",
-        javascript: bool = True,
-        dark: bool = False,
-    ) -> Page:
-        window = Window(user, width, javascript)
+    def visit(path: str, *, dark: bool = False, **window_options: Any) -> Page:
+        window = Window(**window_options)
         if window not in open_windows:
             context = window.open(browser, site, cookies)
             observer = PageMonitor()

@@ -94,5 +94,5 @@ def seen_by_django(environ: dict[str, Any]) -> dict[str, Any]:
         seen.update(environ)
         return []
 
-    with_plain_address(without_public_path(application))(environ, lambda *_: None)  # type: ignore[arg-type] # no write()
+    with_plain_address(without_public_path(application))(environ, lambda *_: lambda _: None)
     return seen
