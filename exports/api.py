@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-import exports.schema  # noqa: F401 (registers how the OpenAPI schema describes API keys)
+import exports.schema  # noqa: F401 (drf-spectacular only finds extensions of imported modules)
 from exports import file_requests
 from exports.delivery.links import download_url
 from exports.formats import FORMATS

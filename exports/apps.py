@@ -12,7 +12,7 @@ class ExportsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, and apply the roles after each migration."""
-        import exports.checks  # noqa: F401 (they register themselves)
+        import exports.checks  # noqa: F401 (Django only runs the checks of imported modules)
         from exports.roles import apply_roles
 
         post_migrate.connect(apply_roles, sender=self)

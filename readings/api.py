@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-import readings.schema  # noqa: F401 (registers how the OpenAPI schema describes the parameters)
+import readings.schema  # noqa: F401 (drf-spectacular only finds extensions of imported modules)
 from headend.api.errors import errors
 from headend.api.negotiation import IgnoreClientContentNegotiation
 from headend.api.parsers import LargeJSONObjectParser

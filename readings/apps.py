@@ -10,4 +10,4 @@ class ReadingsConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks."""
-        import readings.checks  # noqa: F401 (they register themselves)
+        import readings.checks  # noqa: F401 (Django only runs the checks of imported modules)

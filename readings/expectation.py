@@ -1,4 +1,4 @@
-"""How many readings each interval should have, derived from the interval totals of its own day and of the week before.
+"""How many readings each interval should have. The interval totals of its day and of the week before tell it.
 
 A meter sends its readings at the same minutes of each hour: every 5 minutes, every 15, every 60. So the intervals at
 one minute of the hour are compared with each other, and a deployment may have meters with different interval lengths.
@@ -31,9 +31,10 @@ MinuteCounts = Mapping[int, int]
 class Expectation:
     """The expected readings of some days.
 
-    - At each minute of the hour, a day expects the median of its own intervals. If that is less than the week
-      before, but not less than half of it, meters are silent, and the day expects the maximum of the week's medians.
-      If it is less than half, the fleet is another one. A simulated fleet never expects more meters than it has.
+    - At each minute of the hour, a day expects the median of its own intervals. This is compared with the largest
+      median of the week before. If it is smaller, but at least half as large, some meters are silent, and the day expects the
+      larger number. If it is less than half, the fleet has changed, and the day expects its own median. A simulated
+      fleet never expects more meters than it has.
     - A day without readings expects what the newest day of the week before expects.
     - Nothing is expected before the first reading, nor more than :data:`MEMORY_DAYS` days after the newest one.
     """

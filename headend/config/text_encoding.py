@@ -29,6 +29,6 @@ def restart_in_utf8_mode() -> None:
         return
     os.environ["PYTHONUTF8"] = "1"
     os.environ.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:backslashreplace")
-    os.execv(  # noqa: S606 (no shell is what is wanted)
+    os.execv(  # noqa: S606 (without a shell, no argument is interpreted)
         sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]]
     )

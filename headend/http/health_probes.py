@@ -1,6 +1,7 @@
 """Answer health probes at every address of the host.
 
-A load balancer or Kubernetes calls ``/health/live`` by IP address and plain HTTP, whatever the public URL is.
+A load balancer or Kubernetes calls ``/health/live`` at an IP address and over plain HTTP, even if the public URL has a
+host name and ``https``.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ class Completeness(StrEnum):
 class IntervalCoverage:
     """The number of readings of one interval: stored, expected and late; ``kw`` is the sum of their power.
 
-    ``expected`` is not less than ``readings``: a meter that nobody expected replaces no missing one elsewhere.
+    ``expected`` is never less than ``readings``. So the reading of an additional meter in one interval cannot hide a
+    missing reading in another.
     """
 
     time: datetime

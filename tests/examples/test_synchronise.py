@@ -1,4 +1,4 @@
-"""The example client ends with exactly the stored readings, whatever happens between and during its pulls."""
+"""The example client ends with exactly the stored readings, also if readings arrive late or a pull is interrupted."""
 
 from __future__ import annotations
 

@@ -48,5 +48,5 @@ class Command(DeploymentCommand):
 
 def _reachable_host() -> str:
     """Return an address of this machine at which the servers can be reached."""
-    loopback = {"0.0.0.0": "127.0.0.1", ANY_IPV6: "::1"}  # noqa: S104 (compared, not bound)
+    loopback = {"0.0.0.0": "127.0.0.1", ANY_IPV6: "::1"}  # noqa: S104 (looked up, not listened on)
     return loopback.get(settings.HEADEND_HOST, settings.HEADEND_HOST)

@@ -43,7 +43,9 @@ def collect(query: pl.LazyFrame) -> pl.DataFrame:
 
 @contextmanager
 def unavailable_if_it_fails(what: str) -> Iterator[None]:
-    """Raise :class:`RepositoryUnavailableError` for errors of the disk and of the libraries; ``what`` begins its message.
+    """Raise :class:`RepositoryUnavailableError` for errors of the disk and of the libraries.
+
+    Its message begins with ``what``.
 
     ``CommitFailedError`` is not changed: the caller retries after it.
     """
@@ -56,7 +58,7 @@ def unavailable_if_it_fails(what: str) -> Iterator[None]:
 
 
 def scan(files: Iterable[str] | Iterable[Path]) -> pl.LazyFrame:
-    """Return the rows of Parquet files. Their paths are names, never patterns, whatever signs they contain."""
+    """Return the rows of Parquet files. A ``*`` or ``[`` in a path is part of the name, not a pattern."""
     return pl.scan_parquet([str(file) for file in files], glob=False)
 
 
