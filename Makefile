@@ -78,11 +78,11 @@ $(BIN)/uv: requirements-uv.lock | $(BIN)/pip
 	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# uv installs a lock in a fifth of pip's time. pip is the fallback where uv cannot reach the packages: only pip
-# reads a mirror or a certificate from pip.conf.
+# uv installs a lock in a fifth of pip's time, and trusts the certificates that the system trusts. pip is the fallback
+# where uv cannot reach the packages: only pip reads a mirror from pip.conf.
 define install
 	@echo "  installing $(1)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(1) || { \
+	@$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --require-hashes -r $(1) || { \
 	  echo "  uv could not install $(1); installing it with pip"; \
 	  $(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r $(1); }
 	@touch $@
