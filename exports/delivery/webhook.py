@@ -25,7 +25,7 @@ import json
 import secrets
 import uuid
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult
 
 import standardwebhooks
 import urllib3
@@ -33,6 +33,7 @@ from django.conf import settings
 
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
 from exports.models import FileRequest, Supplier, Webhook
+from exports.webhook_url import split_webhook_url
 
 CONNECT_TIMEOUT = 5
 """Seconds until the receiver accepts the connection."""
@@ -92,15 +93,19 @@ def _signature_headers(supplier: Supplier, message_id: str, body: str) -> dict[s
 
 
 def _post(webhook: Webhook, body: str, *, message_id: str) -> str:
-    url = urlsplit(webhook.url)
+    try:
+        url = split_webhook_url(webhook.url)
+    except ValueError as error:
+        # The form refuses such a URL; the row may be older than this check.
+        raise WebhookError(str(error)) from None
     headers = {
-        "Host": url.netloc.rpartition("@")[2],
+        "Host": url.netloc,
         "Content-Type": "application/json",
         "User-Agent": "headend",
         **_signature_headers(webhook.supplier, message_id, body),
     }
     try:
-        answer = _pool(webhook.url).urlopen(
+        answer = _pool(url).urlopen(
             "POST",
             f"{url.path or '/'}{f'?{url.query}' if url.query else ''}",
             body.encode(),
@@ -121,17 +126,14 @@ def _post(webhook: Webhook, body: str, *, message_id: str) -> str:
     return f"The receiver answered {answer.status}."
 
 
-def _pool(link: str) -> urllib3.HTTPConnectionPool:
+def _pool(url: SplitResult) -> urllib3.HTTPConnectionPool:
     """Return a connection to the address that was checked, which still verifies the URL's host name in TLS."""
-    url = urlsplit(link)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise WebhookError("The URL must start with https:// or http://.")
+    host = url.hostname or ""
     port = url.port or (443 if url.scheme == "https" else 80)
-    address = checked_address(url.hostname, port, allow_private=settings.WEBHOOK_PRIVATE_ADDRESSES)
+    address = checked_address(host, port, allow_private=settings.WEBHOOK_PRIVATE_ADDRESSES)
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=ANSWER_TIMEOUT)
     if url.scheme == "https":
         return urllib3.HTTPSConnectionPool(
-            address, port, timeout=timeout, server_hostname=url.hostname,
-            assert_hostname=url.hostname,
-        )  # fmt: skip
+            address, port, timeout=timeout, server_hostname=host, assert_hostname=host
+        )
     return urllib3.HTTPConnectionPool(address, port, timeout=timeout)

@@ -7,6 +7,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from exports.credentials import fingerprint, normalised_public_key
+from exports.webhook_url import split_webhook_url
 
 
 class Supplier(models.Model):
@@ -153,3 +154,10 @@ class Webhook(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+    def clean(self) -> None:
+        """Raise ``ValidationError`` for a URL that no call can use."""
+        try:
+            split_webhook_url(self.url)
+        except ValueError as error:
+            raise ValidationError({"url": str(error)}) from None
