@@ -24,6 +24,8 @@ from headend.config.secrets import FileSecrets, Secrets
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
 _S3_ATTEMPTS = 6
+_CHECKSUMS = ("when_supported", "when_required")
+"""When boto3 sends and verifies the checksums that it knows since version 1.36. Not every server knows them."""
 _REFUSED_BY_DELTA = re.compile(r"[\[\]^|\\]|%[0-9A-Fa-f]{2}")
 
 
@@ -50,7 +52,7 @@ def database(url: str) -> dict[str, Any]:
 def exports_storage(url: str) -> dict[str, Any]:
     """Return an entry of ``STORAGES``.
 
-    ``url`` is ``file:///folder`` or ``s3://bucket/prefix?endpoint_url=…&region=…``.
+    ``url`` is ``file:///folder`` or ``s3://bucket/prefix?endpoint_url=…&region=…&checksums=…``.
     """
     parts = urlsplit(url)
     if parts.scheme == "file":
@@ -62,7 +64,12 @@ def exports_storage(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured(
             f"EXPORTS_URL is {url!r}; it names no bucket: s3://bucket/prefix."
         )
-    options = _query_options("EXPORTS_URL", url, {"endpoint_url", "region"})
+    options = _query_options("EXPORTS_URL", url, {"endpoint_url", "region", "checksums"})
+    checksums = options.get("checksums", _CHECKSUMS[0])
+    if checksums not in _CHECKSUMS:
+        raise ImproperlyConfigured(
+            f"EXPORTS_URL: checksums={checksums} is unknown; write {' or '.join(_CHECKSUMS)}."
+        )
     return {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
@@ -70,17 +77,21 @@ def exports_storage(url: str) -> dict[str, Any]:
             "location": parts.path.strip("/"),
             "endpoint_url": options.get("endpoint_url"),
             "region_name": options.get("region"),
-            "client_config": _s3_client_config(own_server="endpoint_url" in options),
+            "client_config": _s3_client_config(
+                own_server="endpoint_url" in options, checksums=checksums
+            ),
         },
     }
 
 
-def _s3_client_config(*, own_server: bool) -> Any:
+def _s3_client_config(*, own_server: bool, checksums: str) -> Any:
     # Importing botocore takes 0.2 s; a deployment with a folder does not need it.
     from botocore.config import Config
 
     return Config(
         signature_version="s3v4",
+        request_checksum_calculation=checksums,
+        response_checksum_validation=checksums,
         # Servers other than AWS's own have no host name for each bucket.
         s3={"addressing_style": "path" if own_server else "auto"},
         connect_timeout=CONNECT_TIMEOUT_SECONDS,

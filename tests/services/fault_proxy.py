@@ -48,6 +48,7 @@ class FaultProxy:
     ``share`` (0 to 1) of the calls get one of the faults ``kinds``. The faults are random numbers from ``seed``, in
     the order of the calls. The rarest faults come first, so a short run has each of them. ``CUT_UPLOAD`` is only
     for calls with a body. ``share`` can be changed at any time. ``faults`` counts the faults, ``calls`` all calls.
+    With ``knows_checksums=False`` it is a server that refuses the checksums that boto3 sends since version 1.36.
     """
 
     def __init__(
@@ -58,11 +59,13 @@ class FaultProxy:
         kinds: Collection[Fault] = tuple(Fault),
         seed: int = 0,
         hang_seconds: float = 5.0,
+        knows_checksums: bool = True,
     ) -> None:
         self.upstream = urlsplit(upstream).netloc
         self.share = share
         self.kinds = [kind for kind in Fault if kind in kinds]
         self.hang_seconds = hang_seconds
+        self.knows_checksums = knows_checksums
         self.faults: Counter[Fault] = Counter()
         self.calls = 0
         self.stopping = threading.Event()
@@ -120,6 +123,14 @@ class _Server(ThreadingHTTPServer):
         """Ignore a closed connection: the other side's connection is already closed too."""
 
 
+def _is_newer_checksum(header: tuple[str, str]) -> bool:
+    """Return whether a header belongs to the checksums that old servers do not know."""
+    name, value = header[0].lower(), header[1].lower()
+    return name.startswith(("x-amz-checksum-", "x-amz-sdk-checksum-", "x-amz-trailer")) or (
+        name == "content-encoding" and "aws-chunked" in value
+    )
+
+
 class _ConnectionClosedError(ConnectionError):
     """The client closed its connection before the end of its message."""
 
@@ -135,7 +146,11 @@ class _Call(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         length = int(self.headers.get("Content-Length", 0))
         fault = proxy.next_fault(has_body=length > 0 or self._is_chunked)
-        if fault in _S3_ERRORS:
+        if not proxy.knows_checksums and any(map(_is_newer_checksum, self.headers.items())):
+            self._send_error(
+                501, "NotImplemented", "A header that you provided is not implemented."
+            )
+        elif fault in _S3_ERRORS:
             self._send_error(*_S3_ERRORS[fault])
         elif fault is Fault.RESET:
             self._reset()

@@ -10,12 +10,14 @@ from datetime import timedelta
 
 import pytest
 import requests
+from botocore.exceptions import ClientError
 from storages.backends.s3 import S3Storage
 
 from exports.stores.base import FileMissingError, Piece
 from exports.stores.object_reader import BLOCK_BYTES
 from exports.stores.s3 import S3Store
 from headend.config.service_urls import exports_storage
+from tests.services.fault_proxy import FaultProxy
 from tests.services.servers import BUCKET, SeaweedFS
 
 MIB = 2**20
@@ -162,6 +164,26 @@ def test_a_presigned_url_serves_the_file_and_its_ranges(store: S3Store) -> None:
 def test_reading_a_missing_object_raises_an_error(store: S3Store) -> None:
     with store.open(LOCATION, 10) as file, pytest.raises(FileMissingError):
         file.read()
+
+
+def test_a_server_that_does_not_know_boto3s_newer_checksums_stores_reads_and_deletes_files(
+    seaweedfs: SeaweedFS,
+) -> None:
+    with FaultProxy(seaweedfs.endpoint, share=0, knows_checksums=False) as old_server:
+        url = f"s3://{BUCKET}/data/sftp?region=us-east-1&endpoint_url={old_server.url}"
+        with pytest.raises(ClientError, match="NotImplemented"):
+            store_at(url).put_part(f"{REQUEST}/00000-try", iter([b"part"]))
+        store = store_at(f"{url}&checksums=when_required")
+        parts = [
+            store.put_part(f"{REQUEST}/{number:05}-try", iter([random_bytes(6 * MIB)]))
+            for number in range(2)
+        ]
+        store.join(LOCATION, [b"header", *parts], attempt="try", on_block=ignore)
+        with store.open(LOCATION, 6 + 12 * MIB) as file:
+            assert file.read() == b"header" + 2 * random_bytes(6 * MIB)
+        store.delete_unfinished(REQUEST)
+        store.delete_files(REQUEST)
+    assert keys(seaweedfs) == set()
 
 
 def test_the_probe_fails_if_the_bucket_does_not_exist(store: S3Store, seaweedfs: SeaweedFS) -> None:
