@@ -26,6 +26,12 @@ _DISK_ERRORS = {
 }
 
 
+def _interrupted() -> int:
+    """Print one line, and return the exit code of a process that Ctrl-C ended."""
+    sys.stderr.write("headend: interrupted.\n")
+    return 130
+
+
 def main() -> None:
     """Run a management command. A wrong setting, or a disk or database that cannot be used, ends it with one line."""
     print_every_character()
@@ -33,6 +39,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     try:
         execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:
+        sys.exit(_interrupted())
     except ImproperlyConfigured as error:
         sys.exit(f"headend: {error}")
     except OperationalError as error:

@@ -17,6 +17,7 @@ from readings.repositories import (
     RepositoryUnavailableError,
     Snapshot,
 )
+from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.window import Window
 
@@ -54,6 +55,7 @@ def update_totals(
     is_changed = [stored.get(minute) != count for minute, count in readings_of_minute.items()]
     changed = counts.filter(pl.Series(is_changed, dtype=pl.Boolean))
     for chunk in reversed(split_into_chunks(changed, READINGS_PER_QUERY)):
+        raise_if_cancelled()
         _store_totals(snapshot, chunk)
     return len(changed)
 

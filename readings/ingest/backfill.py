@@ -10,6 +10,7 @@ import polars as pl
 
 from readings.ingest import READINGS_PER_WRITE
 from readings.repositories import ReadingsRepository
+from readings.repositories.cancellation import raise_if_cancelled
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 
@@ -36,6 +37,7 @@ def backfill(
     frames: list[pl.DataFrame] = []
     readings = 0
     for time in fleet.intervals(start, end):
+        raise_if_cancelled()
         frames.append(readings_for(fleet, time, arrived_by=now))
         readings += len(frames[-1])
         if readings >= READINGS_PER_WRITE:

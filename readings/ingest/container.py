@@ -14,6 +14,7 @@ from typing import IO, Any, Protocol
 import zstandard
 
 from readings.ingest.row_validation import BadFileError
+from readings.ingest.stop_request import stop_at_once
 
 PARQUET_MAGIC = b"PAR1"
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -63,7 +64,7 @@ def plain_text(path: Path, first: bytes, folder: Path) -> Path:
         return path
     copy = folder / "plain.txt"
     try:
-        with _decompressed(path, first) as source, copy.open("wb") as target:
+        with stop_at_once(), _decompressed(path, first) as source, copy.open("wb") as target:
             shutil.copyfileobj(source, target, _BLOCK_BYTES)
     except (EOFError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile) as error:
         raise BadFileError(f"the file cannot be read to its end: {error}") from None

@@ -28,6 +28,7 @@ from readings.ingest.scratch import import_folder, readable_twice
 from readings.ingest.settled import WRITE_TIME
 from readings.ingest.source_file import SourceFile
 from readings.repositories import ReadingsRepository
+from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repositories.minute_index import count_by_minute
 from readings.window import Window
@@ -96,12 +97,14 @@ def import_file(
         chunks = split_into_chunks(counts, READINGS_PER_WRITE)
         bad, done = BadRows(), 0
         for chunk in chunks:
+            raise_if_cancelled()
             report_progress("comparing", done, rows)
             _add_contradictions(bad, _readings_of(staged, chunk))
             done += chunk.readings
         _raise_if_bad(bad, source)
         new, done = 0, 0
         for chunk in chunks:
+            raise_if_cancelled()
             report_progress("writing", done, rows)
             readings = _readings_of(staged, chunk).select(frame.COLUMNS).sort(frame.ORDER).collect()
             if dry_run:
@@ -136,6 +139,7 @@ def _check_and_stage(
         staged.count += len(rows)
         staged.rounded += parsed.rounded
         staged.have_arrival_time = "arrival_time" in rows.columns
+        raise_if_cancelled()
         report_progress("checking", staged.count, None)
     _raise_if_bad(bad, source)
     return staged

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from readings.ingest.stop_request import stop_at_once
+
 _PREFIX = "import-"
 _LOCK = "lock"
 _LOCKED_AFTER_SECONDS = 60
@@ -58,12 +60,12 @@ def readable_twice(path: Path, folder: Path) -> Path:
     """Return ``path``, or a copy in ``folder`` of standard input (``-``) or of a pipe, which can be read only once."""
     if path == STANDARD_INPUT:
         copy = folder / "standard-input"
-        with copy.open("wb") as target:
+        with copy.open("wb") as target, stop_at_once():
             shutil.copyfileobj(sys.stdin.buffer, target)
         return copy
     if not path.is_fifo():
         return path
     copy = folder / "pipe"
-    with path.open("rb") as source, copy.open("wb") as target:
+    with stop_at_once(), path.open("rb") as source, copy.open("wb") as target:
         shutil.copyfileobj(source, target)
     return copy

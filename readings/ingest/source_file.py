@@ -13,6 +13,7 @@ import polars as pl
 from readings.ingest.columns import ColumnOptions, map_columns
 from readings.ingest.container import PARQUET_MAGIC, first_bytes, plain_text
 from readings.ingest.row_validation import ROW, BadFileError
+from readings.ingest.stop_request import stop_at_once
 
 BATCH_ROWS = 200_000
 _SEPARATORS = (";", "\t", "|")
@@ -53,7 +54,9 @@ class SourceFile:
                 named = batch.select(ROW, *columns.names).rename(columns.names)
                 yield named.filter(pl.any_horizontal(pl.exclude(ROW).is_not_null()))
         except (pl.exceptions.PolarsError, OSError, EOFError) as error:
-            raise BadFileError(self._why_unreadable(error)) from None
+            with stop_at_once():
+                reason = self._why_unreadable(error)
+            raise BadFileError(reason) from None
 
     def places(self, rows: Collection[int]) -> dict[int, str]:
         """Return where each row is, for a message: "row 5", or "line 6" in a CSV file.
@@ -64,7 +67,7 @@ class SourceFile:
         if self._is_parquet:
             return places
         # Python's CSV reader stops at a value of 128 KiB. The rows after it keep their row number.
-        with suppress(csv.Error):
+        with suppress(csv.Error), stop_at_once():
             numbered = zip(range(max(rows) + 1), self._csv_rows(), strict=False)
             for number, (line, _) in numbered:
                 if number in places:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from readings.frame import format_instant, parse_bounded_instant
 from readings.ingest.backfill import backfill
 from readings.ingest.deployment_fleet import deployment_fleet
+from readings.ingest.stop_request import StopRequested, stop_when_asked
 from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
 from readings.repositories import (
@@ -21,6 +22,7 @@ from readings.repositories import (
     RepositoryUnavailableError,
     repository,
 )
+from readings.repositories.cancellation import raise_if_cancelled
 from readings.simulation.fleet import Fleet
 from readings.totals import update_totals_after_write
 
@@ -95,27 +97,31 @@ class Command(CommandWithExamples):
         intervals = sum(1 for _ in fleet.intervals(start, end))
         began, readings, new = time.monotonic(), 0, 0
         try:
-            with progress_bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("intervals, {task.fields[rate]}"),
-                TimeRemainingColumn(),
-            ) as progress:
+            with (
+                stop_when_asked(),
+                progress_bar(
+                    TextColumn("{task.description}"),
+                    BarColumn(),
+                    MofNCompleteColumn(),
+                    TextColumn("intervals, {task.fields[rate]}"),
+                    TimeRemainingColumn(),
+                ) as progress,
+            ):
                 bar = progress.add_task("backfill", total=intervals, rate="")
                 for write in backfill(fleet, repository(), start, end, now):
                     readings, new = readings + write.readings, new + write.new
                     rate = readings / (time.monotonic() - began)
                     progress.update(bar, advance=write.intervals, rate=f"{rate:,.0f} readings/s")
+                seconds = time.monotonic() - began
+                update_totals_after_write(repository(), start, end)
+                raise_if_cancelled()
         except (RepositoryUnavailableError, ReadingsRefusedError) as error:
             raise CommandError(str(error)) from error
-        except KeyboardInterrupt:
+        except StopRequested as stop:
             self.stderr.write(
                 f"\nInterrupted after {new:,} new readings. Run the command again to continue."
             )
-            raise SystemExit(130) from None
-        seconds = time.monotonic() - began
-        update_totals_after_write(repository(), start, end)
+            raise SystemExit(stop.exit_code) from None
         self.stdout.write(
             f"{format_instant(start)} to {format_instant(end)}: {intervals:,} intervals, "
             f"{new:,} new readings, {readings - new:,} already stored, "

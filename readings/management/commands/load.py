@@ -13,6 +13,7 @@ from readings.frame import COLUMNS
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.file_import import ImportedFile, import_file
 from readings.ingest.row_validation import BadFileError
+from readings.ingest.stop_request import StopRequested, stop_when_asked
 from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
 from readings.repositories import (
@@ -20,6 +21,7 @@ from readings.repositories import (
     RepositoryUnavailableError,
     repository,
 )
+from readings.repositories.cancellation import raise_if_cancelled
 from readings.totals import update_totals_after_write
 
 
@@ -99,33 +101,44 @@ class Command(CommandWithExamples):
     def handle(self, *args: Any, **options: Any) -> None:
         """Import the files in the given order. A file that fails ends the command."""
         columns = _column_options(options)
-        files: list[Path] = options["files"]
-        for number, file in enumerate(files):
-            try:
-                imported = _import_with_progress_bar(
-                    file,
-                    columns,
-                    arrives_at_time=options["arrival"] == "time",
-                    dry_run=options["dry_run"],
-                )
-            except BadFileError as error:
-                raise CommandError(f"{file}: {error}{_earlier_files(number)}") from None
-            except (RepositoryUnavailableError, ReadingsRefusedError) as error:
-                raise CommandError(f"{file}: {error}{_earlier_files(number)}") from error
-            except KeyboardInterrupt:
-                self.stderr.write(
-                    f"\nInterrupted while importing {file}. Import it again to complete it."
-                    f"{_earlier_files(number)}"
-                )
-                raise SystemExit(130) from None
-            if not options["dry_run"]:
-                update_totals_after_write(repository(), imported.start, imported.end)
-            self.stdout.write(
-                f"{'not written (dry run): ' if options['dry_run'] else ''}{file}: {imported.new:,} new readings, "
-                f"{imported.rows - imported.new:,} already stored{_rounded(imported.rounded)}"
-            )
-            for warning in imported.warnings:
-                self.stdout.write(f"  implausible: {warning}")
+        with stop_when_asked():
+            for number, file in enumerate(options["files"]):
+                try:
+                    imported = _import_and_update_totals(file, columns, options)
+                except BadFileError as error:
+                    raise CommandError(f"{file}: {error}{_earlier_files(number)}") from None
+                except (RepositoryUnavailableError, ReadingsRefusedError) as error:
+                    raise CommandError(f"{file}: {error}{_earlier_files(number)}") from error
+                except StopRequested as stop:
+                    self.stderr.write(
+                        f"\nInterrupted while importing {file}. Import it again to complete it."
+                        f"{_earlier_files(number)}"
+                    )
+                    raise SystemExit(stop.exit_code) from None
+                self._print_summary(file, imported, dry_run=options["dry_run"])
+
+    def _print_summary(self, file: Path, imported: ImportedFile, *, dry_run: bool) -> None:
+        self.stdout.write(
+            f"{'not written (dry run): ' if dry_run else ''}{file}: {imported.new:,} new readings, "
+            f"{imported.rows - imported.new:,} already stored{_rounded(imported.rounded)}"
+        )
+        for warning in imported.warnings:
+            self.stdout.write(f"  implausible: {warning}")
+
+
+def _import_and_update_totals(
+    file: Path, columns: ColumnOptions, options: dict[str, Any]
+) -> ImportedFile:
+    imported = _import_with_progress_bar(
+        file,
+        columns,
+        arrives_at_time=options["arrival"] == "time",
+        dry_run=options["dry_run"],
+    )
+    if not options["dry_run"]:
+        update_totals_after_write(repository(), imported.start, imported.end)
+    raise_if_cancelled()
+    return imported
 
 
 def _import_with_progress_bar(
