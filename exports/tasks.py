@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 
-from celery import Task, shared_task
+from celery import shared_task
 from django.db import transaction
 
 from exports.delivery.dispatch import deliver_next
 from exports.delivery.transitions import due
+from exports.message_sender import MessageSender
 from exports.pipeline import cleanup, worker
 from readings.repositories import RepositoryUnavailableError
 
@@ -19,36 +20,26 @@ log = logging.getLogger(__name__)
 
 MAX_WAKES = 16
 """How many workers are woken at once. Each of them runs steps until no step is left."""
+_sender = MessageSender()
 
 
 def wake_workers(count: int = 1) -> None:
     """Send ``count`` messages to workers after the current transaction is committed.
 
-    Does not raise if the broker is down: :func:`recover` sends a message later.
+    Does not raise if the broker is down, and waits for a second at most if it hangs: :func:`recover` sends a
+    message later.
     """
-    transaction.on_commit(lambda: _send(work, min(count, MAX_WAKES)))
+    transaction.on_commit(lambda: _sender.send(work, min(count, MAX_WAKES)))
 
 
 def wake_cleanup() -> None:
     """Run :func:`tidy` after the current transaction is committed, and not only at its next scheduled time."""
-    transaction.on_commit(lambda: _send(tidy, 1))
+    transaction.on_commit(lambda: _sender.send(tidy, 1))
 
 
 def wake_deliveries() -> None:
     """Send a message to the workers of deliveries after the current transaction is committed."""
-    transaction.on_commit(lambda: _send(deliver, 1))
-
-
-def _send(task: Task[[], None], times: int) -> None:
-    try:
-        for _ in range(times):
-            task.delay()
-    except Exception as error:
-        # Each broker's library raises its own errors. None of them may fail a request that is accepted.
-        log.warning(
-            "the broker cannot be reached; the work waits for the next recovery",
-            extra={"error": f"{type(error).__name__}: {error}"},
-        )
+    transaction.on_commit(lambda: _sender.send(deliver, 1))
 
 
 @shared_task

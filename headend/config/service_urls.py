@@ -204,7 +204,10 @@ def _sqs(url: str) -> tuple[str, dict[str, Any]]:
         "visibility_timeout": 60,
         "wait_time_seconds": 10,
         "polling_interval": 0.1,
-        "client-config": {"connect_timeout": CONNECT_TIMEOUT_SECONDS},
+        "client-config": {
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "read_timeout": READ_TIMEOUT_SECONDS,
+        },
     }
     return f"sqs://{endpoint.netloc}", options
 

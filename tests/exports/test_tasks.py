@@ -8,7 +8,7 @@ from kombu.exceptions import OperationalError
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
-from exports import tasks
+from exports import message_sender, tasks
 from exports.models import FileRequest, Status, Supplier
 from exports.schedule import BEAT_SCHEDULE
 from tests.suppliers import END, START, api_client
@@ -21,6 +21,8 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the messages that were sent to workers."""
     messages: list[str] = []
     monkeypatch.setattr(tasks.work, "delay", lambda: messages.append("work"))
+    # A test waits until the messages are sent, however slow the machine is.
+    monkeypatch.setattr(message_sender, "MAX_WAIT_SECONDS", 60)
     return messages
 
 

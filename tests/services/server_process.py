@@ -106,6 +106,16 @@ class Server(ABC):
             self.process.wait()
             self.process = None
 
+    def pause(self) -> None:
+        """Let the server hang: it keeps its connections and answers nothing until :meth:`resume`."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused server continue, with all that clients have sent meanwhile."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
     def log_tail(self) -> str:
         """Return the end of its output."""
         return self._log.read_text(errors="replace")[-_LOG_TAIL:]

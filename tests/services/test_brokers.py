@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from headend.config.service_urls import READ_TIMEOUT_SECONDS
 from tests.services.cluster import Cluster, Servers
 from tests.services.file_requests import (
     START,
@@ -46,6 +47,22 @@ def test_a_file_request_is_accepted_without_a_broker_and_runs_when_the_broker_is
     cluster.servers.valkey.start()
     [status] = wait_until_final(cluster, [accepted.json()["request_id"]], seconds=90)
     assert (status["status"], status["record_count"]) == ("completed", 2000)
+
+
+def test_a_file_request_is_accepted_while_the_broker_hangs_and_runs_afterwards(
+    cluster: Cluster,
+) -> None:
+    body = {"start_date": f"{START:%Y-%m-%d}", "end_date": f"{START:%Y-%m-%d %H:%M}"}
+    cluster.servers.valkey.pause()
+    try:
+        # The broker does not answer before the test lets it, so only the web process can end the wait.
+        accepted = [cluster.call("POST", "/readings/file", json=body) for _ in range(3)]
+    finally:
+        cluster.servers.valkey.resume()
+    assert [(a.status_code, a.json()["status"]) for a in accepted] == [(200, "queued")] * 3
+    assert max(a.elapsed.total_seconds() for a in accepted) < READ_TIMEOUT_SECONDS / 2
+    statuses = wait_until_final(cluster, [a.json()["request_id"] for a in accepted], seconds=90)
+    assert [s["record_count"] for s in statuses] == [2000] * 3
 
 
 @pytest.mark.parametrize("cluster", [{"CELERY_BROKER_URL": "sqs"}], indirect=True)
