@@ -102,7 +102,8 @@ class FileRequestStatus(serializers.Serializer[Any]):
         required=False, help_text="The number of readings, from submitted on."
     )
     sftp_location = serializers.CharField(
-        required=False, help_text="The path of the file in the SFTP home, once completed."
+        required=False,
+        help_text="The path of the file in the SFTP home, once completed. Missing if the file has expired or was removed.",
     )
     size = serializers.IntegerField(required=False, help_text="Size of the file in bytes.")
     sha256 = serializers.CharField(
@@ -121,6 +122,11 @@ class FileRequestStatus(serializers.Serializer[Any]):
         help_text="The written share of the readings, while running.",
     )
     reason = serializers.CharField(required=False, help_text="Why the request failed.")
+
+    def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
+        """Return only the keys of ``instance``. REST framework adds null for others, which here means "never"."""
+        values = super().to_representation(instance)
+        return {key: value for key, value in values.items() if key in instance}
 
 
 def status_of(request: FileRequest) -> dict[str, Any]:

@@ -1,9 +1,10 @@
-"""What the API, the portal and the admin do with file requests: accept, cancel, request again, and show progress."""
+"""What the API, the portal, the admin and SFTP do with file requests: accept, cancel, request again, remove the file."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +16,10 @@ from django.db.models.functions import Coalesce
 from exports.delivery import transitions as delivery_transitions
 from exports.models import Delivery, ExportPart, FileRequest, Status, Supplier
 from exports.pipeline import transitions
-from exports.tasks import wake_cleanup, wake_deliveries, wake_workers
+from exports.tasks import wake_cleanup, wake_deliveries, wake_expiry, wake_workers
 from readings.frame import format_instant
+
+log = logging.getLogger(__name__)
 
 
 class QueueFullError(Exception):
@@ -87,6 +90,19 @@ def cancel(request: FileRequest) -> bool:
         cancelled = transitions.cancel(request.pk)
         wake_cleanup()
     return cancelled
+
+
+def remove_file(request: FileRequest, *, who: str, peer: str) -> bool:
+    """Withdraw a request's file for good, because its supplier removes it. Return False if it has no file any more.
+
+    ``who`` is the fingerprint of the supplier's SSH key, and ``peer`` the client's address.
+    """
+    with transaction.atomic():
+        removed = transitions.remove_file(request.pk, who=who, peer=peer)
+        wake_expiry()
+    if removed:
+        log.info("file removed", extra={"request": str(request.pk), "who": who, "peer": peer})
+    return removed
 
 
 def request_again(request: FileRequest) -> FileRequest:

@@ -20,6 +20,7 @@ _HISTORY = [
     "exports.delivery",
     "exports.deliveryattempt",
     "exports.filefetch",
+    "exports.fileremoval",
     "exports.sftpsession",
     "readings.livearrival",
     "readings.intervaltotals",

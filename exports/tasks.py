@@ -37,6 +37,11 @@ def wake_cleanup() -> None:
     transaction.on_commit(lambda: _sender.send(tidy, 1))
 
 
+def wake_expiry() -> None:
+    """Run :func:`expire` after the current transaction is committed, and not only at its next scheduled time."""
+    transaction.on_commit(lambda: _sender.send(expire, 1))
+
+
 def wake_deliveries() -> None:
     """Send a message to the workers of deliveries after the current transaction is committed."""
     transaction.on_commit(lambda: _sender.send(deliver, 1))
@@ -86,7 +91,7 @@ def tidy() -> None:
 
 @shared_task
 def expire() -> None:
-    """Withdraw and delete the files whose retention time is over."""
+    """Withdraw and delete the files whose retention time is over, and delete those that suppliers removed."""
     expired = cleanup.expire_files()
     if expired:
         log.info("files expired", extra={"files": expired})

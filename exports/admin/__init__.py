@@ -8,7 +8,7 @@ from exports.admin.deliveries import (
     PushTargetAdmin,
     WebhookAdmin,
 )
-from exports.admin.downloads import FileFetchAdmin
+from exports.admin.downloads import FileFetchAdmin, FileRemovalAdmin
 from exports.admin.file_requests import FileRequestAdmin
 from exports.admin.keys import ApiKeyAdmin, SshKeyAdmin
 from exports.admin.parts import ExportPartAdmin
@@ -22,6 +22,7 @@ __all__ = [
     "DeliveryAttemptAdmin",
     "ExportPartAdmin",
     "FileFetchAdmin",
+    "FileRemovalAdmin",
     "FileRequestAdmin",
     "PushTargetAdmin",
     "RoleAdmin",

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from exports import file_requests
 from exports.admin.confirmation import run_if_confirmed
 from exports.admin.deliveries import DeliveryInline
-from exports.admin.downloads import FileFetchInline
+from exports.admin.downloads import FileFetchInline, FileRemovalInline
 from exports.delivery.links import download_path
 from exports.models import ExportPart, FileRequest
 from headend.read_only_admin import ReadOnly
@@ -50,7 +50,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     date_hierarchy = "queued_at"
     list_per_page = 50
     list_select_related = ["supplier"]
-    inlines = [ExportPartInline, DeliveryInline, FileFetchInline]
+    inlines = [ExportPartInline, DeliveryInline, FileFetchInline, FileRemovalInline]
     actions = ["cancel", "request_again"]
     fieldsets = [
         (None, {"fields": ["id", "supplier", "badge", "progress", "file"]}),

@@ -19,9 +19,9 @@ class SupplierAdmin(admin.ModelAdmin[Supplier]):
     """Suppliers, with their API keys, SSH keys, push target and webhook."""
 
     list_display = ["name", "active", "requests", "max_running", "max_queued", "created_at"]
-    list_filter = ["active"]
+    list_filter = ["active", "can_remove_files"]
     search_fields = ["name"]
-    fields = ["name", "active", "max_running", "max_queued", "new_api_key"]
+    fields = ["name", "active", "max_running", "max_queued", "can_remove_files", "new_api_key"]
     readonly_fields = ["new_api_key"]
     inlines = [ApiKeyInline, SshKeyInline, PushTargetInline, WebhookInline]
 

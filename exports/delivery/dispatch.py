@@ -68,7 +68,12 @@ class LeasedDelivery(LeasedWork):
         if target is None:
             raise UndeliverableError("The push target was deleted or is inactive.")
         if not request.has_file:
-            raise UndeliverableError("The file has expired.")
+            cause = (
+                "The supplier removed the file."
+                if request.is_file_removed
+                else "The file has expired."
+            )
+            raise UndeliverableError(cause)
         transitions.record_target(self.lease, target=str(target))
         return push(request, target, check=check)
 

@@ -55,14 +55,18 @@ def notify(request: FileRequest, webhook: Webhook, *, delivery_id: uuid.UUID) ->
 
     ``delivery_id`` must be the same in every attempt of a delivery. Raises :class:`WebhookError`.
     """
+    # Earlier attempts may have failed for so long that the file has expired or was removed.
+    location, size, sha256 = (
+        (request.location, request.size, request.sha256) if request.has_file else (None, None, None)
+    )
     event = {
         "delivery_id": str(delivery_id),
         "request_id": str(request.pk),
         "status": request.status,
         "record_count": request.record_count,
-        "sftp_location": request.location or None,
-        "size": request.size,
-        "sha256": request.sha256 or None,
+        "sftp_location": location,
+        "size": size,
+        "sha256": sha256,
         "reason": request.reason or None,
     }
     return _post(webhook, json.dumps(event), message_id=str(delivery_id))

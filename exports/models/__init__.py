@@ -10,6 +10,7 @@ from exports.models.deliveries import (
     DeliveryState,
     FetchWay,
     FileFetch,
+    FileRemoval,
     is_failing,
 )
 from exports.models.file_requests import (
@@ -44,6 +45,7 @@ __all__ = [
     "ExportPart",
     "FetchWay",
     "FileFetch",
+    "FileRemoval",
     "FileRequest",
     "PartState",
     "PushTarget",

@@ -1,4 +1,4 @@
-"""Deliveries and their attempts, and the downloads of files."""
+"""Deliveries and their attempts, and the downloads and removals of files."""
 
 from __future__ import annotations
 
@@ -137,3 +137,19 @@ class FileFetch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.way} by {self.who}"
+
+
+class FileRemoval(models.Model):
+    """The removal of a file by its supplier over SFTP: with which key, from where, and when."""
+
+    request = models.OneToOneField(FileRequest, on_delete=models.CASCADE, related_name="removal")
+    who = models.CharField(max_length=200, help_text="The fingerprint of the SSH key.")
+    peer = models.CharField(max_length=64, help_text="The IP address of the client.")
+    at = models.DateTimeField(help_text="The file was withdrawn at this time.")
+
+    class Meta:
+        ordering = ["-at"]
+        indexes = [models.Index(fields=["-at"])]
+
+    def __str__(self) -> str:
+        return f"removal by {self.who}"

@@ -131,6 +131,11 @@ class FileRequest(Leased):
         """Whether the request has a file that can be downloaded."""
         return self.status == Status.COMPLETED and self.expired_at is None
 
+    @property
+    def is_file_removed(self) -> bool:
+        """Whether the supplier removed the file. Takes a query, unless ``removal`` was selected too."""
+        return self.expired_at is not None and hasattr(self, "removal")
+
 
 class PartState(models.TextChoices):
     """``pending`` until a worker has written the part to the export store."""

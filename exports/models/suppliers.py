@@ -39,6 +39,11 @@ class Supplier(models.Model):
         validators=[MinValueValidator(1)],
         help_text="How many file requests may be queued. Empty: EXPORTS_QUEUED_PER_SUPPLIER.",
     )
+    can_remove_files = models.BooleanField(
+        "can remove files over SFTP",
+        default=False,
+        help_text="A file that the supplier removes is deleted for good.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

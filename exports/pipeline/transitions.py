@@ -23,6 +23,7 @@ from exports.models import (
     HAS_FILE,
     MAX_REASON_LENGTH,
     ExportPart,
+    FileRemoval,
     FileRequest,
     PartState,
     Status,
@@ -148,6 +149,20 @@ def expire(pk: uuid.UUID) -> bool:
     """Withdraw the file of a completed request. The status stays ``completed``, and ``expired_at`` is set."""
     with_file = FileRequest.objects.filter(HAS_FILE, pk=pk)
     return bool(with_file.update(expired_at=timezone.now()))
+
+
+def remove_file(pk: uuid.UUID, *, who: str, peer: str) -> bool:
+    """Withdraw the file of a completed request for good, and record that its supplier removed it.
+
+    The status stays ``completed``. The retention time ends now, so the file is deleted as an expired one is.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        with_file = FileRequest.objects.filter(HAS_FILE, pk=pk)
+        removed = with_file.update(expires_at=now, expired_at=now)
+        if removed:
+            FileRemoval.objects.create(request_id=pk, who=who, peer=peer, at=now)
+    return bool(removed)
 
 
 def _finish(

@@ -1,1 +1,1 @@
-"""The SFTP server. Each supplier sees its own completed files, read-only, and logs in with a public key."""
+"""The SFTP server. Each supplier logs in with a public key and sees its own completed files. It may remove them if allowed."""

@@ -13,13 +13,18 @@ from datetime import UTC, datetime
 
 from django.db.models import QuerySet
 
+from exports import file_requests
 from exports.delivery.audited_file import AuditedFile, Fetcher
-from exports.models import HAS_FILE, FileRequest, Supplier
+from exports.models import HAS_FILE, FileRemoval, FileRequest, Supplier
 from exports.stores import FileMissingError
 
 
 class PathNotFoundError(Exception):
     """The supplier has no file or folder at this path."""
+
+
+class RemovalNotAllowedError(Exception):
+    """The supplier is not allowed to remove its files."""
 
 
 class WrongFileTypeError(Exception):
@@ -81,6 +86,43 @@ class SupplierFilesystem:
         self.entry(path)
         raise WrongFileTypeError
 
+    def remove(self, path: str, fetcher: Fetcher) -> None:
+        """Withdraw a file for good. Its folder disappears with it.
+
+        Raises :class:`PathNotFoundError`, :class:`WrongFileTypeError` and :class:`RemovalNotAllowedError`.
+        """
+        match _names(path):
+            case [folder, name]:
+                request = self._request(folder, name)
+            case _:
+                self.entry(path)
+                raise WrongFileTypeError
+        if not self._can_remove_files():
+            raise RemovalNotAllowedError
+        if not file_requests.remove_file(request, who=fetcher.name, peer=fetcher.address):
+            raise PathNotFoundError
+
+    def remove_folder(self, path: str) -> None:
+        """Accept the removal of a folder that disappeared when the supplier removed its file.
+
+        Clients that remove files remove the empty folder next. Raises :class:`RemovalNotAllowedError` for a
+        folder that has a file, and :class:`PathNotFoundError`.
+        """
+        match _names(path):
+            case [folder] if str(_uuid(folder)) == folder:
+                removed = FileRemoval.objects.filter(
+                    request=_uuid(folder), request__supplier=self.supplier_id
+                )
+                if self._can_remove_files() and removed.exists():
+                    return
+        self.entry(path)
+        raise RemovalNotAllowedError
+
+    def _can_remove_files(self) -> bool:
+        return Supplier.objects.filter(
+            pk=self.supplier_id, active=True, can_remove_files=True
+        ).exists()
+
     def _requests(self) -> QuerySet[FileRequest]:
         if not Supplier.objects.filter(pk=self.supplier_id, active=True).exists():
             raise PathNotFoundError
@@ -88,10 +130,7 @@ class SupplierFilesystem:
         return with_file.order_by("-finished_at")
 
     def _request(self, folder: str, name: str | None = None) -> FileRequest:
-        try:
-            request = self._requests().filter(pk=uuid.UUID(folder)).first()
-        except ValueError:
-            raise PathNotFoundError from None
+        request = self._requests().filter(pk=_uuid(folder)).first()
         # uuid.UUID accepts other spellings, such as upper case. Only the listed name is a path.
         if request is None or folder != str(request.pk):
             raise PathNotFoundError
@@ -111,6 +150,14 @@ def file_entry(request: FileRequest) -> Entry:
     assert request.finished_at is not None
     name = request.location.partition("/")[2]
     return Entry(name, is_folder=False, size=request.size, modified=request.finished_at)
+
+
+def _uuid(folder: str) -> uuid.UUID:
+    """Return the id of the request that a folder is named after. Raises :class:`PathNotFoundError`."""
+    try:
+        return uuid.UUID(folder)
+    except ValueError:
+        raise PathNotFoundError from None
 
 
 def _names(path: str) -> list[str]:

@@ -1,6 +1,7 @@
 """One session on an SFTP connection: answers paramiko's requests from the supplier's filesystem.
 
-A client can open several sessions on one connection (SSH: channels of type *session*). All writes are refused.
+A client can open several sessions on one connection (SSH: channels of type *session*). All writes are refused,
+except the removal of a file if the supplier has this permission.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ import logging
 import os
 import stat
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import paramiko
 from paramiko.sftp import (
     CMD_OPEN,
     CMD_OPENDIR,
+    CMD_REMOVE,
+    CMD_RMDIR,
     SFTP_FAILURE,
     SFTP_NO_SUCH_FILE,
+    SFTP_OK,
     SFTP_PERMISSION_DENIED,
 )
 
@@ -26,6 +31,7 @@ from exports.sftp.database import database_connection
 from exports.sftp.filesystem import (
     Entry,
     PathNotFoundError,
+    RemovalNotAllowedError,
     SupplierFilesystem,
     WrongFileTypeError,
     canonical,
@@ -42,6 +48,10 @@ log = logging.getLogger("exports.sftp")
 MAX_HANDLES = 64
 """Open files and folders in one session."""
 MAX_READ_BYTES = 256 * 1024
+_REFUSALS = {
+    CMD_REMOVE: "You are not allowed to remove files. The operator can allow it.",
+    CMD_RMDIR: "A folder can only be removed by removing its file.",
+}
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -52,11 +62,17 @@ class LimitedSFTPServer(paramiko.SFTPServer):
 
     def _process(self, t: int, request_number: int, msg: paramiko.Message) -> None:
         self.server.reset_idle_timer()
+        self._refusal = _REFUSALS.get(t, "Files are read-only here.")
         if t in (CMD_OPEN, CMD_OPENDIR) and self._open_handles() >= MAX_HANDLES:
             refusal = f"A session can have {MAX_HANDLES} open handles at most."
-            self._send_status(request_number, SFTP_FAILURE, refusal)  # type: ignore[attr-defined] # not in paramiko's stubs
+            self._send_status(request_number, SFTP_FAILURE, refusal)
             return
         super()._process(t, request_number, msg)  # type: ignore[misc] # not in paramiko's stubs
+
+    def _send_status(self, request_number: int, code: int, desc: str | None = None) -> None:
+        if code == SFTP_PERMISSION_DENIED and desc is None:
+            desc = self._refusal
+        super()._send_status(request_number, code, desc)  # type: ignore[misc] # not in paramiko's stubs
 
     def finish_subsystem(self) -> None:
         """Close the session's handles and end it. Runs in the session's thread, also if the connection broke."""
@@ -149,10 +165,15 @@ class Session(paramiko.SFTPServerInterface):
             return SFTP_FAILURE
         return OpenFile(self._auth, file)
 
-    # The filesystem is read-only.
-
     def remove(self, path: str) -> int:
-        return SFTP_PERMISSION_DENIED
+        """Withdraw a file for good, if the supplier may remove its files."""
+        return self._removal(lambda: self._filesystem.remove(path, self._auth.fetcher))
+
+    def rmdir(self, path: str) -> int:
+        """Accept the removal of a folder that disappeared with its file; refuse every other."""
+        return self._removal(lambda: self._filesystem.remove_folder(path))
+
+    # All other writes are refused.
 
     def rename(self, oldpath: str, newpath: str) -> int:
         return SFTP_PERMISSION_DENIED
@@ -163,14 +184,23 @@ class Session(paramiko.SFTPServerInterface):
     def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:
         return SFTP_PERMISSION_DENIED
 
-    def rmdir(self, path: str) -> int:
-        return SFTP_PERMISSION_DENIED
-
     def chattr(self, path: str, attr: paramiko.SFTPAttributes) -> int:
         return SFTP_PERMISSION_DENIED
 
     def symlink(self, target_path: str, path: str) -> int:
         return SFTP_PERMISSION_DENIED
+
+    def _removal(self, remove: Callable[[], None]) -> int:
+        try:
+            with database_connection():
+                remove()
+        except PathNotFoundError:
+            return SFTP_NO_SUCH_FILE
+        except WrongFileTypeError:
+            return SFTP_FAILURE
+        except RemovalNotAllowedError:
+            return SFTP_PERMISSION_DENIED
+        return SFTP_OK
 
     def _log_fields(self) -> dict[str, str]:
         return {

@@ -57,7 +57,7 @@ def visible_requests(user: User | AnonymousUser) -> QuerySet[FileRequest]:
 
     Staff see all; a supplier user sees those of its supplier while the supplier is active; others see none.
     """
-    requests = FileRequest.objects.select_related("supplier")
+    requests = FileRequest.objects.select_related("supplier", "removal")
     if not user.is_authenticated:
         return requests.none()
     if user.is_staff:

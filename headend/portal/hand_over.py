@@ -35,7 +35,7 @@ class SupplierForm(forms.ModelForm[Supplier]):
 
     class Meta:
         model = Supplier
-        fields = ["name", "max_running", "max_queued"]
+        fields = ["name", "max_running", "max_queued", "can_remove_files"]
         labels = {
             "max_running": "Maximum running file requests",
             "max_queued": "Maximum queued file requests",

@@ -16,6 +16,7 @@ from exports.models import (
     DeliveryKind,
     ExportPart,
     FileFetch,
+    FileRemoval,
     FileRequest,
     PushTarget,
     SftpSession,
@@ -39,6 +40,7 @@ def a_row_of_each(completed: FileRequest, alice: Supplier, admin_user: User) -> 
     FileFetch.objects.create(
         request=completed, way="sftp", who="SHA256:x", peer="::1", started_at=now, ended_at=now
     )
+    FileRemoval.objects.create(request=completed, who="SHA256:x", peer="::1", at=now)
     SftpSession.objects.create(supplier=alice, who="SHA256:x", peer="::1", seen_at=now)
     SupplierPerson.objects.create(supplier=alice, user=admin_user)
     PushTarget.objects.create(supplier=alice, host="files.example", user="in", host_key=PUBLIC_KEY)
@@ -70,8 +72,8 @@ def test_every_model_has_a_list_and_a_page(operator: Client, a_row_of_each: None
 
 def test_history_is_read_only(operator: Client, a_row_of_each: None) -> None:
     for model in (
-        FileRequest, ExportPart, Delivery, DeliveryAttempt, FileFetch, SftpSession,
-        IntervalTotals, LiveArrival,
+        FileRequest, ExportPart, Delivery, DeliveryAttempt, FileFetch, FileRemoval,
+        SftpSession, IntervalTotals, LiveArrival,
     ):  # fmt: skip
         row = model._default_manager.first()
         assert row is not None

@@ -15,6 +15,7 @@ from django.utils import timezone
 from exports import credentials
 from exports.models import ApiKey, FileRequest, Supplier
 from exports.suppliers.authentication import find_supplier
+from tests.headend.portal.markup import get_page
 from tests.suppliers import PUBLIC_KEY
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +57,15 @@ def test_one_form_creates_a_supplier_with_working_credentials(operator: Client) 
     private_key = private_key_on(page)
     assert 'download="carol.pem"' in page
     assert carol.ssh_keys.get().public_key == credentials.public_key_of(private_key)
+
+
+def test_the_form_allows_the_supplier_to_remove_files(operator: Client) -> None:
+    create_supplier(operator)
+    assert not Supplier.objects.get(name="carol").can_remove_files
+    assert '<dd class="small"> read-only </dd>' in get_page(operator, "/suppliers/carol/")
+    create_supplier(operator, name="dave", can_remove_files="on")
+    assert Supplier.objects.get(name="dave").can_remove_files
+    assert '<dd class="small"> can be removed </dd>' in get_page(operator, "/suppliers/dave/")
 
 
 def test_the_example_command_requests_the_last_hour(operator: Client, client: Client) -> None:

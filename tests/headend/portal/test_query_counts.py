@@ -25,6 +25,7 @@ from exports.models import (
     ExportPart,
     FetchWay,
     FileFetch,
+    FileRemoval,
     FileRequest,
     PushTarget,
     SftpSession,
@@ -106,7 +107,10 @@ def _create_requests(supplier: Supplier, count: int) -> None:
         request.status, request.record_count, request.size = "completed", 10, 10
         request.location, request.sha256 = f"{request.pk}/run-1-part-r-00000.gz", "0" * 64
         request.submitted_at = request.running_at = request.finished_at = NOW
+        request.expired_at = None if is_first else NOW
         request.save()
+        if not is_first:
+            FileRemoval.objects.create(request=request, who="SHA256:x", peer="192.0.2.1", at=NOW)
         _create_parts_and_deliveries(request, 1)
 
 
