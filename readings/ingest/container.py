@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,15 +13,14 @@ from typing import IO, Any, Protocol
 import zstandard
 
 from readings.ingest.row_validation import BadFileError
-from readings.ingest.stop_request import stop_at_once
+from readings.ingest.scratch import BLOCK_BYTES, save_blocks
 
 PARQUET_MAGIC = b"PAR1"
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZLIB_MAGICS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _COMPRESSED = (_GZIP_MAGIC, _ZSTD_MAGIC, *_ZLIB_MAGICS)
-_MAGIC_BYTES = 8
-_BLOCK_BYTES = 1 << 20
+_FIRST_BYTES = 1000
 _COMPRESSED_BLOCK_BYTES = 1 << 14
 """Small, because some content expands to a thousand times its size."""
 _REFUSED = {
@@ -33,7 +31,11 @@ _REFUSED = {
     b"7z\xbc\xaf": "a 7-Zip archive",
 }
 _ZIP_MAGIC = b"PK\x03\x04"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_WIDE_ENCODINGS = {
+    "UTF-32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
+    "UTF-16": (b"\xff\xfe", b"\xfe\xff"),
+}
+"""Encodings with several bytes for each character, and the marks with which a file in them may begin."""
 
 
 def first_bytes(path: Path) -> bytes:
@@ -43,14 +45,15 @@ def first_bytes(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            first = file.read(_MAGIC_BYTES)
+            first = file.read(_FIRST_BYTES)
     except OSError as error:
         raise BadFileError(f"{error.strerror}.") from None
     if not first:
         raise BadFileError("the file is empty.")
     if first.startswith(_ZIP_MAGIC):
         raise BadFileError(f"the file is {_kind_of_zip(path)}. {_ADVICE}")
-    _refuse_other_kinds(first)
+    if not first.startswith((PARQUET_MAGIC, *_COMPRESSED)):
+        _refuse_other_kinds(first)
     return first
 
 
@@ -63,13 +66,9 @@ def plain_text(path: Path, first: bytes, folder: Path) -> Path:
     if not first.startswith(_COMPRESSED):
         return path
     copy = folder / "plain.txt"
-    try:
-        with stop_at_once(), _decompressed(path, first) as source, copy.open("wb") as target:
-            shutil.copyfileobj(source, target, _BLOCK_BYTES)
-    except (EOFError, zlib.error, zstandard.ZstdError, gzip.BadGzipFile) as error:
-        raise BadFileError(f"the file cannot be read to its end: {error}") from None
+    save_blocks(_decompressed_blocks(path, first), copy)
     with copy.open("rb") as file:
-        inner = file.read(_MAGIC_BYTES)
+        inner = file.read(_FIRST_BYTES)
     if inner.startswith(PARQUET_MAGIC):
         raise BadFileError("the file is a compressed Parquet file. Decompress it first.")
     if inner.startswith(_GZIP_MAGIC):
@@ -89,10 +88,24 @@ def _refuse_other_kinds(first: bytes) -> None:
     for magic, kind in _REFUSED.items():
         if first.startswith(magic):
             raise BadFileError(f"the file is {kind}. {_ADVICE}")
-    if first.startswith(_UTF16_MARKS):
-        raise BadFileError("the file is not UTF-8 text.")
+    encoding = _wide_encoding(first)
+    if encoding:
+        raise BadFileError(f"the file is not UTF-8 text, but {encoding}. Save it as UTF-8.")
     if first.lstrip()[:1] in (b"{", b"["):
         raise BadFileError(f"the file is JSON. {_ADVICE}")
+
+
+def _wide_encoding(first: bytes) -> str | None:
+    """Return the encoding of a file that begins with its mark, or whose zero bytes show it, else None."""
+    for encoding, marks in _WIDE_ENCODINGS.items():
+        if first.startswith(marks):
+            return encoding
+    zeros = [number for number, byte in enumerate(first) if byte == 0]
+    if len(zeros) > len(first) / 2:
+        return "UTF-32"
+    # Every second byte of an ASCII character is zero. Other characters may have no zero byte.
+    is_utf16 = len(zeros) > 1 and len({number % 2 for number in zeros}) == 1
+    return "UTF-16" if is_utf16 else None
 
 
 def _kind_of_zip(path: Path) -> str:
@@ -103,6 +116,15 @@ def _kind_of_zip(path: Path) -> str:
         return "a zip archive or an Excel workbook"
     is_workbook = any(name.startswith("xl/") for name in names)
     return "an Excel workbook" if is_workbook else "a zip archive"
+
+
+def _decompressed_blocks(path: Path, first: bytes) -> Iterator[bytes]:
+    try:
+        with _decompressed(path, first) as source:
+            while block := source.read(BLOCK_BYTES):
+                yield block
+    except (EOFError, zlib.error, zstandard.ZstdError, OSError) as error:
+        raise BadFileError(f"the file cannot be read to its end: {error}") from None
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from readings.ingest.row_validation import (
     empty_missing,
     parse_rows,
 )
-from readings.ingest.scratch import import_folder, readable_twice
+from readings.ingest.scratch import import_folder, readable_twice, scratch_errors
 from readings.ingest.settled import WRITE_TIME
 from readings.ingest.source_file import SourceFile
 from readings.repositories import ReadingsRepository
@@ -83,8 +83,8 @@ def import_file(
     have a UTC offset. Without it, the second one may be the hour that a clock repeats in autumn. Stored readings do
     not change, so an interrupted import can be started again. With ``dry_run`` nothing is written.
 
-    Raises :class:`BadFileError` if a row is bad or the file cannot be read; then nothing is written. Raises
-    :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`; then a part may be written.
+    Raises :class:`BadFileError` if a row is bad or the file cannot be read, and :class:`ScratchError`; then nothing is
+    written. Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`; then a part may be written.
     """
     with import_folder(scratch) as folder:
         source = SourceFile(readable_twice(path, folder), options, folder)
@@ -135,7 +135,8 @@ def _check_and_stage(
         bad.add_invalid_rows(rows, parsed.readings)
         if not bad.count:
             staged.implausible.add(parsed.readings)
-            parsed.readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
+            with scratch_errors():
+                parsed.readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
         staged.count += len(rows)
         staged.rounded += parsed.rounded
         staged.have_arrival_time = "arrival_time" in rows.columns

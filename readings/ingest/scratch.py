@@ -5,12 +5,16 @@ from __future__ import annotations
 import fcntl
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
+import polars as pl
+
+from readings.ingest.row_validation import BadFileError
 from readings.ingest.stop_request import stop_at_once
 
 _PREFIX = "import-"
@@ -19,14 +23,49 @@ _LOCKED_AFTER_SECONDS = 60
 STANDARD_INPUT = Path("-")
 
 
+BLOCK_BYTES = 1 << 20
+
+
+class ScratchError(Exception):
+    """The temporary folder cannot be written, such as on a full disk. The message is a sentence."""
+
+
+@contextmanager
+def scratch_errors() -> Iterator[None]:
+    """Raise :class:`ScratchError` for errors of the disk, also for those that Polars raises."""
+    try:
+        yield
+    except (OSError, pl.exceptions.ComputeError) as error:
+        # Polars writes "parquet: File out of specification: underlying IO error: No space left on device (os error 28)".
+        reason = (
+            error.strerror
+            if isinstance(error, OSError)
+            else str(error).rpartition(": ")[2].split(" (")[0]
+        )
+        raise ScratchError(
+            f"its temporary files cannot be written to HEADEND_HOME: {reason}."
+        ) from error
+
+
 @contextmanager
 def import_folder(home: Path) -> Iterator[Path]:
-    """Create a temporary folder inside ``home``, and delete it at the end. A lock tells that it is in use."""
-    with tempfile.TemporaryDirectory(dir=home, prefix=_PREFIX) as name:
-        folder = Path(name)
-        with (folder / _LOCK).open("w") as lock:
+    """Create a temporary folder inside ``home``, and delete it at the end. A lock tells that it is in use.
+
+    Raises :class:`ScratchError` if it cannot be created.
+    """
+    with ExitStack() as stack:
+        with scratch_errors():
+            folder = Path(stack.enter_context(TemporaryDirectory(dir=home, prefix=_PREFIX)))
+            lock = stack.enter_context((folder / _LOCK).open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
+        yield folder
+
+
+def save_blocks(blocks: Iterable[bytes], file: Path) -> None:
+    """Write the blocks into a file of the temporary folder. Raises :class:`ScratchError`, or what ``blocks`` raises."""
+    with stop_at_once(), scratch_errors(), file.open("wb") as target:
+        for block in blocks:
+            target.write(block)
 
 
 def remove_abandoned_folders(home: Path) -> int:
@@ -57,15 +96,33 @@ def _age_seconds(folder: Path) -> float:
 
 
 def readable_twice(path: Path, folder: Path) -> Path:
-    """Return ``path``, or a copy in ``folder`` of standard input (``-``) or of a pipe, which can be read only once."""
+    """Return ``path``, or a copy in ``folder`` of standard input (``-``) or of a pipe, which can be read only once.
+
+    Raises :class:`BadFileError` and :class:`ScratchError`.
+    """
     if path == STANDARD_INPUT:
         copy = folder / "standard-input"
-        with copy.open("wb") as target, stop_at_once():
-            shutil.copyfileobj(sys.stdin.buffer, target)
+        save_blocks(_blocks(sys.stdin.buffer), copy)
         return copy
     if not path.is_fifo():
         return path
     copy = folder / "pipe"
-    with stop_at_once(), path.open("rb") as source, copy.open("wb") as target:
-        shutil.copyfileobj(source, target)
+    save_blocks(_blocks_of_pipe(path), copy)
     return copy
+
+
+def _blocks_of_pipe(path: Path) -> Iterator[bytes]:
+    try:
+        source = path.open("rb")
+    except OSError as error:
+        raise BadFileError(f"{error.strerror}.") from None
+    with source:
+        yield from _blocks(source)
+
+
+def _blocks(source: BinaryIO) -> Iterator[bytes]:
+    try:
+        while block := source.read(BLOCK_BYTES):
+            yield block
+    except OSError as error:
+        raise BadFileError(f"{error.strerror}.") from None

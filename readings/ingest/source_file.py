@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Collection, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +19,9 @@ from readings.ingest.stop_request import stop_at_once
 BATCH_ROWS = 200_000
 _SEPARATORS = (";", "\t", "|")
 _MAX_HEADER_BYTES = 100_000
+_EXTRA = "\0extra "
+"""How the names of columns begin that are not in the header: rows may end with separators that it does not have."""
+_MAX_EXTRA = 100
 # Polars refuses time zones such as +05:45 otherwise, and not with an exception that Python code can expect.
 os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
 
@@ -47,16 +51,19 @@ class SourceFile:
             self._check_header()
         try:
             rows = self._scan()
-            columns = map_columns(rows.collect_schema().names(), self._options)
+            names = rows.collect_schema().names()
+            columns = map_columns([n for n in names if not n.startswith(_EXTRA)], self._options)
             numbered = rows.with_row_index(ROW, offset=1)
             for batch in numbered.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+                if any(_has_values(batch, name) for name in names if name.startswith(_EXTRA)):
+                    raise BadFileError(
+                        self._why_unreadable("a row has more values than the header")
+                    )
                 _refuse_values_without_a_name(batch, columns.unnamed)
                 named = batch.select(ROW, *columns.names).rename(columns.names)
                 yield named.filter(pl.any_horizontal(pl.exclude(ROW).is_not_null()))
-        except (pl.exceptions.PolarsError, OSError, EOFError) as error:
-            with stop_at_once():
-                reason = self._why_unreadable(error)
-            raise BadFileError(reason) from None
+        except (pl.exceptions.PolarsError, OSError, EOFError, csv.Error) as error:
+            raise BadFileError(self._why_unreadable(_first_line(error))) from None
 
     def places(self, rows: Collection[int]) -> dict[int, str]:
         """Return where each row is, for a message: "row 5", or "line 6" in a CSV file.
@@ -91,9 +98,7 @@ class SourceFile:
 
     def _scan(self) -> pl.LazyFrame:
         if not self._is_parquet:
-            return pl.scan_csv(
-                self._path, infer_schema=False, glob=False, separator=self._options.separator
-            )
+            return self._scan_csv()
         rows = pl.scan_parquet(self._path, glob=False)
         return rows.with_columns(
             _as_text(name, kind)
@@ -101,30 +106,63 @@ class SourceFile:
             if not isinstance(kind, pl.Datetime)
         )
 
-    def _why_unreadable(self, error: Exception) -> str:
-        """Return the reason for an error of Polars. For CSV a second, slow reader finds the bad line."""
+    def _scan_csv(self) -> pl.LazyFrame:
+        """Return the rows, with at least one column more than the header has."""
+        scan = partial(
+            pl.scan_csv,
+            self._path,
+            infer_schema=False,
+            glob=False,
+            separator=self._options.separator,
+        )
+        names = scan().collect_schema().names()
+        lines, extra = self._header_lines_and_extra_columns()
+        names += [f"{_EXTRA}{number}" for number in range(extra)]
+        return scan(
+            has_header=False,
+            skip_lines=lines,
+            schema=dict.fromkeys(names, pl.String()),
+            missing_columns="insert",
+        )
+
+    def _header_lines_and_extra_columns(self) -> tuple[int, int]:
+        """Return how many lines end with the header, and how many columns to read after its last one."""
+        separator = self._options.separator
+        with self._path.open(encoding="utf-8", errors="replace", newline="") as text:
+            rows = csv.reader(text, delimiter=separator)
+            next((row for row in rows if row), None)
+            first = next((line for line in text if line.strip()), "")[:_MAX_HEADER_BYTES]
+        first = first.rstrip("\r\n")
+        trailing = len(first) - len(first.rstrip(separator))
+        return rows.line_num, min(max(1, trailing), _MAX_EXTRA)
+
+    def _why_unreadable(self, reason: str) -> str:
+        """Return why the file cannot be read. ``reason`` is that of Polars; for CSV a slow reader finds the bad line."""
         if self._is_parquet:
-            return f"the Parquet file cannot be read: {_first_line(error)}"
+            return f"the Parquet file cannot be read: {reason}"
         try:
-            rows = self._csv_rows()
-            header = next(rows, None)
-            if header is None:
-                return "the file is empty."
-            width = len(header[1])
-            for line, row in rows:
-                if any('"' in value for value in row):
-                    return f'{_NOTHING}\n  line {line}: a value has a quotation mark (") too many'
-                if row and len(row) != width:
-                    return (
-                        f"{_NOTHING}\n  line {line}: {len(row)} values, but the header has {width}"
-                    )
+            with stop_at_once():
+                return self._first_bad_line() or f"the file cannot be read: {reason}"
         except UnicodeDecodeError:
             return "the file is not UTF-8 text."
-        except (OSError, EOFError) as read_error:
+        except OSError as read_error:
             return f"the file cannot be read to its end: {_first_line(read_error)}"
         except csv.Error as csv_error:
             return f"the file cannot be read: {_first_line(csv_error)}"
-        return f"the file cannot be read: {_first_line(error)}"
+
+    def _first_bad_line(self) -> str | None:
+        rows = self._csv_rows()
+        header = next(rows, None)
+        if header is None:
+            return "the file is empty."
+        width = len(header[1])
+        _, extra = self._header_lines_and_extra_columns()
+        for line, row in rows:
+            if any('"' in value for value in row):
+                return f'{_NOTHING}\n  line {line}: a value has a quotation mark (") too many'
+            if row and (len(row) < width or len(row) > width + extra or any(row[width:])):
+                return f"{_NOTHING}\n  line {line}: {len(row)} values, but the header has {width}"
+        return None
 
     def _csv_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the header and all rows after it, also blank ones, with the line on which each begins."""
@@ -158,10 +196,14 @@ def _as_text(name: str, kind: pl.DataType) -> pl.Expr:
 def _refuse_values_without_a_name(rows: pl.DataFrame, unnamed: Collection[str]) -> None:
     """Raise :class:`BadFileError` if a column without a name has values."""
     for name in unnamed:
-        if rows[name].null_count() < rows.height:
+        if _has_values(rows, name):
             raise BadFileError(
                 f"column {rows.columns.index(name)} has values, but no name in the header."
             )
+
+
+def _has_values(rows: pl.DataFrame, name: str) -> bool:
+    return rows[name].null_count() < rows.height
 
 
 def _first_line(error: Exception) -> str:

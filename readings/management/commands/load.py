@@ -13,6 +13,7 @@ from readings.frame import COLUMNS
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.file_import import ImportedFile, import_file
 from readings.ingest.row_validation import BadFileError
+from readings.ingest.scratch import ScratchError
 from readings.ingest.stop_request import StopRequested, stop_when_asked
 from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
@@ -105,7 +106,7 @@ class Command(CommandWithExamples):
             for number, file in enumerate(options["files"]):
                 try:
                     imported = _import_and_update_totals(file, columns, options)
-                except BadFileError as error:
+                except (BadFileError, ScratchError) as error:
                     raise CommandError(f"{file}: {error}{_earlier_files(number)}") from None
                 except (RepositoryUnavailableError, ReadingsRefusedError) as error:
                     raise CommandError(f"{file}: {error}{_earlier_files(number)}") from error

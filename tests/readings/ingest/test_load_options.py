@@ -64,6 +64,52 @@ def test_compressed_text_is_read_and_checked_to_its_end(
         load(file)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32-le", "utf-32"])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_text_that_is_not_utf8_is_refused_by_the_name_of_its_encoding(
+    store: ReadingsRepository, tmp_path: Path, encoding: str, compress: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "wide.csv"
+    header = HEADER.replace("time", "Время")
+    file.write_bytes(compress(f"{header}\n{GOOD}\n".encode(encoding)))
+    with pytest.raises(CommandError, match=f"not UTF-8 text, but {encoding[:6].upper()}"):
+        load(file, "--column", "Время=time")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [f"{GOOD},"],
+        [f"{GOOD},,,"],
+        [GOOD, f"{GOOD.replace('16:00', '16:05')},"],
+        ["", f"{GOOD},", "", GOOD.replace("16:00", "16:05")],
+    ],
+)
+def test_separators_after_the_last_value_of_a_row_are_empty_columns(
+    store: ReadingsRepository, tmp_path: Path, rows: list[str]
+) -> None:
+    file = tmp_path / "trailing.csv"
+    file.write_text("\n".join(["", HEADER, *rows, ""]))
+    assert f"{sum(map(bool, rows))} new readings" in load(file)
+    assert all_readings(store)["vltg"].unique().to_list() == [0.217]
+
+
+@pytest.mark.parametrize(
+    ("row", "values"), [(f"{GOOD},7", 9), (f"{GOOD},,7", 10), (GOOD.rpartition(",")[0], 7)]
+)
+def test_a_row_with_more_or_fewer_values_than_the_header_is_named(
+    store: ReadingsRepository, tmp_path: Path, row: str, values: int
+) -> None:
+    file = tmp_path / "ragged.csv"
+    file.write_text("\n".join(["", HEADER, f"{GOOD.replace('16:00', '15:00')},", row, GOOD]))
+    expected = f"line 4: {values} values, but the header has 8"
+    if values < 8:
+        expected = "line 4: vltg is empty, it must be a number"
+    with pytest.raises(CommandError, match=expected):
+        load(file)
+    assert all_readings(store).is_empty()
+
+
 @pytest.mark.parametrize("separator", ["", ";;", "é"])
 def test_a_separator_is_one_ascii_character(store: ReadingsRepository, separator: str) -> None:
     with pytest.raises(CommandError, match=r"--separator .* one ASCII character"):
