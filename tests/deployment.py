@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -124,10 +125,10 @@ class Deployment:
             time.sleep(0.1)
         return self
 
-    def wait_for_log(self, text: str) -> bool:
-        """Return whether ``text`` appears in :attr:`log` within a minute. Output reaches the log with a delay."""
+    def wait_for_log(self, text: str, *, times: int = 1) -> bool:
+        """Return whether ``text`` is so often in :attr:`log` within a minute. Output reaches the log with a delay."""
         deadline = time.monotonic() + LOG_SECONDS
-        while text not in self.log:
+        while self.log.count(text) < times:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
@@ -174,6 +175,10 @@ class Deployment:
             except OSError:
                 continue
         return found
+
+    def started(self, name: str) -> list[int]:
+        """Return the ids of the processes of this name in the Procfile, in the order in which they were started."""
+        return [int(pid) for pid in re.findall(rf"{name} started \(pid=(\d+)\)", self.log)]
 
     def answers(self) -> bool:
         """Return whether its web server answers."""

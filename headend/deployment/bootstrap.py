@@ -15,6 +15,7 @@ from exports import credentials
 from exports.models import ApiKey, SshKey, Supplier
 from exports.suppliers.hand_over import FIRST_KEY_LABEL
 from headend.config.addresses import bound_socket, with_port
+from headend.monitoring import health
 
 OPERATOR = "operator"
 """The user name of the first operator."""
@@ -86,6 +87,18 @@ def check_port(setting: str, port: int) -> None:
         raise ImproperlyConfigured(
             f"{setting}: cannot listen on {with_port(settings.HEADEND_HOST, port)}"
             f" ({error.strerror}); set {setting} to a free port."
+        ) from None
+
+
+def check_broker() -> None:
+    """Raise ``ImproperlyConfigured`` if the message broker cannot be used."""
+    try:
+        health.check_broker()
+    except Exception as error:
+        # The library of each broker raises its own errors. Their texts have no passwords.
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise ImproperlyConfigured(
+            f"CELERY_BROKER_URL: the broker cannot be used: {reason}."
         ) from None
 
 

@@ -1,6 +1,6 @@
-"""Run the processes of a Procfile in the foreground until a signal arrives or one of them ends.
+"""Run the processes of a Procfile in the foreground until a signal arrives. A process that dies is started again.
 
-``manage.py run`` replaces itself with this program (:func:`replace_process`). The program imports the
+``manage.py run`` replaces itself with this program (:mod:`headend.deployment.launch`). The program imports the
 standard library and honcho's parser only, so it needs about 10 MB of memory; Django with both apps needs
 130 MB, which would stay in use as long as the deployment runs.
 """
@@ -15,25 +15,29 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from types import FrameType
 from typing import IO
 
 from honcho.environ import parse_procfile
 
+MAX_DEATHS = 5
+"""The deployment ends when a process has died so often in a row."""
+STABLE_SECONDS = 60.0
+"""A process that has run this long was started well: its earlier deaths do not count any more."""
+FIRST_PAUSE_SECONDS = 0.5
+"""The pause before a process is started again. It doubles after each further death in a row."""
 KILL_AFTER_SECONDS = 5.0
 """How long a process may take to end after SIGTERM before it gets SIGKILL."""
 READY_TIMEOUT_SECONDS = 120.0
 _READY_POLL_SECONDS = 0.2
 _CONNECT_TIMEOUT_SECONDS = 5.0
 _LAST_LINES_TIMEOUT_SECONDS = 1.0
-_END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COLOURS = ("36", "33", "32", "35", "31", "34")
 """ANSI codes for the names of the processes: cyan, yellow, green, magenta, red, blue."""
 
@@ -48,48 +52,18 @@ class Announcement:
     sftp_port: int
 
 
-def replace_process(procfile: Path, announcement: Announcement) -> None:
-    """Replace the current process with a supervisor of ``procfile``; does not return.
-
-    The process id and open inheritable files stay. A signal that arrives before the supervisor is ready
-    is delivered then.
-    """
-    # Not an argument or a variable: other users could read the secrets in the text with ps.
-    text = tempfile.TemporaryFile()  # noqa: SIM115 (the new program reads and closes it)
-    text.write(announcement.text.encode())
-    text.seek(0)
-    os.set_inheritable(text.fileno(), True)  # noqa: FBT003 (the function's own interface)
-    signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os.execv(  # noqa: S606 (no shell is what is wanted)
-        sys.executable,
-        [
-            sys.executable,
-            # This folder must not come first on the module path.
-            "-P",
-            __file__,
-            str(procfile),
-            f"--announcement={text.fileno()}",
-            f"--host={announcement.host}",
-            f"--http-port={announcement.http_port}",
-            f"--sftp-port={announcement.sftp_port}",
-        ],
-    )
-
-
 def run(procfile: Path, announcement: Announcement | None = None) -> int:
     """Run the processes of ``procfile`` and return the exit code for this process.
 
-    The first SIGINT, SIGTERM or SIGHUP (a closed terminal) ends all processes; the code is then 0. If a
-    process ends by itself, the others are ended too, because a deployment with a part missing looks
-    healthy; the code is then that process's own, or 1 instead of 0.
+    The first SIGINT, SIGTERM or SIGHUP (a closed terminal) ends all processes; the code is then 0. A process that
+    ends by itself is started again. After :data:`MAX_DEATHS` deaths of a process in a row all processes end, and
+    the code is 1.
     """
     commands = parse_procfile(procfile.read_text(encoding="utf-8")).processes
-    supervisor = _Supervisor(_Printer(["system", *commands]))
+    supervisor = _Supervisor(commands, procfile.parent)
     if announcement is not None:
         threading.Thread(target=_announce, args=[announcement], daemon=True).start()
-    return supervisor.run(commands, procfile.parent)
+    return supervisor.run()
 
 
 class _Printer:
@@ -112,37 +86,96 @@ class _Printer:
             sys.stdout.flush()
 
 
+class Deaths:
+    """Counts how often each process has died in a row."""
+
+    def __init__(self) -> None:
+        self._in_a_row: dict[str, int] = {}
+
+    def pause_after(self, name: str, lived: float) -> float | None:
+        """Count a death of the process, which has lived for ``lived`` seconds.
+
+        Return how many seconds to wait until it is started again, or None if it has died :data:`MAX_DEATHS` times.
+        """
+        earlier = 0 if lived >= STABLE_SECONDS else self._in_a_row.get(name, 0)
+        self._in_a_row[name] = earlier + 1
+        if self._in_a_row[name] == MAX_DEATHS:
+            return None
+        return FIRST_PAUSE_SECONDS * 2.0**earlier
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A process that was started."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    started: float
+    """In seconds of the monotonic clock."""
+
+    def ending(self) -> str:
+        """Return how the process has ended, in words."""
+        code = self.popen.returncode
+        if code >= 0:
+            return f"{self.name} ended with exit code {code}"
+        return f"{self.name} was killed by {signal.Signals(-code).name}"
+
+    def kill_group(self, number: signal.Signals) -> None:
+        """Send the signal to the process and its children, if there are any left."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, number)
+
+
 class _Supervisor:
-    """Starts processes, prints their output, and ends them together."""
+    """Starts processes, prints their output, starts them again when they die, and ends them together."""
 
-    def __init__(self, printer: _Printer) -> None:
-        self._printer = printer
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
-        # What the main thread waits for: a signal, or the name of a process that has ended. A signal
-        # handler may put into a SimpleQueue even while the main thread reads from it.
-        self._events: SimpleQueue[signal.Signals | str] = SimpleQueue()
+    def __init__(self, commands: dict[str, str], folder: Path) -> None:
+        self._commands = commands
+        self._folder = folder
+        self._printer = _Printer(["system", *commands])
+        self._running: dict[str, _Process] = {}
+        self._deaths = Deaths()
+        # What the main thread waits for: a signal, a process that has ended, or the name of a process to start. A
+        # signal handler may put into a SimpleQueue even while the main thread reads from it.
+        self._events: SimpleQueue[signal.Signals | _Process | str] = SimpleQueue()
 
-    def run(self, commands: dict[str, str], folder: Path) -> int:
-        for number in _END_SIGNALS:
-            signal.signal(number, self._on_signal)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
-        for name, command in commands.items():
-            # Start no further process if a signal has arrived or a process has ended.
-            if self._events.empty():
-                self._start(name, command, folder)
-        code = 0
-        if not self._events.empty() or self._running:
+    def run(self) -> int:
+        """Run the processes, and return the exit code."""
+        for number in END_SIGNALS:
+            signal.signal(number, lambda number, _: self._events.put(signal.Signals(number)))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, END_SIGNALS)
+        for name in self._commands:
+            self._events.put(name)
+        code = None if self._commands else 0
+        while code is None:
             code = self._handle(self._events.get())
-            self._end_all()
+        self._end_all()
         return code
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._events.put(signal.Signals(number))
+    def _handle(self, event: signal.Signals | _Process | str) -> int | None:
+        """Return the exit code if all processes must end now, otherwise None."""
+        if isinstance(event, signal.Signals):
+            self._printer.print("system", f"{event.name} received")
+            return 0
+        if isinstance(event, str):
+            self._start(event)
+            return None
+        del self._running[event.name]
+        pause = self._deaths.pause_after(event.name, time.monotonic() - event.started)
+        if pause is None:
+            reason = f"{event.ending()}, after {MAX_DEATHS - 1} other deaths in a row"
+            self._printer.print("system", f"{reason}; the deployment ends")
+            return 1
+        self._printer.print("system", f"{event.ending()}; it starts again in {pause:g} s")
+        restart = threading.Timer(pause, self._events.put, [event.name])
+        restart.daemon = True
+        restart.start()
+        return None
 
-    def _start(self, name: str, command: str, folder: Path) -> None:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", command],
-            cwd=folder,
+    def _start(self, name: str) -> None:
+        popen = subprocess.Popen(
+            ["/bin/sh", "-c", self._commands[name]],
+            cwd=self._folder,
             env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -150,35 +183,24 @@ class _Supervisor:
             # A terminal's Ctrl-C then reaches this process only, which ends the others in order.
             start_new_session=True,
         )
-        self._running[name] = process
-        self._printer.print("system", f"{name} started (pid={process.pid})")
-        assert process.stdout is not None
-        reader = threading.Thread(
-            target=self._print_lines, args=[name, process.stdout], daemon=True
-        )
+        process = self._running[name] = _Process(name, popen, time.monotonic())
+        self._printer.print("system", f"{name} started (pid={popen.pid})")
+        assert popen.stdout is not None
+        reader = threading.Thread(target=self._print_lines, args=[name, popen.stdout], daemon=True)
         reader.start()
-        threading.Thread(target=self._report_end, args=[name, process, reader], daemon=True).start()
+        threading.Thread(target=self._report_end, args=[process, reader], daemon=True).start()
 
     def _print_lines(self, name: str, output: IO[bytes]) -> None:
         for line in output:
             self._printer.print(name, line.decode(errors="replace").rstrip("\r\n"))
 
-    def _report_end(
-        self, name: str, process: subprocess.Popen[bytes], reader: threading.Thread
-    ) -> None:
-        process.wait()
-        # A child of the process may keep the output open, so the wait has a timeout.
+    def _report_end(self, process: _Process, reader: threading.Thread) -> None:
+        process.popen.wait()
+        # Children of a killed process would keep its port and its output open.
+        process.kill_group(signal.SIGKILL)
+        # A child can have left the process group, so the wait has a timeout.
         reader.join(_LAST_LINES_TIMEOUT_SECONDS)
-        self._events.put(name)
-
-    def _handle(self, event: signal.Signals | str) -> int:
-        """Print the event and return the exit code to use if it was the first."""
-        if isinstance(event, signal.Signals):
-            self._printer.print("system", f"{event.name} received")
-            return 0
-        code = self._running.pop(event).returncode
-        self._printer.print("system", f"{event} stopped (rc={code})")
-        return code or 1
+        self._events.put(process)
 
     def _end_all(self) -> None:
         """End all processes and wait until they have ended."""
@@ -188,16 +210,20 @@ class _Supervisor:
         while self._running:
             timeout = None if killed else max(0.0, deadline - time.monotonic())
             try:
-                self._handle(self._events.get(timeout=timeout))
+                event = self._events.get(timeout=timeout)
             except Empty:
                 self._send(signal.SIGKILL)
                 killed = True
+                continue
+            if isinstance(event, _Process):
+                del self._running[event.name]
+                self._printer.print("system", event.ending())
 
     def _send(self, number: signal.Signals) -> None:
         for name, process in self._running.items():
-            self._printer.print("system", f"sending {number.name} to {name} (pid {process.pid})")
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
+            pid = process.popen.pid
+            self._printer.print("system", f"sending {number.name} to {name} (pid {pid})")
+            process.kill_group(number)
 
 
 def _environment() -> dict[str, str]:
@@ -256,9 +282,7 @@ def _sftp_answers(announcement: Announcement) -> bool:
 def _main() -> int:
     parser = argparse.ArgumentParser(description=run.__doc__)
     parser.add_argument("procfile", type=Path)
-    parser.add_argument(
-        "--announcement", type=int, required=True, help="file descriptor of the text"
-    )
+    parser.add_argument("--announcement", type=int, required=True, help="descriptor of the text")
     parser.add_argument("--host", required=True)
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--sftp-port", type=int, required=True)

@@ -119,7 +119,8 @@ def _check_database() -> None:
         cursor.execute("SELECT 1")
 
 
-def _check_broker() -> None:
+def check_broker() -> None:
+    """Raise the error of the broker's library if the broker cannot take messages."""
     folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("data_folder_out")
     if folder is not None:
         # kombu accepts any folder; only writing a file shows whether the broker can take messages.
@@ -141,7 +142,7 @@ def _check_export_store() -> None:
 
 PROBES = (
     Probe("database", "database", _check_database),
-    Probe("broker", "message broker", _check_broker),
+    Probe("broker", "message broker", check_broker),
     Probe("store", "readings repository", _check_repository),
     Probe("storage", "export store", _check_export_store),
 )

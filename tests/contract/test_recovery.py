@@ -48,17 +48,8 @@ def test_an_export_completes_with_the_same_file_after_its_worker_was_killed(
         "submitted",
     ):
         time.sleep(0.01)
-    [worker] = [
-        pid
-        for pid, line in own_deployment.processes().items()
-        if "--queues readings,exports" in line
-    ]
-    os.kill(worker, signal.SIGKILL)
-    assert own_deployment.process is not None
-    assert own_deployment.process.wait(60) != 0
-    assert own_deployment.processes() == {}
-
-    own_deployment.start()
+    os.kill(own_deployment.started("worker")[0], signal.SIGKILL)
+    assert own_deployment.wait_for_log("worker was killed by SIGKILL; it starts again")
     killed = poll_until_final(supplier, request_id)
     assert killed[0]["status"] == "running"
     quiet = poll_until_final(supplier, supplier.request_file(**WINDOW))[-1]

@@ -11,7 +11,7 @@ from django.db import connections
 
 from headend.config.addresses import ANY_IPV6
 from headend.config.folders import create_folders
-from headend.deployment import bootstrap, outputs, supervisor
+from headend.deployment import bootstrap, launch, outputs
 from headend.deployment.command import DeploymentCommand
 from headend.deployment.supervisor import Announcement
 
@@ -32,6 +32,7 @@ class Command(DeploymentCommand):
         create_folders(settings.FOLDERS)
         bootstrap.lock_home(settings.HEADEND_HOME)
         try:
+            bootstrap.check_broker()
             call_command("setup", stdout=self.stdout, stderr=self.stderr)
             announcement = Announcement(
                 outputs.collect().as_text(),
@@ -40,7 +41,7 @@ class Command(DeploymentCommand):
                 settings.SFTP_PORT,
             )
             connections.close_all()
-            supervisor.replace_process(settings.BASE_DIR / "Procfile", announcement)
+            launch.replace_process(settings.BASE_DIR / "Procfile", announcement)
         except KeyboardInterrupt:
             self.stderr.write("Interrupted during setup; the next run continues it.")
             sys.exit(130)

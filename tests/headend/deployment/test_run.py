@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import requests
 
 from tests.deployment import END_SECONDS, Deployment
+from tests.ports import unused_port
 
 pytestmark = pytest.mark.starts_processes
 
@@ -115,8 +117,10 @@ def test_two_deployments_run_at_the_same_time_and_end_separately(
     assert other.answers()
     assert running_deployment.outputs()["ApiKey"] != other.outputs()["ApiKey"]
     callers_without_a_key_act_as_the_supplier_that_the_setting_names(other)
-    a_process_that_is_killed_ends_the_others(other)
+    processes_that_are_killed_start_again(other)
     assert running_deployment.answers()
+    assert other.interrupt() == 0
+    assert other.processes() == {}
 
 
 def callers_without_a_key_act_as_the_supplier_that_the_setting_names(
@@ -127,15 +131,17 @@ def callers_without_a_key_act_as_the_supplier_that_the_setting_names(
     assert "HEADEND_ANONYMOUS_SUPPLIER is on" in deployment.log
 
 
-def a_process_that_is_killed_ends_the_others(deployment: Deployment) -> None:
-    [beat] = [
-        pid for pid, line in deployment.processes().items() if " beat " in line and "celery" in line
-    ]
-    os.kill(beat, signal.SIGKILL)
-    assert deployment.process is not None
-    assert deployment.process.wait(END_SECONDS) != 0
-    assert deployment.processes() == {}
-    assert "beat stopped" in deployment.log
+def processes_that_are_killed_start_again(deployment: Deployment) -> None:
+    """Kill beat and the main process of the web server. Children of the web server would keep its port."""
+    for name in ("beat", "web"):
+        os.kill(deployment.started(name)[0], signal.SIGKILL)
+        assert deployment.wait_for_log(f"{name} was killed by SIGKILL; it starts again in 0.5 s")
+        assert deployment.wait_for_log(f"{name} started", times=2)
+    deadline = time.monotonic() + END_SECONDS
+    while not deployment.answers():
+        assert time.monotonic() < deadline, deployment.log
+        time.sleep(0.1)
+    assert len(deployment.started("web")) == 2
 
 
 def test_a_home_folder_that_is_in_use_is_a_one_line_error(running_deployment: Deployment) -> None:
@@ -195,6 +201,18 @@ def test_a_wrong_setting_is_a_one_line_error(
     deploy: Callable[..., Deployment], setting: str, value: str, message: str
 ) -> None:
     assert message in error_of(deploy(**{setting: value}))
+
+
+@pytest.mark.parametrize("setting", ["DATABASE_URL", "CELERY_BROKER_URL"])
+def test_a_database_or_broker_that_cannot_be_reached_is_a_one_line_error(
+    deploy: Callable[..., Deployment], setting: str
+) -> None:
+    scheme = {"DATABASE_URL": "postgresql", "CELERY_BROKER_URL": "redis"}[setting]
+    url = f"{scheme}://user:word@127.0.0.1:{unused_port()}/0"
+    line = error_of(deploy(**{setting: url}))
+    assert line.startswith(f"headend: {setting}: ")
+    assert "Connection refused" in line
+    assert "word" not in line
 
 
 def test_a_home_folder_in_a_missing_folder_is_a_one_line_error(

@@ -1,8 +1,9 @@
-"""The processes of a deployment end together, whenever and however the end is requested."""
+"""The processes of a deployment end together, whenever and however the end is requested. One that dies is started again."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from headend.deployment import supervisor
 
 pytestmark = pytest.mark.starts_processes
 
@@ -65,6 +68,13 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     pytest.fail(f"the output does not contain {text!r}")
 
 
+def pid_of(line: str) -> int:
+    """Return the process id in a line that says that a process has started."""
+    found = re.search(r"pid=(\d+)", line)
+    assert found
+    return int(found[1])
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_all_processes_and_is_no_failure(
     tmp_path: Path, number: signal.Signals
@@ -97,15 +107,68 @@ def test_a_signal_while_processes_are_starting_ends_them(tmp_path: Path, millise
         assert living_processes(tmp_path) == []
 
 
-def test_a_process_that_ends_by_itself_ends_the_others(tmp_path: Path) -> None:
-    with running(tmp_path, "one: exec sleep 1000\nother: sleep 0.2; exit 7\n") as process:
-        assert process.wait(60) == 7
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("exit 7", "other ended with exit code 7"),
+        ("exit 0", "other ended with exit code 0"),
+        ("kill -KILL $$", "other was killed by SIGKILL"),
+    ],
+)
+def test_a_process_that_dies_is_started_again_and_the_others_stay(
+    tmp_path: Path, end: str, reason: str
+) -> None:
+    """The process dies once. A file records that it has."""
+    other = f"test -e died && exec sleep 1000; touch died; {end}"
+    with running(tmp_path, f"one: exec sleep 1000\nother: {other}\n") as process:
+        one = read_until(process, "one started")
+        first = read_until(process, "other started")
+        assert f"{reason}; it starts again in 0.5 s" in read_until(process, reason)
+        second = read_until(process, "started")
+        assert "other started" in second
+        assert pid_of(second) != pid_of(first)
+        assert {pid_of(one), pid_of(second)} <= set(living_processes(tmp_path))
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(60) == 0
         assert living_processes(tmp_path) == []
 
 
-def test_a_process_that_ends_without_an_error_is_a_failure_too(tmp_path: Path) -> None:
-    with running(tmp_path, "one: exec sleep 1000\nother: exec sleep 0.2\n") as process:
+def test_after_five_deaths_in_a_row_all_processes_end_and_that_is_a_failure(
+    tmp_path: Path,
+) -> None:
+    procfile = "one: exec sleep 1000\nother: echo run >> runs; exit 7\n"
+    with running(tmp_path, procfile) as process:
+        last = read_until(process, "in a row")
+        assert "other ended with exit code 7, after 4 other deaths in a row; the deployment" in last
         assert process.wait(60) == 1
+        assert living_processes(tmp_path) == []
+    assert (tmp_path / "runs").read_text().split() == ["run"] * 5
+
+
+def test_deaths_of_each_process_are_counted_until_it_has_lived_for_a_while() -> None:
+    deaths = supervisor.Deaths()
+    soon, later = supervisor.STABLE_SECONDS - 1, supervisor.STABLE_SECONDS
+    assert [deaths.pause_after("web", lived) for lived in (soon, 0, 0, 0)] == [0.5, 1, 2, 4]
+    assert deaths.pause_after("beat", 0) == 0.5
+    assert [deaths.pause_after("web", lived) for lived in (later, 0, 0, 0, 0)] == [
+        0.5, 1, 2, 4, None
+    ]  # fmt: skip
+
+
+def test_children_of_a_process_that_dies_are_killed_before_it_starts_again(tmp_path: Path) -> None:
+    """They would keep its port. Only the first start leaves a child behind."""
+    other = "test -e died && exec sleep 1000; touch died; sleep 999 & exit 7"
+    with running(tmp_path, f"other: {other}\n") as process:
+        read_until(process, "starts again")
+        again = read_until(process, "other started")
+        assert set(living_processes(tmp_path)) == {process.pid, pid_of(again)}
+
+
+def test_a_signal_while_a_process_waits_for_its_next_start_ends_all(tmp_path: Path) -> None:
+    with running(tmp_path, "one: exec sleep 1000\nother: exit 7\n") as process:
+        read_until(process, "starts again in 2 s")
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(60) == 0
         assert living_processes(tmp_path) == []
 
 
