@@ -15,6 +15,7 @@ from readings import frame
 from readings.ingest import READINGS_PER_WRITE
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.plausibility import ImplausibleValues
+from readings.ingest.repeated_hour import resolve_repeated_hours
 from readings.ingest.row_validation import (
     HAS_OFFSET,
     ROW,
@@ -80,7 +81,8 @@ def import_file(
     contain them. With ``arrives_at_time`` they arrive at their ``time``.
 
     Two rows with the same ``device_id`` and ``time`` are one reading if all their values are the same and their times
-    have a UTC offset. Without it, the second one may be the hour that a clock repeats in autumn. Stored readings do
+    have a UTC offset. Without it, the second one may be the hour that a clock repeats in autumn. With a time zone in
+    ``options``, the order of a meter's rows tells the two hours apart. Stored readings do
     not change, so an interrupted import can be started again. With ``dry_run`` nothing is written.
 
     Raises :class:`BadFileError` if a row is bad or the file cannot be read, and :class:`ScratchError`; then nothing is
@@ -93,9 +95,11 @@ def import_file(
         if not rows:
             raise BadFileError("the file has no rows.")
         staged = pl.scan_parquet(sorted(folder.glob("*.parquet")), glob=False)
+        bad, done = BadRows(options.zone), 0
+        if options.zone is not None:
+            staged = resolve_repeated_hours(staged, folder, bad)
         counts = count_by_minute(staged).collect(engine="streaming")
         chunks = split_into_chunks(counts, READINGS_PER_WRITE)
-        bad, done = BadRows(), 0
         for chunk in chunks:
             raise_if_cancelled()
             report_progress("comparing", done, rows)
@@ -128,10 +132,10 @@ def _check_and_stage(
 
     Raises :class:`BadFileError` if a row is bad.
     """
-    staged, bad = StagedRows(), BadRows()
+    staged, bad = StagedRows(), BadRows(options.zone)
     for number, batch in enumerate(source.batches()):
         rows = empty_missing(batch, options.missing, decimal_comma=options.decimal_comma)
-        parsed = parse_rows(rows, decimal_comma=options.decimal_comma)
+        parsed = parse_rows(rows, decimal_comma=options.decimal_comma, zone=options.zone)
         bad.add_invalid_rows(rows, parsed.readings)
         if not bad.count:
             staged.implausible.add(parsed.readings)
@@ -208,10 +212,11 @@ def _add_contradictions(bad: BadRows, readings: pl.LazyFrame) -> None:
         .select(ROW, "earlier", "differs")
         .collect()
     )
+    hint = "" if bad.zone else " (--timezone reads local times)"
     for row, earlier, differs in contradictions.iter_rows():
         reason = (
             "has other values for the same device_id and time as"
             if differs
-            else "may be another hour, because its time has no UTC offset and is also that of"
+            else f"may be another hour, because its time has no UTC offset{hint} and is also that of"
         )
         bad.append(BadRow(row, reason, earlier))

@@ -12,11 +12,12 @@ from typing import Any
 import polars as pl
 
 from readings import frame
+from readings.ingest.local_time import SECOND_ARRIVAL, SECOND_TIME, is_skipped, to_utc
 
 ROW = "row"
 """The column with the number of a reading's row in its file. The first row after the header is 1."""
 HAS_OFFSET = "has_offset"
-"""The column that tells whether the time of a reading has a UTC offset in its file."""
+"""The column that tells whether the time of a reading can mean no other instant, such as one with a UTC offset."""
 MAX_REPORTED_ROWS = 20
 _NUMBER_TYPES = {name: kind for name, kind in frame.SCHEMA.items() if kind.is_numeric()}
 _MEASURES = [name for name, kind in frame.SCHEMA.items() if kind == pl.Float64()]
@@ -56,8 +57,12 @@ class BadRow:
 
 @dataclass
 class BadRows:
-    """The first :data:`MAX_REPORTED_ROWS` bad rows of a file, and the number of all its bad rows."""
+    """The first :data:`MAX_REPORTED_ROWS` bad rows of a file, and the number of all its bad rows.
 
+    ``zone`` is the time zone of its times, if they are local.
+    """
+
+    zone: str | None = None
     first: list[BadRow] = field(default_factory=list)
     count: int = 0
 
@@ -83,7 +88,8 @@ class BadRows:
         ):
             wrong = {name: values[name] for name in values if flags[name]}
             every_value = len(wrong) == len(values) - 1
-            self.first.append(BadRow(values[ROW], _reason(wrong, every_value=every_value)))
+            reason = _reason(wrong, self.zone, every_value=every_value)
+            self.first.append(BadRow(values[ROW], reason))
 
 
 @dataclass(frozen=True)
@@ -110,11 +116,14 @@ def _with_decimal_point(texts: pl.Expr, *, decimal_comma: bool) -> pl.Expr:
     return texts.str.replace(",", ".", literal=True) if decimal_comma else texts
 
 
-def parse_rows(rows: pl.DataFrame, *, decimal_comma: bool = False) -> ParsedRows:
+def parse_rows(
+    rows: pl.DataFrame, *, decimal_comma: bool = False, zone: str | None = None
+) -> ParsedRows:
     """Return one reading for each of ``rows``.
 
     ``rows`` has the column :data:`ROW`. Its other columns are text; ``time`` and ``arrival_time`` may also be
-    datetimes, in UTC if they have no time zone. An invalid or empty value becomes null. A missing ``arrival_time``
+    datetimes, in UTC if they have no time zone. With ``zone`` they are local times of this zone, and the columns of
+    :func:`to_utc` are added. An invalid or empty value becomes null. A missing ``arrival_time``
     column is filled with ``time`` for now, a missing ``measure_name`` column with the contract's constant. Measures
     have three decimals; more are rounded.
     """
@@ -122,11 +131,17 @@ def parse_rows(rows: pl.DataFrame, *, decimal_comma: bool = False) -> ParsedRows
     rows = rows.with_columns(_with_decimal_point(texts, decimal_comma=decimal_comma))
     columns = [_parse_column(rows[name]) for name in frame.COLUMNS if name in rows.columns]
     readings = pl.DataFrame([rows[ROW], _has_offset(rows["time"]), *columns])
+    if zone is not None:
+        instants = [name for name in ("time", "arrival_time") if name in rows.columns]
+        readings = to_utc(readings, {name: _has_offset(rows[name]) for name in instants}, zone)
+        is_exact = pl.col("time") == pl.col(SECOND_TIME)
+        readings = readings.with_columns(is_exact.alias(HAS_OFFSET))
     if "arrival_time" not in rows.columns:
         readings = readings.with_columns(pl.col("time").alias("arrival_time"))
     if "measure_name" not in rows.columns:
         readings = readings.with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name"))
-    exact = readings.select(ROW, HAS_OFFSET, *frame.COLUMNS)
+    seconds = [] if zone is None else [SECOND_TIME, SECOND_ARRIVAL]
+    exact = readings.select(ROW, HAS_OFFSET, *frame.COLUMNS, *seconds)
     stored = exact.with_columns(pl.col(*_MEASURES).round(_DECIMALS), _arrival_after_time())
     rounded = (exact.select(_MEASURES) != stored.select(_MEASURES)).sum().row(0)
     return ParsedRows(stored, sum(count for count in rounded if count))
@@ -223,11 +238,24 @@ def _parse_measure_name(text: str) -> str:
     return text
 
 
-def _reason(wrong: Mapping[str, str | None], *, every_value: bool) -> str:
+def _reason(wrong: Mapping[str, str | None], zone: str | None, *, every_value: bool) -> str:
     """Return why a row is bad. ``wrong`` maps the names of its invalid columns to their texts."""
     if every_value and not any(wrong.values()):
         return "every value is empty"
-    return "; ".join(f"{name} {_describe_invalid(name, value)}" for name, value in wrong.items())
+    return "; ".join(
+        f"{name} {_describe_skipped(name, value, zone) or _describe_invalid(name, value)}"
+        for name, value in wrong.items()
+    )
+
+
+def _describe_skipped(name: str, value: str | None, zone: str | None) -> str | None:
+    """Return the reason why a local time does not exist, or None if that is not what is wrong."""
+    if zone is None or value is None or "time" not in name or re.search(_OFFSET, value):
+        return None
+    local = _parse_or_none(_parse_instant, value)
+    if local is None or not is_skipped(local, zone):
+        return None
+    return f"{value[:40]!r} does not exist in {zone}: its clocks skip this hour"
 
 
 _EXAMPLE = "2023-02-27 16:00:00.000000"

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsed
 from readings.frame import COLUMNS
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.file_import import ImportedFile, import_file
+from readings.ingest.local_time import is_known_zone
 from readings.ingest.row_validation import BadFileError
 from readings.ingest.scratch import ScratchError
 from readings.ingest.stop_request import StopRequested, stop_when_asked
@@ -34,7 +35,7 @@ class Command(CommandWithExamples):
         "A file needs the columns "
         f"{', '.join(COLUMNS)}; arrival_time and measure_name may be missing.\n"
         "Without arrival_time, readings arrive at the time of loading; --arrival time changes that.\n"
-        "Times without a UTC offset are UTC. Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV.\n"
+        "Times without a UTC offset are UTC, or local times of --timezone. Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV.\n"
         "If a row of a file is bad, nothing of this file is imported. Readings that are stored already "
         "do not change, so a file can be imported again.\n"
         "Example, two files in which the column kw has another name:\n"
@@ -77,6 +78,14 @@ class Command(CommandWithExamples):
             "--decimal-comma",
             action="store_true",
             help="numbers have a comma in place of the point, such as 17,674",
+        )
+        parser.add_argument(
+            "--timezone",
+            metavar="ZONE",
+            help=(
+                "times without a UTC offset are local times of this zone, such as Europe/Berlin; the order of a meter's "
+                "rows tells which ones belong to the second of the two equal hours in autumn"
+            ),
         )
         parser.add_argument(
             "--missing",
@@ -173,8 +182,11 @@ def _column_options(options: dict[str, Any]) -> ColumnOptions:
     if len(separator) != 1 or not separator.isascii():
         raise CommandError(f"--separator {separator!r}: write one ASCII character, such as ';'.")
     names = dict(_column_name(text) for text in options["column"])
+    zone = options["timezone"]
+    if zone is not None and not is_known_zone(zone):
+        raise CommandError(f"--timezone {zone!r}: write a time zone, such as Europe/Berlin.")
     return ColumnOptions(
-        names, options["ignore"], separator, options["decimal_comma"], options["missing"]
+        names, options["ignore"], separator, options["decimal_comma"], options["missing"], zone
     )
 
 
