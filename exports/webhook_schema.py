@@ -23,10 +23,13 @@ _PROPERTIES: dict[str, Schema] = {
         "type": ["string", "null"],
         "description": "The path of the file in the SFTP home; null if there is no file.",
     },
-    "size": {"type": ["integer", "null"], "description": "Size of the file in bytes."},
+    "size": {
+        "type": ["integer", "null"],
+        "description": "Size of the file in bytes; null if there is no file.",
+    },
     "sha256": {
         "type": ["string", "null"],
-        "description": "SHA-256 of the file, in hexadecimal.",
+        "description": "SHA-256 of the file, in hexadecimal; null if there is no file.",
     },
     "reason": {"type": ["string", "null"], "description": "Why the request failed."},
 }

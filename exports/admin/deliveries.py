@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from exports.delivery import push, webhook
+from exports.delivery.push_connection import PushError
 from exports.models import Delivery, DeliveryAttempt, FileRequest, PushTarget, Supplier, Webhook
 from headend.read_only_admin import ReadOnly
 
@@ -25,7 +26,10 @@ class PushTargetInline(admin.StackedInline[PushTarget, Supplier]):
 
     model = PushTarget
     extra = 0
-    fields = ["active", "host", "port", "user", "host_key", "folder", "deployment_public_key"]
+    fields = [
+        "active", "host", "port", "user", "host_key", "folder", "layout", "temporary_name",
+        "deployment_public_key",
+    ]  # fmt: skip
     readonly_fields = ["deployment_public_key"]
 
     @admin.display(description="public key of headend", empty_value="shown after you save")
@@ -58,7 +62,7 @@ class PushTargetAdmin(admin.ModelAdmin[PushTarget]):
         for target in queryset:
             try:
                 messages.success(request, push.test_connection(target))
-            except push.PushError as error:
+            except PushError as error:
                 messages.error(request, str(error))
 
 

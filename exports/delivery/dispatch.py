@@ -7,7 +7,8 @@ import uuid
 from collections.abc import Callable
 
 from exports.delivery import transitions
-from exports.delivery.push import PushError, push
+from exports.delivery.push import push
+from exports.delivery.push_connection import PushError
 from exports.delivery.webhook import WebhookError, notify
 from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
 from exports.leases.model import Lease

@@ -1,13 +1,14 @@
 """The push: upload a completed file to the supplier's own SFTP server.
 
-The file appears there complete under its final name, or not at all.
+The file appears there complete under its final name, or not at all; without a temporary name, it grows there.
+Not every server allows folders, renaming, names with a leading dot, or queries of a file's size. The options of
+the push target select what is used, and the size is verified only if the server tells it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import socket
+import posixpath
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,21 +16,19 @@ from contextlib import contextmanager, suppress
 import paramiko
 from django.conf import settings
 
-from exports.credentials import fingerprint, new_private_key, public_key_of
+from exports.credentials import new_private_key, public_key_of
 from exports.delivery.audited_file import open_file
-from exports.models import FileRequest, PushTarget, Supplier
+from exports.delivery.push_connection import PushClient, PushError, RefusedError, connect, printable
+from exports.models import FileRequest, FolderLayout, PushTarget, Supplier, TemporaryName
 
-CONNECT_TIMEOUT = 15
-"""Seconds until the server accepts the connection, and until it accepts the login."""
-ANSWER_TIMEOUT = 60
-"""Seconds until the server answers one SFTP request."""
 _BLOCK_BYTES = 256 * 1024
-# A host key of type ssh-rsa also signs with SHA-2.
-_ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
-
-
-class PushError(Exception):
-    """The upload or the connection failed. The message says why."""
+_MAX_PATH_LENGTH = 120
+"""A path is cut to this many characters in an error."""
+_FLAT_HINT = (
+    "If it allows no folders, set the target's layout to “all files directly in the folder”."
+)
+_DOT_HINT = "If it allows no leading dot, select another temporary name for the target."
+_RENAME_HINT = "If it allows no renaming, set the target's temporary name to “none”."
 
 
 def private_key(supplier: Supplier) -> str:
@@ -46,100 +45,162 @@ def public_key(supplier: Supplier) -> str:
 def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None]) -> str:
     """Upload a completed request's file and return what happened, in a sentence.
 
-    Upload under a temporary name, verify checksum and size, then rename. If the file is already
-    there, an earlier attempt uploaded it but could not record that, so it is not sent again.
-    ``check`` is called after each block and raises if the lease is lost.
+    If the file is already there, an earlier attempt uploaded it but could not record that, so it is not sent
+    again. ``check`` is called after each block and raises if the lease is lost.
     Raises :class:`PushError`, ``FileMissingError`` and what ``check`` raises.
     """
-    folder_name, _, name = request.location.partition("/")
-    with _connection(target, request.supplier) as sftp:
-        folder = f"{target.folder.rstrip('/') or '/'}/{folder_name}"
-        _make_folder(sftp, folder)
-        final_path = f"{folder}/{name}"
+    final_path = _final_path(request, target, target.layout)
+    with connect(target, private_key(request.supplier)) as sftp:
+        problem = ""
+        if target.layout == FolderLayout.PER_REQUEST:
+            problem = _make_folder(sftp, posixpath.dirname(final_path))
+        for path in _possible_temporary_paths(request, target):
+            _remove_if_possible(sftp, path)
         if _size(sftp, final_path) == request.size:
             return "The file was already there."
-        temporary_path = f"{folder}/.{name}.part"
-        _upload(sftp, request, temporary_path, check)
-        _rename(sftp, temporary_path, final_path)
-    return f"Uploaded {request.size} bytes to {final_path}."
+        path = _temporary_path(final_path, target.temporary_name)
+        if path == final_path:
+            # An interrupted attempt left a part of the file, and not every server allows to overwrite it.
+            _remove_if_possible(sftp, path)
+        _upload(sftp, request, path, check, problem)
+        arrived = _size(sftp, path)
+        if arrived is not None and arrived != request.size:
+            raise PushError(f"Only {arrived} of {request.size} bytes arrived.")
+        if path != final_path:
+            _rename(sftp, path, final_path)
+    outcome = f"Uploaded {request.size} bytes to {final_path}."
+    return (
+        outcome if arrived is not None else f"{outcome} The server does not tell the file's size."
+    )
 
 
 def test_connection(target: PushTarget) -> str:
     """Log in, list the target's folder and return what happened, in a sentence. Raises :class:`PushError`."""
-    with _connection(target, target.supplier) as sftp:
-        sftp.listdir(target.folder)
+    with connect(target, private_key(target.supplier)) as sftp:
+        try:
+            sftp.listdir(target.folder)
+        except RefusedError as error:
+            if error.is_missing:
+                raise PushError(f"The folder {target.folder} does not exist: {error}.") from error
+            # Servers that only accept files do not list them.
+            return f"Logged in. The server does not list the folder {target.folder}: {error}."
     return f"Logged in, and the folder {target.folder} exists."
 
 
+def _final_path(request: FileRequest, target: PushTarget, layout: str) -> str:
+    folder, _, name = request.location.partition("/")
+    if layout == FolderLayout.PER_REQUEST:
+        return posixpath.join(target.folder, folder, name)
+    # Two requests can have files of the same name.
+    return posixpath.join(target.folder, f"{folder}-{name}")
+
+
+def _temporary_path(final_path: str, temporary_name: str) -> str:
+    folder, name = posixpath.split(final_path)
+    names = {TemporaryName.HIDDEN: f".{name}.part", TemporaryName.SUFFIX: f"{name}.part"}
+    return posixpath.join(folder, names.get(TemporaryName(temporary_name), name))
+
+
+def _possible_temporary_paths(request: FileRequest, target: PushTarget) -> Iterator[str]:
+    """Yield the temporary paths with all options: an operator may have changed them since the last attempt."""
+    for layout in FolderLayout:
+        for temporary_name in (TemporaryName.HIDDEN, TemporaryName.SUFFIX):
+            yield _temporary_path(_final_path(request, target, layout), temporary_name)
+
+
 @contextmanager
-def _connection(target: PushTarget, supplier: Supplier) -> Iterator[paramiko.SFTPClient]:
-    """Connect and log in. Errors of SSH and of the network, in the block too, are raised as :class:`PushError`."""
+def _explained(action: str, path: str, hint: str = "") -> Iterator[None]:
+    """Raise the refusal of a request as :class:`PushError`, with the server's message and a hint."""
     try:
-        key = paramiko.RSAKey.from_private_key(io.StringIO(private_key(supplier)))
-        connection = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
-        with connection, paramiko.Transport(connection) as transport:
-            transport.banner_timeout = transport.auth_timeout = CONNECT_TIMEOUT
-            key_type = target.host_key.split()[0]
-            transport.get_security_options().key_types = _ALGORITHMS.get(key_type, (key_type,))
-            transport.start_client(timeout=CONNECT_TIMEOUT)
-            _verify_host_key(target, transport.get_remote_server_key())
-            transport.auth_publickey(target.user, key)
-            sftp = paramiko.SFTPClient.from_transport(transport)
-            if sftp is None:
-                raise PushError("The server does not offer SFTP.")
-            with sftp:
-                channel = sftp.get_channel()
-                if channel is not None:
-                    channel.settimeout(ANSWER_TIMEOUT)
-                yield sftp
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        raise PushError(f"{str(error) or type(error).__name__}.") from error
+        yield
+    except RefusedError as error:
+        shown = printable(path, _MAX_PATH_LENGTH)
+        reason = f"{action} {shown} failed. The server says: {error}. {hint}"
+        raise PushError(reason.strip()) from error
 
 
-def _verify_host_key(target: PushTarget, received: paramiko.PKey) -> None:
-    line = f"{received.get_name()} {received.get_base64()}"
-    if line != target.host_key:
-        raise PushError(
-            f"The server has the host key {fingerprint(line)}, not the expected "
-            f"{fingerprint(target.host_key)}. Nothing was sent."
-        )
+def _make_folder(sftp: PushClient, path: str) -> str:
+    """Create the folder unless it exists.
 
-
-def _make_folder(sftp: paramiko.SFTPClient, path: str) -> None:
-    with suppress(FileNotFoundError):
+    If the server does not tell whether it exists, and refuses to create it, return this problem. It explains the
+    next error, if there is one. Raises :class:`PushError` if the folder is missing and cannot be created.
+    """
+    is_missing = False
+    try:
         if stat.S_ISDIR(sftp.stat(path).st_mode or 0):
-            return
-    sftp.mkdir(path)
+            return ""
+    except RefusedError as error:
+        is_missing = error.is_missing
+    try:
+        with _explained("Creating the folder", path, _FLAT_HINT):
+            sftp.mkdir(path)
+    except PushError as error:
+        if is_missing:
+            raise
+        return str(error)
+    return ""
 
 
-def _size(sftp: paramiko.SFTPClient, path: str) -> int | None:
+def _size(sftp: PushClient, path: str) -> int | None:
+    """Return the size of a file in bytes; None if it does not exist or the server does not tell."""
     try:
         return sftp.stat(path).st_size
-    except FileNotFoundError:
+    except RefusedError:
         return None
 
 
+def _remove_if_possible(sftp: PushClient, path: str) -> None:
+    with suppress(RefusedError):
+        sftp.remove(path)
+
+
 def _upload(
-    sftp: paramiko.SFTPClient, request: FileRequest, path: str, check: Callable[[], None]
+    sftp: PushClient, request: FileRequest, path: str, check: Callable[[], None], problem: str
 ) -> None:
-    sha256 = hashlib.sha256()
-    with open_file(request) as file, sftp.open(path, "wb") as remote:
-        remote.set_pipelined(True)
-        while block := file.read(_BLOCK_BYTES):
-            sha256.update(block)
-            remote.write(block)
-            check()
+    """Write the file to ``path``. ``problem`` is added to the error if the server does not open the file."""
+    is_hidden = posixpath.basename(path).startswith(".")
+    with open_file(request) as file:
+        with _explained("Opening", path, problem or (_DOT_HINT if is_hidden else "")):
+            remote = sftp.open(path, "wb")
+        with _explained("Writing", path):
+            try:
+                _copy(file.read, remote, request, check)
+            except RefusedError:
+                # It says more than the refusal of the close.
+                with suppress(RefusedError):
+                    remote.close()
+                raise
+            remote.close()
+
+
+def _copy(
+    read: Callable[[int], bytes],
+    remote: paramiko.SFTPFile,
+    request: FileRequest,
+    check: Callable[[], None],
+) -> None:
+    """Copy block by block. The last block is sent only if the checksum is right: a wrong file is never complete."""
+    assert request.size is not None  # a database constraint for completed requests
+    sha256, size = hashlib.sha256(), 0
+    while block := read(_BLOCK_BYTES):
+        sha256.update(block)
+        size += len(block)
+        is_last = size >= request.size
+        if is_last and sha256.hexdigest() != request.sha256:
+            break
+        # The last write also waits for the server's answers to all writes before it.
+        remote.set_pipelined(not is_last)
+        remote.write(block)
+        check()
     if sha256.hexdigest() != request.sha256:
         raise PushError("The stored file does not have the checksum of the published file.")
-    if (arrived := _size(sftp, path)) != request.size:
-        raise PushError(f"Only {arrived} of {request.size} bytes arrived.")
 
 
-def _rename(sftp: paramiko.SFTPClient, temporary_path: str, final_path: str) -> None:
+def _rename(sftp: PushClient, path: str, final_path: str) -> None:
     try:
-        sftp.posix_rename(temporary_path, final_path)
-    except OSError:
+        sftp.posix_rename(path, final_path)
+    except RefusedError:
         # The server does not support OpenSSH's extension. A plain rename does not replace a file.
-        with suppress(FileNotFoundError):
-            sftp.remove(final_path)
-        sftp.rename(temporary_path, final_path)
+        _remove_if_possible(sftp, final_path)
+        with _explained("Renaming to", final_path, _RENAME_HINT):
+            sftp.rename(path, final_path)

@@ -27,7 +27,15 @@ from exports.models.file_requests import (
 )
 from exports.models.people import SupplierPerson
 from exports.models.sessions import SftpSession
-from exports.models.suppliers import ApiKey, PushTarget, SshKey, Supplier, Webhook
+from exports.models.suppliers import (
+    ApiKey,
+    FolderLayout,
+    PushTarget,
+    SshKey,
+    Supplier,
+    TemporaryName,
+    Webhook,
+)
 
 __all__ = [
     "ACTIVE",
@@ -47,6 +55,7 @@ __all__ = [
     "FileFetch",
     "FileRemoval",
     "FileRequest",
+    "FolderLayout",
     "PartState",
     "PushTarget",
     "SftpSession",
@@ -54,6 +63,7 @@ __all__ = [
     "Status",
     "Supplier",
     "SupplierPerson",
+    "TemporaryName",
     "Webhook",
     "is_failing",
 ]

@@ -114,6 +114,21 @@ class SshKey(models.Model):
         self.fingerprint = fingerprint(self.public_key)
 
 
+class FolderLayout(models.TextChoices):
+    """Where a push puts the files on the supplier's server."""
+
+    PER_REQUEST = "request", "one folder for each file request"
+    FLAT = "flat", "all files directly in the folder"
+
+
+class TemporaryName(models.TextChoices):
+    """The name of a file while it is uploaded. Then it is renamed."""
+
+    HIDDEN = "hidden", ".<name>.part"
+    SUFFIX = "suffix", "<name>.part"
+    NONE = "none", "none"
+
+
 class PushTarget(models.Model):
     """The supplier's own SFTP server, to which completed files are pushed.
 
@@ -130,8 +145,18 @@ class PushTarget(models.Model):
     host_key = models.TextField(
         help_text="The server's public key: one line as in known_hosts, without the host. No other key is accepted."
     )
-    folder = models.CharField(
-        max_length=500, default=".", help_text="An existing folder. Files keep their names in it."
+    folder = models.CharField(max_length=500, default=".", help_text="An existing folder.")
+    layout = models.CharField(
+        max_length=16,
+        choices=FolderLayout.choices,
+        default=FolderLayout.PER_REQUEST,
+        help_text="Without folders of their own, the names of files begin with the id of their request.",
+    )
+    temporary_name = models.CharField(
+        max_length=16,
+        choices=TemporaryName.choices,
+        default=TemporaryName.HIDDEN,
+        help_text="The name during the upload. With “none”, the supplier sees files before they are complete.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from exports.delivery import push, webhook
+from exports.delivery.push_connection import PushError
 from exports.models import PushTarget, Webhook
 from headend.portal.access import staff_required
 
@@ -21,7 +22,7 @@ def test_push_target(request: HttpRequest, name: str) -> HttpResponse:
     target = get_object_or_404(PushTarget.objects.select_related("supplier"), supplier__name=name)
     try:
         messages.success(request, f"{target}: {push.test_connection(target)}")
-    except push.PushError as error:
+    except PushError as error:
         messages.error(request, f"{target}: {error}")
     return redirect("supplier", name)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import posixpath
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +17,7 @@ USER = "inbox"
 
 
 class Files(asyncssh.SFTPServer):
-    """The files in one folder. Can close the connection during an upload, or refuse OpenSSH's extensions."""
+    """The files in one folder. Can close the connection during an upload, or refuse operations."""
 
     def __init__(self, channel: asyncssh.SSHServerChannel[bytes], receiver: Receiver) -> None:
         super().__init__(channel, chroot=str(receiver.folder).encode())
@@ -33,16 +36,77 @@ class Files(asyncssh.SFTPServer):
     def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
         """Rename by OpenSSH's extension, if the receiver supports it."""
         self._receiver.renames += 1
+        self._refuse("rename")
         if not self._receiver.supports_posix_rename:
             raise asyncssh.SFTPOpUnsupported("no such extension")
         return super().posix_rename(oldpath, newpath)
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> Any:
+        """Rename, unless the receiver refuses it."""
+        self._refuse("rename")
+        return super().rename(oldpath, newpath)
+
+    def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> Any:
+        """Create a folder, unless the receiver refuses it."""
+        self._refuse("mkdir")
+        return super().mkdir(path, attrs)
+
+    def stat(self, path: bytes) -> Any:
+        """Return the attributes of a file, unless the receiver refuses it."""
+        self._refuse("stat")
+        return super().stat(path)
+
+    def lstat(self, path: bytes) -> Any:
+        """Return the attributes of a file, unless the receiver refuses it."""
+        self._refuse("stat")
+        return super().lstat(path)
+
+    def fstat(self, file_obj: object) -> Any:
+        """Return the attributes of an open file, unless the receiver refuses it."""
+        self._refuse("stat")
+        return super().fstat(file_obj)
+
+    def remove(self, path: bytes) -> Any:
+        """Remove a file, unless the receiver refuses it."""
+        self._refuse("remove")
+        return super().remove(path)
+
+    def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        """List a folder, unless the receiver refuses it."""
+        self._refuse("list")
+        return super().scandir(path)
+
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
+        """Open a file, unless the receiver refuses its name or to overwrite it."""
+        if posixpath.basename(path).startswith(b"."):
+            self._refuse("dot")
+        if Path(os.fsdecode(self.map_path(path))).exists():
+            self._refuse("overwrite")
+        return super().open(path, pflags, attrs)
+
+    def close(self, file_obj: object) -> Any:
+        """Close a file, unless the receiver refuses to store it."""
+        closed = super().close(file_obj)
+        self._refuse("close")
+        return closed
+
+    def _refuse(self, operation: str) -> None:
+        if operation in self._receiver.refused:
+            raise asyncssh.SFTPPermissionDenied(self._receiver.refusal or f"no {operation} here")
 
 
 class _Logins(asyncssh.SSHServer):
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
 
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+
     def begin_auth(self, username: str) -> bool:
+        if self._receiver.banner:
+            self._connection.send_auth_banner(self._receiver.banner)
+        if self._receiver.farewell:
+            self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, self._receiver.farewell)
         return True
 
     def public_key_auth_supported(self) -> bool:
@@ -61,6 +125,14 @@ class Receiver:
         self.accepted_key = accepted_key
         self.abort_after_bytes: int | None = None
         self.supports_posix_rename = True
+        self.refused: set[str] = set()
+        """What it refuses: mkdir, rename, remove, stat, list, dot (names with a leading dot), overwrite, close."""
+        self.refusal = ""
+        """Its message when it refuses; by default one that names the operation."""
+        self.banner = ""
+        """Its message before the login."""
+        self.farewell = ""
+        """Its message when it closes the connection instead of the login."""
         self.renames = 0
         self.port = 0
         self._key = asyncssh.generate_private_key("ssh-ed25519")

@@ -2,62 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from django.test import Client
 from django.utils import timezone
 
 from exports.delivery import push
 from exports.delivery.dispatch import deliver_next
+from exports.delivery.push_connection import PushError
 from exports.delivery.transitions import PAUSES, claim
 from exports.models import Delivery, DeliveryState, FileRequest, PushTarget, Supplier
 from exports.pipeline import transitions
-from tests.exports.delivery.sftp_receiver import USER, Receiver
+from tests.exports.delivery.conftest import attempt, received_files
+from tests.exports.delivery.sftp_receiver import Receiver
 from tests.suppliers import PUBLIC_KEY, file_path
-
-
-@pytest.fixture
-def target(alice: Supplier) -> PushTarget:
-    """Alice's push target. Her server runs if the test requests ``receiver``; otherwise nothing listens."""
-    return PushTarget.objects.create(
-        supplier=alice, host="127.0.0.1", port=1, user=USER, host_key=PUBLIC_KEY, folder="/"
-    )
-
-
-@pytest.fixture
-def receiver(target: PushTarget, tmp_path: Path, starts_processes: None) -> Iterator[Receiver]:
-    """Alice's server, which accepts our key. It is her push target."""
-    folder = tmp_path / "inbox"
-    folder.mkdir()
-    with Receiver(folder, push.public_key(target.supplier)) as running:
-        target.port, target.host_key = running.port, running.host_key
-        target.full_clean()
-        target.save()
-        yield running
-
-
-@pytest.fixture
-def delivery(target: PushTarget, exported: FileRequest) -> Delivery:
-    """The push of Alice's completed file."""
-    return Delivery.objects.get(request=exported)
-
-
-def attempt(delivery: Delivery) -> str:
-    """Make one attempt now and return its outcome."""
-    Delivery.objects.update(leased_until=None)
-    assert deliver_next()
-    delivery.refresh_from_db()
-    return delivery.attempt_log.order_by("-number")[0].outcome
-
-
-def received_files(receiver: Receiver) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(receiver.folder)): path.read_bytes()
-        for path in receiver.folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def test_a_completed_file_arrives_complete_under_its_name(
@@ -157,7 +114,7 @@ def test_only_one_worker_claims_a_delivery(delivery: Delivery) -> None:
 def test_the_connection_test_logs_in(target: PushTarget, receiver: Receiver) -> None:
     assert "Logged in" in push.test_connection(target)
     receiver.accepted_key = PUBLIC_KEY
-    with pytest.raises(push.PushError, match="Authentication failed"):
+    with pytest.raises(PushError, match="Authentication failed"):
         push.test_connection(target)
 
 

@@ -61,6 +61,8 @@ def test_the_page_shows_the_push_target_and_the_webhook(operator: Client, alice:
     Webhook.objects.create(supplier=alice, url="https://example.com/events", active=False)
     page = get_page(operator, "/suppliers/alice/")
     assert "in@files.example:22" in page
+    assert "one folder for each file request" in page
+    assert "temporary name <code>.&lt;name&gt;.part</code>" in page
     assert "https://example.com/events</code> (inactive)" in page
 
 

@@ -1,0 +1,131 @@
+"""The SFTP connection to a supplier's own server, with the server's own words in every error."""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import paramiko
+from paramiko.sftp import SFTP_DESC, SFTP_EOF, SFTP_NO_SUCH_FILE, SFTP_OK
+
+from exports.credentials import fingerprint
+from exports.models import PushTarget
+
+CONNECT_TIMEOUT = 15
+"""Seconds until the server accepts the connection, and until it accepts the login."""
+ANSWER_TIMEOUT = 60
+"""Seconds until the server answers one SFTP request."""
+MAX_MESSAGE_LENGTH = 200
+"""A server's message is cut to this many characters, so that an outcome has space for the rest of the sentence."""
+# A host key of type ssh-rsa also signs with SHA-2.
+_ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+
+
+class PushError(Exception):
+    """The upload or the connection failed. The message says why."""
+
+
+class RefusedError(Exception):
+    """The server refused one SFTP request. The message is the server's own.
+
+    It is no ``OSError``, because paramiko ignores that when it closes a file. A server may refuse to store a
+    file only then.
+    """
+
+    def __init__(self, code: int, message: bytes) -> None:
+        self.is_missing = code == SFTP_NO_SUCH_FILE
+        """Whether the file or folder does not exist."""
+        known = SFTP_DESC[code] if code < len(SFTP_DESC) else f"status {code}"
+        super().__init__(printable(message).rstrip(".") or known)
+
+
+class PushClient(paramiko.SFTPClient):
+    """paramiko's SFTP client, except that a refused request raises :class:`RefusedError`."""
+
+    def _convert_status(self, msg: paramiko.Message) -> None:
+        # paramiko's own method fails if the text is not UTF-8, even if the status is OK.
+        code, text = msg.get_int(), msg.get_binary()
+        if code == SFTP_EOF:
+            raise EOFError
+        if code != SFTP_OK:
+            raise RefusedError(code, text)
+
+
+class _Transport(paramiko.Transport):
+    """A connection that keeps the server's message about its end or about a refused login."""
+
+    server_message: bytes | str = b""
+
+    def _parse_disconnect(self, m: paramiko.Message) -> None:
+        m.get_int()
+        self.server_message = m.get_binary()
+
+
+def printable(text: bytes | str, limit: int = MAX_MESSAGE_LENGTH) -> str:
+    """Return a server's text in one line, without control characters, cut to ``limit`` characters."""
+    decoded = _decoded(text) if isinstance(text, bytes) else text
+    words = "".join(char if char.isprintable() else " " for char in decoded).split()
+    line = " ".join(words)
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        # SFTP requires UTF-8, but some servers send text in their system's encoding.
+        return text.decode("latin-1")
+
+
+@contextmanager
+def connect(target: PushTarget, private_key: str) -> Iterator[PushClient]:
+    """Log in with ``private_key`` (PEM) and yield the SFTP client.
+
+    Errors of SSH and of the network, in the block too, are raised as :class:`PushError`.
+    """
+    said = ""
+    try:
+        key = paramiko.RSAKey.from_private_key(io.StringIO(private_key))
+        connection = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
+        with connection, _Transport(connection) as transport:
+            try:
+                yield from _sftp(transport, target, key)
+            finally:
+                said = printable(transport.server_message).rstrip(".")
+    except RefusedError as error:
+        raise PushError(f"The server says: {error}.") from error
+    except (paramiko.SSHException, OSError, EOFError, UnicodeError) as error:
+        reason = printable(str(error)).rstrip(".") or type(error).__name__
+        raise PushError(f"{reason}. The server says: {said}." if said else f"{reason}.") from error
+
+
+def _sftp(transport: _Transport, target: PushTarget, key: paramiko.PKey) -> Iterator[PushClient]:
+    transport.banner_timeout = transport.auth_timeout = CONNECT_TIMEOUT
+    key_type = target.host_key.split()[0]
+    transport.get_security_options().key_types = _ALGORITHMS.get(key_type, (key_type,))
+    transport.start_client(timeout=CONNECT_TIMEOUT)
+    _verify_host_key(target, transport.get_remote_server_key())
+    try:
+        transport.auth_publickey(target.user, key)
+    except paramiko.AuthenticationException:
+        transport.server_message = transport.server_message or transport.get_banner() or b""
+        raise
+    sftp = PushClient.from_transport(transport)
+    if not isinstance(sftp, PushClient):
+        raise PushError("The server does not offer SFTP.")
+    with sftp:
+        channel = sftp.get_channel()
+        if channel is not None:
+            channel.settimeout(ANSWER_TIMEOUT)
+        yield sftp
+
+
+def _verify_host_key(target: PushTarget, received: paramiko.PKey) -> None:
+    line = f"{received.get_name()} {received.get_base64()}"
+    if line != target.host_key:
+        raise PushError(
+            f"The server has the host key {fingerprint(line)}, not the expected "
+            f"{fingerprint(target.host_key)}. Nothing was sent."
+        )
