@@ -20,6 +20,7 @@ from tests.e2e import scene
 
 AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+PROGRAM = "chromium-headless-shell"
 FLAGS = [
     # Chromium has no sandbox for root. The tests open only the project's own pages, so they need none.
     "--no-sandbox", "--disable-background-networking", "--disable-component-update",
@@ -29,10 +30,10 @@ FLAGS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start Debian's Chromium. Raises ``RuntimeError`` if it is not installed."""
-    program = shutil.which("chromium")
+    """Start Debian's Chromium without its user interface. Raises ``RuntimeError`` if it is not installed."""
+    program = shutil.which(PROGRAM)
     if program is None:
-        raise RuntimeError("The browser tests need Debian's Chromium: apt-get install chromium")
+        raise RuntimeError(f"The browser tests need Chromium: apt-get install {PROGRAM}")
     # Playwright's default of 5 seconds is too short on a machine that is busy.
     expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:

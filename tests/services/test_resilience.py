@@ -15,6 +15,7 @@ from tests.services.message_duplicator import MessageDuplicator
 from tests.services.process_killer import ProcessKiller
 
 HOURS = 12
+REQUESTS = 10
 
 MakeCluster = Callable[..., Cluster]
 
@@ -41,10 +42,10 @@ def test_file_requests_complete_with_the_same_files_while_processes_are_killed(
 ) -> None:
     cluster = make_cluster()
     cluster.start()
-    killer = ProcessKiller(cluster, kills=12, seed=1, pause=1.0)
-    bodies = mixed_bodies(16, hours=HOURS, seed=1)
+    killer = ProcessKiller(cluster, kills=8, seed=1, pause=1.0)
+    bodies = mixed_bodies(REQUESTS, hours=HOURS, seed=1)
     comparison = compare_runs(cluster, bodies, killer, pause=0.6)
-    assert killer.killed.total() == 12
+    assert killer.killed.total() == 8
     comparison.check()
 
 
@@ -56,7 +57,7 @@ def test_file_requests_complete_with_the_same_files_while_calls_to_the_bucket_fa
         cluster = make_cluster(EXPORTS_URL=servers.seaweedfs.url_by(proxy.url, prefix))
         cluster.prefix = prefix
         cluster.start()
-        bodies = mixed_bodies(16, hours=HOURS, seed=2)
+        bodies = mixed_bodies(REQUESTS, hours=HOURS, seed=2)
         comparison = compare_runs(cluster, bodies, nullcontext(), pause=0)
         assert set(proxy.faults) == set(Fault)
     comparison.check()
@@ -73,13 +74,13 @@ def test_messages_that_arrive_twice_late_and_out_of_order_change_nothing(
     }
     cluster.start(web=broker, beat=broker, worker=broker)
     duplicator.start()
-    bodies = mixed_bodies(16, hours=HOURS, seed=3)
+    bodies = mixed_bodies(REQUESTS, hours=HOURS, seed=3)
     comparison = compare_runs(cluster, bodies, nullcontext(), pause=0)
     comparison.check()
 
     attempts = cluster.attempts()
     duplicator.deliver_again()
     duplicator.stop()
-    assert duplicator.counted["delivered after all work was done"] > 16
+    assert duplicator.counted["delivered after all work was done"] > REQUESTS
     assert cluster.attempts() == attempts
     comparison.check()
