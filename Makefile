@@ -94,10 +94,9 @@ $(VENV)/.run: requirements.lock $(BIN)/uv
 $(VENV)/.test: requirements-dev.lock $(BIN)/uv
 	$(call install,requirements-dev.lock)
 
-# $(call have,COMMAND,PACKAGE): install a Debian package if its command is missing.
-have = command -v $(1) >/dev/null || (apt-get update -qq && apt-get install -y -qq $(2)) >/dev/null 2>&1
-# $(call need,COMMAND,PACKAGE,WHAT NEEDS IT): the same, and stop if it cannot be installed.
-need = @$(call have,$(1),$(2)) || { echo "$(3) need the command $(1) (Debian: apt-get install $(2)). Install it, then run make again."; exit 1; }
+# $(call need,COMMAND,PACKAGE,WHAT NEEDS IT): install a Debian package if its command is missing.
+need = @command -v $(1) >/dev/null || (apt-get update -qq && apt-get install -y -qq $(2)) >/dev/null 2>&1 \
+	|| { echo "$(3) need the command $(1) (Debian: apt-get install $(2)). Install it, then run make again."; exit 1; }
 
 # Chromium without a user interface: the tests in the whole browser take twice the processor time.
 CHROMIUM := chromium-headless-shell

@@ -99,14 +99,14 @@ def copied(copy: sqlite3.Connection) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=synchronise.COLUMNS, orient="row")
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_the_copy_is_exact_after_late_arrivals_loads_stops_and_broken_connections(
     deployment: Deployment, tmp_path: Path, seed: int
 ) -> None:
     chance = random.Random(seed)
     copy = sqlite3.connect(tmp_path / "copy.sqlite3")
     stopped_until, broken, seen = START, 0, 0
-    for _ in range(90):
+    for _ in range(60):
         deployment.now += timedelta(seconds=chance.choice([20, 45, 60, 90]))
         if chance.random() < 0.05:
             stopped_until = deployment.now + timedelta(minutes=chance.choice([6, 12]))
