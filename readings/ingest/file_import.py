@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -14,8 +15,9 @@ from django.utils import timezone
 from readings import frame
 from readings.ingest import READINGS_PER_WRITE
 from readings.ingest.columns import ColumnOptions
-from readings.ingest.plausibility import ImplausibleValues
+from readings.ingest.plausibility import add_implausible_values
 from readings.ingest.repeated_hour import resolve_repeated_hours
+from readings.ingest.row_report import RowReport
 from readings.ingest.row_validation import (
     HAS_OFFSET,
     ROW,
@@ -28,11 +30,11 @@ from readings.ingest.row_validation import (
 from readings.ingest.scratch import import_folder, readable_twice, scratch_errors
 from readings.ingest.settled import WRITE_TIME
 from readings.ingest.source_file import SourceFile
+from readings.ingest.stored_differences import compare_with_stored
 from readings.repositories import ReadingsRepository
 from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repositories.minute_index import count_by_minute
-from readings.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -42,15 +44,21 @@ ReportProgress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """The rows of a file, how many became new readings, how many values were rounded, the first and last time."""
+    """The rows of a file, how many became new readings, how many values were rounded, the first and last time.
+
+    ``differing`` is how many rows have other values than the stored reading of the same meter and time.
+    """
 
     rows: int
     new: int
     rounded: int
+    differing: int
     start: datetime
     end: datetime
-    warnings: list[str]
-    """The implausible values, each with its line."""
+    differences: list[str]
+    """The first of the differing rows, each with its line."""
+    implausible: list[str]
+    """The first implausible values, each with its line."""
 
 
 @dataclass
@@ -60,7 +68,7 @@ class StagedRows:
     count: int = 0
     rounded: int = 0
     have_arrival_time: bool = False
-    implausible: ImplausibleValues = field(default_factory=ImplausibleValues)
+    implausible: RowReport = field(default_factory=RowReport)
 
 
 def import_file(
@@ -82,8 +90,10 @@ def import_file(
 
     Two rows with the same ``device_id`` and ``time`` are one reading if all their values are the same and their times
     have a UTC offset. Without it, the second one may be the hour that a clock repeats in autumn. With a time zone in
-    ``options``, the order of a meter's rows tells the two hours apart. Stored readings do
-    not change, so an interrupted import can be started again. With ``dry_run`` nothing is written.
+    ``options``, the order of a meter's rows tells the two hours apart.
+
+    Stored readings do not change, so an interrupted import can be started again. Rows with other values than the stored
+    reading are reported. With ``dry_run`` nothing is written.
 
     Raises :class:`BadFileError` if a row is bad or the file cannot be read, and :class:`ScratchError`; then nothing is
     written. Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`; then a part may be written.
@@ -106,20 +116,45 @@ def import_file(
             _add_contradictions(bad, _readings_of(staged, chunk))
             done += chunk.readings
         _raise_if_bad(bad, source)
-        new, done = 0, 0
+        write = None if dry_run else repository.write
+        if write and not (staged_rows.have_arrival_time or arrives_at_time):
+            write = partial(_write_as_arriving_now, repository)
+        differing, new, done = RowReport(), 0, 0
         for chunk in chunks:
             raise_if_cancelled()
             report_progress("writing", done, rows)
-            readings = _readings_of(staged, chunk).select(frame.COLUMNS).sort(frame.ORDER).collect()
-            if dry_run:
-                new += _count_new(readings, repository)
-            elif staged_rows.have_arrival_time or arrives_at_time:
-                new += repository.write(readings)
-            else:
-                new += _write_as_arriving_now(readings, repository)
+            new += _write_chunk(_distinct_readings_of(staged, chunk), repository, write, differing)
             done += chunk.readings
-        warnings = staged_rows.implausible.describe(source)
-    return ImportedFile(rows, new, staged_rows.rounded, chunks[0].start, chunks[-1].end, warnings)
+        return ImportedFile(
+            rows,
+            new,
+            staged_rows.rounded,
+            differing.count,
+            chunks[0].start,
+            chunks[-1].end,
+            differing.describe(source, "rows that differ"),
+            staged_rows.implausible.describe(source, "implausible values"),
+        )
+
+
+def _write_chunk(
+    readings: pl.DataFrame,
+    repository: ReadingsRepository,
+    write: Callable[[pl.DataFrame], int] | None,
+    differing: RowReport,
+) -> int:
+    """Write the readings, or only count them if ``write`` is None. Return how many are new.
+
+    Rows whose values differ from those of stored readings are added to ``differing``. Stored readings are read only if
+    there are some of the same meter and time.
+    """
+    before = repository.snapshot()
+    if write is None:
+        return len(readings) - compare_with_stored(readings, before, differing)
+    new = write(readings.select(frame.COLUMNS))
+    if new < len(readings):
+        compare_with_stored(readings, before, differing)
+    return new
 
 
 def _check_and_stage(
@@ -138,7 +173,7 @@ def _check_and_stage(
         parsed = parse_rows(rows, decimal_comma=options.decimal_comma, zone=options.zone)
         bad.add_invalid_rows(rows, parsed.readings)
         if not bad.count:
-            staged.implausible.add(parsed.readings)
+            add_implausible_values(staged.implausible, parsed.readings)
             with scratch_errors():
                 parsed.readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
         staged.count += len(rows)
@@ -150,15 +185,7 @@ def _check_and_stage(
     return staged
 
 
-def _count_new(readings: pl.DataFrame, repository: ReadingsRepository) -> int:
-    """Return how many of the sorted readings are not stored."""
-    keys = readings.select(frame.ORDER).unique()
-    window = Window(readings["time"][0], readings["time"][-1])
-    stored = repository.snapshot().frames(window)
-    return len(keys) - sum(len(keys.join(part, on=frame.ORDER, how="semi")) for part in stored)
-
-
-def _write_as_arriving_now(readings: pl.DataFrame, repository: ReadingsRepository) -> int:
+def _write_as_arriving_now(repository: ReadingsRepository, readings: pl.DataFrame) -> int:
     """Write readings that arrive now; those of the future arrive at their time. Return how many were new."""
     now = timezone.now()
     arrival_time = pl.max_horizontal("time", frame.literal(now)).alias("arrival_time")
@@ -188,6 +215,12 @@ def _raise_if_bad(bad: BadRows, source: SourceFile) -> None:
 
 def _readings_of(staged: pl.LazyFrame, chunk: Chunk) -> pl.LazyFrame:
     return staged.filter(pl.col("time").is_between(chunk.start, chunk.end))
+
+
+def _distinct_readings_of(staged: pl.LazyFrame, chunk: Chunk) -> pl.DataFrame:
+    """Return the readings of a chunk in order, each once, with the column :data:`ROW`."""
+    readings = _readings_of(staged, chunk).select(ROW, *frame.COLUMNS).sort(*frame.ORDER, ROW)
+    return readings.unique(frame.ORDER, keep="first", maintain_order=True).collect()
 
 
 def _add_contradictions(bad: BadRows, readings: pl.LazyFrame) -> None:

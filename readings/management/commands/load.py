@@ -37,7 +37,7 @@ class Command(CommandWithExamples):
         "Without arrival_time, readings arrive at the time of loading; --arrival time changes that.\n"
         "Times without a UTC offset are UTC, or local times of --timezone. Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV.\n"
         "If a row of a file is bad, nothing of this file is imported. Readings that are stored already "
-        "do not change, so a file can be imported again.\n"
+        "do not change, so a file can be imported again; the summary names rows with other values.\n"
         "Example, two files in which the column kw has another name:\n"
         "  python manage.py load may.csv.gz june.parquet --column kwh_col=kw"
     )
@@ -130,9 +130,12 @@ class Command(CommandWithExamples):
     def _print_summary(self, file: Path, imported: ImportedFile, *, dry_run: bool) -> None:
         self.stdout.write(
             f"{'not written (dry run): ' if dry_run else ''}{file}: {imported.new:,} new readings, "
-            f"{imported.rows - imported.new:,} already stored{_rounded(imported.rounded)}"
+            f"{imported.rows - imported.new:,} already stored{_differing(imported.differing)}"
+            f"{_rounded(imported.rounded)}"
         )
-        for warning in imported.warnings:
+        for difference in imported.differences:
+            self.stdout.write(f"  not imported: {difference}")
+        for warning in imported.implausible:
             self.stdout.write(f"  implausible: {warning}")
 
 
@@ -188,6 +191,14 @@ def _column_options(options: dict[str, Any]) -> ColumnOptions:
     return ColumnOptions(
         names, options["ignore"], separator, options["decimal_comma"], options["missing"], zone
     )
+
+
+def _differing(count: int) -> str:
+    """Return the part of the summary that tells how many rows have other values than the stored readings."""
+    if not count:
+        return ""
+    rows = "1 row differs" if count == 1 else f"{count:,} rows differ"
+    return f", {rows} from what is stored"
 
 
 def _rounded(count: int) -> str:
