@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 
 from celery import shared_task
+from django.conf import settings
 from django.db import transaction
 
 from exports.delivery.dispatch import deliver_next
@@ -15,6 +16,7 @@ from exports.delivery.transitions import due
 from exports.message_sender import MessageSender
 from exports.pipeline import cleanup, worker
 from readings.repositories import RepositoryUnavailableError
+from readings.steady_clock import clock_is_steady
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +66,10 @@ def work() -> None:
 def recover() -> None:
     """Wake a worker if there is work. Beat runs this every few seconds.
 
-    This covers lost messages, workers that died, and the pauses after failed attempts.
+    This covers lost messages, workers that died, and the pauses after failed attempts. It also checks the clock, so
+    that there is always a recent record of it when data are deleted.
     """
+    clock_is_steady(settings.HEADEND_HOME)
     worker.fail_exhausted()
     if worker.has_claimable_step():
         wake_workers()
@@ -91,7 +95,12 @@ def tidy() -> None:
 
 @shared_task
 def expire() -> None:
-    """Withdraw and delete the files whose retention time is over, and delete those that suppliers removed."""
+    """Withdraw and delete the files whose retention time is over, and delete those that suppliers removed.
+
+    Nothing is deleted if the clock has jumped.
+    """
+    if not clock_is_steady(settings.HEADEND_HOME):
+        return
     expired = cleanup.expire_files()
     if expired:
         log.info("files expired", extra={"files": expired})

@@ -20,6 +20,7 @@ from readings.ingest import live
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.ingest.scratch import remove_abandoned_folders
 from readings.repositories import RepositoryUnavailableError, repository
+from readings.steady_clock import clock_is_steady
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +61,15 @@ def update_interval_totals(hours: int | None = None) -> None:
 @shared_task(name="readings.tasks.upkeep")
 @in_one_line
 def maintain_repository() -> None:
-    """Compact and clean up the repository. Delete readings older than ``READINGS_RETENTION_DAYS``."""
-    days = settings.READINGS_RETENTION_DAYS
-    if days:
+    """Compact and clean up the repository. Delete readings older than ``READINGS_RETENTION_DAYS``.
+
+    Nothing is deleted because of its age if the clock has jumped.
+    """
+    may_delete, days = clock_is_steady(settings.HEADEND_HOME), settings.READINGS_RETENTION_DAYS
+    if days and may_delete:
         repository().delete_before(timezone.now() - timedelta(days=days))
-    removed = remove_abandoned_folders(settings.HEADEND_HOME)
-    log.info("upkeep", extra=repository().maintain() | {"abandoned imports removed": removed})
-    live.delete_records_before(timezone.now() - 2 * live.MAX_CATCH_UP)
+    done = repository().maintain(may_delete=may_delete)
+    if may_delete:
+        done["abandoned imports removed"] = remove_abandoned_folders(settings.HEADEND_HOME)
+        live.delete_records_before(timezone.now() - 2 * live.MAX_CATCH_UP)
+    log.info("upkeep", extra=done)

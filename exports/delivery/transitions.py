@@ -31,7 +31,7 @@ PAUSES = [
     timedelta(minutes=5),
     timedelta(minutes=30),
     timedelta(hours=2),
-    timedelta(hours=6),
+    Delivery.longest_pause,
 ]
 """The pause after each failed attempt. There is one attempt more than there are pauses."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from django.conf import settings
 from django.db import models
@@ -35,12 +35,24 @@ class Lease(Generic[Pk]):
     attempt: int
 
 
-def is_free() -> Q:
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
+"""How much the clocks of two hosts may differ."""
+LONGEST_PAUSE = timedelta(minutes=1)
+"""The longest pause of a row after a failed attempt, if its model has no other one."""
+
+
+def is_free(longest_pause: timedelta = LONGEST_PAUSE) -> Q:
     """Return the condition for rows that can be claimed now.
 
-    These are rows without a lease, with an expired lease, or whose pause after a failure is over.
+    These are rows without a lease, with an expired lease, or whose pause after a failure is over. A lease or a pause
+    with an end that no worker would set now was written while the clock was ahead. It is over, too.
     """
-    return Q(leased_until__isnull=True) | Q(leased_until__lt=timezone.now())
+    now = timezone.now()
+    latest = now + MAX_CLOCK_DIFFERENCE
+    impossible = Q(lease__isnull=False, leased_until__gt=latest + lease_duration()) | Q(
+        lease__isnull=True, leased_until__gt=latest + longest_pause
+    )
+    return Q(leased_until__isnull=True) | Q(leased_until__lt=now) | impossible
 
 
 def is_held() -> Q:
@@ -65,7 +77,7 @@ class LeasedQuerySet(models.QuerySet[Row]):
 
     def free(self) -> Self:
         """Return the rows that can be claimed now; see :func:`is_free`."""
-        return self.filter(is_free())
+        return self.filter(is_free(self.model.longest_pause))
 
     def with_attempts_left(self) -> Self:
         """Return the rows that were claimed fewer than ``EXPORTS_ATTEMPTS`` times."""
@@ -106,6 +118,9 @@ class LeasedQuerySet(models.QuerySet[Row]):
 
 class Leased(models.Model):
     """A row that one worker at a time works on."""
+
+    longest_pause: ClassVar[timedelta] = LONGEST_PAUSE
+    """The longest pause after a failed attempt."""
 
     attempts = models.PositiveIntegerField(
         default=0, editable=False, help_text="How often a worker claimed the row."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Q
@@ -42,6 +42,8 @@ class Delivery(Leased):
 
     Created in the transaction that makes the request final, so no delivery can be missing.
     """
+
+    longest_pause = timedelta(hours=6)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey(FileRequest, on_delete=models.CASCADE, related_name="deliveries")

@@ -18,15 +18,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from exports.leases.heartbeat import LeasedWork
-from exports.leases.model import Lease, LeasedQuerySet, Pk
+from exports.leases.model import LONGEST_PAUSE, Lease, LeasedQuerySet, Pk
 from exports.models import ACTIVE, MAX_REASON_LENGTH, ExportPart, FileRequest, Supplier
 from exports.pipeline import cleanup, export_file, queue, transitions
 from readings.repositories import repository
 
 log = logging.getLogger(__name__)
-
-MAX_PAUSE = timedelta(seconds=60)
-"""The longest pause after a failed attempt. The first pause takes 2 s, and each next one twice as long."""
 
 
 class Step(LeasedWork, Generic[Pk]):
@@ -67,8 +64,8 @@ class Step(LeasedWork, Generic[Pk]):
 
     @property
     def pause(self) -> timedelta:
-        """How long the step waits after this attempt has failed."""
-        return min(MAX_PAUSE, timedelta(seconds=2**self.lease.attempt))
+        """How long the step waits after this attempt has failed: first 2 s, then each time twice as long."""
+        return min(LONGEST_PAUSE, timedelta(seconds=2**self.lease.attempt))
 
 
 class RequestStep(Step[uuid.UUID]):

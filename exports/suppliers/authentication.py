@@ -56,9 +56,11 @@ def find_supplier(key: str) -> tuple[Supplier, ApiKey] | None:
     )
     if found is None:
         return None
-    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=now - LAST_USE_PRECISION)
+    # A use in the future was recorded by a clock that was ahead.
+    oldest = now - LAST_USE_PRECISION
+    stale = Q(last_used_at__isnull=True) | Q(last_used_at__lt=oldest) | Q(last_used_at__gt=now)
     # A parallel call may have updated the row, so the UPDATE has the same condition again.
-    if found.last_used_at is None or found.last_used_at < now - LAST_USE_PRECISION:
+    if found.last_used_at is None or not oldest <= found.last_used_at <= now:
         ApiKey.objects.filter(stale, pk=found.pk).update(last_used_at=now)
     return found.supplier, found
 

@@ -18,8 +18,12 @@ from exports.sftp.session_log import LOST_AFTER
 
 
 def open_sessions(now: datetime) -> QuerySet[SftpSession]:
-    """Return the SFTP sessions that are open at ``now``: not ended, and not silent for too long."""
-    alive = SftpSession.objects.filter(ended_at__isnull=True, seen_at__gt=now - LOST_AFTER)
+    """Return the SFTP sessions that are open at ``now``: not ended, and not silent for too long.
+
+    A session that was last seen in the future is lost: the clock was ahead.
+    """
+    seen = (now - LOST_AFTER, now + LOST_AFTER)
+    alive = SftpSession.objects.filter(ended_at__isnull=True, seen_at__range=seen)
     return alive.select_related("supplier")
 
 

@@ -50,10 +50,13 @@ def first_due_arrival(
     fleet: Fleet, repository: ReadingsRepository, now: datetime
 ) -> datetime | None:
     """Return the first instant at which readings are due and perhaps not stored yet, or None."""
-    # A catch-up that began earlier may still write readings that are older than MAX_CATCH_UP by now. A new
-    # deployment continues after its backfill, and has nothing to catch up.
-    began = now - _CATCH_UP_TIME if LiveArrival.objects.exists() else now
-    last = _last_written(fleet, repository, began)
+    last = _newest_record(now)
+    if last is None:
+        # A new deployment continues after its backfill, and has nothing to catch up.
+        last = _last_written(fleet, repository, now)
+    else:
+        # A catch-up that began earlier may still write readings that are older than MAX_CATCH_UP by now.
+        last = max(last, now - _CATCH_UP_TIME - MAX_CATCH_UP)
     due = arrivals_between(fleet, last, now)
     return due[0].at if due else None
 
@@ -66,15 +69,19 @@ def delete_records_before(instant: datetime) -> None:
 def _last_written(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> datetime:
     """Return the instant after which readings are due: the last recorded one, if there is one.
 
-    A new deployment continues after the newest stored interval, so that it continues a backfill. With an
+    Records from the future, of a clock that was ahead, do not count. A new deployment continues after the newest stored interval, so that it continues a backfill. With an
     empty repository it starts with the newest interval.
     """
-    last = LiveArrival.objects.values_list("at", flat=True).first()
+    last = _newest_record(now)
     if last is None:
         last = _newest_stored_minute(repository.snapshot(), now)
     if last is None:
         last = fleet.newest_interval(now) - fleet.interval
     return max(last, now - MAX_CATCH_UP)
+
+
+def _newest_record(now: datetime) -> datetime | None:
+    return LiveArrival.objects.filter(at__lte=now).values_list("at", flat=True).first()
 
 
 def _newest_stored_minute(snapshot: Snapshot, now: datetime) -> datetime | None:

@@ -167,8 +167,11 @@ class ReadingsRepository(ABC):
         """Delete the days that ended before ``instant``. An engine that deletes by age may keep one day more."""
 
     @abstractmethod
-    def maintain(self) -> dict[str, int]:
-        """Compact the storage and delete unused files. Return how often each action was done, by its name."""
+    def maintain(self, *, may_delete: bool = True) -> dict[str, int]:
+        """Compact the storage, and delete old unused files if ``may_delete``: their age follows from the clock.
+
+        Return how often each action was done, by its name.
+        """
 
 
 def in_order_without_duplicates(readings: pl.DataFrame) -> pl.DataFrame:

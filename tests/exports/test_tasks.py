@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from celery import current_app
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 from pytest_django import DjangoCaptureOnCommitCallbacks
+from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from exports import message_sender, tasks
 from exports.models import FileRequest, Status, Supplier
 from exports.schedule import BEAT_SCHEDULE
+from readings.steady_clock import ClockRecord
 from tests.suppliers import END, START, api_client
 
 BODY = {"start_date": START.isoformat(), "end_date": END.isoformat()}
@@ -113,3 +120,32 @@ def test_every_scheduled_task_exists_under_the_name_that_old_messages_use() -> N
     scheduled = {entry["task"] for entry in BEAT_SCHEDULE.values()}
     assert scheduled == {"exports.tasks.recover", "exports.tasks.tidy", "exports.tasks.expire"}
     assert scheduled | {"exports.tasks.work", "exports.tasks.deliver"} <= set(current_app.tasks)
+
+
+def test_no_file_expires_after_the_clock_has_jumped(
+    completed: FileRequest, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.HEADEND_HOME = tmp_path
+    tasks.recover()
+    now, ahead = timezone.now(), timedelta(days=3650)
+    record = ClockRecord.now()
+    jumped = replace(record, time=record.time + ahead.total_seconds())
+    monkeypatch.setattr(timezone, "now", lambda: now + ahead)
+    monkeypatch.setattr(ClockRecord, "now", lambda: jumped)
+    tasks.expire()
+    completed.refresh_from_db()
+    assert completed.has_file
+    # The clock was set back before a day had passed.
+    monkeypatch.undo()
+    tasks.expire()
+    assert FileRequest.objects.get().has_file
+
+
+def test_files_expire_while_the_clock_is_steady(
+    completed: FileRequest, settings: Settings, tmp_path: Path
+) -> None:
+    settings.HEADEND_HOME = tmp_path
+    FileRequest.objects.update(expires_at=START)
+    tasks.recover()
+    tasks.expire()
+    assert not FileRequest.objects.get().has_file

@@ -106,14 +106,17 @@ class DeltaRepository(ReadingsRepository):
 
         self._retry_after_conflicts(delete)
 
-    def maintain(self) -> dict[str, int]:
-        """Compact days with many files, delete files older than all kept versions, and fill the day cache."""
+    def maintain(self, *, may_delete: bool = True) -> dict[str, int]:
+        """Compact days with many files, and fill the day cache.
+
+        If ``may_delete``, delete files older than all kept versions, and unused files of the day cache.
+        """
         with unavailable_if_it_fails("The table cannot be maintained"):
-            return {
-                "days compacted": self._compact(),
-                "files removed": delete_unused_files(self._written_table.newest(), KEEP_VERSIONS),
-                **self._fill_day_cache(),
-            }
+            done = {"days compacted": self._compact()}
+            if may_delete:
+                table = self._written_table.newest()
+                done["files removed"] = delete_unused_files(table, KEEP_VERSIONS)
+            return done | self._fill_day_cache(may_delete=may_delete)
 
     def _retry_after_conflicts(self, change: Callable[[DeltaTable], int]) -> int:
         """Return the result of ``change``, applied to the newest version of the table.
@@ -137,15 +140,17 @@ class DeltaRepository(ReadingsRepository):
             compacted += compact_day(table, self._snapshot_of(table), day, exclusive_commit(table))
         return compacted
 
-    def _fill_day_cache(self) -> dict[str, int]:
+    def _fill_day_cache(self, *, may_delete: bool) -> dict[str, int]:
         table = self._written_table.newest()
         by_day, snapshot, now = DataFiles(table).by_day, self._snapshot_of(table), self._clock()
-        return {
+        done = {
             "days counted": fill_minute_counts(self._file_counts, by_day, now),
             "days summed up": fill_hourly_sums(self._hourly_sums, snapshot, by_day, now),
-            "files out of use": self._minute_counts.delete_unused(by_day)
-            + self._hourly_sums.delete_unused(by_day),
         }
+        if may_delete:
+            caches = (self._minute_counts, self._hourly_sums)
+            done["files out of use"] = sum(cache.delete_unused(by_day) for cache in caches)
+        return done
 
     def _append(self, table: DeltaTable, readings: pl.DataFrame) -> None:
         write_deltalake(

@@ -63,7 +63,9 @@ class HourCounts:
             return {
                 hour: minutes
                 for hour, (counted_at, minutes) in self._cache.items()
-                if start <= hour < end and now - counted_at <= _lifetime(hour, counted_at)
+                # The clock may have been set back since the hour was counted.
+                if start <= hour < end
+                and timedelta(0) <= now - counted_at <= _lifetime(hour, counted_at)
             }
 
     def _count_hours(self, start: datetime, end: datetime) -> dict[datetime, pl.DataFrame]:

@@ -131,9 +131,9 @@ class TimestreamRepository(ReadingsRepository):
         self._table.shorten_retention(-(-age // DAY) * DAY)
         self._hours.forget(frame.FIRST_INSTANT, None)
 
-    def maintain(self) -> dict[str, int]:
-        """Delete extracts that their owners did not delete within :data:`KEEP_EXTRACTS`."""
-        if not self._has_bucket:
+    def maintain(self, *, may_delete: bool = True) -> dict[str, int]:
+        """Delete extracts that their owners did not delete within :data:`KEEP_EXTRACTS`, if ``may_delete``."""
+        if not self._has_bucket or not may_delete:
             return {}
         limit = datetime.now(UTC) - KEEP_EXTRACTS
         return {"files removed": self._unloader.delete_older_than(limit)}

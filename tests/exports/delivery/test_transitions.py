@@ -109,6 +109,7 @@ def test_failed_attempts_are_retried_after_growing_pauses_until_the_last(
         assert not transitions.due().exists()
         make_due(delivery)
     assert sorted(transitions.PAUSES) == transitions.PAUSES
+    assert transitions.PAUSES[-1] == Delivery.longest_pause
 
     last = transitions.claim(delivery.pk)
     assert last is not None

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from exports.leases.model import is_free, is_held, lease_duration
+from exports.leases.model import LONGEST_PAUSE, is_free, is_held, lease_duration
 from exports.models import FileRequest, Supplier
 from tests.suppliers import END, START
 
@@ -96,6 +96,40 @@ def test_a_released_row_pauses_before_it_is_free(row: FileRequest, after: SetTim
     assert state(row) == "free"
     row.refresh_from_db()
     assert (row.attempts, row.lease, row.reason) == (1, None, "it failed")
+
+
+@pytest.mark.parametrize("back", [timedelta(minutes=10), timedelta(hours=2), timedelta(days=3650)])
+def test_a_lease_or_pause_of_a_clock_that_was_ahead_is_over_when_the_clock_is_set_back(
+    row: FileRequest, after: SetTime, back: timedelta
+) -> None:
+    for release in (False, True):
+        after(back)
+        lease = FileRequest.objects.claim(row.pk)
+        assert lease is not None
+        if release:
+            FileRequest.objects.release(lease, pause=LONGEST_PAUSE)
+        assert state(row) == ("pausing" if release else "held")
+        after(timedelta(0))
+        assert state(row) == "free"
+        # A worker that is alive keeps its lease: it renews it within a second.
+        if not release:
+            assert FileRequest.objects.renew(lease)
+            assert state(row) == "held"
+            FileRequest.objects.release(lease, pause=timedelta(seconds=-1))
+
+
+def test_leases_and_pauses_of_a_host_whose_clock_is_a_minute_ahead_are_valid(
+    row: FileRequest, after: SetTime
+) -> None:
+    after(timedelta(minutes=1))
+    lease = FileRequest.objects.claim(row.pk)
+    assert lease is not None
+    after(timedelta(0))
+    assert state(row) == "held"
+    after(timedelta(minutes=1))
+    FileRequest.objects.release(lease, pause=LONGEST_PAUSE)
+    after(timedelta(0))
+    assert state(row) == "pausing"
 
 
 def test_a_row_is_exhausted_when_its_last_attempt_has_ended(

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from exports.models import FileRequest, SftpSession, SshKey, Supplier
 from exports.sftp.authentication import ConnectionAuth
-from exports.sftp.session_log import SessionLog
-from headend.portal.delivery_activity import open_sessions
+from exports.sftp.session_log import LOST_AFTER, SessionLog
+from headend.portal.delivery_activity import open_sessions, past_sessions
 from tests.exports.conftest import Connect
 
 TIMEOUT = 30
@@ -42,6 +42,23 @@ def test_a_session_is_recorded_from_the_login_to_the_end(
     session.refresh_from_db()
     assert session.bytes_sent == sent == completed.size
     assert not open_sessions(timezone.now()).exists()
+
+
+@pytest.mark.parametrize(
+    ("seen", "is_open"),
+    [
+        (timedelta(0), True),
+        (-2 * LOST_AFTER, False),
+        (timedelta(days=3650), False),
+    ],
+)
+def test_a_session_that_was_not_seen_lately_or_only_in_the_future_is_lost(
+    alice: Supplier, seen: timedelta, *, is_open: bool
+) -> None:
+    now = timezone.now()
+    SftpSession.objects.create(supplier=alice, who="SHA256:x", peer="::1", seen_at=now + seen)
+    assert open_sessions(now).exists() is is_open
+    assert past_sessions(now).exists() is not is_open
 
 
 def test_a_very_short_session_is_recorded_too(connect: Connect) -> None:

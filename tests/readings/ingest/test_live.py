@@ -51,6 +51,21 @@ def test_an_interval_that_a_crash_left_incomplete_is_completed(store: ReadingsRe
     assert all_readings(store).equals(expected_readings(FLEET, NOON))
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(days=3650)])
+def test_the_fleet_continues_after_a_clock_that_was_ahead_is_set_back(
+    store: ReadingsRepository, ahead: timedelta
+) -> None:
+    live.write_due_readings(FLEET, store, NOON)
+    LiveArrival.objects.create(at=NOON + ahead, readings=60)
+    assert live.first_due_arrival(FLEET, store, NOON + FIVE_MINUTES) == NOON + FIVE_MINUTES
+    assert live.write_due_readings(FLEET, store, NOON + FIVE_MINUTES) == 60
+    # The records of the present were deleted while the clock was ahead.
+    LiveArrival.objects.filter(at__lt=NOON + ahead).delete()
+    assert live.write_due_readings(FLEET, store, NOON + 3 * FIVE_MINUTES) == 2 * 60
+    times = [NOON + n * FIVE_MINUTES for n in range(4)]
+    assert all_readings(store).equals(expected_readings(FLEET, *times))
+
+
 def test_intervals_that_were_missed_during_a_pause_are_written(store: ReadingsRepository) -> None:
     live.write_due_readings(FLEET, store, NOON)
     live.write_due_readings(FLEET, store, NOON + timedelta(hours=1))

@@ -122,7 +122,7 @@ def test_a_task_logs_one_line_if_the_repository_cannot_be_used(
     monkeypatch: pytest.MonkeyPatch,
     log_lines: Callable[[], list[dict[str, Any]]],
 ) -> None:
-    def fail(_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise RepositoryUnavailableError("The table cannot be maintained: No space left on device")
 
     monkeypatch.setattr(type(store), "maintain", fail)

@@ -62,6 +62,17 @@ def test_counts_are_cached_for_a_twentieth_of_the_age_of_the_hour(
     assert len(table.counted) == 2
 
 
+def test_counts_are_not_cached_for_years_after_the_clock_is_set_back() -> None:
+    hour = NOON - 2 * HOUR
+    table = Table([hour])
+    counts = HourCounts(table.count, table.clock)
+    table.now = NOON + timedelta(days=3650)
+    counts.index(hour, hour + HOUR)
+    table.now = NOON
+    counts.index(hour, hour + HOUR)
+    assert len(table.counted) == 2
+
+
 def test_an_empty_hour_is_counted_each_time() -> None:
     table = Table([])
     counts = HourCounts(table.count, table.clock)

@@ -1,0 +1,43 @@
+"""Celery beat's scheduler, for a clock that is set while beat runs.
+
+Celery computes the next start of a task from the clock. After the clock is set back by two hours, it would start
+nothing for two hours. So this scheduler moves the times of the last starts as far as the clock was moved.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from time import monotonic
+from typing import Any
+
+from celery import beat
+
+log = logging.getLogger(__name__)
+
+MAX_DIFFERENCE_SECONDS = 5.0
+"""How much the clock may differ from the monotonic clock between two ticks, which are at most ten seconds apart."""
+
+
+class Scheduler(beat.Scheduler):
+    """The scheduler of the Procfile. It stores nothing: a restarted beat starts each task at its next time."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._offset = self._clock_offset()
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Start a task that is due. Return how many seconds to wait until the next call."""
+        offset = self._clock_offset()
+        moved, self._offset = offset - self._offset, offset
+        if abs(moved) > MAX_DIFFERENCE_SECONDS:
+            log.warning("the clock was set", extra={"seconds": round(moved)})
+            for entry in self.schedule.values():
+                last = entry.last_run_at or self.app.now()
+                entry.last_run_at = last + timedelta(seconds=moved)
+            # The heap has the next starts. The next tick computes them again.
+            self._heap = None
+        return float(super().tick(*args, **kwargs))
+
+    def _clock_offset(self) -> float:
+        return float(self.app.now().timestamp() - monotonic())
