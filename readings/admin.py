@@ -1,4 +1,4 @@
-"""Admin pages for the interval totals and the arrivals of the live fleet. Both are read-only."""
+"""Admin pages for the interval totals, the meters and the arrivals of the live fleet. All are read-only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from headend.read_only_admin import ReadOnly
-from readings.models import IntervalTotals, LiveArrival
+from readings.models import IntervalTotals, LiveArrival, Meter
 
 
 @admin.register(IntervalTotals)
@@ -29,6 +29,17 @@ class IntervalTotalsAdmin(ReadOnly, admin.ModelAdmin[IntervalTotals]):
         day = f"{obj.time:%Y-%m-%d}"
         link = reverse("fleet", query={"start": day, "end": f"{day} 23:59"})
         return format_html('<a href="{}">{}</a>', link, day)
+
+
+@admin.register(Meter)
+class MeterAdmin(ReadOnly, admin.ModelAdmin[Meter]):
+    """The meters that have ever sent readings."""
+
+    list_display = ["device_id", "last_day"]
+    list_per_page = 100
+    show_full_result_count = False
+    search_fields = ["device_id__startswith"]
+    fields = ["device_id", "last_day"]
 
 
 @admin.register(LiveArrival)

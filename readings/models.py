@@ -1,4 +1,4 @@
-"""What the live fleet has written, and the totals of each interval for the portal."""
+"""What the live fleet has written, and for the portal the totals of each interval and the known meters."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ class IntervalTotals(models.Model):
         "late readings", help_text="Readings whose arrival time is later than their time."
     )
     kw = models.FloatField("power, kW", help_text="Sum of the active power of the readings, kW.")
+    recorded = models.BigIntegerField(
+        "readings with recorded meters",
+        default=0,
+        help_text="Number of readings when their meters were recorded.",
+    )
 
     class Meta:
         ordering = ["time"]
@@ -39,3 +44,18 @@ class IntervalTotals(models.Model):
 
     def __str__(self) -> str:
         return self.time.isoformat()
+
+
+class Meter(models.Model):
+    """A meter that has sent readings. The portal searches this table: the repository has too many readings to search."""
+
+    device_id = models.CharField(max_length=36, unique=True)
+    last_day = models.DateField(
+        db_index=True, help_text="The last day (UTC) with readings, at the time of the last update."
+    )
+
+    class Meta:
+        ordering = ["device_id"]
+
+    def __str__(self) -> str:
+        return self.device_id

@@ -25,6 +25,7 @@ from readings.steady_clock import clock_is_steady
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
+_HOURS_OF_DAY = 24
 
 
 def in_one_line(task: Callable[P, None]) -> Callable[P, None]:
@@ -53,9 +54,14 @@ def write_due_readings() -> None:
 @shared_task(name="readings.tasks.sum_up")
 @in_one_line
 def update_interval_totals(hours: int | None = None) -> None:
-    """Update the interval totals of the last ``hours`` hours, or of all stored readings if it is None."""
+    """Update the interval totals of the last ``hours`` hours, or of all stored readings if it is None.
+
+    An update of less than a day runs often. It leaves the recording of meters to the others, because Timestream charges
+    for it.
+    """
     start = None if hours is None else timezone.now() - timedelta(hours=hours)
-    totals.update_totals(repository().snapshot(), start)
+    meters = hours is None or hours > _HOURS_OF_DAY
+    totals.update_totals(repository().snapshot(), start, meters=meters)
 
 
 @shared_task(name="readings.tasks.upkeep")

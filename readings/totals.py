@@ -11,6 +11,7 @@ from django.db.models import CharField
 from django.db.models.functions import Cast, Substr
 
 from readings.frame import EARLIEST_INSTANT, latest_instant
+from readings.meters import delete_meters_without_readings, record_meters
 from readings.models import IntervalTotals
 from readings.repositories import (
     ReadingsRepository,
@@ -31,7 +32,11 @@ _ROWS_PER_STATEMENT = 1_000
 
 
 def update_totals(
-    snapshot: Snapshot, start: datetime | None = None, end: datetime | None = None
+    snapshot: Snapshot,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    *,
+    meters: bool = True,
 ) -> int:
     """Make the stored totals from ``start`` to ``end`` equal to those of the snapshot. Return how many changed.
 
@@ -42,13 +47,15 @@ def update_totals(
     same totals and is not read. Totals of minutes without readings are deleted. The newest minutes are updated first,
     because people look at them.
 
+    With ``meters``, the meters of changed minutes are recorded too, see :func:`record_meters`.
+
     Raises :class:`RepositoryUnavailableError`.
     """
     earliest, latest = EARLIEST_INSTANT, latest_instant()
     window = Window((start or earliest).replace(second=0, microsecond=0), end or latest)
     counts = snapshot.minute_counts(window)
     readings_of_minute = dict(counts.iter_rows())
-    stored = _stored_counts(window)
+    stored, recorded = _stored_counts(window)
     if start is None:
         IntervalTotals.objects.exclude(time__range=(earliest, latest)).delete()
     _delete(sorted(stored.keys() - readings_of_minute.keys()))
@@ -57,6 +64,11 @@ def update_totals(
     for chunk in reversed(split_into_chunks(changed, READINGS_PER_QUERY)):
         raise_if_cancelled()
         _store_totals(snapshot, chunk)
+    if meters:
+        is_new = [recorded.get(minute) != count for minute, count in readings_of_minute.items()]
+        record_meters(snapshot, counts.filter(pl.Series(is_new, dtype=pl.Boolean)))
+        if start is None:
+            delete_meters_without_readings()
     return len(changed)
 
 
@@ -73,11 +85,16 @@ def update_totals_after_write(
         log.warning("the interval totals are updated later", extra={"error": str(error)})
 
 
-def _stored_counts(window: Window) -> dict[datetime, int]:
+def _stored_counts(window: Window) -> tuple[dict[datetime, int], dict[datetime, int]]:
+    """Return how many readings of each minute have totals, and of how many the meters are recorded."""
     rows = IntervalTotals.objects.filter(time__gte=window.start)
     if window.end is not None:
         rows = rows.filter(time__lte=window.end)
-    return dict(rows.values_list("time", "readings"))
+    counts = list(rows.values_list("time", "readings", "recorded"))
+    return (
+        {time: readings for time, readings, _ in counts},
+        {time: recorded for time, _, recorded in counts},
+    )
 
 
 def _delete(minutes: list[datetime]) -> None:

@@ -53,7 +53,7 @@ def meter_search_page(request: HttpRequest) -> HttpResponse:
     prefix = request.GET.get("q", "").strip().lower()
     found = find_meters(prefix, MAX_METERS_FOUND + 1) if prefix else []
     if len(found) == 1:
-        return redirect("meter", found[0])
+        return redirect("meter", found[0].device_id)
     context = {
         "q": prefix,
         "found": found[:MAX_METERS_FOUND],

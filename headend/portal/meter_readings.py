@@ -16,9 +16,10 @@ from headend.portal.fleet_load import HOURLY_FROM
 from headend.portal.forms import Bounds
 from readings import frame
 from readings.ingest.deployment_fleet import deployment_fleet
+from readings.models import Meter
 from readings.repositories import Snapshot
 from readings.totals import TOTALS_DELAY
-from readings.window import Window
+from readings.window import Window, window_of_day
 
 HOUR = timedelta(hours=1)
 MAX_READINGS = HOURLY_FROM // timedelta(minutes=1)
@@ -140,9 +141,17 @@ def own_interval(times: list[datetime]) -> timedelta:
 
 def last_hour(snapshot: Snapshot, device_id: str) -> datetime | None:
     """Return the start of the hour with the meter's newest reading, or None if the meter never sent one."""
-    ever = Window(frame.EARLIEST_INSTANT, timezone.now(), device_ids=(device_id,))
-    hours = snapshot.hourly_means(ever)["hour"]
-    return hours[-1] if len(hours) else None
+    starts = [frame.EARLIEST_INSTANT]
+    recorded = Meter.objects.filter(device_id=device_id).first()
+    if recorded is not None:
+        # There may be newer readings, or those of the day have been deleted.
+        starts.insert(0, window_of_day(recorded.last_day).start)
+    for start in starts:
+        window = Window(start, timezone.now(), device_ids=(device_id,))
+        hours: list[datetime] = snapshot.hourly_means(window)["hour"].to_list()
+        if hours:
+            return hours[-1]
+    return None
 
 
 def _intervals_due(times: list[datetime], start: datetime, end: datetime) -> pl.Series:

@@ -102,6 +102,10 @@ class Snapshot(Extract):
         """Return the means of the window's readings by hour: :data:`HOURLY_MEANS_SCHEMA`, ascending."""
 
     @abstractmethod
+    def last_times(self, window: Window) -> pl.DataFrame:
+        """Return the meters of the window's readings: columns ``device_id`` and ``last``, the newest time of each."""
+
+    @abstractmethod
     def day_summaries(self) -> pl.DataFrame:
         """Return a summary of the repository, one row per UTC day, ascending.
 

@@ -81,6 +81,11 @@ class DeltaSnapshot(Snapshot):
         sums += [sum_by_hour(self._reader.search(rest)) for rest in without_days(window, days)]
         return to_hourly_means(collect(pl.concat(sums)))
 
+    def last_times(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.last_times`."""
+        readings = self._reader.search(window).group_by("device_id")
+        return collect(readings.agg(pl.col("time").max().alias("last")))
+
     def day_summaries(self) -> pl.DataFrame:
         """See :meth:`Snapshot.day_summaries`."""
         return collect(

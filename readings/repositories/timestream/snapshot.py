@@ -24,6 +24,7 @@ from readings.window import Position, Window
 
 CURRENT = "table"
 """The name of every snapshot: the service keeps no versions, so there is only the current state."""
+_LAST_TIMES_SCHEMA = {"device_id": pl.String(), "last": frame.INSTANT}
 _DAY_SUMMARIES_SCHEMA = {
     "day": frame.INSTANT,
     "earliest": frame.INSTANT,
@@ -103,6 +104,10 @@ class TimestreamSnapshot(Snapshot):
         """See :meth:`Snapshot.hourly_means`."""
         return self._queries.frame(self._statements.hourly_means(window), HOURLY_MEANS_SCHEMA)
 
+    def last_times(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.last_times`."""
+        return self._queries.frame(self._statements.last_times(window), _LAST_TIMES_SCHEMA)
+
     def day_summaries(self) -> pl.DataFrame:
         """See :meth:`Snapshot.day_summaries`. Scans the time and device id of every reading."""
         days = self._queries.frame(self._statements.day_summaries(), _DAY_SUMMARIES_SCHEMA)
@@ -143,6 +148,10 @@ class EmptySnapshot(Snapshot):
     def hourly_means(self, window: Window) -> pl.DataFrame:
         """Return no rows."""
         return pl.DataFrame(schema=HOURLY_MEANS_SCHEMA)
+
+    def last_times(self, window: Window) -> pl.DataFrame:
+        """Return no rows."""
+        return pl.DataFrame(schema=_LAST_TIMES_SCHEMA)
 
     def day_summaries(self) -> pl.DataFrame:
         """Return no rows."""

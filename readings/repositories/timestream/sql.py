@@ -105,6 +105,13 @@ class Statements:
         """Return the time and device id of every reading, in no particular order."""
         return f"SELECT {_ORDER} FROM {self._table} WHERE {conditions(Window(start, end))}"
 
+    def last_times(self, window: Window) -> str:
+        """Return the columns of ``Snapshot.last_times``."""
+        return (
+            f"SELECT device_id, max(time) AS last FROM {self._table} WHERE {conditions(window)}"
+            " GROUP BY device_id"
+        )
+
     def day_summaries(self) -> str:
         """Return the columns of ``Snapshot.day_summaries``; the day is an instant."""
         return (

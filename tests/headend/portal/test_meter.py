@@ -11,8 +11,10 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 
 from headend.portal.meter_readings import missing_intervals
+from readings.models import Meter
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
 from readings.totals import update_totals
 from tests.headend.portal.conftest import (
     FIRST_METER,
@@ -38,6 +40,43 @@ def test_a_meter_is_found_by_the_first_characters_of_its_id(operator: Client) ->
     assert all(f"/fleet/meters/{meter}/" in page for meter in several)
     assert "No meter" in operator.get("/fleet/meters/?q=zz").content.decode()
     assert "More meters match" not in page
+
+
+def test_a_silent_meter_is_found_by_the_first_characters_of_its_id(
+    operator: Client, store: ReadingsRepository
+) -> None:
+    """The newest interval is 40 days later, and 200 other meters have readings in it."""
+    store.write(readings_for(FLEET, HOUR_START))
+    update_totals(store.snapshot())
+    newest = HOUR_START + timedelta(days=40)
+    others = readings_for(Fleet(devices=300), newest)
+    store.write(others.filter(~pl.col("device_id").is_in(FLEET.meters.device_id.to_list())))
+    update_totals(store.snapshot())
+    prefix = FIRST_METER[:13]
+    assert operator.get(f"/fleet/meters/?q={prefix}")["Location"] == f"/fleet/meters/{FIRST_METER}/"
+    page = get_page(operator, f"/fleet/meters/?q={FIRST_METER[0]}")
+    assert f"/fleet/meters/{FIRST_METER}/" in page
+    silent = [meter for meter in FLEET.meters.device_id if meter.startswith(FIRST_METER[0])]
+    assert page.count("last readings on 2023-02-27") == len(silent)
+
+
+def test_a_meter_that_is_not_recorded_yet_is_found_in_the_newest_interval(
+    operator: Client, store: ReadingsRepository
+) -> None:
+    store.write(readings_for(FLEET, HOUR_START))
+    update_totals(store.snapshot(), meters=False)
+    found = operator.get(f"/fleet/meters/?q={FIRST_METER[:13]}")
+    assert found["Location"] == f"/fleet/meters/{FIRST_METER}/"
+    Meter.objects.create(device_id=FIRST_METER, last_day=HOUR_START.date() - timedelta(days=9))
+    page = get_page(operator, f"/fleet/meters/?q={FIRST_METER[0]}")
+    assert "last readings on" not in page
+
+
+@pytest.mark.parametrize("prefix", ["%", "_", "0%00", "'", "*", "[0-9]"])
+@pytest.mark.usefixtures("stored_hour")
+def test_other_characters_match_no_meter(operator: Client, prefix: str) -> None:
+    assert "No meter" in operator.get("/fleet/meters/", {"q": prefix}).content.decode()
+    assert "No meter" in operator.get("/fleet/meters/?q=0%00").content.decode()
 
 
 @pytest.mark.usefixtures("stored_hour")

@@ -77,6 +77,7 @@ def test_an_empty_repository_has_no_readings(repository: ReadingsRepository) -> 
     assert list(snapshot.frames(Window(START))) == []
     assert snapshot.day_summaries().is_empty()
     assert snapshot.meter_count() == 0
+    assert snapshot.last_times(Window(START)).is_empty()
 
 
 WINDOWS = {
@@ -303,6 +304,14 @@ def test_day_summaries_describe_each_day(filled: ReadingsRepository) -> None:
 
 def test_a_meter_with_readings_on_two_days_is_counted_once(filled: ReadingsRepository) -> None:
     assert filled.snapshot().meter_count() == 300
+
+
+def test_last_times_are_those_of_the_meters_in_the_window(filled: ReadingsRepository) -> None:
+    meters = sorted(FLEET.meters.device_id)
+    last = filled.snapshot().last_times(Window(START, MIDNIGHT - timedelta(minutes=1)))
+    expected = [(meter, MIDNIGHT - FLEET.interval) for meter in meters]
+    assert last.sort("device_id").rows() == expected
+    assert filled.snapshot().last_times(Window(END + timedelta(days=1))).rows() == []
 
 
 def test_readings_at_odd_seconds_are_found(repository: ReadingsRepository) -> None:
