@@ -111,8 +111,8 @@ def test_totals_of_an_earlier_release_are_recorded(store: ReadingsRepository) ->
 
 
 def test_the_frequent_task_leaves_the_meters_to_the_others(store: ReadingsRepository) -> None:
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
-    write(store, now - timedelta(minutes=10), 1)
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    write(store, hour_ago.replace(minute=0, second=0, microsecond=0), 1)
     tasks.update_interval_totals(2)
     assert IntervalTotals.objects.count() == 1
     assert not Meter.objects.exists()
