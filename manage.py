@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
@@ -26,12 +27,6 @@ _DISK_ERRORS = {
 }
 
 
-def _interrupted() -> int:
-    """Print one line, and return the exit code of a process that Ctrl-C ended."""
-    sys.stderr.write("headend: interrupted.\n")
-    return 130
-
-
 def main() -> None:
     """Run a management command. A wrong setting, or a disk or database that cannot be used, ends it with one line."""
     print_every_character()
@@ -39,8 +34,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     try:
         execute_from_command_line(sys.argv)
-    except KeyboardInterrupt:
-        sys.exit(_interrupted())
+    except KeyboardInterrupt as interrupt:
+        sys.stderr.write("\nheadend: interrupted.\n")
+        # A command that was asked to stop knows which signal asked.
+        sys.exit(getattr(interrupt, "exit_code", 128 + signal.SIGINT))
     except ImproperlyConfigured as error:
         sys.exit(f"headend: {error}")
     except OperationalError as error:

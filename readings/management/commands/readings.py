@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from readings.frame import format_instant
+from readings.ingest.stop_request import stop_when_asked
 from readings.management.help_formatter import CommandWithExamples
 from readings.repositories import RepositoryUnavailableError, repository
+from readings.repositories.cancellation import raise_if_cancelled
 
 _WIDTH_WITHOUT_TERMINAL = 120
 
@@ -37,9 +39,12 @@ class Command(CommandWithExamples):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the table or the JSON object."""
         try:
-            snapshot = repository().snapshot()
-            days = [_row(day) for day in snapshot.day_summaries().iter_rows(named=True)]
-            total = _total(days, snapshot.meter_count())
+            with stop_when_asked():
+                snapshot = repository().snapshot()
+                days = [_row(day) for day in snapshot.day_summaries().iter_rows(named=True)]
+                raise_if_cancelled()
+                total = _total(days, snapshot.meter_count())
+                raise_if_cancelled()
         except RepositoryUnavailableError as error:
             raise CommandError(str(error)) from error
         if options["json"]:

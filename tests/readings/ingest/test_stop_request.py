@@ -15,12 +15,14 @@ import pytest
 from django.core.management import call_command
 from pytest_django.fixtures import Settings
 
+import manage
 from readings import totals
 from readings.ingest import backfill, file_import
 from readings.ingest.stop_request import StopRequested, stop_at_once, stop_when_asked
 from readings.repositories import ReadingsRepository
 from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.delta.repository import DeltaRepository
+from readings.repositories.delta.snapshot import DeltaSnapshot
 from tests.readings.ingest.loading import GOOD, HEADER, load
 from tests.readings.ingest.stored_readings import all_readings
 
@@ -109,6 +111,24 @@ def test_a_backfill_ends_before_its_next_interval(
     assert line == "Interrupted after 0 new readings. Run the command again to continue."
 
 
+@pytest.mark.parametrize(("number", "exit_code"), SIGNALS)
+def test_a_command_without_a_message_of_its_own_ends_with_one_line(
+    store: ReadingsRepository,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    exit_code: int,
+) -> None:
+    _ask_to_stop_during(DeltaSnapshot, "day_summaries", monkeypatch, number)
+    monkeypatch.setattr(manage, "restart_in_utf8_mode", lambda: None)
+    monkeypatch.setattr(manage, "print_every_character", lambda: None)
+    monkeypatch.setattr("sys.argv", ["manage.py", "readings"])
+    with pytest.raises(SystemExit) as stopped:
+        manage.main()
+    assert stopped.value.code == exit_code
+    assert capsys.readouterr().err.strip() == "headend: interrupted."
+
+
 @pytest.mark.django_db
 def test_a_load_that_waits_for_standard_input_can_be_interrupted(
     store: ReadingsRepository, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
@@ -132,11 +152,16 @@ def test_a_load_that_waits_for_standard_input_can_be_interrupted(
     assert not list(tmp_path.glob("import-*"))
 
 
-def _ask_to_stop_during(owner: Any, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def _ask_to_stop_during(
+    owner: Any,
+    step: str,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals = signal.SIGINT,
+) -> None:
     function = getattr(owner, step)
 
     def ask_to_stop(*arguments: object, **options: object) -> object:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         return function(*arguments, **options)
 
     monkeypatch.setattr(owner, step, ask_to_stop)
