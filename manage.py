@@ -9,9 +9,11 @@ import signal
 import sys
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import execute_from_command_line
-from django.db.utils import OperationalError
+from django.core.management import ManagementUtility
+from django.core.management.base import BaseCommand
+from django.db.utils import DatabaseError, InterfaceError
 
+from headend.config.database_errors import first_line, is_database_outage
 from headend.config.text_encoding import print_every_character, restart_in_utf8_mode
 
 _DISK_ERRORS = {
@@ -27,24 +29,40 @@ _DISK_ERRORS = {
 }
 
 
+_WITHOUT_SETTINGS = {"help", "check"}
+"""The commands that run although a setting is wrong: `check` lists all errors."""
+
+
+class _Commands(ManagementUtility):
+    """Django's commands. Each ends with one line if a setting is wrong. Django would print all that follows from it."""
+
+    def fetch_command(self, subcommand: str) -> BaseCommand:
+        """Return the command. Raises ``ImproperlyConfigured``, but not if only its help is requested."""
+        command = super().fetch_command(subcommand)
+        if subcommand not in _WITHOUT_SETTINGS and not {"help", "-h", "--help"} & set(self.argv):
+            from headend.config.checks import refuse_wrong_settings
+
+            refuse_wrong_settings()
+        return command
+
+
 def main() -> None:
     """Run a management command. A wrong setting, or a disk or database that cannot be used, ends it with one line."""
     print_every_character()
     restart_in_utf8_mode()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     try:
-        execute_from_command_line(sys.argv)
+        _Commands(sys.argv).execute()
     except KeyboardInterrupt as interrupt:
         sys.stderr.write("\nheadend: interrupted.\n")
         # A command that was asked to stop knows which signal asked.
         sys.exit(getattr(interrupt, "exit_code", 128 + signal.SIGINT))
     except ImproperlyConfigured as error:
         sys.exit(f"headend: {error}")
-    except OperationalError as error:
-        # The database cannot be reached, or its disk is full. The drivers add lines with hints.
-        if "--traceback" in sys.argv:
+    except (DatabaseError, InterfaceError) as error:
+        if not is_database_outage(error) or "--traceback" in sys.argv:
             raise
-        sys.exit(f"headend: DATABASE_URL: {str(error).splitlines()[0]}.")
+        sys.exit(f"headend: DATABASE_URL: {first_line(error)}.")
     except OSError as error:
         if error.errno not in _DISK_ERRORS or "--traceback" in sys.argv:
             raise

@@ -17,6 +17,7 @@ from exports.message_sender import MessageSender
 from exports.pipeline import cleanup, worker
 from readings.repositories import RepositoryUnavailableError
 from readings.steady_clock import clock_is_steady
+from readings.task_errors import in_one_line
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ def wake_deliveries() -> None:
 
 
 @shared_task
+@in_one_line
 def work() -> None:
     """Run one step, then wake workers for the steps that are left.
 
@@ -63,6 +65,7 @@ def work() -> None:
 
 
 @shared_task
+@in_one_line
 def recover() -> None:
     """Wake a worker if there is work. Beat runs this every few seconds.
 
@@ -78,6 +81,7 @@ def recover() -> None:
 
 
 @shared_task
+@in_one_line
 def deliver() -> None:
     """Run the deliveries that are due, one after the other."""
     while deliver_next():
@@ -85,6 +89,7 @@ def deliver() -> None:
 
 
 @shared_task
+@in_one_line
 def tidy() -> None:
     """Delete the leftovers of final requests."""
     try:
@@ -94,6 +99,7 @@ def tidy() -> None:
 
 
 @shared_task
+@in_one_line
 def expire() -> None:
     """Withdraw and delete the files whose retention time is over, and delete those that suppliers removed.
 

@@ -6,10 +6,7 @@ Each task keeps the name that messages carry, because a broker may still hold me
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
-from typing import ParamSpec
 
 from celery import shared_task
 from django.conf import settings
@@ -19,29 +16,13 @@ from readings import totals
 from readings.ingest import live
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.ingest.scratch import remove_abandoned_folders
-from readings.repositories import RepositoryUnavailableError, repository
+from readings.repositories import repository
 from readings.steady_clock import clock_is_steady
+from readings.task_errors import in_one_line
 
 log = logging.getLogger(__name__)
 
-P = ParamSpec("P")
 _HOURS_OF_DAY = 24
-
-
-def in_one_line(task: Callable[P, None]) -> Callable[P, None]:
-    """Log one line if the repository cannot be used, for example because its disk is full. Beat starts the task again."""
-
-    @wraps(task)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            task(*args, **kwargs)
-        except RepositoryUnavailableError as error:
-            log.error(
-                "the repository cannot be used; the task runs again at its next time",
-                extra={"task": task.__name__, "error": str(error)},
-            )
-
-    return run
 
 
 @shared_task(name="readings.tasks.arrive")

@@ -10,11 +10,12 @@ import logging
 from dataclasses import dataclass
 from typing import IO
 
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from exports.models import FetchWay, FileFetch, FileRequest
 from exports.stores import FileMissingError, export_store
+from headend.config.database_errors import first_line
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +107,9 @@ class AuditedFile:
                 started_at=self._started_at,
                 ended_at=ended_at,
             )
-        except DatabaseError:
+        except (DatabaseError, InterfaceError) as error:
             # The client has its file. The log line above remains as the record.
-            log.exception(
-                "the download could not be recorded", extra={"request": str(self.request.pk)}
+            log.error(
+                "the download could not be recorded",
+                extra={"request": str(self.request.pk), "error": first_line(error)},
             )

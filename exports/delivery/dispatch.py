@@ -14,6 +14,7 @@ from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
 from exports.leases.model import Lease
 from exports.models import Delivery, DeliveryKind, PushTarget, Webhook
 from exports.stores import FileMissingError
+from readings.task_errors import is_outage
 
 log = logging.getLogger(__name__)
 
@@ -107,9 +108,8 @@ def _run(work: LeasedDelivery) -> None:
         transitions.fail(lease, str(error) or "The file does not exist any more.")
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
-        # An error of the disk or the network says all in its message; a bug needs a traceback.
-        is_bug = not isinstance(error, OSError)
-        log.error("a delivery failed", extra=context | {"outcome": outcome}, exc_info=is_bug)
+        extra = context | {"outcome": outcome}
+        log.error("a delivery failed", extra=extra, exc_info=not is_outage(error))
         work.fail(outcome)
     else:
         transitions.succeed(lease, outcome)

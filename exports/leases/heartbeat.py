@@ -9,7 +9,9 @@ import time
 from abc import ABC, abstractmethod
 from types import TracebackType
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
+
+from headend.config.database_errors import first_line
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +81,10 @@ class Heartbeat:
             while not self._stopped.wait(RENEW_SECONDS):
                 try:
                     renewed = self._renew()
-                except DatabaseError:
+                except (DatabaseError, InterfaceError) as error:
                     # The next renewal may succeed. If none does, the lease expires.
-                    log.warning("a lease could not be renewed", exc_info=True)
+                    extra = {"error": first_line(error)}
+                    log.warning("a lease could not be renewed", extra=extra)
                     continue
                 if not renewed:
                     self._lost.set()

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from exports.models import FINAL, FileRequest, Status
 from exports.pipeline import export_file, transitions
-from exports.pipeline.failure_reasons import failure_reason, is_known
+from exports.pipeline.failure_reasons import failure_reason
 from exports.stores import export_store
 from readings.repositories import repository
+from readings.task_errors import is_outage
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def expire_files() -> int:
 
 def _log_failure(message: str, request: FileRequest, error: Exception) -> None:
     extra = {"request": str(request.pk), "reason": failure_reason(error)}
-    log.error(message, extra=extra, exc_info=not is_known(error))
+    log.error(message, extra=extra, exc_info=not is_outage(error))
 
 
 def _requests_with_extracts() -> Iterator[uuid.UUID]:

@@ -16,11 +16,6 @@ _DISK_ERRORS = {
 }
 
 
-def is_known(error: Exception) -> bool:
-    """Return whether the error comes from a disk or a service, and not from a bug, so that a traceback tells nothing."""
-    return isinstance(error, OSError | RepositoryUnavailableError)
-
-
 def failure_reason(error: Exception) -> str:
     """Return what is wrong, if the error is a known one, followed by the type and the message of the error."""
     detail = f"{type(error).__name__}: {error}"

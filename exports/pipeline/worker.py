@@ -8,9 +8,10 @@ from typing import Any
 from exports.leases.heartbeat import Heartbeat, LeaseLostError
 from exports.models import ACTIVE, FileRequest
 from exports.pipeline import cleanup, queue, transitions
-from exports.pipeline.failure_reasons import failure_reason, is_known
+from exports.pipeline.failure_reasons import failure_reason
 from exports.pipeline.steps import Plan, Publish, Step, WritePart
 from readings.repositories.cancellation import cancel_when
+from readings.task_errors import is_outage
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ def _run(step: Step[Any]) -> int:
         cleanup.remove_leftovers_if_final(step.request_id)
     except Exception as error:
         reason = failure_reason(error)
-        log.error("a step failed", extra=context | {"reason": reason}, exc_info=not is_known(error))
+        log.error(
+            "a step failed", extra=context | {"reason": reason}, exc_info=not is_outage(error)
+        )
         step.fail(reason)
     return 0

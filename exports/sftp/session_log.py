@@ -9,12 +9,13 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 from types import TracebackType
 
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from exports.models import SftpSession
 from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.database import database_connection
+from headend.config.database_errors import first_line
 
 log = logging.getLogger("exports.sftp")
 
@@ -61,5 +62,6 @@ class SessionLog(AbstractContextManager["SessionLog"]):
             with database_connection():
                 row.save()
             self._row = row
-        except DatabaseError:
-            log.exception("an SFTP session could not be recorded")
+        except (DatabaseError, InterfaceError) as error:
+            extra = {"error": first_line(error)}
+            log.error("an SFTP session could not be recorded", extra=extra)

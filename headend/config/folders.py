@@ -32,7 +32,7 @@ def create_folders(folders: Iterable[Folder]) -> None:
         try:
             folder.path.mkdir(exist_ok=True)
         except FileNotFoundError:
-            raise ImproperlyConfigured(_missing_parent(folder)) from None
+            raise ImproperlyConfigured(f"{folder.setting}: {_missing_parent(folder)}") from None
         except OSError as error:
             raise ImproperlyConfigured(
                 f"{folder.setting}: {folder.path}: {error.strerror}."
@@ -42,27 +42,42 @@ def create_folders(folders: Iterable[Folder]) -> None:
 def folder_problems(folders: Iterable[Folder]) -> list[str]:
     """Return one sentence for each folder that cannot be used, and for each that cannot be created.
 
-    A missing folder is no problem if its parent exists or comes earlier in ``folders``.
+    A missing folder is no problem if its parent exists or comes earlier in ``folders``. Of a folder that cannot be used,
+    the folders inside it are not named too.
     """
     problems = []
     creatable: set[Path] = set()
+    unusable: set[Path] = set()
     for folder in folders:
-        path = folder.path
-        if path.exists():
-            if not path.is_dir():
-                problems.append(f"{folder.setting}: {path} is not a folder.")
-            elif not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-                problems.append(f"{folder.setting}: this user cannot read and write {path}.")
-        elif path.parent in creatable:
-            creatable.add(path)
-        elif not path.parent.is_dir():
-            problems.append(_missing_parent(folder))
-        elif not os.access(path.parent, os.W_OK | os.X_OK):
-            problems.append(f"{folder.setting}: this user cannot create {path}.")
-        else:
-            creatable.add(path)
+        if not unusable.isdisjoint(folder.path.parents):
+            continue
+        problem = _problem(folder, creatable)
+        if problem:
+            problems.append(f"{folder.setting}: {problem}")
+            unusable.add(folder.path)
     return problems
 
 
+def _problem(folder: Folder, creatable: set[Path]) -> str | None:
+    """Return what is wrong with the folder, or None. Add the folder to ``creatable`` if it must be created."""
+    path = folder.path
+    try:
+        if path.exists():
+            if not path.is_dir():
+                return f"{path} is not a folder."
+            usable = os.access(path, os.R_OK | os.W_OK | os.X_OK)
+            return None if usable else f"this user cannot read and write {path}."
+        if path.parent not in creatable:
+            if not path.parent.is_dir():
+                return _missing_parent(folder)
+            if not os.access(path.parent, os.W_OK | os.X_OK):
+                return f"this user cannot create {path}."
+    except OSError as error:
+        # For example, this user may not enter the folder that contains it.
+        return f"{path}: {error.strerror}."
+    creatable.add(path)
+    return None
+
+
 def _missing_parent(folder: Folder) -> str:
-    return f"{folder.setting}: the folder {folder.path.parent} does not exist."
+    return f"the folder {folder.path.parent} does not exist."

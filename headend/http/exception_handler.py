@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework.exceptions import (
     APIException,
@@ -17,6 +16,7 @@ from rest_framework.exceptions import (
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from headend.config.database_errors import is_database_outage
 from headend.http.request_deadline import CallerDisconnectedError
 from readings.repositories import RepositoryUnavailableError
 
@@ -34,7 +34,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response | No
     if isinstance(error, CallerDisconnectedError):
         log.info("caller disconnected")
         return _unavailable()
-    if isinstance(error, RepositoryUnavailableError | OperationalError | InterfaceError):
+    if isinstance(error, RepositoryUnavailableError) or is_database_outage(error):
         log.error("repository or database unavailable", extra={"error": str(error)})
         return _unavailable()
     if isinstance(error, Http404):

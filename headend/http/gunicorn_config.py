@@ -5,8 +5,15 @@ The application is not preloaded: Polars must not be imported before a process f
 
 from __future__ import annotations
 
+import os
+import sys
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
 from headend.config import environment as env
 from headend.config.addresses import with_port
+from headend.config.folders import folder_problems
 
 _host = env.text("HEADEND_HOST", "127.0.0.1")
 _port = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
@@ -21,3 +28,16 @@ limit_request_line = 8190
 loglevel = "warning"
 # The control socket is in the user's home folder, where two deployments would share it.
 control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    """End with one line if a setting is wrong or a folder cannot be used. Otherwise each worker would print a traceback."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
+    from django.conf import settings
+
+    try:
+        problems = folder_problems(settings.FOLDERS)
+    except ImproperlyConfigured as error:
+        problems = [str(error)]
+    if problems:
+        sys.exit(f"headend: {problems[0]}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from exports.metrics import DatabaseMetrics
+from headend.config.database_errors import is_database_outage
 from readings.feed import FeedMetrics
 
 _registry = CollectorRegistry()
@@ -40,7 +41,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
         )
     try:
         return HttpResponse(generate_latest(_registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
-    except (OperationalError, InterfaceError):
+    except (DatabaseError, InterfaceError) as error:
+        if not is_database_outage(error):
+            raise
         return JsonResponse({"error": "The database is unavailable."}, status=503)
 
 

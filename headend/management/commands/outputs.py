@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from headend.deployment import outputs
-from headend.deployment.command import DeploymentCommand
 
 
-class Command(DeploymentCommand):
+class Command(BaseCommand):
     """Prints the same values that ``manage.py run`` prints when the deployment is ready."""
 
     help = (

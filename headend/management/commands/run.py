@@ -7,16 +7,16 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
+from django.core.management.base import BaseCommand
 from django.db import connections
 
 from headend.config.addresses import ANY_IPV6
 from headend.config.folders import create_folders
 from headend.deployment import bootstrap, launch, outputs
-from headend.deployment.command import DeploymentCommand
 from headend.deployment.supervisor import Announcement
 
 
-class Command(DeploymentCommand):
+class Command(BaseCommand):
     """Runs ``setup``, then the processes of the Procfile until Ctrl-C."""
 
     help = (

@@ -7,13 +7,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import CommandError
+from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from exports.checks import anonymous_supplier_exists
 from headend.config.folders import create_folders
 from headend.deployment import bootstrap
-from headend.deployment.command import DeploymentCommand
 from headend.deployment.static_files import collect_static_files
 from readings.frame import FIRST_INSTANT, format_instant
 from readings.ingest.deployment_fleet import deployment_fleet
@@ -23,7 +22,7 @@ from readings.window import Window
 FIRST_BACKFILL = timedelta(hours=1)
 
 
-class Command(DeploymentCommand):
+class Command(BaseCommand):
     """Creates folders, tables, static files, the default supplier, the operator, and first readings."""
 
     help = (

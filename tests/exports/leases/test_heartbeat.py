@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from exports.leases import heartbeat as module
 from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
@@ -72,11 +74,17 @@ def test_a_lost_lease_stops_the_work_and_the_renewals() -> None:
     assert work.renewals == 2
 
 
-def test_a_renewal_that_fails_in_the_database_is_retried() -> None:
-    work = FakeWork(DatabaseError("down"), DatabaseError("down"), True)
+@pytest.mark.parametrize("kind", [DatabaseError, OperationalError, InterfaceError])
+def test_a_renewal_that_fails_in_the_database_is_retried(
+    kind: type[Exception], log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    work = FakeWork(kind("down"), kind("down"), True)
     with Heartbeat(work) as heartbeat:
         assert work.enough.wait(TIMEOUT)
         heartbeat.check()
+    lines = log_lines()
+    assert [line["error"] for line in lines] == ["down", "down"]
+    assert all("exc_info" not in line for line in lines)
 
 
 def test_work_that_exceeds_its_time_limit_is_failed_once_and_stopped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,38 @@ def test_a_file_where_a_folder_should_be_is_an_error(settings: Settings, tmp_pat
     settings.FOLDERS = [Folder("READINGS_URL", tmp_path / "file")]
     [problem] = checks.folders_are_usable()
     assert problem.msg == f"READINGS_URL: {tmp_path}/file is not a folder."
+
+
+def test_folders_inside_a_folder_that_cannot_be_used_are_not_named_too(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, other = tmp_path / "missing" / "home", tmp_path / "other"
+    settings.FOLDERS = [
+        Folder("HEADEND_HOME", home),
+        Folder("HEADEND_HOME", home / "broker"),
+        Folder("EXPORTS_URL", home / "exports"),
+        Folder("READINGS_URL", other / "readings"),
+    ]
+    assert [problem.msg for problem in checks.folders_are_usable()] == [
+        f"HEADEND_HOME: the folder {home.parent} does not exist.",
+        f"READINGS_URL: the folder {other} does not exist.",
+    ]
+    # A folder in which this user may not look.
+    error = PermissionError(13, "Permission denied", str(home))
+    monkeypatch.setattr(Path, "exists", raising(error))
+    assert [problem.msg for problem in checks.folders_are_usable()] == [
+        f"HEADEND_HOME: {home}: Permission denied.",
+        f"READINGS_URL: {other}/readings: Permission denied.",
+    ]
+
+
+def raising(error: OSError) -> Callable[[Path], bool]:
+    """Return a function that raises ``error``."""
+
+    def fail(_: Path) -> bool:
+        raise error
+
+    return fail
 
 
 def test_a_process_refuses_to_start_with_the_first_error(settings: Settings) -> None:

@@ -1,0 +1,109 @@
+"""``manage.py`` ends with one line if a setting, a folder or the database cannot be used."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import ManagementUtility, get_commands
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from pytest_django.fixtures import Settings
+
+import manage
+from headend.config.folders import Folder
+from headend.http import gunicorn_config
+
+
+@pytest.fixture
+def missing(settings: Settings, tmp_path: Path) -> Path:
+    """A home folder that cannot be created, because the folder around it is missing."""
+    home = tmp_path / "missing" / "home"
+    settings.FOLDERS = [Folder("HEADEND_HOME", home), Folder("EXPORTS_URL", home / "exports")]
+    return home
+
+
+@pytest.fixture(autouse=True)
+def same_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not restart this process in another encoding, and do not set up its logs again."""
+    monkeypatch.setattr("django.setup", lambda: None)
+    monkeypatch.setattr(manage, "restart_in_utf8_mode", lambda: None)
+    monkeypatch.setattr(manage, "print_every_character", lambda: None)
+
+
+def commands() -> list[str]:
+    """Return the commands of headend, and those of Django that need a deployment."""
+    ours = [
+        name for name, app in get_commands().items() if app in ("headend", "readings", "exports")
+    ]
+    return sorted([*ours, "migrate", "createsuperuser", "shell", "dumpdata"])
+
+
+def ending(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    """Run ``manage.py`` with these words, and return the line with which it ends."""
+    monkeypatch.setattr(sys, "argv", ["manage.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        manage.main()
+    return str(ended.value.code)
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_ends_with_one_line_if_the_home_folder_cannot_be_used(
+    missing: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    assert ending(monkeypatch, command) == (
+        f"headend: HEADEND_HOME: the folder {missing.parent} does not exist."
+    )
+
+
+def test_help_is_printed_although_the_home_folder_cannot_be_used(
+    missing: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["manage.py", "help", "load"])
+    manage.main()
+    assert "usage: manage.py load" in capsys.readouterr().out
+    assert ending(monkeypatch, "load", "--help") == "0"
+    assert "usage: manage.py load" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            OperationalError("connection failed\nIs the server running?"),
+            "DATABASE_URL: connection failed.",
+        ),
+        (InterfaceError("the connection is closed"), "DATABASE_URL: the connection is closed."),
+        (DatabaseError("file is not a database"), "DATABASE_URL: file is not a database."),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied."),
+        (ImproperlyConfigured("LOG_LEVEL is wrong."), "LOG_LEVEL is wrong."),
+    ],
+)
+def test_an_error_of_the_database_or_a_disk_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ManagementUtility, "execute", fail)
+    assert ending(monkeypatch, "readings") == f"headend: {line}"
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise IntegrityError("NOT NULL constraint failed")
+
+    monkeypatch.setattr(ManagementUtility, "execute", fail)
+    monkeypatch.setattr(sys, "argv", ["manage.py", "readings"])
+    with pytest.raises(IntegrityError):
+        manage.main()
+
+
+def test_the_web_server_ends_with_one_line_if_the_home_folder_cannot_be_used(missing: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        gunicorn_config.on_starting(None)
+    assert str(ended.value.code) == (
+        f"headend: HEADEND_HOME: the folder {missing.parent} does not exist."
+    )
