@@ -14,6 +14,7 @@ from django.conf import settings as configured
 from pytest_django.fixtures import Settings
 from pythonjsonlogger.json import JsonFormatter
 
+from exports.leases import heartbeat
 from headend.config.folders import create_folders
 from readings.repositories import ReadingsRepository, open_repository
 
@@ -35,6 +36,18 @@ def pytest_configure() -> None:
 def state_folders() -> None:
     """Create the folders that ``manage.py setup`` creates."""
     create_folders(configured.FOLDERS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_renewals_from_another_thread() -> Iterator[None]:
+    """Renew no lease while a test runs a step.
+
+    The thread of the heartbeat has its own connection, which does not see the rows of the test's transaction. A step
+    that takes longer than a second, on a busy machine, would lose its lease.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heartbeat, "RENEW_SECONDS", 3600.0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from django.db.models import DateTimeField
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from exports.leases import heartbeat
 from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
 from exports.pipeline import export_file, transitions, worker
 from exports.pipeline.steps import WritePart
@@ -106,6 +107,7 @@ def test_parts_over_the_time_limit_use_up_their_attempts_and_fail_the_request(
     request_file: CreateRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(heartbeat, "RENEW_SECONDS", 0.05)
     settings.EXPORTS_PART_SECONDS = 0
     settings.EXPORTS_ATTEMPTS = 2
     request = request_file(alice)
