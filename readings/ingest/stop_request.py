@@ -27,6 +27,11 @@ class StopRequested(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
+def exit_code(interrupt: KeyboardInterrupt) -> int:
+    """Return the exit code after a stop request or, for the moments before and after the work, after Ctrl-C."""
+    return interrupt.exit_code if isinstance(interrupt, StopRequested) else 128 + signal.SIGINT
+
+
 @contextmanager
 def stop_when_asked() -> Iterator[None]:
     """Let :func:`raise_if_cancelled` raise :class:`StopRequested` after Ctrl-C or SIGTERM. Needs the main thread.

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from readings.frame import format_instant, parse_bounded_instant
 from readings.ingest.backfill import backfill
 from readings.ingest.deployment_fleet import deployment_fleet
-from readings.ingest.stop_request import StopRequested, stop_when_asked
+from readings.ingest.stop_request import exit_code, stop_when_asked
 from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
 from readings.repositories import (
@@ -117,11 +117,11 @@ class Command(CommandWithExamples):
                 raise_if_cancelled()
         except (RepositoryUnavailableError, ReadingsRefusedError) as error:
             raise CommandError(str(error)) from error
-        except StopRequested as stop:
+        except KeyboardInterrupt as stop:
             self.stderr.write(
                 f"\nInterrupted after {new:,} new readings. Run the command again to continue."
             )
-            raise SystemExit(stop.exit_code) from None
+            raise SystemExit(exit_code(stop)) from None
         self.stdout.write(
             f"{format_instant(start)} to {format_instant(end)}: {intervals:,} intervals, "
             f"{new:,} new readings, {readings - new:,} already stored, "

@@ -15,7 +15,7 @@ from readings.ingest.file_import import ImportedFile, import_file
 from readings.ingest.local_time import is_known_zone
 from readings.ingest.row_validation import BadFileError
 from readings.ingest.scratch import ScratchError
-from readings.ingest.stop_request import StopRequested, stop_when_asked
+from readings.ingest.stop_request import exit_code, stop_when_asked
 from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
 from readings.repositories import (
@@ -119,12 +119,12 @@ class Command(CommandWithExamples):
                     raise CommandError(f"{file}: {error}{_earlier_files(number)}") from None
                 except (RepositoryUnavailableError, ReadingsRefusedError) as error:
                     raise CommandError(f"{file}: {error}{_earlier_files(number)}") from error
-                except StopRequested as stop:
+                except KeyboardInterrupt as stop:
                     self.stderr.write(
                         f"\nInterrupted while importing {file}. Import it again to complete it."
                         f"{_earlier_files(number)}"
                     )
-                    raise SystemExit(stop.exit_code) from None
+                    raise SystemExit(exit_code(stop)) from None
                 self._print_summary(file, imported, dry_run=options["dry_run"])
 
     def _print_summary(self, file: Path, imported: ImportedFile, *, dry_run: bool) -> None:

@@ -99,6 +99,25 @@ def test_an_import_ends_before_its_next_step_and_leaves_no_temporary_files(
 
 
 @pytest.mark.django_db
+def test_a_plain_keyboard_interrupt_is_one_line_too(
+    store: ReadingsRepository,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(file_import, "parse_rows", interrupt)
+    file = tmp_path / "may.csv"
+    file.write_text(f"{HEADER}\n{GOOD}\n")
+    with pytest.raises(SystemExit) as stopped:
+        load(file)
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err.strip().startswith("Interrupted while importing")
+
+
+@pytest.mark.django_db
 def test_a_backfill_ends_before_its_next_interval(
     store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
