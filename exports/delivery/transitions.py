@@ -6,7 +6,6 @@ Deliveries are created in the transaction that makes their request final.
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -25,15 +24,7 @@ from exports.models import (
     Webhook,
 )
 
-PAUSES = [
-    timedelta(seconds=10),
-    timedelta(minutes=1),
-    timedelta(minutes=5),
-    timedelta(minutes=30),
-    timedelta(hours=2),
-    Delivery.longest_pause,
-]
-"""The pause after each failed attempt. There is one attempt more than there are pauses."""
+PAUSES = Delivery.pauses
 
 
 def schedule_deliveries(request_id: uuid.UUID, status: str) -> None:

@@ -7,6 +7,7 @@ change is a guarded ``UPDATE``: it either changes the row or reports that anothe
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -38,19 +39,24 @@ class Lease(Generic[Pk]):
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
 """How much the clocks of two hosts may differ."""
 LONGEST_PAUSE = timedelta(minutes=1)
-"""The longest pause of a row after a failed attempt, if its model has no other one."""
+"""The longest pause of a row after a failed attempt, if its model has no others."""
 
 
-def is_free(longest_pause: timedelta = LONGEST_PAUSE) -> Q:
+def is_free(pauses: Sequence[timedelta] = (LONGEST_PAUSE,)) -> Q:
     """Return the condition for rows that can be claimed now.
 
     These are rows without a lease, with an expired lease, or whose pause after a failure is over. A lease or a pause
     with an end that no worker would set now was written while the clock was ahead. It is over, too.
+
+    ``pauses``: the pause after the first failed attempt, after the second, and so on; after further ones the last.
     """
     now = timezone.now()
     latest = now + MAX_CLOCK_DIFFERENCE
-    impossible = Q(lease__isnull=False, leased_until__gt=latest + lease_duration()) | Q(
-        lease__isnull=True, leased_until__gt=latest + longest_pause
+    too_long = Q(leased_until__gt=latest + pauses[-1])
+    for attempts, pause in enumerate(pauses[:-1], 1):
+        too_long |= Q(attempts__lte=attempts, leased_until__gt=latest + pause)
+    impossible = Q(lease__isnull=False, leased_until__gt=latest + lease_duration()) | (
+        Q(lease__isnull=True) & too_long
     )
     return Q(leased_until__isnull=True) | Q(leased_until__lt=now) | impossible
 
@@ -77,7 +83,7 @@ class LeasedQuerySet(models.QuerySet[Row]):
 
     def free(self) -> Self:
         """Return the rows that can be claimed now; see :func:`is_free`."""
-        return self.filter(is_free(self.model.longest_pause))
+        return self.filter(is_free(self.model.pauses))
 
     def with_attempts_left(self) -> Self:
         """Return the rows that were claimed fewer than ``EXPORTS_ATTEMPTS`` times."""
@@ -119,8 +125,8 @@ class LeasedQuerySet(models.QuerySet[Row]):
 class Leased(models.Model):
     """A row that one worker at a time works on."""
 
-    longest_pause: ClassVar[timedelta] = LONGEST_PAUSE
-    """The longest pause after a failed attempt."""
+    pauses: ClassVar[Sequence[timedelta]] = (LONGEST_PAUSE,)
+    """The longest pauses after failed attempts; see :func:`is_free`."""
 
     attempts = models.PositiveIntegerField(
         default=0, editable=False, help_text="How often a worker claimed the row."

@@ -43,7 +43,15 @@ class Delivery(Leased):
     Created in the transaction that makes the request final, so no delivery can be missing.
     """
 
-    longest_pause = timedelta(hours=6)
+    pauses = (
+        timedelta(seconds=10),
+        timedelta(minutes=1),
+        timedelta(minutes=5),
+        timedelta(minutes=30),
+        timedelta(hours=2),
+        timedelta(hours=6),
+    )
+    """The pause after each failed attempt. There is one attempt more than there are pauses."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey(FileRequest, on_delete=models.CASCADE, related_name="deliveries")

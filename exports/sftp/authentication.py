@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 
@@ -18,6 +19,9 @@ from paramiko.common import (
 from exports.delivery.audited_file import Fetcher
 from exports.models import FetchWay, SshKey
 from exports.sftp.database import database_connection
+from headend.config.database_errors import first_line, is_database_outage
+
+log = logging.getLogger("exports.sftp")
 
 MAX_SESSIONS = 10
 """How many sessions (SSH channels) a client can open on one connection: the limit of AWS Transfer Family."""
@@ -95,10 +99,18 @@ class ConnectionAuth(paramiko.ServerInterface):
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         """Return whether the key may log in.
 
-        Clients call this twice: first without a signature, to learn whether the key is accepted.
+        Clients call this twice: first without a signature, to learn whether the key is accepted. Raises ``EOFError`` if
+        the database cannot be used.
         """
-        with database_connection():
-            self.key = find_key(username, key)
+        try:
+            with database_connection():
+                self.key = find_key(username, key)
+        except Exception as error:
+            if not is_database_outage(error):
+                raise
+            log.error("the database cannot be used", extra={"error": first_line(error)})
+            # paramiko closes the connection at this error, without a traceback. The client can try again.
+            raise EOFError from error
         return AUTH_SUCCESSFUL if self.key else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:

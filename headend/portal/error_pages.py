@@ -32,9 +32,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page_or_json(request, 404, "Not found.")
 
 
-def unavailable(request: HttpRequest) -> HttpResponse:
-    """Answer 503: a service or a disk cannot be used now. The error is in the log."""
-    return _page_or_json(request, 503, "The readings cannot be read now. Try again shortly.")
+def unavailable(request: HttpRequest, what: str) -> HttpResponse:
+    """Answer 503: ``what`` cannot be read now. The error is in the log."""
+    return _page_or_json(request, 503, f"The {what} cannot be read now. Try again shortly.")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -44,9 +44,10 @@ def test_a_task_with_an_unusable_database_is_at_most_one_line(
     def fail(*_: object) -> None:
         raise OperationalError("connection failed\nIs the server running?")
 
-    monkeypatch.setattr(CursorWrapper, "execute", fail)
     app.autodiscover_tasks(force=True)
-    app.tasks[name](*arguments)
+    with monkeypatch.context() as outage:
+        outage.setattr(CursorWrapper, "execute", fail)
+        app.tasks[name](*arguments)
     errors = [line for line in log_lines() if line["level"] in ("WARNING", "ERROR")]
     assert all("exc_info" not in line for line in errors)
     # Without files of earlier requests, this task needs no database.

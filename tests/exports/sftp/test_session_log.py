@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import paramiko
 import pytest
@@ -66,6 +67,20 @@ def test_a_very_short_session_is_recorded_too(connect: Connect) -> None:
         sftp.listdir("/")
     wait_until(SftpSession.objects.filter(ended_at__isnull=False).exists)
     assert SftpSession.objects.count() == 1
+
+
+def test_a_login_without_a_database_ends_the_connection_with_one_line(
+    db: None, monkeypatch: pytest.MonkeyPatch, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OperationalError("connection failed")
+
+    monkeypatch.setattr("exports.sftp.authentication.find_key", refuse)
+    with pytest.raises(EOFError):
+        ConnectionAuth("::1", "trace").check_auth_publickey("alice", paramiko.PKey())
+    [line] = log_lines()
+    assert (line["level"], line["error"]) == ("ERROR", "connection failed")
+    assert "exc_info" not in line
 
 
 def test_a_failed_login_is_not_recorded(sftp_port: int, alice: Supplier) -> None:

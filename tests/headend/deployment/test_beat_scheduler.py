@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from celery import Celery
 from celery.schedules import crontab
+from kombu.exceptions import OperationalError
 
 from headend.deployment import beat_scheduler
 from tests.deployment import ROOT
@@ -85,6 +86,20 @@ def test_an_hourly_task_starts_at_its_minute_after_the_clock_was_set_back(machin
     machine.now = START - timedelta(hours=2)
     # Perhaps also at once: the time of its last start moves with the clock, to before or after its minute.
     assert machine.run(60)["upkeep"] in (1, 2)
+
+
+def test_a_broker_that_cannot_be_reached_is_one_line(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OperationalError("connection refused")
+
+    scheduler = machine.scheduler
+    monkeypatch.setattr(scheduler, "send_task", refuse)
+    type(scheduler).apply_entry(scheduler, scheduler.schedule["recover"])
+    [line] = log_lines()
+    assert "connection refused" in line["error"]
+    assert "exc_info" not in line
 
 
 def test_the_procfile_uses_this_scheduler() -> None:

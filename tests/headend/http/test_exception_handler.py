@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
@@ -64,6 +65,25 @@ def test_a_page_whose_readings_cannot_be_read_is_a_503_and_one_line_in_the_log(
     assert "The readings cannot be read now." in answer.content.decode()
     [line] = [line for line in log_lines() if line["logger"] == "headend.portal.unavailable"]
     assert (line["path"], "exc_info" in line) == (path, False)
+
+
+@pytest.mark.parametrize("path", ["/", "/fleet/", "/requests/", "/deliveries/", "/suppliers/"])
+def test_a_page_without_a_database_is_a_503_and_one_line_in_the_log(
+    admin_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: Callable[[], list[dict[str, Any]]],
+    path: str,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OperationalError("connection failed")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(CursorWrapper, "execute", refuse)
+        answer = admin_client.get(path, headers={"Accept": "text/html"})
+    assert answer.status_code == 503
+    assert "The database cannot be read now." in answer.content.decode()
+    [line] = [line for line in log_lines() if line["logger"] == "headend.portal.unavailable"]
+    assert (line["error"], "exc_info" in line) == ("connection failed", False)
 
 
 def test_a_missing_data_file_is_a_503(
