@@ -19,7 +19,7 @@ from tests.syntax import Nodes, imports_and_calls, nodes_of
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("manage.py", "headend", "readings", "exports")
 DEVELOPMENT = ("tests", "benchmarks", "examples")
-OURS = {"headend", "readings", "exports", "tests", "benchmarks", "examples"}
+OURS = {"manage", "headend", "readings", "exports", "tests", "benchmarks", "examples"}
 
 
 def normalized(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from django.core.management import call_command
+from django.core.management import ManagementUtility, call_command
 from pytest_django.fixtures import Settings
 
 import manage
@@ -141,10 +141,8 @@ def test_a_command_without_a_message_of_its_own_ends_with_one_line(
     _ask_to_stop_during(DeltaSnapshot, "day_summaries", monkeypatch, number)
     monkeypatch.setattr(manage, "restart_in_utf8_mode", lambda: None)
     monkeypatch.setattr(manage, "print_every_character", lambda: None)
-    # Django's own function configures logging a second time, for the output of this test.
-    monkeypatch.setattr(
-        manage, "execute_from_command_line", lambda arguments: call_command("readings")
-    )
+    # Django's own method configures logging a second time, for the output of this test.
+    monkeypatch.setattr(ManagementUtility, "execute", lambda _: call_command("readings"))
     with pytest.raises(SystemExit) as stopped:
         manage.main()
     assert stopped.value.code == exit_code
