@@ -10,6 +10,8 @@ PYTHON = $(shell for name in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 endif
 BIN := $(VENV)/bin
+# Some containers set this variable. Every process would then compile all its modules again: two seconds at each start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run check test stress lint lock bench screenshots clean
 
