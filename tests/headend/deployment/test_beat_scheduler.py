@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import subprocess
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import Celery
 from celery.schedules import crontab
+from honcho.environ import parse_procfile
 from kombu.exceptions import OperationalError
 
 from headend.deployment import beat_scheduler
-from tests.deployment import ROOT
+from tests.deployment import ROOT, Deployment
+from tests.ports import unused_port
 
 START = datetime(2026, 5, 1, 12, 0, 30, tzinfo=UTC)
 
@@ -105,3 +113,26 @@ def test_a_broker_that_cannot_be_reached_is_one_line(
 def test_the_procfile_uses_this_scheduler() -> None:
     name = f"{beat_scheduler.__name__}:{beat_scheduler.Scheduler.__name__}"
     assert f" beat --scheduler {name} " in (ROOT / "Procfile").read_text()
+
+
+@pytest.mark.starts_processes
+def test_beat_says_that_it_cannot_reach_the_broker(tmp_path: Path) -> None:
+    """Its log lines reach standard error, although Celery redirects this stream by default."""
+    broker = f"redis://127.0.0.1:{unused_port()}/0"
+    deployment = Deployment(tmp_path / "home", {"CELERY_BROKER_URL": broker})
+    line = parse_procfile((ROOT / "Procfile").read_text()).processes["beat"]
+    with subprocess.Popen(
+        [str(Path(sys.executable).parent / "celery"), *shlex.split(line)[2:]],
+        cwd=ROOT,
+        env=deployment.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as beat:
+        assert beat.stderr is not None
+        # Without a line, the test ends when beat is killed.
+        killer = threading.Timer(60, beat.kill)
+        killer.start()
+        first = next((line for line in beat.stderr if line.startswith("{")), "{}")
+        killer.cancel()
+        beat.kill()
+    assert "Connection refused" in json.loads(first).get("message", "")
