@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet, Sum
 
 from exports import file_requests
 from exports.delivery.audited_file import AuditedFile, Fetcher
@@ -39,6 +39,14 @@ class Entry:
     is_folder: bool
     size: int
     modified: datetime
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The number of files in a filesystem, and their size in bytes."""
+
+    files: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,11 @@ class SupplierFilesystem:
                     return
         self.entry(path)
         raise RemovalNotAllowedError
+
+    def usage(self, path: str) -> Usage:
+        """Return how much the supplier's filesystem contains. Raises :class:`PathNotFoundError`."""
+        self.entry(path)
+        return Usage(**self._requests().aggregate(files=Count("pk"), size=Sum("size", default=0)))
 
     def _can_remove_files(self) -> bool:
         return Supplier.objects.filter(

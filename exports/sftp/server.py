@@ -10,7 +10,8 @@ import time
 import paramiko
 
 from exports.sftp.authentication import ConnectionAuth
-from exports.sftp.session import LimitedSFTPServer, Session
+from exports.sftp.protocol import LimitedSFTPServer
+from exports.sftp.session import Session
 from exports.sftp.session_log import SessionLog
 from headend import trace
 from headend.config.addresses import bound_socket, without_ipv4_mapping

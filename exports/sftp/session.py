@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import paramiko
 from paramiko.sftp import (
-    CMD_OPEN,
-    CMD_OPENDIR,
-    CMD_REMOVE,
-    CMD_RMDIR,
     SFTP_FAILURE,
     SFTP_NO_SUCH_FILE,
     SFTP_OK,
@@ -26,10 +21,10 @@ from paramiko.sftp import (
 )
 
 from exports.delivery.audited_file import AuditedFile
+from exports.sftp.attributes import attributes_of, listed_attributes_of
 from exports.sftp.authentication import ConnectionAuth, record_key_use
 from exports.sftp.database import database_connection
 from exports.sftp.filesystem import (
-    Entry,
     PathNotFoundError,
     RemovalNotAllowedError,
     SupplierFilesystem,
@@ -45,44 +40,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("exports.sftp")
 
-MAX_HANDLES = 64
-"""Open files and folders in one session."""
-MAX_READ_BYTES = 256 * 1024
-_REFUSALS = {
-    CMD_REMOVE: "You are not allowed to remove files. The operator can allow it.",
-    CMD_RMDIR: "A folder can only be removed by removing its file.",
-}
+MAX_READ_BYTES = 255 * 1024
+"""The most bytes that one read returns. OpenSSH's client refuses packets of more than 256 KiB, header included."""
+_BLOCK_BYTES = 4096
+_MAX_NAME_LENGTH = 255
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-
-
-class LimitedSFTPServer(paramiko.SFTPServer):
-    """paramiko's SFTP server with at most :data:`MAX_HANDLES` open handles; paramiko itself has no limit."""
-
-    server: Session
-
-    def _process(self, t: int, request_number: int, msg: paramiko.Message) -> None:
-        self.server.reset_idle_timer()
-        self._refusal = _REFUSALS.get(t, "Files are read-only here.")
-        if t in (CMD_OPEN, CMD_OPENDIR) and self._open_handles() >= MAX_HANDLES:
-            refusal = f"A session can have {MAX_HANDLES} open handles at most."
-            self._send_status(request_number, SFTP_FAILURE, refusal)
-            return
-        super()._process(t, request_number, msg)  # type: ignore[misc] # not in paramiko's stubs
-
-    def _send_status(self, request_number: int, code: int, desc: str | None = None) -> None:
-        if code == SFTP_PERMISSION_DENIED and desc is None:
-            desc = self._refusal
-        super()._send_status(request_number, code, desc)  # type: ignore[misc] # not in paramiko's stubs
-
-    def finish_subsystem(self) -> None:
-        """Close the session's handles and end it. Runs in the session's thread, also if the connection broke."""
-        try:
-            super().finish_subsystem()
-        finally:
-            self.server.release()
-
-    def _open_handles(self) -> int:
-        return len(self.file_table) + len(self.folder_table)
 
 
 class Session(paramiko.SFTPServerInterface):
@@ -125,7 +87,7 @@ class Session(paramiko.SFTPServerInterface):
         """Return the contents of a folder."""
         try:
             with database_connection():
-                return [_attributes(entry) for entry in self._filesystem.entries(path)]
+                return [listed_attributes_of(entry) for entry in self._filesystem.entries(path)]
         except PathNotFoundError:
             return SFTP_NO_SUCH_FILE
         except WrongFileTypeError:
@@ -135,9 +97,27 @@ class Session(paramiko.SFTPServerInterface):
         """Return the attributes of the file or folder at a path."""
         try:
             with database_connection():
-                return _attributes(self._filesystem.entry(path))
+                return attributes_of(self._filesystem.entry(path))
         except PathNotFoundError:
             return SFTP_NO_SUCH_FILE
+
+    def filesystem_status(self, path: str) -> tuple[int, ...] | int:
+        """Return the eleven numbers of statvfs(3) for the filesystem of a path, as ``df`` shows them.
+
+        Its size is that of the supplier's files, and no space is free. Neither number is 0, because clients divide by
+        them.
+        """
+        try:
+            with database_connection():
+                usage = self._filesystem.usage(path)
+        except PathNotFoundError:
+            return SFTP_NO_SUCH_FILE
+        blocks = max(1, -(-usage.size // _BLOCK_BYTES))
+        # Each file has a folder, and all folders are in the root folder.
+        inodes = 2 * usage.files + 1
+        flags = os.ST_RDONLY | os.ST_NOSUID
+        sizes = (_BLOCK_BYTES, _BLOCK_BYTES, blocks, 0, 0)
+        return (*sizes, inodes, 0, 0, 0, flags, _MAX_NAME_LENGTH)
 
     # There are no symbolic links: lstat is stat, and readlink finds nothing.
 
@@ -243,19 +223,9 @@ class OpenFile(paramiko.SFTPHandle):
 
     def stat(self) -> paramiko.SFTPAttributes:
         """Return the file's attributes."""
-        return _attributes(file_entry(self._file.request))
+        return attributes_of(file_entry(self._file.request))
 
     def close(self) -> None:
         """Close the file and record the download."""
         with database_connection():
             self._file.close()
-
-
-def _attributes(entry: Entry) -> paramiko.SFTPAttributes:
-    attributes = paramiko.SFTPAttributes()
-    attributes.filename = entry.name
-    attributes.st_mode = (stat.S_IFDIR | 0o555) if entry.is_folder else (stat.S_IFREG | 0o444)
-    attributes.st_size = entry.size
-    attributes.st_uid = attributes.st_gid = 0
-    attributes.st_mtime = attributes.st_atime = int(entry.modified.timestamp())
-    return attributes
