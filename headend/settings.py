@@ -44,6 +44,7 @@ SFTP_PORT = env.integer("SFTP_PORT", 22 if _for_aws else 2222, minimum=1, maximu
 HEADEND_PUBLIC_URL = env.url(
     "HEADEND_PUBLIC_URL", f"http://localhost:{HEADEND_PORT}", ["http", "https"]
 ).rstrip("/")
+SFTP_LEGACY_ALGORITHMS = env.boolean("SFTP_LEGACY_ALGORITHMS", default=False)
 SFTP_PUBLIC_HOST = env.text("SFTP_PUBLIC_HOST", "localhost")
 SECRETS_PREFIX = _secrets_prefix or env.text("HEADEND_STACK_NAME", "headend")
 

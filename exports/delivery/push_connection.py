@@ -12,6 +12,7 @@ from paramiko.sftp import SFTP_DESC, SFTP_EOF, SFTP_NO_SUCH_FILE, SFTP_OK
 
 from exports.credentials import fingerprint
 from exports.models import PushTarget
+from exports.ssh_transport import StrongTransport
 
 CONNECT_TIMEOUT = 15
 """Seconds until the server accepts the connection, and until it accepts the login."""
@@ -53,7 +54,7 @@ class PushClient(paramiko.SFTPClient):
             raise RefusedError(code, text)
 
 
-class _Transport(paramiko.Transport):
+class _Transport(StrongTransport):
     """A connection that keeps the server's message about its end or about a refused login."""
 
     server_message: bytes | str = b""

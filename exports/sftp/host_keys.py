@@ -6,17 +6,18 @@ import io
 
 import paramiko
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from django.conf import settings
 
 from exports.credentials import public_key_of
 
 
 def host_keys() -> list[paramiko.PKey]:
-    """Return an Ed25519 key, and an RSA key for clients that do not support Ed25519; create missing keys."""
-    ed25519_text, rsa_text = _stored_keys()
+    """Return an Ed25519 key, and an ECDSA and an RSA key for clients without Ed25519; create missing keys."""
+    ed25519_text, ecdsa_text, rsa_text = _stored_keys()
     return [
         paramiko.Ed25519Key.from_private_key(io.StringIO(ed25519_text)),
+        paramiko.ECDSAKey.from_private_key(io.StringIO(ecdsa_text)),
         paramiko.RSAKey.from_private_key(io.StringIO(rsa_text)),
     ]
 
@@ -28,9 +29,10 @@ def known_hosts_lines(host: str, port: int) -> str:
 
 
 def _stored_keys() -> list[str]:
-    """Return the private keys in OpenSSH's format, Ed25519 before RSA."""
+    """Return the private keys in OpenSSH's format: Ed25519, ECDSA, RSA."""
     return [
         settings.SECRETS.get_or_make("sftp/host_key_ed25519", _new_ed25519),
+        settings.SECRETS.get_or_make("sftp/host_key_ecdsa", _new_ecdsa),
         settings.SECRETS.get_or_make("sftp/host_key_rsa", _new_rsa),
     ]
 
@@ -39,11 +41,18 @@ def _new_ed25519() -> str:
     return _openssh_format(ed25519.Ed25519PrivateKey.generate())
 
 
+def _new_ecdsa() -> str:
+    # Every client that supports ECDSA supports this curve.
+    return _openssh_format(ec.generate_private_key(ec.SECP256R1()))
+
+
 def _new_rsa() -> str:
     return _openssh_format(rsa.generate_private_key(public_exponent=65537, key_size=3072))
 
 
-def _openssh_format(key: ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey) -> str:
+def _openssh_format(
+    key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
+) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.OpenSSH,

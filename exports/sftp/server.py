@@ -10,9 +10,11 @@ import time
 import paramiko
 
 from exports.sftp.authentication import ConnectionAuth
+from exports.sftp.legacy_algorithms import LegacyTransport
 from exports.sftp.protocol import LimitedSFTPServer
 from exports.sftp.session import Session
 from exports.sftp.session_log import SessionLog
+from exports.ssh_transport import StrongTransport
 from headend import trace
 from headend.config.addresses import bound_socket, without_ipv4_mapping
 
@@ -31,9 +33,20 @@ _POLL_SECONDS = 0.5
 class Listener:
     """Serves SFTP on one address until it is stopped."""
 
-    def __init__(self, host: str, port: int, host_keys: list[paramiko.PKey]) -> None:
-        """Bind the address; port 0 selects a free port. Raises ``OSError`` if the address is in use."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        host_keys: list[paramiko.PKey],
+        *,
+        legacy_algorithms: bool = False,
+    ) -> None:
+        """Bind the address; port 0 selects a free port. Raises ``OSError`` if the address is in use.
+
+        ``legacy_algorithms`` accepts old clients, see :mod:`exports.sftp.legacy_algorithms`.
+        """
         self._host_keys = host_keys
+        self._transport_class = LegacyTransport if legacy_algorithms else StrongTransport
         self._stopped = threading.Event()
         self._free_slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._socket = bound_socket(host, port)
@@ -73,7 +86,7 @@ class Listener:
         auth = ConnectionAuth(address, trace.begin())
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with paramiko.Transport(connection) as transport:
+            with self._transport_class(connection) as transport:
                 self._run_transport(transport, auth)
         except (paramiko.SSHException, OSError, EOFError) as error:
             log.info("connection ended", extra={"peer": address, "error": str(error)})

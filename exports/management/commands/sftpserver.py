@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from types import FrameType
 from typing import Any
@@ -13,6 +14,13 @@ from prometheus_client import start_http_server
 from exports.sftp.host_keys import host_keys
 from exports.sftp.server import Listener
 from headend.config.addresses import with_port
+
+log = logging.getLogger("exports.sftp")
+
+LEGACY_WARNING = (
+    "SFTP_LEGACY_ALGORITHMS is on: signatures with SHA-1 (ssh-rsa) are accepted. "
+    "Turn it off when all clients are new enough."
+)
 
 
 class Command(BaseCommand):
@@ -28,12 +36,20 @@ class Command(BaseCommand):
         """Serve. Raises ``CommandError`` if a port is in use."""
         host = settings.HEADEND_HOST
         try:
-            listener = Listener(host, settings.SFTP_PORT, host_keys())
+            listener = Listener(
+                host,
+                settings.SFTP_PORT,
+                host_keys(),
+                legacy_algorithms=settings.SFTP_LEGACY_ALGORITHMS,
+            )
         except OSError as error:
             raise CommandError(
                 f"SFTP_PORT: cannot listen on {with_port(host, settings.SFTP_PORT)} ({error.strerror});"
                 " set it to a free port."
             ) from None
+
+        if settings.SFTP_LEGACY_ALGORITHMS:
+            log.warning(LEGACY_WARNING)
 
         if settings.SFTP_METRICS_PORT:
             try:

@@ -1,0 +1,46 @@
+"""SSH algorithms for old SFTP clients: ``ssh-rsa``, which is RSA with SHA-1, and key exchange on the NIST curves.
+
+They are off by default (``SFTP_LEGACY_ALGORITHMS``): SHA-1 is broken, so a signature with it can be forged with
+enough effort. paramiko itself no longer supports ``ssh-rsa``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import paramiko
+from cryptography.hazmat.primitives import hashes
+
+from exports.ssh_transport import StrongTransport
+
+
+class LegacyRSAKey(paramiko.RSAKey):
+    """An RSA key that also signs and verifies with SHA-1."""
+
+    HASHES = {**paramiko.RSAKey.HASHES, "ssh-rsa": hashes.SHA1}  # type: ignore[misc] # as in paramiko
+
+
+class LegacyTransport(StrongTransport):
+    """The server's end of an SSH connection, for old clients too. Old algorithms are the last choice.
+
+    ``ssh-rsa`` counts for the signature of the server's RSA host key and for signatures of clients.
+    """
+
+    _preferred_kex = (
+        *StrongTransport._preferred_kex,
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+    )
+    _preferred_keys = (*paramiko.Transport._preferred_keys, "ssh-rsa")  # type: ignore[attr-defined] # not in the stubs
+    _preferred_pubkeys = (*paramiko.Transport._preferred_pubkeys, "ssh-rsa")  # type: ignore[attr-defined] # as above
+    _key_info: ClassVar[dict[str, type[Any]]] = {
+        **paramiko.Transport._key_info,  # type: ignore[attr-defined] # as above
+        "ssh-rsa": LegacyRSAKey,
+    }
+
+    def add_server_key(self, key: paramiko.PKey) -> None:
+        """Add a host key; an RSA key also signs with SHA-1."""
+        super().add_server_key(
+            LegacyRSAKey(key=key.private_key) if isinstance(key, paramiko.RSAKey) else key
+        )

@@ -1,0 +1,216 @@
+"""The SFTP server offers only strong algorithms, and old ones only if ``SFTP_LEGACY_ALGORITHMS`` is on."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import paramiko
+import pytest
+from django.core.management import call_command
+from pytest_django.fixtures import Settings
+
+from exports.delivery import push_connection
+from exports.models import FileRequest, SshKey
+from exports.sftp.host_keys import host_keys, known_hosts_lines
+from exports.sftp.legacy_algorithms import LegacyRSAKey
+from exports.sftp.server import Listener
+from exports.ssh_transport import StrongTransport
+from tests.suppliers import file_path, private_key_of
+
+HOST_KEY_TYPES = ["ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa"]
+OLD = {
+    "kex": ["ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521"],
+    "key": ["ssh-rsa"],
+}
+
+
+@pytest.fixture
+def legacy_port(transactional_db: None, starts_processes: None) -> Iterator[int]:
+    """Run an SFTP server for old clients and return its port."""
+    listener = Listener("127.0.0.1", 0, host_keys(), legacy_algorithms=True)
+    thread = threading.Thread(target=listener.serve)
+    thread.start()
+    yield listener.port
+    listener.stop()
+    thread.join()
+
+
+def audit(port: int) -> dict[str, Any]:
+    """Return ssh-audit's report. It has no rate test, whose result depends on the machine's speed."""
+    done = subprocess.run(
+        [
+            *[str(Path(sys.executable).with_name("ssh-audit")), "--json", "--skip-rate-test"],
+            *["--port", str(port), "127.0.0.1"],
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def failures(report: dict[str, Any]) -> set[str]:
+    """Return the names of the algorithms that ssh-audit fails."""
+    return {
+        algorithm["algorithm"]
+        for kind in ("kex", "key", "enc", "mac")
+        for algorithm in report[kind]
+        if algorithm["notes"].get("fail")
+    }
+
+
+def offered(report: dict[str, Any], kind: str) -> list[str]:
+    """Return the names that the server offers, in its order."""
+    return [algorithm["algorithm"] for algorithm in report[kind]]
+
+
+def test_the_server_offers_only_what_ssh_audit_accepts_and_old_algorithms_only_on_request(
+    sftp_port: int, legacy_port: int
+) -> None:
+    report, legacy = audit(sftp_port), audit(legacy_port)
+    # ssh-audit distrusts the origin of NIST's curves. No attack is known, and clients that support neither Ed25519
+    # nor RSA with SHA-2 need this host key. Clients with Ed25519 do not use it.
+    assert failures(report) == {"ecdsa-sha2-nistp256"}
+    assert offered(report, "key") == [
+        *("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")
+    ]
+    exchanges, ciphers, macs = (offered(report, kind) for kind in ("kex", "enc", "mac"))
+    assert {"curve25519-sha256", "curve25519-sha256@libssh.org"} < set(exchanges)
+    assert not [name for name in exchanges if "group-exchange" in name or "nistp" in name]
+    assert ciphers[:2] == ["aes256-gcm@openssh.com", "aes128-gcm@openssh.com"]
+    assert not [name for name in ciphers if "cbc" in name]
+    assert not [name for name in macs if "md5" in name or "sha1" in name]
+
+    for kind in ("kex", "key", "enc", "mac"):
+        added = [name for name in offered(legacy, kind) if name not in offered(report, kind)]
+        assert added == OLD.get(kind, []), kind
+    assert offered(legacy, "key")[-1] == "ssh-rsa"
+
+
+def test_pushes_use_the_same_algorithms() -> None:
+    assert issubclass(push_connection._Transport, StrongTransport)
+
+
+@pytest.fixture
+def openssh(
+    alices_key: tuple[SshKey, paramiko.PKey], tmp_path: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Fetch a file as Alice with OpenSSH's ``sftp`` and its options; the server is one of ``known_hosts``."""
+    key = tmp_path / "key.pem"
+    key.write_text(private_key_of("alice"))
+    key.chmod(0o600)
+    known_hosts = tmp_path / "known_hosts"
+
+    def run(port: int, location: str, *options: str) -> subprocess.CompletedProcess[str]:
+        known_hosts.write_text(known_hosts_lines("127.0.0.1", port))
+        strict = ("StrictHostKeyChecking=yes", f"UserKnownHostsFile={known_hosts}", *options)
+        return subprocess.run(
+            [
+                *["sftp", "-i", str(key), "-P", str(port)],
+                *(word for option in strict for word in ("-o", option)),
+                *[f"alice@127.0.0.1:{location}", "fetched.gz"],
+            ],
+            capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(f"HostKeyAlgorithms={name}" for name in ("ssh-ed25519", "ecdsa-sha2-nistp256")),
+        *(f"HostKeyAlgorithms={name}" for name in ("rsa-sha2-512", "rsa-sha2-256")),
+        *(f"Ciphers={name}" for name in ("aes256-gcm@openssh.com", "aes128-gcm@openssh.com")),
+        *(
+            f"KexAlgorithms={name}"
+            for name in ("curve25519-sha256", "curve25519-sha256@libssh.org")
+        ),
+        "KexAlgorithms=diffie-hellman-group14-sha256",
+        "MACs=hmac-sha2-512-etm@openssh.com",
+    ],
+)
+def test_openssh_fetches_with_each_algorithm(
+    openssh: Callable[..., subprocess.CompletedProcess[str]],
+    sftp_port: int,
+    completed: FileRequest,
+    tmp_path: Path,
+    option: str,
+) -> None:
+    ciphers = [] if "Ciphers" in option or "MACs" not in option else ["Ciphers=aes128-ctr"]
+    done = openssh(sftp_port, completed.location, option, *ciphers)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "fetched.gz").read_bytes() == file_path(completed.location).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("HostKeyAlgorithms=ssh-rsa",),
+        ("PubkeyAcceptedAlgorithms=ssh-rsa",),
+        ("HostKeyAlgorithms=ssh-rsa", "PubkeyAcceptedAlgorithms=ssh-rsa"),
+        ("KexAlgorithms=ecdh-sha2-nistp256", "HostKeyAlgorithms=ssh-rsa"),
+    ],
+)
+def test_openssh_with_old_algorithms_is_accepted_only_if_they_are_on(
+    openssh: Callable[..., subprocess.CompletedProcess[str]],
+    sftp_port: int,
+    legacy_port: int,
+    completed: FileRequest,
+    tmp_path: Path,
+    options: tuple[str, ...],
+) -> None:
+    refused = openssh(sftp_port, completed.location, *options)
+    assert refused.returncode == 255
+    assert not (tmp_path / "fetched.gz").exists()
+    done = openssh(legacy_port, completed.location, *options)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "fetched.gz").read_bytes() == file_path(completed.location).read_bytes()
+
+
+def test_a_sha_1_signature_of_another_key_is_refused() -> None:
+    key, other = (LegacyRSAKey(key=paramiko.RSAKey.generate(2048).private_key) for _ in range(2))
+    signature = key.sign_ssh_data(b"data", "ssh-rsa").asbytes()
+    assert key.verify_ssh_sig(b"data", paramiko.Message(signature))
+    assert not key.verify_ssh_sig(b"other data", paramiko.Message(signature))
+    assert not other.verify_ssh_sig(b"data", paramiko.Message(signature))
+    # Without the setting, the same signature is refused.
+    modern = paramiko.RSAKey(data=key.asbytes())
+    assert not modern.verify_ssh_sig(b"data", paramiko.Message(signature))
+
+
+def test_the_host_keys_are_of_three_types_and_do_not_change() -> None:
+    keys = host_keys()
+    assert [key.get_name() for key in keys] == HOST_KEY_TYPES
+    assert [key.fingerprint for key in host_keys()] == [key.fingerprint for key in keys]
+    lines = known_hosts_lines("sftp.example", 2222).splitlines()
+    assert lines == [f"[sftp.example]:2222 {key.get_name()} {key.get_base64()}" for key in keys]
+
+
+@pytest.mark.parametrize("on", [True, False])
+@pytest.mark.starts_processes
+def test_the_server_warns_at_its_start_if_old_algorithms_are_on(
+    settings: Settings, log_lines: Callable[[], list[dict[str, Any]]], *, on: bool
+) -> None:
+    settings.SFTP_LEGACY_ALGORITHMS = on
+    # The second port is in use, so the command ends after the warning.
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        socket.create_server(("127.0.0.1", 0)) as free,
+    ):
+        settings.SFTP_METRICS_PORT = taken.getsockname()[1]
+        settings.SFTP_PORT = free.getsockname()[1]
+        free.close()
+        with pytest.raises(Exception, match="SFTP_METRICS_PORT"):
+            call_command("sftpserver")
+    warnings = [line["message"] for line in log_lines() if line["level"] == "WARNING"]
+    assert [("SFTP_LEGACY_ALGORITHMS is on" in line) for line in warnings] == ([True] if on else [])
