@@ -57,6 +57,14 @@ class PushClient(paramiko.SFTPClient):
 class _Transport(StrongTransport):
     """A connection that keeps the server's message about its end or about a refused login."""
 
+    # Some servers of suppliers offer no other key exchange. These come last, so other servers are not affected.
+    _preferred_kex = (
+        *StrongTransport._preferred_kex,
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group-exchange-sha256",
+    )
     server_message: bytes | str = b""
 
     def _parse_disconnect(self, m: paramiko.Message) -> None:

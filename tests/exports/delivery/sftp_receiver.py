@@ -133,6 +133,8 @@ class Receiver:
         """Its message before the login."""
         self.farewell = ""
         """Its message when it closes the connection instead of the login."""
+        self.key_exchanges: tuple[str, ...] = ()
+        """The only algorithms for the key exchange that it offers; by default all. Set it before the start."""
         self.renames = 0
         self.port = 0
         self._key = asyncssh.generate_private_key("ssh-ed25519")
@@ -148,6 +150,7 @@ class Receiver:
             "127.0.0.1",
             0,
             server_host_keys=[self._key],
+            kex_algs=self.key_exchanges,
             server_factory=lambda: _Logins(self),
             sftp_factory=lambda channel: Files(channel, self),
         )

@@ -77,6 +77,29 @@ def test_a_server_without_openssh_extensions_receives_the_file_too(
     assert list(received_files(receiver)) == [delivery.request.location]
 
 
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        "curve25519-sha256",
+        "ecdh-sha2-nistp256",
+        pytest.param(
+            "diffie-hellman-group-exchange-sha256",
+            # A warning of the test's own server.
+            marks=pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields"),
+        ),
+    ],
+)
+def test_a_server_with_only_one_key_exchange_receives_the_file(
+    delivery: Delivery, target: PushTarget, receiver: Receiver, algorithm: str
+) -> None:
+    server = Receiver(receiver.folder, receiver.accepted_key)
+    server.key_exchanges = (algorithm,)
+    with server:
+        PushTarget.objects.update(port=server.port, host_key=server.host_key)
+        attempt(delivery)
+    assert list(received_files(receiver)) == [delivery.request.location]
+
+
 def test_a_file_that_is_already_there_is_not_sent_again(
     delivery: Delivery, receiver: Receiver
 ) -> None:

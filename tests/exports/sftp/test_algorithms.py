@@ -96,8 +96,12 @@ def test_the_server_offers_only_what_ssh_audit_accepts_and_old_algorithms_only_o
     assert offered(legacy, "key")[-1] == "ssh-rsa"
 
 
-def test_pushes_use_the_same_algorithms() -> None:
-    assert issubclass(push_connection._Transport, StrongTransport)
+def test_pushes_use_no_weak_cipher_or_checksum() -> None:
+    pushes, server = push_connection._Transport, StrongTransport
+    assert pushes._preferred_ciphers == server._preferred_ciphers
+    assert pushes._preferred_macs == server._preferred_macs
+    assert pushes._preferred_kex[: len(server._preferred_kex)] == server._preferred_kex
+    assert not [name for name in pushes._preferred_kex if name.endswith("sha1")]
 
 
 @pytest.fixture
