@@ -22,7 +22,8 @@ WINDOW = {"start_date": "2023-02-27 00:00:00", "end_date": "2023-02-27 05:00:00"
 @pytest.fixture
 def own_deployment(tmp_path: Path) -> Iterator[Deployment]:
     """A deployment with five hours of readings. The test kills its worker, so no other test uses it."""
-    extra = {"SIMULATION": "off", "SIMULATION_DEVICES": "30000"}
+    # With the default of 30 seconds, the test would wait so long for the lease of the killed worker to end.
+    extra = {"SIMULATION": "off", "SIMULATION_DEVICES": "30000", "EXPORTS_LEASE_SECONDS": "5"}
     started = Deployment(tmp_path / "home", extra).start()
     started.manage("backfill", "--start", WINDOW["start_date"], "--end", WINDOW["end_date"])
     yield started
