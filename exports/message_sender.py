@@ -1,4 +1,4 @@
-"""Sends messages to workers in a thread of its own, because a call to a broker that hangs can take half a minute."""
+"""Sends messages to workers in a separate thread, because a call to a broker that hangs can take half a minute."""
 
 from __future__ import annotations
 

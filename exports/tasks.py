@@ -29,8 +29,8 @@ _sender = MessageSender()
 def wake_workers(count: int = 1) -> None:
     """Send ``count`` messages to workers after the current transaction is committed.
 
-    Does not raise if the broker is down, and waits for a second at most if it hangs: :func:`recover` sends a
-    message later.
+    Raises nothing. If the broker is down, :func:`recover` sends a message later. If it hangs, the caller waits one
+    second at most, and the messages are sent when the broker answers.
     """
     transaction.on_commit(lambda: _sender.send(work, min(count, MAX_WAKES)))
 
@@ -103,10 +103,8 @@ def tidy() -> None:
 def expire() -> None:
     """Withdraw and delete the files whose retention time is over, and delete those that suppliers removed.
 
-    Nothing is deleted if the clock has jumped.
+    If the clock has jumped, only removed files are deleted.
     """
-    if not clock_is_steady(settings.HEADEND_HOME):
-        return
-    expired = cleanup.expire_files()
+    expired = cleanup.expire_files(by_age=clock_is_steady(settings.HEADEND_HOME))
     if expired:
         log.info("files expired", extra={"files": expired})

@@ -46,7 +46,7 @@ def is_free(pauses: Sequence[timedelta] = (LONGEST_PAUSE,)) -> Q:
     """Return the condition for rows that can be claimed now.
 
     These are rows without a lease, with an expired lease, or whose pause after a failure is over. A lease or a pause
-    with an end that no worker would set now was written while the clock was ahead. It is over, too.
+    that ends later than a worker could set it now was written while the clock was ahead. It counts as over.
 
     ``pauses``: the pause after the first failed attempt, after the second, and so on; after further ones the last.
     """

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 
+from django.db.models import Q
 from django.utils import timezone
 
 from exports.models import FINAL, FileRequest, Status
@@ -39,14 +40,15 @@ def remove_leftovers_if_final(pk: uuid.UUID) -> None:
         _log_failure("leftovers are not removed yet", request, error)
 
 
-def expire_files() -> int:
-    """Withdraw the files whose retention time is over, and delete them. Return how many were deleted.
+def expire_files(*, by_age: bool) -> int:
+    """Delete the files that suppliers removed. Return how many files were deleted.
 
-    A file that cannot be deleted now is withdrawn nevertheless. The next call deletes it.
+    With ``by_age``, also withdraw and delete the files whose retention time is over. A file that cannot be deleted now is withdrawn nevertheless. The next call deletes it.
     """
-    due = FileRequest.objects.filter(
-        status=Status.COMPLETED, removed_at__isnull=True, expires_at__lt=timezone.now()
-    )
+    is_due = Q(removal__isnull=False)
+    if by_age:
+        is_due |= Q(expires_at__lt=timezone.now())
+    due = FileRequest.objects.filter(is_due, status=Status.COMPLETED, removed_at__isnull=True)
     removed = 0
     for request in due.iterator():
         transitions.expire(request.pk)

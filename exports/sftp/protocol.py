@@ -28,7 +28,7 @@ EXTENSIONS = (("statvfs@openssh.com", "2"), ("limits@openssh.com", "1"))
 """Names and versions of OpenSSH's extensions that the server announces."""
 _REFUSALS = {
     CMD_REMOVE: "You are not allowed to remove files. The operator can allow it.",
-    CMD_RMDIR: "A folder can only be removed by removing its file.",
+    CMD_RMDIR: "Folders cannot be removed. A folder disappears when its file is removed.",
 }
 
 
@@ -39,7 +39,7 @@ class LimitedSFTPServer(paramiko.SFTPServer):
 
     def _process(self, t: int, request_number: int, msg: paramiko.Message) -> None:
         self.server.reset_idle_timer()
-        self._refusal = _REFUSALS.get(t, "Files are read-only here.")
+        self._refusal = _REFUSALS.get(t, "Files cannot be uploaded or changed here.")
         if t in (CMD_OPEN, CMD_OPENDIR) and self._open_handles() >= MAX_HANDLES:
             refusal = f"A session can have {MAX_HANDLES} open handles at most."
             self._send_status(request_number, SFTP_FAILURE, refusal)

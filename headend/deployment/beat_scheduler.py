@@ -40,7 +40,7 @@ class Scheduler(beat.Scheduler):
         return float(super().tick(*args, **kwargs))
 
     def apply_entry(self, entry: beat.ScheduleEntry, producer: Any = None) -> None:
-        """Send the message that starts a task. A broker that cannot be reached is one line, and no traceback."""
+        """Send the message that starts a task. If the broker cannot be reached, log one line without a traceback."""
         try:
             self.apply_async(entry, producer=producer, advance=False)
         except beat.SchedulingError as error:

@@ -41,7 +41,7 @@ def write_due_readings(fleet: Fleet, repository: ReadingsRepository, now: dateti
         frames = list(_frames_to_write(fleet, repository, arrivals))
         new = repository.write(pl.concat(frames)) if frames else 0
         LiveArrival.objects.get_or_create(at=at, defaults={"readings": new})
-        log.info("an interval arrived", extra={"at": at.isoformat(), "readings": new})
+        log.info("an interval arrived", extra={"arrived_at": at.isoformat(), "readings": new})
         total += new
     return total
 
@@ -69,8 +69,9 @@ def delete_records_before(instant: datetime) -> None:
 def _last_written(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> datetime:
     """Return the instant after which readings are due: the last recorded one, if there is one.
 
-    Records from the future, of a clock that was ahead, do not count. A new deployment continues after the newest stored interval, so that it continues a backfill. With an
-    empty repository it starts with the newest interval.
+    Records from the future are ignored: they were written while the clock was ahead. A new deployment continues after
+    the newest stored interval, so that it continues a backfill. With an empty repository it starts with the newest
+    interval.
     """
     last = _newest_record(now)
     if last is None:

@@ -16,9 +16,10 @@ from rest_framework.test import APIClient
 
 from exports import message_sender, tasks
 from exports.models import FileRequest, Status, Supplier
+from exports.pipeline import transitions
 from exports.schedule import BEAT_SCHEDULE
 from readings.steady_clock import ClockRecord
-from tests.suppliers import END, START, api_client
+from tests.suppliers import END, START, api_client, store_completed
 
 BODY = {"start_date": START.isoformat(), "end_date": END.isoformat()}
 
@@ -135,10 +136,17 @@ def test_no_file_expires_after_the_clock_has_jumped(
     tasks.expire()
     completed.refresh_from_db()
     assert completed.has_file
+    # What its supplier removed is deleted whatever the clock shows.
+    removed = store_completed(completed.supplier)
+    transitions.remove_file(removed.pk, who="SHA256:key", peer="127.0.0.1")
+    tasks.expire()
+    removed.refresh_from_db()
+    assert removed.removed_at is not None
+    assert FileRequest.objects.get(pk=completed.pk).has_file
     # The clock was set back before a day had passed.
     monkeypatch.undo()
     tasks.expire()
-    assert FileRequest.objects.get().has_file
+    assert FileRequest.objects.get(pk=completed.pk).has_file
 
 
 def test_files_expire_while_the_clock_is_steady(

@@ -13,7 +13,7 @@ from django.core.management import call_command
             ["backfill"],
             "python manage.py backfill --start 2023-02-01 --end '2023-02-28 23:55'",
         ),
-        (["load"], "python manage.py load may.csv.gz june.parquet --column kwh_col=kw"),
+        (["load"], "python manage.py load may.csv.gz june.parquet --column active_power=kw"),
         (["readings"], "python manage.py readings --json | jq '.days[-1]'"),
         (["timestream"], "python manage.py timestream create"),
         (

@@ -39,7 +39,7 @@ class Command(CommandWithExamples):
         "If a row of a file is bad, nothing of this file is imported. Readings that are stored already "
         "do not change, so a file can be imported again; the summary names rows with other values.\n"
         "Example, two files in which the column kw has another name:\n"
-        "  python manage.py load may.csv.gz june.parquet --column kwh_col=kw"
+        "  python manage.py load may.csv.gz june.parquet --column active_power=kw"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -57,7 +57,7 @@ class Command(CommandWithExamples):
             default=[],
             metavar="THEIRS=OURS",
             help=(
-                "the column THEIRS of the files is our column OURS, such as kwh_col=kw; "
+                "the column THEIRS of the files is our column OURS, such as active_power=kw; "
                 "repeat the option for more columns"
             ),
         )

@@ -77,13 +77,13 @@ def expired(completed: FileRequest) -> FileRequest:
 
 
 def test_an_expired_file_is_deleted_and_its_request_stays_completed(expired: FileRequest) -> None:
-    assert cleanup.expire_files() == 1
+    assert cleanup.expire_files(by_age=True) == 1
     assert not file_path(expired.location).exists()
     expired.refresh_from_db()
     assert expired.status == Status.COMPLETED
     assert expired.expired_at is not None
     assert not expired.has_file
-    assert cleanup.expire_files() == 0
+    assert cleanup.expire_files(by_age=True) == 0
 
 
 def test_a_file_that_cannot_be_deleted_is_withdrawn_and_deleted_later(
@@ -94,11 +94,11 @@ def test_a_file_that_cannot_be_deleted_is_withdrawn_and_deleted_later(
 
     with monkeypatch.context() as broken:
         broken.setattr(DiskStore, "delete_files", refuse)
-        assert cleanup.expire_files() == 0
+        assert cleanup.expire_files(by_age=True) == 0
     expired.refresh_from_db()
     assert not expired.has_file
     assert file_path(expired.location).exists()
-    assert cleanup.expire_files() == 1
+    assert cleanup.expire_files(by_age=True) == 1
     assert not file_path(expired.location).exists()
 
 
@@ -111,7 +111,7 @@ def test_leftovers_that_cannot_be_deleted_are_one_line_in_the_log(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(DiskStore, "delete_files", refuse)
-    assert cleanup.expire_files() == 0
+    assert cleanup.expire_files(by_age=True) == 0
     monkeypatch.setattr(DiskStore, "unfinished_requests", refuse)
     tidy()
     lines = [line for line in log_lines() if line["level"] == "ERROR"]
