@@ -62,7 +62,13 @@ def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None])
         if path == final_path:
             # An interrupted attempt left a part of the file, and not every server allows to overwrite it.
             _remove_if_possible(sftp, path)
-        _upload(sftp, request, path, check, problem)
+        try:
+            _upload(sftp, request, path, check, problem)
+        except PushError:
+            if path == final_path:
+                # It could have its whole size and a hole. The next attempt would take it for complete.
+                _remove_if_possible(sftp, path)
+            raise
         arrived = _size(sftp, path)
         if arrived is not None and arrived != request.size:
             raise PushError(f"Only {arrived} of {request.size} bytes arrived.")

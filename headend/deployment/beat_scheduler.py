@@ -7,16 +7,18 @@ nothing for two hours. So this scheduler moves the times of the last starts as f
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
-from time import monotonic
 from typing import Any
 
 from celery import beat
 
 log = logging.getLogger(__name__)
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""The clock that nobody can set. On Linux it also counts while the machine sleeps."""
 MAX_DIFFERENCE_SECONDS = 5.0
-"""How much the clock may differ from the monotonic clock between two ticks, which are at most ten seconds apart."""
+"""How much the clock may differ from the steady clock between two ticks, which are at most ten seconds apart."""
 
 
 class Scheduler(beat.Scheduler):
@@ -47,4 +49,4 @@ class Scheduler(beat.Scheduler):
             log.error("a task was not started", extra={"error": str(error)})
 
     def _clock_offset(self) -> float:
-        return float(self.app.now().timestamp() - monotonic())
+        return float(self.app.now().timestamp() - time.clock_gettime(_STEADY))

@@ -147,9 +147,12 @@ class _Supervisor:
         for name in self._commands:
             self._events.put(name)
         code = None if self._commands else 0
-        while code is None:
-            code = self._handle(self._events.get())
-        self._end_all()
+        try:
+            while code is None:
+                code = self._handle(self._events.get())
+        finally:
+            # Also after an error, such as a start for which the machine has no memory: no process may stay behind.
+            self._end_all()
         return code
 
     def _handle(self, event: signal.Signals | _Process | str) -> int | None:

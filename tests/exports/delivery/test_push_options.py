@@ -156,7 +156,7 @@ def test_a_file_with_a_wrong_checksum_is_never_complete(
     stored.write_bytes(stored.read_bytes()[:-1] + b"x")
     for _ in range(2):
         assert "does not have the checksum" in attempt(delivery)
-        assert received_files(receiver) == {flat_name(delivery): b""}
+        assert received_files(receiver) == {}
 
 
 def test_a_file_that_the_server_refuses_when_it_is_closed_is_not_delivered(
@@ -166,6 +166,19 @@ def test_a_file_that_the_server_refuses_when_it_is_closed_is_not_delivered(
     assert "Writing " in attempt(delivery)
     assert "The server says: quota exceeded." in attempt(delivery)
     assert delivery.state == DeliveryState.PENDING
+
+
+def test_a_file_that_was_refused_under_its_final_name_is_sent_again(
+    delivery: Delivery, receiver: Receiver
+) -> None:
+    set_options(FolderLayout.FLAT, TemporaryName.NONE)
+    receiver.refused = {"close"}
+    assert "Writing " in attempt(delivery)
+    # It had its whole size, so the next attempt would have taken it for complete.
+    assert received_files(receiver) == {}
+    receiver.refused = set()
+    assert attempt(delivery).startswith("Uploaded ")
+    assert received_files(receiver) == {flat_name(delivery): content(delivery)}
 
 
 def test_a_long_message_with_control_characters_is_one_short_line(

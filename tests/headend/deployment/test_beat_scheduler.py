@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -33,7 +34,9 @@ class Machine:
         self.now, self.monotonic = START, 1000.0
         self.started: Counter[str] = Counter()
         monkeypatch.setattr(app, "now", lambda: self.now)
-        monkeypatch.setattr("headend.deployment.beat_scheduler.monotonic", lambda: self.monotonic)
+        # CLOCK_MONOTONIC stands still while a machine sleeps, so it is not asked.
+        clocks = {time.CLOCK_BOOTTIME: lambda: self.monotonic}
+        monkeypatch.setattr(time, "clock_gettime", lambda clock: clocks[clock]())
         self.scheduler = beat_scheduler.Scheduler(app=app)
         monkeypatch.setattr(self.scheduler, "apply_entry", self._count)
         monkeypatch.setattr(type(self.scheduler), "producer", None)

@@ -23,12 +23,12 @@ TWO_LONG_PROCESSES = "one: exec sleep 1000\nother: exec sleep 1000\n"
 
 
 @contextmanager
-def running(folder: Path, procfile: str) -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path, procfile: str, *, program: str = _RUN) -> Iterator[subprocess.Popen[str]]:
     """Run the processes of ``procfile`` in a process group, as a terminal does."""
     path = folder / "Procfile"
     path.write_text(procfile)
     process = subprocess.Popen(
-        [sys.executable, "-c", _RUN, str(path)],
+        [sys.executable, "-c", program, str(path)],
         env=os.environ | {"MARK_OF_THIS_TEST": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -195,3 +195,25 @@ def test_the_supervisor_starts_no_process_besides_those_of_the_procfile(tmp_path
     with running(tmp_path, TWO_LONG_PROCESSES) as process:
         read_until(process, "other started")
         assert len(living_processes(tmp_path)) == 3
+
+
+_NO_MEMORY_FOR_THE_THIRD_START = """
+import subprocess
+original, starts = subprocess.Popen, []
+def start(*arguments, **options):
+    starts.append(1)
+    if len(starts) == 3:
+        raise OSError(12, "Cannot allocate memory")
+    return original(*arguments, **options)
+subprocess.Popen = start
+"""
+
+
+def test_after_an_error_of_the_supervisor_no_process_stays_behind(tmp_path: Path) -> None:
+    program = _NO_MEMORY_FOR_THE_THIRD_START + _RUN
+    procfile = "long: exec sleep 1000\nshort: exec true\n"
+    with running(tmp_path, procfile, program=program) as process:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 1
+        assert "Cannot allocate memory" in output
+        assert living_processes(tmp_path) == []
