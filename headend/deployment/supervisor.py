@@ -1,7 +1,7 @@
 """Run the processes of a Procfile in the foreground until a signal arrives. A process that dies is started again.
 
 ``manage.py run`` replaces itself with this program (:mod:`headend.deployment.launch`). The program imports the
-standard library and honcho's parser only, so it needs about 10 MB of memory; Django with both apps needs
+standard library and honcho's parser only, so it needs about 22 MB of memory; Django with both apps needs
 130 MB, which would stay in use as long as the deployment runs.
 """
 
@@ -230,17 +230,14 @@ class _Supervisor:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of the processes: programs of this Python environment come first.
-
-    ``manage.py run`` has run the system checks. Celery would repeat them in three processes, and import the whole
-    API for this.
-    """
+    """Return the environment of the processes: programs of this Python environment come first."""
     folder = Path(sys.executable).parent
     return os.environ | {
         "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
         # This process reads their output as UTF-8.
         "PYTHONIOENCODING": "utf-8",
+        # `manage.py run` has run the checks. Celery would repeat them in three processes, and import the whole API.
         "CELERY_SKIP_CHECKS": "true",
     }
 
