@@ -7,10 +7,13 @@ from typing import Any, ClassVar
 import paramiko
 from paramiko.kex_curve25519 import KexCurve25519
 
-_KNOWN = {
-    **paramiko.Transport._kex_info,  # type: ignore[attr-defined] # not in paramiko's stubs
-    "curve25519-sha256": KexCurve25519,
-}
+PARAMIKO_TRANSPORT: Any = paramiko.Transport
+"""paramiko's class, with the tables of algorithms that its type stubs do not contain."""
+
+NIST_CURVES = ("ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521")
+"""Key exchange on the NIST curves: only for old clients and for suppliers' servers that have no other."""
+
+_KNOWN = {**PARAMIKO_TRANSPORT._kex_info, "curve25519-sha256": KexCurve25519}
 # OpenSSL may be too old for the first one. Then paramiko does not know it.
 _KEX = {
     name: _KNOWN[name]

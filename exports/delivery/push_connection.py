@@ -12,7 +12,7 @@ from paramiko.sftp import SFTP_DESC, SFTP_EOF, SFTP_NO_SUCH_FILE, SFTP_OK
 
 from exports.credentials import fingerprint
 from exports.models import PushTarget
-from exports.ssh_transport import StrongTransport
+from exports.ssh_transport import NIST_CURVES, StrongTransport
 
 CONNECT_TIMEOUT = 15
 """Seconds until the server accepts the connection, and until it accepts the login."""
@@ -60,9 +60,7 @@ class _Transport(StrongTransport):
     # Some servers of suppliers offer no other key exchange. These come last, so other servers are not affected.
     _preferred_kex = (
         *StrongTransport._preferred_kex,
-        "ecdh-sha2-nistp256",
-        "ecdh-sha2-nistp384",
-        "ecdh-sha2-nistp521",
+        *NIST_CURVES,
         "diffie-hellman-group-exchange-sha256",
     )
     server_message: bytes | str = b""
@@ -100,7 +98,7 @@ def connect(target: PushTarget, private_key: str) -> Iterator[PushClient]:
         connection = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
         with connection, _Transport(connection) as transport:
             try:
-                yield from _sftp(transport, target, key)
+                yield from _logged_in(transport, target, key)
             finally:
                 said = printable(transport.server_message).rstrip(".")
     except RefusedError as error:
@@ -110,7 +108,10 @@ def connect(target: PushTarget, private_key: str) -> Iterator[PushClient]:
         raise PushError(f"{reason}. The server says: {said}." if said else f"{reason}.") from error
 
 
-def _sftp(transport: _Transport, target: PushTarget, key: paramiko.PKey) -> Iterator[PushClient]:
+def _logged_in(
+    transport: _Transport, target: PushTarget, key: paramiko.PKey
+) -> Iterator[PushClient]:
+    """Verify the host key, log in, and yield the SFTP client. Raises :class:`PushError` and paramiko's errors."""
     transport.banner_timeout = transport.auth_timeout = CONNECT_TIMEOUT
     key_type = target.host_key.split()[0]
     transport.get_security_options().key_types = _ALGORITHMS.get(key_type, (key_type,))

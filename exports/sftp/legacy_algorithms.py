@@ -11,31 +11,27 @@ from typing import Any, ClassVar
 import paramiko
 from cryptography.hazmat.primitives import hashes
 
-from exports.ssh_transport import StrongTransport
+from exports.ssh_transport import NIST_CURVES, PARAMIKO_TRANSPORT, StrongTransport
 
 
 class LegacyRSAKey(paramiko.RSAKey):
     """An RSA key that also signs and verifies with SHA-1."""
 
-    HASHES = {**paramiko.RSAKey.HASHES, "ssh-rsa": hashes.SHA1}  # type: ignore[misc] # as in paramiko
+    # paramiko looks up the hash of an algorithm in this table of the key's class.
+    HASHES = {**paramiko.RSAKey.HASHES, "ssh-rsa": hashes.SHA1}  # type: ignore[misc] # final in the type stubs only
 
 
 class LegacyTransport(StrongTransport):
     """The server's end of an SSH connection, for old clients too. Old algorithms are the last choice.
 
-    ``ssh-rsa`` counts for the signature of the server's RSA host key and for signatures of clients.
+    ``ssh-rsa`` applies to the signature of the server's RSA host key and for signatures of clients.
     """
 
-    _preferred_kex = (
-        *StrongTransport._preferred_kex,
-        "ecdh-sha2-nistp256",
-        "ecdh-sha2-nistp384",
-        "ecdh-sha2-nistp521",
-    )
-    _preferred_keys = (*paramiko.Transport._preferred_keys, "ssh-rsa")  # type: ignore[attr-defined] # not in the stubs
-    _preferred_pubkeys = (*paramiko.Transport._preferred_pubkeys, "ssh-rsa")  # type: ignore[attr-defined] # as above
+    _preferred_kex = (*StrongTransport._preferred_kex, *NIST_CURVES)
+    _preferred_keys = (*PARAMIKO_TRANSPORT._preferred_keys, "ssh-rsa")
+    _preferred_pubkeys = (*PARAMIKO_TRANSPORT._preferred_pubkeys, "ssh-rsa")
     _key_info: ClassVar[dict[str, type[Any]]] = {
-        **paramiko.Transport._key_info,  # type: ignore[attr-defined] # as above
+        **PARAMIKO_TRANSPORT._key_info,
         "ssh-rsa": LegacyRSAKey,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import paramiko
 from paramiko.sftp import (
@@ -32,7 +33,20 @@ _REFUSALS = {
 }
 
 
-class LimitedSFTPServer(paramiko.SFTPServer):
+if TYPE_CHECKING:
+
+    class _SFTPServer(paramiko.SFTPServer):
+        """paramiko's server with the methods that its type stubs do not contain."""
+
+        def _process(self, t: int, request_number: int, msg: paramiko.Message) -> None: ...
+        def _send_status(self, request_number: int, code: int, desc: str | None = None) -> None: ...
+        def _send_packet(self, t: int, packet: paramiko.Message) -> None: ...
+        def _response(self, request_number: int, t: int, *values: int) -> None: ...
+else:
+    _SFTPServer = paramiko.SFTPServer
+
+
+class LimitedSFTPServer(_SFTPServer):
     """paramiko's SFTP server with a limit of open handles, two of OpenSSH's extensions, and an exit status."""
 
     server: Session
@@ -46,12 +60,12 @@ class LimitedSFTPServer(paramiko.SFTPServer):
             return
         if t == CMD_EXTENDED and self._answer_extension(request_number, msg):
             return
-        super()._process(t, request_number, msg)  # type: ignore[misc] # not in paramiko's stubs
+        super()._process(t, request_number, msg)
 
     def _send_status(self, request_number: int, code: int, desc: str | None = None) -> None:
         if code == SFTP_PERMISSION_DENIED and desc is None:
             desc = self._refusal
-        super()._send_status(request_number, code, desc)  # type: ignore[misc] # not in paramiko's stubs
+        super()._send_status(request_number, code, desc)
 
     def finish_subsystem(self) -> None:
         """Close the session's handles and end it. Runs in the session's thread, also if the connection broke."""
@@ -67,7 +81,7 @@ class LimitedSFTPServer(paramiko.SFTPServer):
     def _send_packet(self, t: int, packet: paramiko.Message) -> None:
         if t == CMD_VERSION:
             packet.add(*(text for extension in EXTENSIONS for text in extension))
-        super()._send_packet(t, packet)  # type: ignore[misc] # not in paramiko's stubs
+        super()._send_packet(t, packet)
 
     def _answer_extension(self, request_number: int, msg: paramiko.Message) -> bool:
         """Answer an extended request of :data:`EXTENSIONS`; return false for others, and leave the message unread."""
@@ -88,7 +102,7 @@ class LimitedSFTPServer(paramiko.SFTPServer):
         return True
 
     def _reply(self, request_number: int, *numbers: int) -> None:
-        self._response(request_number, CMD_EXTENDED_REPLY, *map(int64, numbers))  # type: ignore[attr-defined] # not in paramiko's stubs
+        self._response(request_number, CMD_EXTENDED_REPLY, *map(int64, numbers))
 
     def _open_handles(self) -> int:
         return len(self.file_table) + len(self.folder_table)

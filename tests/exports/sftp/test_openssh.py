@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
@@ -50,6 +51,12 @@ def batch(openssh: OpenSSH, *commands: str, options: tuple[str, ...] = ()) -> st
     done = openssh("sftp", *options, "-b", "-", "alice@127.0.0.1", commands="\n".join(commands))
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
+
+
+def send(sftp: Any, kind: int, *values: object) -> tuple[int, paramiko.Message]:
+    """Send one request of SFTP and return the answer. paramiko's client has no public method for any request."""
+    answer: tuple[int, paramiko.Message] = sftp._request(kind, *values)
+    return answer
 
 
 @pytest.fixture
@@ -136,14 +143,14 @@ def test_one_read_returns_at_most_255_kib(connect: Connect, large: FileRequest) 
         sftp.open(large.location) as file,
     ):
         # paramiko's own read asks for 32 KiB at most.
-        _, reply = sftp._request(CMD_READ, file.handle, int64(0), 1_000_000)  # type: ignore[attr-defined] # not in paramiko's stubs
+        _, reply = send(sftp, CMD_READ, file.handle, int64(0), 1_000_000)
         data = reply.get_string()
     assert data == file_path(large.location).read_bytes()[:261_120]
 
 
 def test_the_limits_are_announced(connect: Connect, completed: FileRequest) -> None:
     with connect() as transport, transport.open_sftp_client() as sftp:
-        _, reply = sftp._request(CMD_EXTENDED, "limits@openssh.com")  # type: ignore[attr-defined] # not in paramiko's stubs
+        _, reply = send(sftp, CMD_EXTENDED, "limits@openssh.com")
     assert [reply.get_int64() for _ in range(4)] == [262_144, 261_120, 0, MAX_HANDLES]
 
 
@@ -166,7 +173,7 @@ def test_df_fails_for_a_missing_path(connect: Connect) -> None:
         transport.open_sftp_client() as sftp,
         pytest.raises(FileNotFoundError),
     ):
-        sftp._request(CMD_EXTENDED, "statvfs@openssh.com", "/nothing")  # type: ignore[attr-defined] # not in paramiko's stubs
+        send(sftp, CMD_EXTENDED, "statvfs@openssh.com", "/nothing")
 
 
 def test_other_extensions_are_answered_as_before(connect: Connect, completed: FileRequest) -> None:
@@ -174,7 +181,7 @@ def test_other_extensions_are_answered_as_before(connect: Connect, completed: Fi
         with pytest.raises(PermissionError, match="cannot be uploaded or changed"):
             sftp.posix_rename(completed.location, "other")
         with pytest.raises(OSError, match="unsupported"):
-            sftp._request(CMD_EXTENDED, "unknown@example.com")  # type: ignore[attr-defined] # not in paramiko's stubs
+            send(sftp, CMD_EXTENDED, "unknown@example.com")
 
 
 def test_a_session_ends_with_exit_status_0(connect: Connect, completed: FileRequest) -> None:
