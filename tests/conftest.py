@@ -18,7 +18,7 @@ from exports.leases import heartbeat
 from headend.config.folders import create_folders
 from readings.repositories import ReadingsRepository, open_repository
 
-pytest_plugins = ["tests.services.fixtures", "tests.suppliers"]
+pytest_plugins = ["tests.loopback", "tests.services.fixtures", "tests.suppliers"]
 
 
 def pytest_configure() -> None:

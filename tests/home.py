@@ -23,6 +23,8 @@ home = Path(
 (home / "static").mkdir()
 os.environ["HEADEND_HOME"] = str(home)
 os.environ["HEADEND_ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
+# Without credentials, boto3 would ask the metadata service of a cloud, at an address that is not loopback.
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 if not IS_WORKER:
     os.environ["TESTS_SHARED_FOLDER"] = str(home / "shared")
     atexit.register(shutil.rmtree, home, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ValidationError
 
+from exports.delivery import webhook
 from exports.delivery.webhook import WebhookError, send_test
 from exports.models import Supplier, Webhook
 
@@ -28,9 +29,10 @@ def test_a_url_that_no_call_can_use_is_refused_in_the_form(
 
 
 @pytest.mark.parametrize(("url", "reason"), REFUSED)
-def test_a_row_with_such_a_url_fails_its_call_with_the_same_sentence(
-    alice: Supplier, url: str, reason: str
+def test_a_row_with_such_a_url_fails_before_its_host_is_resolved(
+    alice: Supplier, url: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(webhook, "checked_address", lambda *_, **__: pytest.fail("resolved"))
     with pytest.raises(WebhookError, match=reason):
         send_test(Webhook(supplier=alice, url=url))
 

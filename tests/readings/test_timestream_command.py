@@ -84,7 +84,11 @@ def test_a_retention_outside_the_limits_of_the_service_is_refused(
     assert "does not exist" in run("status")
 
 
-def test_an_unreachable_service_is_an_error_of_one_line(settings: Settings) -> None:
+def test_an_unreachable_service_is_an_error_of_one_line(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     settings.READINGS_URL = (
         "timestream://devices/readings?region=us-east-1&endpoint_url=http%3A%2F%2F127.0.0.1%3A9"
     )

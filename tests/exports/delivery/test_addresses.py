@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
+
+
+@pytest.fixture(autouse=True)
+def no_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resolve only numbers, in all forms that the system reads, so no name server is asked."""
+    resolve = socket.getaddrinfo
+
+    def resolve_number(host: str, port: int, **options: Any) -> Any:
+        return resolve(host, port, flags=socket.AI_NUMERICHOST, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_number)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import NoReturn
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -36,7 +37,13 @@ def test_an_address_that_is_in_use_is_an_error() -> None:
             bound_socket("::", server.getsockname()[1])
 
 
-def test_a_host_that_is_no_address_is_refused_with_the_setting() -> None:
+def test_a_host_that_is_no_address_is_refused_with_the_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def resolve_nothing(*_: object, **__: object) -> NoReturn:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_nothing)
     with pytest.raises(ImproperlyConfigured, match="HEADEND_HOST is 'no address'"):
         bound_socket("no address", 0)
 

@@ -257,7 +257,7 @@ def test_a_deployment_works_in_a_home_folder_of_any_name_in_any_locale_and_on_ip
 def it_answers_by_ipv6_and_ipv4(deployment: Deployment) -> None:
     for host in ("[::1]", "127.0.0.1"):
         probe = f"http://{host}:{deployment.http_port}/health/ready"
-        ready = requests.get(probe, timeout=60)
+        ready = requests.get(probe, timeout=60, allow_redirects=False)
         assert (ready.status_code, set(ready.json().values())) == (200, {"ok"})
         address = (host.strip("[]"), deployment.sftp_port)
         with socket.create_connection(address, timeout=60) as connection:
