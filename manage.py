@@ -34,7 +34,7 @@ _WITHOUT_SETTINGS = {"help", "check"}
 
 
 class _Commands(ManagementUtility):
-    """Django's commands. Each ends with one line if a setting is wrong. Django would print all that follows from it."""
+    """Django's commands. Each ends with one line if a setting is wrong. Django would print the errors that follow from it."""
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         """Return the command. Raises ``ImproperlyConfigured``, but not if only its help is requested."""
@@ -55,7 +55,7 @@ def main() -> None:
         _Commands(sys.argv).execute()
     except KeyboardInterrupt as interrupt:
         sys.stderr.write("\nheadend: interrupted.\n")
-        # A command that was asked to stop knows which signal asked.
+        # StopRequested has the exit code of its signal.
         sys.exit(getattr(interrupt, "exit_code", 128 + signal.SIGINT))
     except ImproperlyConfigured as error:
         sys.exit(f"headend: {error}")

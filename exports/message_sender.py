@@ -16,7 +16,7 @@ MAX_WAIT_SECONDS = 1.0
 
 
 @dataclass
-class _Order:
+class _PendingMessages:
     """Messages that are not sent yet."""
 
     task: Task[[], None]
@@ -29,24 +29,24 @@ class _Order:
 class MessageSender:
     """Sends messages without arguments. Threads may share it.
 
-    At most one thread waits for the broker, and at most one order for each task waits behind it.
+    At most one thread waits for the broker, and behind it wait the messages of each task once.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._orders: dict[str, _Order] = {}
+        self._pending: dict[str, _PendingMessages] = {}
         self._thread: threading.Thread | None = None
         self._hangs = False
 
     def send(self, task: Task[[], None], count: int) -> None:
         """Send ``count`` messages for ``task``. Wait at most :data:`MAX_WAIT_SECONDS`, then return anyway.
 
-        Raises nothing: errors are logged. While the broker hangs, only the first caller waits. Later orders for the
-        same task are one order, with the largest count.
+        Raises nothing: errors are logged. While the broker hangs, only the first caller waits. Messages
+        for the same task that wait already are not added: the larger count is sent.
         """
         with self._lock:
-            order = self._orders.setdefault(task.name, _Order(task, 0, copy_context()))
-            order.count = max(order.count, count)
+            pending = self._pending.setdefault(task.name, _PendingMessages(task, 0, copy_context()))
+            pending.count = max(pending.count, count)
             # A fork copies no threads.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(
@@ -55,29 +55,29 @@ class MessageSender:
                 self._thread.start()
             if self._hangs:
                 return
-        if not order.sent.wait(MAX_WAIT_SECONDS):
+        if not pending.sent.wait(MAX_WAIT_SECONDS):
             self._hangs = True
             log.warning("the broker does not answer; the messages are sent when it answers again")
 
     def _send_all(self) -> None:
-        """Send all orders, the oldest first, and end."""
-        while (order := self._next_order()) is not None:
-            order.context.run(_send, order)
+        """Send all messages, those of the oldest call first, and end."""
+        while (pending := self._next()) is not None:
+            pending.context.run(_send, pending)
             self._hangs = False
-            order.sent.set()
+            pending.sent.set()
 
-    def _next_order(self) -> _Order | None:
+    def _next(self) -> _PendingMessages | None:
         with self._lock:
-            if not self._orders:
+            if not self._pending:
                 self._thread = None
                 return None
-            return self._orders.pop(next(iter(self._orders)))
+            return self._pending.pop(next(iter(self._pending)))
 
 
-def _send(order: _Order) -> None:
+def _send(pending: _PendingMessages) -> None:
     try:
-        for _ in range(order.count):
-            order.task.delay()
+        for _ in range(pending.count):
+            pending.task.delay()
     except Exception as error:
         # Each broker's library raises its own errors. None of them may fail a request that is accepted.
         log.warning(

@@ -23,8 +23,9 @@ STEADY_AFTER = timedelta(days=1)
 MAX_DIFFERENCE = timedelta(minutes=5)
 """How much the clock and the time that the machine has run may differ. More is a jump."""
 MAX_TIME_OFF = timedelta(days=1)
-"""How far the clock may move while the machine is off, which nobody can measure. More is a jump."""
+"""How far the clock may move between two starts of the machine. More is a jump. The time in between is not known."""
 RECORD_INTERVAL = timedelta(minutes=10)
+"""How old the record in the file may become."""
 _FILE = "clock.json"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _UPTIME = Path("/proc/uptime")
@@ -37,7 +38,7 @@ class ClockRecord:
     time: float
     """The clock, in seconds since 1970."""
     uptime: float
-    """How long the machine has run, in seconds. Nobody can set it, and it also counts while the machine sleeps."""
+    """How long the machine has run, in seconds, including the time that it was asleep. Setting the clock does not change it."""
     boot: str
     """The id of this start of the machine. Empty if the system has none; then ``uptime`` means nothing."""
     steady_since: float = 0.0
@@ -65,7 +66,7 @@ class ClockRecord:
         """Whether the last jump is long enough ago."""
         return self.time - self.steady_since >= STEADY_AFTER.total_seconds()
 
-    def is_news_after(self, earlier: ClockRecord) -> bool:
+    def must_replace(self, earlier: ClockRecord) -> bool:
         """Whether the record must be written: the machine was started again, or the last one is old."""
         too_old = self.time - earlier.time > RECORD_INTERVAL.total_seconds()
         return too_old or not self._is_same_run_as(earlier)
@@ -93,7 +94,7 @@ def clock_is_steady(home: Path) -> bool:
         log.warning(
             "the clock has jumped; no old data are deleted until it has run steadily for a day"
         )
-    if earlier is None or jumped or now.is_news_after(earlier):
+    if earlier is None or jumped or now.must_replace(earlier):
         _write(file, now)
     return now.is_steady
 
@@ -106,7 +107,7 @@ def _read(file: Path) -> ClockRecord | None:
 
 
 def _write(file: Path, record: ClockRecord) -> None:
-    """Write the file at once. A full disk is no error: the earlier record is still there, and stricter."""
+    """Replace the file in one step. A full disk is no error: the earlier record stays."""
     temporary = file.with_name(f".{uuid.uuid4()}")
     try:
         temporary.write_text(json.dumps(asdict(record)))

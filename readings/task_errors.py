@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
 
-from headend.config.database_errors import first_line, is_database_outage
-from readings.repositories import RepositoryUnavailableError
+from headend.config.database_errors import first_line
+from readings.outages import is_outage
 
 P = ParamSpec("P")
 
@@ -32,8 +32,3 @@ def in_one_line(task: Callable[P, None]) -> Callable[P, None]:
             )
 
     return run
-
-
-def is_outage(error: BaseException) -> bool:
-    """Return whether the error comes from a disk or a service, and not from a bug, so that a traceback tells nothing."""
-    return isinstance(error, OSError | RepositoryUnavailableError) or is_database_outage(error)

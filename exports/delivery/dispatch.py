@@ -14,7 +14,7 @@ from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
 from exports.leases.model import Lease
 from exports.models import Delivery, DeliveryKind, PushTarget, Webhook
 from exports.stores import FileMissingError
-from readings.task_errors import is_outage
+from readings.outages import is_outage
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 """The push: upload a completed file to the supplier's own SFTP server.
 
-The file appears there complete under its final name, or not at all; without a temporary name, it grows there.
+With a temporary name, the file appears under its final name only when it is complete. Without one, it is visible during
+the upload.
 Not every server allows folders, renaming, names with a leading dot, or queries of a file's size. The options of
 the push target select what is used, and the size is verified only if the server tells it.
 """
@@ -76,7 +77,9 @@ def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None])
             _rename(sftp, path, final_path)
     outcome = f"Uploaded {request.size} bytes to {final_path}."
     return (
-        outcome if arrived is not None else f"{outcome} The server does not tell the file's size."
+        outcome
+        if arrived is not None
+        else f"{outcome} The server does not report file sizes, so the size was not verified."
     )
 
 
@@ -172,7 +175,7 @@ def _upload(
             try:
                 _copy(file.read, remote, request, check)
             except RefusedError:
-                # It says more than the refusal of the close.
+                # The error of the write says more than the error of the close.
                 with suppress(RefusedError):
                     remote.close()
                 raise

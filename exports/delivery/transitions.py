@@ -24,8 +24,6 @@ from exports.models import (
     Webhook,
 )
 
-PAUSES = Delivery.pauses
-
 
 def schedule_deliveries(request_id: uuid.UUID, status: str) -> None:
     """Create the deliveries of a request that has just got the final ``status``.
@@ -92,13 +90,13 @@ def fail(lease: Lease[uuid.UUID], outcome: str) -> None:
 
 def release(lease: Lease[uuid.UUID], outcome: str) -> None:
     """Record a failed attempt. The delivery is due again after a pause; after the last attempt it fails."""
-    if lease.attempt > len(PAUSES):
+    if lease.attempt > len(Delivery.pauses):
         fail(lease, outcome)
         return
     with transaction.atomic():
         _end_attempt(lease, outcome, succeeded=False)
         pending = Delivery.objects.filter(state=DeliveryState.PENDING)
-        pending.release(lease, pause=PAUSES[lease.attempt - 1])
+        pending.release(lease, pause=Delivery.pauses[lease.attempt - 1])
 
 
 def _finish(lease: Lease[uuid.UUID], outcome: str, state: DeliveryState) -> None:

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='pushtarget',
             name='layout',
-            field=models.CharField(choices=[('request', 'one folder for each file request'), ('flat', 'all files directly in the folder')], default='request', help_text='Without folders of their own, the names of files begin with the id of their request.', max_length=16),
+            field=models.CharField(choices=[('request', 'one folder for each file request'), ('flat', 'all files directly in the folder')], default='request', help_text='In the flat layout, the name of each file begins with the id of its request.', max_length=16),
         ),
         migrations.AddField(
             model_name='pushtarget',

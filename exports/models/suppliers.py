@@ -150,7 +150,7 @@ class PushTarget(models.Model):
         max_length=16,
         choices=FolderLayout.choices,
         default=FolderLayout.PER_REQUEST,
-        help_text="Without folders of their own, the names of files begin with the id of their request.",
+        help_text="In the flat layout, the name of each file begins with the id of its request.",
     )
     temporary_name = models.CharField(
         max_length=16,

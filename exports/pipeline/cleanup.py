@@ -14,8 +14,8 @@ from exports.models import FINAL, FileRequest, Status
 from exports.pipeline import export_file, transitions
 from exports.pipeline.failure_reasons import failure_reason
 from exports.stores import export_store
+from readings.outages import is_outage
 from readings.repositories import repository
-from readings.task_errors import is_outage
 
 log = logging.getLogger(__name__)
 

@@ -152,7 +152,7 @@ def expire(pk: uuid.UUID) -> bool:
 
 
 def remove_file(pk: uuid.UUID, *, who: str, peer: str) -> bool:
-    """Withdraw the file of a completed request for good, and record that its supplier removed it.
+    """Hide the file of a completed request, and record that its supplier removed it. Return False if there is no file.
 
     The status stays ``completed``. The retention time ends now, so the file is deleted as an expired one is.
     """

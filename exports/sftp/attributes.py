@@ -19,7 +19,7 @@ _Attributes = TypeVar("_Attributes", bound=paramiko.SFTPAttributes)
 
 
 class ListedAttributes(paramiko.SFTPAttributes):
-    """Attributes of an entry of a folder. Their text is the line that clients show for ``ls -l``."""
+    """Attributes of an entry of a folder. ``asbytes`` returns the line that clients show for ``ls -l``."""
 
     def asbytes(self) -> bytes:
         """Return the line in the form of ``ls -l``, with the time in UTC. paramiko's own has the day before the month."""

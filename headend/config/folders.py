@@ -42,8 +42,8 @@ def create_folders(folders: Iterable[Folder]) -> None:
 def folder_problems(folders: Iterable[Folder]) -> list[str]:
     """Return one sentence for each folder that cannot be used, and for each that cannot be created.
 
-    A missing folder is no problem if its parent exists or comes earlier in ``folders``. Of a folder that cannot be used,
-    the folders inside it are not named too.
+    A missing folder is no problem if its parent exists or comes earlier in ``folders``. If a folder cannot be used,
+    the folders inside it are not reported.
     """
     problems = []
     creatable: set[Path] = set()

@@ -16,7 +16,7 @@ from celery import beat
 log = logging.getLogger(__name__)
 
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""The clock that nobody can set. On Linux it also counts while the machine sleeps."""
+"""A clock that does not change when the wall clock is set. On Linux it also counts while the machine sleeps."""
 MAX_DIFFERENCE_SECONDS = 5.0
 """How much the clock may differ from the steady clock between two ticks, which are at most ten seconds apart."""
 

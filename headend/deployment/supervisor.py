@@ -26,7 +26,7 @@ from typing import IO
 from honcho.environ import parse_procfile
 
 MAX_DEATHS = 5
-"""The deployment ends when a process has died so often in a row."""
+"""The deployment ends after this many deaths of one process in a row."""
 STABLE_SECONDS = 60.0
 """A process that has run this long was started well: its earlier deaths do not count any more."""
 FIRST_PAUSE_SECONDS = 0.5

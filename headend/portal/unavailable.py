@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 
 from headend.config.database_errors import is_database_outage
 from headend.portal.error_pages import unavailable
-from readings.task_errors import is_outage
+from readings.outages import is_outage
 
 log = logging.getLogger(__name__)
 

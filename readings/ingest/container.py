@@ -21,6 +21,7 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZLIB_MAGICS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _COMPRESSED = (_GZIP_MAGIC, _ZSTD_MAGIC, *_ZLIB_MAGICS)
 _FIRST_BYTES = 1000
+"""How much of a file decides its kind. UTF-16 without a mark shows by its many zero bytes."""
 _COMPRESSED_BLOCK_BYTES = 1 << 14
 """Small, because some content expands to a thousand times its size."""
 _REFUSED = {

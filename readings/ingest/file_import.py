@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,7 +19,7 @@ from readings.ingest.plausibility import add_implausible_values
 from readings.ingest.repeated_hour import resolve_repeated_hours
 from readings.ingest.row_report import RowReport
 from readings.ingest.row_validation import (
-    HAS_OFFSET,
+    IS_UNAMBIGUOUS,
     ROW,
     BadFileError,
     BadRow,
@@ -101,32 +101,27 @@ def import_file(
     with import_folder(scratch) as folder:
         source = SourceFile(readable_twice(path, folder), options, folder)
         staged_rows = _check_and_stage(source, options, folder, report_progress)
-        rows = staged_rows.count
-        if not rows:
+        if not staged_rows.count:
             raise BadFileError("the file has no rows.")
         staged = pl.scan_parquet(sorted(folder.glob("*.parquet")), glob=False)
-        bad, done = BadRows(options.zone), 0
+        bad = BadRows(options.zone)
         if options.zone is not None:
             staged = resolve_repeated_hours(staged, folder, bad)
         counts = count_by_minute(staged).collect(engine="streaming")
         chunks = split_into_chunks(counts, READINGS_PER_WRITE)
-        for chunk in chunks:
-            raise_if_cancelled()
-            report_progress("comparing", done, rows)
+        for chunk in _each(chunks, "comparing", report_progress):
             _add_contradictions(bad, _readings_of(staged, chunk))
-            done += chunk.readings
         _raise_if_bad(bad, source)
         write = None if dry_run else repository.write
         if write and not (staged_rows.have_arrival_time or arrives_at_time):
             write = partial(_write_as_arriving_now, repository)
-        differing, new, done = RowReport(), 0, 0
-        for chunk in chunks:
-            raise_if_cancelled()
-            report_progress("writing", done, rows)
-            new += _write_chunk(_distinct_readings_of(staged, chunk), repository, write, differing)
-            done += chunk.readings
+        differing = RowReport()
+        new = sum(
+            _write_chunk(_distinct_readings_of(staged, chunk), repository, write, differing)
+            for chunk in _each(chunks, "writing", report_progress)
+        )
         return ImportedFile(
-            rows,
+            staged_rows.count,
             new,
             staged_rows.rounded,
             differing.count,
@@ -135,6 +130,18 @@ def import_file(
             differing.describe(source, "rows that differ"),
             staged_rows.implausible.describe(source, "implausible values"),
         )
+
+
+def _each(
+    chunks: Sequence[Chunk], activity: str, report_progress: ReportProgress
+) -> Iterator[Chunk]:
+    """Yield the chunks. Before each one, report the progress and stop if the command was asked to."""
+    done, rows = 0, sum(chunk.readings for chunk in chunks)
+    for chunk in chunks:
+        raise_if_cancelled()
+        report_progress(activity, done, rows)
+        yield chunk
+        done += chunk.readings
 
 
 def _write_chunk(
@@ -232,16 +239,18 @@ def _add_contradictions(bad: BadRows, readings: pl.LazyFrame) -> None:
     repeated = keys.filter(pl.len().over(frame.ORDER) > 1)
     if repeated.is_empty():
         return
-    values = pl.struct(pl.exclude(ROW, HAS_OFFSET, *frame.ORDER))
+    values = pl.struct(pl.exclude(ROW, IS_UNAMBIGUOUS, *frame.ORDER))
     contradictions = (
         readings.join(repeated.lazy(), on=ROW, how="semi")
         .sort(ROW)
         .with_columns(
             pl.col(ROW).first().over(frame.ORDER).alias("earlier"),
             (values != values.first().over(frame.ORDER)).alias("differs"),
-            pl.col(HAS_OFFSET).all().over(frame.ORDER).alias("is_utc"),
+            pl.col(IS_UNAMBIGUOUS).all().over(frame.ORDER).alias("are_unambiguous"),
         )
-        .filter((pl.col(ROW) != pl.col("earlier")) & (pl.col("differs") | ~pl.col("is_utc")))
+        .filter(
+            (pl.col(ROW) != pl.col("earlier")) & (pl.col("differs") | ~pl.col("are_unambiguous"))
+        )
         .select(ROW, "earlier", "differs")
         .collect()
     )

@@ -53,7 +53,7 @@ def first_due_arrival(
     last = _newest_record(now)
     if last is None:
         # A new deployment continues after its backfill, and has nothing to catch up.
-        last = _last_written(fleet, repository, now)
+        last = _last_without_records(fleet, repository, now)
     else:
         # A catch-up that began earlier may still write readings that are older than MAX_CATCH_UP by now.
         last = max(last, now - _CATCH_UP_TIME - MAX_CATCH_UP)
@@ -67,21 +67,25 @@ def delete_records_before(instant: datetime) -> None:
 
 
 def _last_written(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> datetime:
-    """Return the instant after which readings are due: the last recorded one, if there is one.
-
-    Records from the future are ignored: they were written while the clock was ahead. A new deployment continues after
-    the newest stored interval, so that it continues a backfill. With an empty repository it starts with the newest
-    interval.
-    """
+    """Return the instant after which readings are due."""
     last = _newest_record(now)
     if last is None:
-        last = _newest_stored_minute(repository.snapshot(), now)
-    if last is None:
-        last = fleet.newest_interval(now) - fleet.interval
+        return _last_without_records(fleet, repository, now)
     return max(last, now - MAX_CATCH_UP)
 
 
+def _last_without_records(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> datetime:
+    """Return the instant after which readings of a new deployment are due.
+
+    It is the newest stored interval of the last day, so that the deployment continues a backfill. If there is none, the
+    first readings are those of the newest interval.
+    """
+    stored = _newest_stored_minute(repository.snapshot(), now)
+    return stored or fleet.newest_interval(now) - fleet.interval
+
+
 def _newest_record(now: datetime) -> datetime | None:
+    """Return the last recorded instant. Records from the future are ignored: the clock was ahead when they were written."""
     return LiveArrival.objects.filter(at__lte=now).values_list("at", flat=True).first()
 
 

@@ -15,9 +15,9 @@ import polars as pl
 from readings import frame
 
 SECOND_TIME = "second_time"
-"""The column with the later instant of a local time that a clock shows twice; with the only instant of all others."""
+"""The column with the later instant of a time that clocks show twice. Other times have one instant, which it repeats."""
 SECOND_ARRIVAL = "second_arrival"
-"""The same for ``arrival_time``."""
+"""The same column for ``arrival_time``."""
 
 
 def is_known_zone(name: str) -> bool:

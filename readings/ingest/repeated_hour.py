@@ -1,4 +1,4 @@
-"""Find out which rows of a file belong to the second of two equal hours, from the order of a meter's rows."""
+"""Find out which rows of a repeated hour belong to its second pass, from the order of a meter's rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 
 from readings import frame
 from readings.ingest.local_time import SECOND_TIME, arrival_not_before_time
-from readings.ingest.row_validation import HAS_OFFSET, ROW, BadRow, BadRows
+from readings.ingest.row_validation import IS_UNAMBIGUOUS, ROW, BadRow, BadRows
 from readings.ingest.scratch import scratch_errors
 from readings.repositories.cancellation import raise_if_cancelled
 
@@ -21,7 +21,7 @@ _BETWEEN_CHANGES = timedelta(hours=12)
 """Clocks change less often than this, and an hour that they repeat is shorter."""
 _NEIGHBOURS = timedelta(hours=3)
 """Rows so near to the hour tell whether a meter's rows are in ascending or in descending order."""
-_COLUMNS = [ROW, HAS_OFFSET, *frame.COLUMNS]
+_COLUMNS = [ROW, IS_UNAMBIGUOUS, *frame.COLUMNS]
 _REPEATED = pl.col("time") != pl.col(SECOND_TIME)
 
 
@@ -98,6 +98,7 @@ def _second_rows(rows: pl.DataFrame) -> pl.DataFrame:
     meter = "device_id"
     rows = rows.sort(ROW)
     step = pl.col("time").diff().over(meter)
+    # Ascending rows go back once, where the hour is repeated.
     descends = (step < 0).sum().over(meter) > (step > 0).sum().over(meter) + 1
     row = pl.col(ROW).cast(pl.Int64)
     ordered = rows.with_columns(pl.when(descends).then(-row).otherwise(row).alias("order"))

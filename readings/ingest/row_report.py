@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from readings.ingest.row_validation import MAX_REPORTED_ROWS
 from readings.ingest.source_file import SourceFile
-
-MAX_REPORTED_ROWS = 20
 
 
 @dataclass
@@ -18,7 +17,10 @@ class RowReport:
     first: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, count: int, rows: Iterable[tuple[int, str]]) -> None:
-        """Count more rows. Of ``rows``, which may be endless, only as many are taken as there is room for."""
+        """Add ``count`` to the number of rows, and keep ``rows`` until :data:`MAX_REPORTED_ROWS` are kept.
+
+        ``rows`` may be a generator. What is not kept is not read.
+        """
         self.count += count
         room = MAX_REPORTED_ROWS - len(self.first)
         self.first += [row for row, _ in zip(rows, range(room), strict=False)]

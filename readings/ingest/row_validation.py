@@ -16,9 +16,13 @@ from readings.ingest.local_time import SECOND_ARRIVAL, SECOND_TIME, is_skipped, 
 
 ROW = "row"
 """The column with the number of a reading's row in its file. The first row after the header is 1."""
-HAS_OFFSET = "has_offset"
-"""The column that tells whether the time of a reading can mean no other instant, such as one with a UTC offset."""
+IS_UNAMBIGUOUS = "is_unambiguous"
+"""The column that tells whether the time of a reading can be only one instant.
+
+It has a UTC offset, or it is a local time that is not in an hour that clocks repeat.
+"""
 MAX_REPORTED_ROWS = 20
+"""How many rows of one kind a message or a summary names."""
 _NUMBER_TYPES = {name: kind for name, kind in frame.SCHEMA.items() if kind.is_numeric()}
 _MEASURES = [name for name, kind in frame.SCHEMA.items() if kind == pl.Float64()]
 _DECIMALS = 3
@@ -77,7 +81,7 @@ class BadRows:
 
         ``rows`` is what :func:`parse_rows` was given, ``readings`` is what it returned.
         """
-        is_null = readings.select(pl.exclude(HAS_OFFSET).is_null())
+        is_null = readings.select(pl.exclude(IS_UNAMBIGUOUS).is_null())
         bad = is_null.select(pl.any_horizontal(pl.all())).to_series()
         self.count += int(bad.sum())
         room = MAX_REPORTED_ROWS - len(self.first)
@@ -94,7 +98,7 @@ class BadRows:
 
 @dataclass(frozen=True)
 class ParsedRows:
-    """The readings of some rows, with :data:`ROW` and :data:`HAS_OFFSET`, and how many values were rounded."""
+    """The readings of some rows, with :data:`ROW` and :data:`IS_UNAMBIGUOUS`, and how many values were rounded."""
 
     readings: pl.DataFrame
     rounded: int
@@ -135,13 +139,13 @@ def parse_rows(
         instants = [name for name in ("time", "arrival_time") if name in rows.columns]
         readings = to_utc(readings, {name: _has_offset(rows[name]) for name in instants}, zone)
         is_exact = pl.col("time") == pl.col(SECOND_TIME)
-        readings = readings.with_columns(is_exact.alias(HAS_OFFSET))
+        readings = readings.with_columns(is_exact.alias(IS_UNAMBIGUOUS))
     if "arrival_time" not in rows.columns:
         readings = readings.with_columns(pl.col("time").alias("arrival_time"))
     if "measure_name" not in rows.columns:
         readings = readings.with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name"))
     seconds = [] if zone is None else [SECOND_TIME, SECOND_ARRIVAL]
-    exact = readings.select(ROW, HAS_OFFSET, *frame.COLUMNS, *seconds)
+    exact = readings.select(ROW, IS_UNAMBIGUOUS, *frame.COLUMNS, *seconds)
     stored = exact.with_columns(pl.col(*_MEASURES).round(_DECIMALS), _arrival_after_time())
     rounded = (exact.select(_MEASURES) != stored.select(_MEASURES)).sum().row(0)
     return ParsedRows(stored, sum(count for count in rounded if count))
@@ -157,8 +161,8 @@ def _has_offset(times: pl.Series) -> pl.Series:
     """Return which times have a UTC offset, so that no other instant can be meant."""
     if isinstance(times.dtype, pl.Datetime):
         has_zone = times.dtype.time_zone is not None
-        return pl.repeat(has_zone, times.len(), eager=True).alias(HAS_OFFSET)
-    return times.cast(pl.String).str.contains(_OFFSET).alias(HAS_OFFSET)
+        return pl.repeat(has_zone, times.len(), eager=True).alias(IS_UNAMBIGUOUS)
+    return times.cast(pl.String).str.contains(_OFFSET).alias(IS_UNAMBIGUOUS)
 
 
 def _parse_column(values: pl.Series) -> pl.Series:

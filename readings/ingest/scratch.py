@@ -21,9 +21,8 @@ _PREFIX = "import-"
 _LOCK = "lock"
 _LOCKED_AFTER_SECONDS = 60
 STANDARD_INPUT = Path("-")
-
-
 BLOCK_BYTES = 1 << 20
+"""How many bytes of a file are read at once."""
 
 
 class ScratchError(Exception):

@@ -22,6 +22,7 @@ _MAX_HEADER_BYTES = 100_000
 _EXTRA = "\0extra "
 """How the names of columns begin that are not in the header: rows may end with separators that it does not have."""
 _MAX_EXTRA = 100
+"""How many separators a row may have after the last column of the header."""
 # Polars refuses time zones such as +05:45 otherwise, and not with an exception that Python code can expect.
 os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
 

@@ -47,7 +47,7 @@ def broker() -> Iterator[HangingBroker]:
 
 @pytest.fixture
 def sender() -> MessageSender:
-    """A sender of its own, which no other test has used."""
+    """A new sender for each test."""
     return MessageSender()
 
 

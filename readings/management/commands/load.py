@@ -83,8 +83,8 @@ class Command(CommandWithExamples):
             "--timezone",
             metavar="ZONE",
             help=(
-                "times without a UTC offset are local times of this zone, such as Europe/Berlin; the order of a meter's "
-                "rows tells which ones belong to the second of the two equal hours in autumn"
+                "times without a UTC offset are local times of this zone, such as Europe/Berlin; when clocks go back "
+                "and an hour is repeated, the order of a meter's rows tells its two passes apart"
             ),
         )
         parser.add_argument(

@@ -9,7 +9,7 @@ from django.utils import timezone
 from exports.delivery import push
 from exports.delivery.dispatch import deliver_next
 from exports.delivery.push_connection import PushError
-from exports.delivery.transitions import PAUSES, claim
+from exports.delivery.transitions import claim
 from exports.models import Delivery, DeliveryState, FileRequest, PushTarget, Supplier
 from exports.pipeline import transitions
 from tests.exports.delivery.conftest import attempt, received_files
@@ -122,7 +122,7 @@ def test_an_inactive_target_is_not_retried(delivery: Delivery) -> None:
 
 
 def test_a_delivery_fails_after_its_last_attempt(delivery: Delivery) -> None:
-    for _ in PAUSES:
+    for _ in Delivery.pauses:
         attempt(delivery)
         assert delivery.state == DeliveryState.PENDING
     assert "refused" in attempt(delivery)

@@ -62,7 +62,7 @@ def test_a_server_that_refuses_everything_but_writing_receives_the_file(
     set_options(FolderLayout.FLAT, TemporaryName.NONE)
     receiver.refused = {"mkdir", "rename", "remove", "stat", "list", "dot"}
     outcome = attempt(delivery)
-    assert outcome.endswith("The server does not tell the file's size.")
+    assert outcome.endswith("The server does not report file sizes, so the size was not verified.")
     assert delivery.state == DeliveryState.DELIVERED
     assert received_files(receiver) == {flat_name(delivery): content(delivery)}
 

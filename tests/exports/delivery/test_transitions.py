@@ -112,7 +112,7 @@ def test_failed_attempts_are_retried_after_growing_pauses_until_the_last(
 ) -> None:
     now = timezone.now()
     monkeypatch.setattr(timezone, "now", lambda: now)
-    for number, pause in enumerate(transitions.PAUSES, 1):
+    for number, pause in enumerate(Delivery.pauses, 1):
         lease = transitions.claim(delivery.pk)
         assert lease is not None
         assert lease.attempt == number
@@ -122,14 +122,14 @@ def test_failed_attempts_are_retried_after_growing_pauses_until_the_last(
         assert delivery.leased_until == now + pause
         assert not transitions.due().exists()
         make_due(delivery)
-    assert sorted(transitions.PAUSES) == list(transitions.PAUSES)
+    assert sorted(Delivery.pauses) == list(Delivery.pauses)
 
     last = transitions.claim(delivery.pk)
     assert last is not None
     transitions.release(last, "The receiver answered 500.")
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.FAILED
-    assert delivery.attempt_log.count() == len(transitions.PAUSES) + 1
+    assert delivery.attempt_log.count() == len(Delivery.pauses) + 1
 
 
 def test_a_failed_delivery_can_be_retried(delivery: Delivery) -> None:
