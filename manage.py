@@ -34,7 +34,7 @@ _WITHOUT_SETTINGS = {"help", "check"}
 
 
 class _Commands(ManagementUtility):
-    """Django's commands. Each ends with one line if a setting is wrong. Django would print the errors that follow from it."""
+    """Django's commands. Each ends with one line if a setting is wrong, without the errors that follow from it."""
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         """Return the command. Raises ``ImproperlyConfigured``, but not if only its help is requested."""

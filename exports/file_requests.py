@@ -1,4 +1,4 @@
-"""What the API, the portal, the admin and SFTP do with file requests: accept, cancel, request again, remove the file."""
+"""What callers do with file requests: accept, cancel, request again, remove the file."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def cancel(request: FileRequest) -> bool:
 
 
 def remove_file(request: FileRequest, *, who: str, peer: str) -> bool:
-    """Withdraw a request's file for good, because its supplier removes it. Return False if it has no file any more.
+    """Remove a request's file for its supplier. Return False if it has no file any more.
 
     ``who`` is the fingerprint of the supplier's SSH key, and ``peer`` the client's address.
     """

@@ -47,7 +47,7 @@ class IntervalTotals(models.Model):
 
 
 class Meter(models.Model):
-    """A meter that has sent readings. The portal searches this table: the repository has too many readings to search."""
+    """A meter that has sent readings, for the portal's search: the repository has too many readings to search."""
 
     device_id = models.CharField(max_length=36, unique=True)
     last_day = models.DateField(

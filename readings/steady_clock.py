@@ -1,7 +1,7 @@
 """Whether this machine's clock can be trusted. Old data are deleted only then.
 
-``READINGS_RETENTION_DAYS`` and ``EXPORTS_RETENTION_DAYS`` delete data for good, and a clock that jumps years ahead makes
-all data look old. So each check compares how far the clock has moved since the last check with how long the machine has
+``READINGS_RETENTION_DAYS`` and ``EXPORTS_RETENTION_DAYS`` delete data, and a clock that jumps years ahead makes all
+data look old. So each check compares how far the clock has moved since the last check with how long the machine has
 run since then. After a jump, nothing is deleted until the clock has run steadily for a day. In this time it can be
 corrected.
 """
@@ -38,7 +38,7 @@ class ClockRecord:
     time: float
     """The clock, in seconds since 1970."""
     uptime: float
-    """How long the machine has run, in seconds, including the time that it was asleep. Setting the clock does not change it."""
+    """How long the machine has run, in seconds, sleep included. Setting the clock does not change it."""
     boot: str
     """The id of this start of the machine. Empty if the system has none; then ``uptime`` means nothing."""
     steady_since: float = 0.0

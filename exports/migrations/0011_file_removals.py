@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='supplier',
             name='can_remove_files',
-            field=models.BooleanField(default=False, help_text='A file that the supplier removes is deleted for good.', verbose_name='can remove files over SFTP'),
+            field=models.BooleanField(default=False, help_text='A file that the supplier removes is deleted and cannot be restored.', verbose_name='can remove files over SFTP'),
         ),
         migrations.CreateModel(
             name='FileRemoval',
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('who', models.CharField(help_text='The fingerprint of the SSH key.', max_length=200)),
                 ('peer', models.CharField(help_text='The IP address of the client.', max_length=64)),
-                ('at', models.DateTimeField(help_text='The file was withdrawn at this time.')),
+                ('at', models.DateTimeField(help_text='The supplier removed the file at this time.')),
                 ('request', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='removal', to='exports.filerequest')),
             ],
             options={

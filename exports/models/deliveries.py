@@ -155,7 +155,7 @@ class FileRemoval(models.Model):
     request = models.OneToOneField(FileRequest, on_delete=models.CASCADE, related_name="removal")
     who = models.CharField(max_length=200, help_text="The fingerprint of the SSH key.")
     peer = models.CharField(max_length=64, help_text="The IP address of the client.")
-    at = models.DateTimeField(help_text="The file was withdrawn at this time.")
+    at = models.DateTimeField(help_text="The supplier removed the file at this time.")
 
     class Meta:
         ordering = ["-at"]

@@ -42,7 +42,7 @@ class Supplier(models.Model):
     can_remove_files = models.BooleanField(
         "can remove files over SFTP",
         default=False,
-        help_text="A file that the supplier removes is deleted for good.",
+        help_text="A file that the supplier removes is deleted and cannot be restored.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

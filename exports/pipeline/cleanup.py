@@ -43,7 +43,8 @@ def remove_leftovers_if_final(pk: uuid.UUID) -> None:
 def expire_files(*, by_age: bool) -> int:
     """Delete the files that suppliers removed. Return how many files were deleted.
 
-    With ``by_age``, also withdraw and delete the files whose retention time is over. A file that cannot be deleted now is withdrawn nevertheless. The next call deletes it.
+    With ``by_age``, also hide and delete the files whose retention time is over. A file that cannot be deleted now is
+    hidden nevertheless. The next call deletes it.
     """
     is_due = Q(removal__isnull=False)
     if by_age:

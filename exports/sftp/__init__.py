@@ -1,1 +1,1 @@
-"""The SFTP server. Each supplier logs in with a public key and sees its own completed files. It may remove them if allowed."""
+"""The SFTP server. Each supplier logs in with a public key and sees its own completed files."""

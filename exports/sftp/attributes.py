@@ -22,7 +22,7 @@ class ListedAttributes(paramiko.SFTPAttributes):
     """Attributes of an entry of a folder. ``asbytes`` returns the line that clients show for ``ls -l``."""
 
     def asbytes(self) -> bytes:
-        """Return the line in the form of ``ls -l``, with the time in UTC. paramiko's own has the day before the month."""
+        """Return the line in the form of ``ls -l``, in UTC. paramiko's own has the day before the month."""
         time = datetime.fromtimestamp(self.st_mtime or 0, UTC)
         line = (
             f"{stat.filemode(self.st_mode or 0)}    1 {self.st_uid or 0:<8} {self.st_gid or 0:<8}"

@@ -95,7 +95,7 @@ class SupplierFilesystem:
         raise WrongFileTypeError
 
     def remove(self, path: str, fetcher: Fetcher) -> None:
-        """Withdraw a file for good. Its folder disappears with it.
+        """Remove a file. Its folder disappears with it.
 
         Raises :class:`PathNotFoundError`, :class:`WrongFileTypeError` and :class:`RemovalNotAllowedError`.
         """

@@ -146,7 +146,7 @@ class Session(paramiko.SFTPServerInterface):
         return OpenFile(self._auth, file)
 
     def remove(self, path: str) -> int:
-        """Withdraw a file for good, if the supplier may remove its files."""
+        """Remove a file, if the supplier may remove its files."""
         return self._removal(lambda: self._filesystem.remove(path, self._auth.fetcher))
 
     def rmdir(self, path: str) -> int:

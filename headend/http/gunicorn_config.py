@@ -31,7 +31,7 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """End with one line if a setting is wrong or a folder cannot be used. Otherwise each worker would print a traceback."""
+    """End with one line if a setting is wrong or a folder cannot be used. Workers would print tracebacks."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     from django.conf import settings
 

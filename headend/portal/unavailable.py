@@ -1,4 +1,6 @@
-"""The portal's answer if the database, the repository or a disk cannot be used: a page with status 503, and one line in the log.
+"""The portal's answer if the database, the repository or a disk cannot be used.
+
+It is a page with status 503, and one line in the log.
 
 The API has its own answer: :mod:`headend.http.exception_handler`.
 """

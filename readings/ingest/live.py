@@ -85,7 +85,7 @@ def _last_without_records(fleet: Fleet, repository: ReadingsRepository, now: dat
 
 
 def _newest_record(now: datetime) -> datetime | None:
-    """Return the last recorded instant. Records from the future are ignored: the clock was ahead when they were written."""
+    """Return the last recorded instant. Records from the future were written while the clock was ahead."""
     return LiveArrival.objects.filter(at__lte=now).values_list("at", flat=True).first()
 
 

@@ -1,7 +1,7 @@
 """Times of a file that are local times of a time zone.
 
-In autumn, clocks repeat an hour: a local time of it is one of two instants. In spring they skip an hour, whose local times
-do not exist. The rules of the zones are those that Polars contains.
+In autumn, clocks repeat an hour: a local time of it is one of two instants. In spring they skip an hour, whose local
+times do not exist. The rules of the zones are those that Polars contains.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 from readings import frame
 
 SECOND_TIME = "second_time"
-"""The column with the later instant of a time that clocks show twice. Other times have one instant, which it repeats."""
+"""The column with the later instant of a time that clocks show twice, and with the only instant of other times."""
 SECOND_ARRIVAL = "second_arrival"
 """The same column for ``arrival_time``."""
 

@@ -43,8 +43,8 @@ class _Part:
 def resolve_repeated_hours(staged: pl.LazyFrame, folder: Path, bad: BadRows) -> pl.LazyFrame:
     """Return the staged rows with the right instant of each time that clocks show twice.
 
-    The rows have the columns of :func:`readings.ingest.local_time.to_utc`, with the first instant as time. Rows that must have
-    the second one are stored in ``folder``. Rows that cannot have arrived then are added to ``bad``.
+    The rows have the columns of :func:`readings.ingest.local_time.to_utc`, with the first instant as time. Rows of the
+    repeated hour are stored in ``folder``. Rows that arrived before their instant are added to ``bad``.
 
     Raises :class:`ScratchError`.
     """

@@ -26,7 +26,7 @@ class RowReport:
         self.first += [row for row, _ in zip(rows, range(room), strict=False)]
 
     def describe(self, source: SourceFile, what: str) -> list[str]:
-        """Return a sentence for each of the first rows, with its line, and the number of the others, called ``what``."""
+        """Return a sentence for each of the first rows, with its line, and one with the number of further ``what``."""
         if not self.first:
             return []
         places = source.places({row for row, _ in self.first})

@@ -138,7 +138,7 @@ class SourceFile:
         return rows.line_num, min(max(1, trailing), _MAX_EXTRA)
 
     def _why_unreadable(self, reason: str) -> str:
-        """Return why the file cannot be read. ``reason`` is that of Polars; for CSV a slow reader finds the bad line."""
+        """Return why the file cannot be read. ``reason`` is that of Polars; for CSV the bad line is found."""
         if self._is_parquet:
             return f"the Parquet file cannot be read: {reason}"
         try:

@@ -1,7 +1,7 @@
 """Stop a long command at a safe moment after Ctrl-C or SIGTERM.
 
-Python can raise ``KeyboardInterrupt`` at any instruction. Inside a call of Polars it can be lost or become another error. So
-the signal is only recorded, and the work checks for it between two steps: :func:`raise_if_cancelled` raises
+Python can raise ``KeyboardInterrupt`` at any instruction. Inside a call of Polars it can be lost or become another
+error. So the signal is only recorded, and the work checks for it between two steps: :func:`raise_if_cancelled` raises
 :class:`StopRequested`.
 """
 

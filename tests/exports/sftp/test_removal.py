@@ -1,4 +1,4 @@
-"""A supplier that may remove files over SFTP withdraws its own file for good, and no other."""
+"""A supplier that may remove files over SFTP removes its own files, and no others."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def removed(removing_alice: Supplier, completed: FileRequest) -> FileRequest:
     return completed
 
 
-def test_a_removed_file_is_withdrawn_recorded_and_deleted(
+def test_a_removed_file_is_hidden_recorded_and_deleted(
     removing_alice: Supplier,
     completed: FileRequest,
     log_lines: Callable[[], list[dict[str, Any]]],

@@ -1,4 +1,4 @@
-"""The processes of a deployment end together, whenever and however the end is requested. One that dies is started again."""
+"""The processes of a deployment end together, however the end is requested. One that dies is started again."""
 
 from __future__ import annotations
 
