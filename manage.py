@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand
 from django.db.utils import DatabaseError, InterfaceError
 
 from headend.config.database_errors import first_line, is_database_outage
+from headend.config.open_files import raise_limit
 from headend.config.text_encoding import print_every_character, restart_in_utf8_mode
 
 _DISK_ERRORS = {
@@ -50,6 +51,7 @@ def main() -> None:
     """Run a management command. A wrong setting, or a disk or database that cannot be used, ends it with one line."""
     print_every_character()
     restart_in_utf8_mode()
+    raise_limit()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     try:
         _Commands(sys.argv).execute()

@@ -12,6 +12,7 @@ from celery.signals import beat_init, before_task_publish, task_postrun, task_pr
 from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
+from headend.config.open_files import raise_limit
 from headend.trace import begin, current, end
 
 _TRACE_HEADER = "headend_trace"
@@ -22,6 +23,12 @@ TRANSPORT_ALIASES["filesystem"] = "headend.deployment.filesystem_broker:Transpor
 app = Celery("headend")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+@beat_init.connect
+def _raise_limit_of_open_files(**_: Any) -> None:
+    raise_limit()
 
 
 @worker_init.connect

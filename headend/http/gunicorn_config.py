@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from headend.config import environment as env
 from headend.config.addresses import with_port
 from headend.config.folders import folder_problems
+from headend.config.open_files import raise_limit
 
 _host = env.text("HEADEND_HOST", "127.0.0.1")
 _port = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
@@ -32,6 +33,7 @@ control_socket_disable = True
 
 def on_starting(server: Any) -> None:
     """End with one line if a setting is wrong or a folder cannot be used. Workers would print tracebacks."""
+    raise_limit()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     from django.conf import settings
 
