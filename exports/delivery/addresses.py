@@ -7,7 +7,11 @@ deployment's own network, for example to a cloud's metadata service.
 from __future__ import annotations
 
 import ipaddress
-import socket
+
+from exports.delivery.deadline import resolve
+
+RESOLVE_TIMEOUT = 5.0
+"""Seconds until the name of the host is resolved."""
 
 _IPV4_NOT_PUBLIC = [
     ipaddress.IPv4Network(block)
@@ -69,7 +73,7 @@ def checked_address(host: str, port: int, *, allow_private: bool) -> str:
     Raises :class:`AddressNotAllowedError`.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = resolve(host, port, RESOLVE_TIMEOUT)
     except (OSError, UnicodeError) as error:
         raise AddressNotAllowedError(f"{host} cannot be resolved: {error}.") from None
     addresses = [str(entry[4][0]).partition("%")[0] for entry in found]

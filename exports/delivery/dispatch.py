@@ -6,13 +6,15 @@ import logging
 import uuid
 from collections.abc import Callable
 
+from django.db.models import Count, QuerySet
+
 from exports.delivery import transitions
 from exports.delivery.push import push
 from exports.delivery.push_connection import PushError
 from exports.delivery.webhook import WebhookError, notify
 from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
-from exports.leases.model import Lease
-from exports.models import Delivery, DeliveryKind, PushTarget, Webhook
+from exports.leases.model import Lease, is_held
+from exports.models import Delivery, DeliveryKind, DeliveryState, PushTarget, Webhook
 from exports.stores import FileMissingError
 from readings.outages import is_outage
 
@@ -20,6 +22,10 @@ log = logging.getLogger(__name__)
 
 CANDIDATES = 8
 """How many due deliveries a worker tries to claim; other workers may claim some of them first."""
+
+
+MAX_RUNNING = 2
+"""How many deliveries of one supplier run at once: half of the threads of ``make run``. Others find a free thread."""
 
 
 class UndeliverableError(Exception):
@@ -31,12 +37,21 @@ def deliver_next() -> bool:
 
     A failed attempt is recorded with its outcome and retried later; it raises nothing.
     """
-    for pk in transitions.due().values_list("pk", flat=True)[:CANDIDATES]:
+    for pk in _candidates()[:CANDIDATES]:
         lease = transitions.claim(pk)
         if lease is not None:
             _run(LeasedDelivery(lease))
             return True
     return False
+
+
+def _candidates() -> QuerySet[Delivery, uuid.UUID]:
+    """Return the keys of the due deliveries, without those of suppliers of whom :data:`MAX_RUNNING` run."""
+    running = Delivery.objects.filter(is_held(), state=DeliveryState.PENDING).order_by()
+    busy = running.values("request__supplier").annotate(count=Count("pk"))
+    busy_suppliers = busy.filter(count__gte=MAX_RUNNING).values("request__supplier")
+    due = transitions.due().exclude(request__supplier__in=busy_suppliers)
+    return due.values_list("pk", flat=True)
 
 
 class LeasedDelivery(LeasedWork):

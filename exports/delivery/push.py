@@ -23,6 +23,11 @@ from exports.delivery.push_connection import PushClient, PushError, RefusedError
 from exports.models import FileRequest, FolderLayout, PushTarget, Supplier, TemporaryName
 
 _BLOCK_BYTES = 256 * 1024
+TEST_SECONDS = 20.0
+"""How long a test of the connection may take. An operator waits for its page."""
+_MIN_BYTES_PER_SECOND = 128 * 1024
+_OVERHEAD_SECONDS = 600.0
+"""A push may take this long, plus the time of its file at the slowest rate. A slower server would occupy a worker."""
 _MAX_PATH_LENGTH = 120
 """A path is cut to this many characters in an error."""
 _FLAT_HINT = (
@@ -51,7 +56,8 @@ def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None])
     Raises :class:`PushError`, ``FileMissingError`` and what ``check`` raises.
     """
     final_path = _final_path(request, target, target.layout)
-    with connect(target, private_key(request.supplier)) as sftp:
+    seconds = _OVERHEAD_SECONDS + (request.size or 0) / _MIN_BYTES_PER_SECOND
+    with connect(target, private_key(request.supplier), seconds=seconds) as sftp:
         problem = ""
         if target.layout == FolderLayout.PER_REQUEST:
             problem = _make_folder(sftp, posixpath.dirname(final_path))
@@ -85,9 +91,10 @@ def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None])
 
 def test_connection(target: PushTarget) -> str:
     """Log in, list the target's folder and return what happened, in a sentence. Raises :class:`PushError`."""
-    with connect(target, private_key(target.supplier)) as sftp:
+    with connect(target, private_key(target.supplier), seconds=TEST_SECONDS) as sftp:
         try:
-            sftp.listdir(target.folder)
+            # Only the beginning: a list may have any number of names.
+            next(sftp.listdir_iter(target.folder, read_aheads=1), None)
         except RefusedError as error:
             if error.is_missing:
                 raise PushError(f"The folder {target.folder} does not exist: {error}.") from error

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import io
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import paramiko
 from paramiko.sftp import SFTP_DESC, SFTP_EOF, SFTP_NO_SUCH_FILE, SFTP_OK
 
 from exports.credentials import fingerprint
+from exports.delivery.deadline import Deadline
+from exports.delivery.deadline import connect as connect_by
 from exports.models import PushTarget
 from exports.ssh_transport import NIST_CURVES, StrongTransport
 
-CONNECT_TIMEOUT = 15
-"""Seconds until the server accepts the connection, and until it accepts the login."""
+LOGIN_TIMEOUT = 30
+"""Seconds from the resolution of the server's name until the login is complete and SFTP has started."""
 ANSWER_TIMEOUT = 60
-"""Seconds until the server answers one SFTP request."""
+"""Seconds until the server accepts one SFTP request, and until it answers it completely."""
 MAX_MESSAGE_LENGTH = 200
 """A server's message is cut to this many characters, so that an outcome has space for the rest of the sentence."""
 # A host key of type ssh-rsa also signs with SHA-2.
 _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+
+
+_PARAMIKO_CLIENT: Any = paramiko.SFTPClient
+"""paramiko's class, with the methods that its type stubs do not contain."""
 
 
 class PushError(Exception):
@@ -43,7 +49,25 @@ class RefusedError(Exception):
 
 
 class PushClient(paramiko.SFTPClient):
-    """paramiko's SFTP client, except that a refused request raises :class:`RefusedError`."""
+    """paramiko's SFTP client. A refused request raises :class:`RefusedError`, and each request has a deadline."""
+
+    deadline: Deadline | None = None
+    """Restarted with each request that is sent and each answer that is complete. None until the login is complete."""
+
+    def _send_packet(self, t: int, packet: Any) -> None:
+        self._restart_deadline()
+        _PARAMIKO_CLIENT._send_packet(self, t, packet)
+
+    def _read_packet(self) -> Any:
+        packet = _PARAMIKO_CLIENT._read_packet(self)
+        self._restart_deadline()
+        return packet
+
+    def _restart_deadline(self) -> None:
+        if self.deadline is not None:
+            self.deadline.restart(
+                ANSWER_TIMEOUT, f"The server did not answer within {ANSWER_TIMEOUT:g} s."
+            )
 
     def _convert_status(self, msg: paramiko.Message) -> None:
         # paramiko's own method fails if the text is not UTF-8, even if the status is OK.
@@ -87,35 +111,43 @@ def _decoded(text: bytes) -> str:
 
 
 @contextmanager
-def connect(target: PushTarget, private_key: str) -> Iterator[PushClient]:
-    """Log in with ``private_key`` (PEM) and yield the SFTP client.
+def connect(target: PushTarget, private_key: str, *, seconds: float) -> Iterator[PushClient]:
+    """Log in with ``private_key`` (PEM) and yield the SFTP client. Nothing takes longer than ``seconds`` in total.
 
     Errors of SSH and of the network, in the block too, are raised as :class:`PushError`.
     """
     said = ""
-    try:
-        key = paramiko.RSAKey.from_private_key(io.StringIO(private_key))
-        connection = socket.create_connection((target.host, target.port), CONNECT_TIMEOUT)
-        with connection, _Transport(connection) as transport:
-            try:
-                yield from _logged_in(transport, target, key)
-            finally:
-                said = printable(transport.server_message).rstrip(".")
-    except RefusedError as error:
-        raise PushError(f"The server says: {error}.") from error
-    except (paramiko.SSHException, OSError, EOFError, UnicodeError) as error:
-        reason = printable(str(error)).rstrip(".") or type(error).__name__
-        raise PushError(f"{reason}. The server says: {said}." if said else f"{reason}.") from error
+    login_message = f"The login took longer than {LOGIN_TIMEOUT:g} s."
+    with Deadline(LOGIN_TIMEOUT, login_message) as deadline:
+        deadline.limit(seconds, f"The connection took longer than {seconds:.0f} s.")
+        try:
+            key = paramiko.RSAKey.from_private_key(io.StringIO(private_key))
+            connection = connect_by(target.host, target.port, deadline)
+            with connection, _Transport(connection) as transport:
+                try:
+                    yield from _logged_in(transport, target, key, deadline)
+                finally:
+                    said = printable(transport.server_message).rstrip(".")
+        except RefusedError as error:
+            raise PushError(f"The server says: {error}.") from error
+        except (paramiko.SSHException, OSError, EOFError, UnicodeError) as error:
+            if deadline.is_over:
+                raise PushError(deadline.message) from error
+            reason = printable(str(error)).rstrip(".") or type(error).__name__
+            raise PushError(
+                f"{reason}. The server says: {said}." if said else f"{reason}."
+            ) from error
 
 
 def _logged_in(
-    transport: _Transport, target: PushTarget, key: paramiko.PKey
+    transport: _Transport, target: PushTarget, key: paramiko.PKey, deadline: Deadline
 ) -> Iterator[PushClient]:
     """Verify the host key, log in, and yield the SFTP client. Raises :class:`PushError` and paramiko's errors."""
-    transport.banner_timeout = transport.auth_timeout = CONNECT_TIMEOUT
+    # paramiko's own timeouts do not limit every step. These are no shorter than the deadline, which does.
+    transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = LOGIN_TIMEOUT
     key_type = target.host_key.split()[0]
     transport.get_security_options().key_types = _ALGORITHMS.get(key_type, (key_type,))
-    transport.start_client(timeout=CONNECT_TIMEOUT)
+    transport.start_client(timeout=LOGIN_TIMEOUT)
     _verify_host_key(target, transport.get_remote_server_key())
     try:
         transport.auth_publickey(target.user, key)
@@ -126,9 +158,7 @@ def _logged_in(
     if not isinstance(sftp, PushClient):
         raise PushError("The server does not offer SFTP.")
     with sftp:
-        channel = sftp.get_channel()
-        if channel is not None:
-            channel.settimeout(ANSWER_TIMEOUT)
+        sftp.deadline = deadline
         yield sftp
 
 

@@ -23,8 +23,10 @@ import hashlib
 import hmac
 import json
 import secrets
+import socket
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import SplitResult
 
 import standardwebhooks
@@ -32,13 +34,16 @@ import urllib3
 from django.conf import settings
 
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
+from exports.delivery.deadline import Deadline
 from exports.models import FileRequest, Supplier, Webhook
 from exports.webhook_url import split_webhook_url
 
 CONNECT_TIMEOUT = 5
 """Seconds until the receiver accepts the connection."""
 ANSWER_TIMEOUT = 10
-"""Seconds until the receiver answers."""
+"""Seconds until the receiver answers, and between two parts of its answer."""
+CALL_TIMEOUT = 15
+"""Seconds that the whole call may take after the host name is resolved, also if the answer arrives byte by byte."""
 
 
 class WebhookError(Exception):
@@ -108,36 +113,83 @@ def _post(webhook: Webhook, body: str, *, message_id: str) -> str:
         "User-Agent": "headend",
         **_signature_headers(webhook.supplier, message_id, body),
     }
-    try:
-        answer = _pool(url).urlopen(
-            "POST",
-            f"{url.path or '/'}{f'?{url.query}' if url.query else ''}",
-            body.encode(),
-            headers,
-            # A redirect could lead to a private address, and failed calls are retried later.
-            redirect=False,
-            retries=False,
-            preload_content=False,
-        )
-    except AddressNotAllowedError as error:
-        raise WebhookError(str(error)) from None
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise WebhookError(f"The URL cannot be reached: {error}.") from error
-    # Only the status counts, so the body is not read.
-    answer.close()
-    if not 200 <= answer.status < 300:
-        raise WebhookError(f"The receiver answered {answer.status}.")
-    return f"The receiver answered {answer.status}."
+    path = f"{url.path or '/'}{f'?{url.query}' if url.query else ''}"
+    status = _status_of_call(url, path, body.encode(), headers)
+    if not 200 <= status < 300:
+        raise WebhookError(f"The receiver answered {status}.")
+    return f"The receiver answered {status}."
 
 
-def _pool(url: SplitResult) -> urllib3.HTTPConnectionPool:
-    """Return a connection to the address that was checked, which still verifies the URL's host name in TLS."""
+def _status_of_call(url: SplitResult, path: str, body: bytes, headers: dict[str, str]) -> int:
+    """Return the status of the receiver's answer. Raises :class:`WebhookError` if there is none."""
     host = url.hostname or ""
     port = url.port or (443 if url.scheme == "https" else 80)
-    address = checked_address(host, port, allow_private=settings.WEBHOOK_PRIVATE_ADDRESSES)
+    try:
+        address = checked_address(host, port, allow_private=settings.WEBHOOK_PRIVATE_ADDRESSES)
+    except AddressNotAllowedError as error:
+        raise WebhookError(str(error)) from None
+    too_slow = f"The receiver did not answer within {CALL_TIMEOUT:g} s."
+    with Deadline(CALL_TIMEOUT, too_slow) as deadline:
+        try:
+            answer = _pool(url, address, port, deadline).urlopen(
+                "POST",
+                path,
+                body,
+                headers,
+                # A redirect could lead to a private address, and failed calls are retried later.
+                redirect=False,
+                retries=False,
+                preload_content=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            if deadline.is_over:
+                raise WebhookError(deadline.message) from error
+            raise WebhookError(f"The URL cannot be reached: {error}.") from error
+        # Only the status counts, so the body is not read.
+        answer.close()
+        if deadline.is_over:
+            # The end of the connection looks like the end of the headers.
+            raise WebhookError(deadline.message)
+    return answer.status
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    """A connection that is shut down at a deadline."""
+
+    def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._deadline = deadline
+
+    def _new_conn(self) -> socket.socket:
+        connection = super()._new_conn()
+        self._deadline.watch(connection)
+        return connection
+
+
+class _TLSConnection(_Connection, urllib3.connection.HTTPSConnection):
+    """A connection with TLS that is shut down at a deadline, also during the handshake."""
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TLSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TLSConnection
+
+
+def _pool(
+    url: SplitResult, address: str, port: int, deadline: Deadline
+) -> urllib3.HTTPConnectionPool:
+    """Return a connection to the address that was checked, which still verifies the URL's host name in TLS."""
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=ANSWER_TIMEOUT)
     if url.scheme == "https":
-        return urllib3.HTTPSConnectionPool(
-            address, port, timeout=timeout, server_hostname=host, assert_hostname=host
+        return _TLSPool(
+            address,
+            port,
+            timeout=timeout,
+            deadline=deadline,
+            server_hostname=url.hostname,
+            assert_hostname=url.hostname,
         )
-    return urllib3.HTTPConnectionPool(address, port, timeout=timeout)
+    return _Pool(address, port, timeout=timeout, deadline=deadline)

@@ -1,0 +1,147 @@
+"""Deadlines of calls to suppliers' servers.
+
+A timeout of a socket limits each single read. A server that sends one byte before each timeout would hold a worker for
+ever. A :class:`Deadline` limits the whole call: when it is over, it shuts the call's connections down, and the thread
+that reads or writes them continues with an error.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Any, Self
+
+
+class Deadline:
+    """The time until which a call must have ended. Used as a context manager around the call.
+
+    Args:
+        seconds: how long the call may take.
+        message: what :attr:`message` says when the deadline is over: one sentence.
+    """
+
+    def __init__(self, seconds: float, message: str) -> None:
+        self.message = message
+        self.is_over = False
+        """Whether the connections were shut down."""
+        self._end = time.monotonic() + seconds
+        self._latest, self._latest_message = math.inf, message
+        self._connections: list[socket.socket] = []
+        self._changed = threading.Condition()
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._wait, name="deadline", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+            for connection in self._connections:
+                connection.close()
+
+    @property
+    def remaining(self) -> float:
+        """The seconds until the end, at least a tiny positive number: a timeout of 0 means "do not wait"."""
+        return max(0.001, self._end - time.monotonic())
+
+    def watch(self, connection: socket.socket) -> None:
+        """Shut ``connection`` down at the end. Valid also after TLS has taken the socket over."""
+        with self._changed:
+            self._connections.append(connection.dup())
+            if self.is_over:
+                self._shut_down()
+
+    def restart(self, seconds: float, message: str) -> None:
+        """Set a new end, because the server has made progress. It is never later than :meth:`limit` allows."""
+        end = time.monotonic() + seconds
+        with self._changed:
+            self._set(end, message)
+
+    def limit(self, seconds: float, message: str) -> None:
+        """Let the whole call end after ``seconds`` from now, whatever progress it makes."""
+        with self._changed:
+            self._latest, self._latest_message = time.monotonic() + seconds, message
+            self._set(self._end, self.message)
+
+    def _set(self, end: float, message: str) -> None:
+        if end > self._latest:
+            end, message = self._latest, self._latest_message
+        # At a later end, the thread need not wake up: it looks again when the earlier one has passed.
+        if end < self._end:
+            self._changed.notify()
+        self._end, self.message = end, message
+
+    def _wait(self) -> None:
+        with self._changed:
+            while not self._ended:
+                left = self._end - time.monotonic()
+                if left <= 0:
+                    self.is_over = True
+                    self._shut_down()
+                    return
+                self._changed.wait(left)
+
+    def _shut_down(self) -> None:
+        for connection in self._connections:
+            # The server may have closed the connection already.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+def resolve(host: str, port: int, seconds: float) -> list[Any]:
+    """Return what ``socket.getaddrinfo`` returns for TCP. Raises ``TimeoutError`` after ``seconds``, and its errors.
+
+    The system's resolver has no deadline: name servers that answer slowly can delay it for minutes. It runs in a
+    thread of its own, which ends when the resolver gives up.
+    """
+    answers: SimpleQueue[Callable[[], list[Any]]] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except BaseException as error:
+            failure = error
+
+            def fail() -> list[Any]:
+                raise failure
+
+            answers.put(fail)
+        else:
+            answers.put(lambda: found)
+
+    threading.Thread(target=ask, name="name resolution", daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError(f"no name server has answered within {seconds:g} s") from None
+    return answer()
+
+
+def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
+    """Return a connection to the first address of the host that accepts one, which ``deadline`` watches.
+
+    Raises ``OSError``.
+    """
+    refused: OSError | None = None
+    for _, _, _, _, address in resolve(host, port, deadline.remaining):
+        try:
+            connection = socket.create_connection(address[:2], deadline.remaining)
+        except OSError as error:
+            refused = error
+            continue
+        deadline.watch(connection)
+        return connection
+    raise refused or OSError(f"{host} has no address")
