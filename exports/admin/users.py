@@ -6,12 +6,15 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
 from django.db.models import Count, ManyToManyField, QuerySet
 from django.forms import CheckboxSelectMultiple, ModelForm
 from django.http import HttpRequest
 
 from exports.models import SupplierPerson
+from exports.models.people import STAFF_OF_SUPPLIER, becomes_staff_of_supplier
 
 CHECKBOXES: Any = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
 """Checkboxes replace Django's widget of two lists, whose labels screen readers do not read."""
@@ -45,6 +48,23 @@ class SupplierPersonInline(admin.StackedInline[SupplierPerson, User]):
         return formset
 
 
+class StaffUserForm(UserChangeForm[User]):
+    """Django's form for a user; a supplier user cannot become staff."""
+
+    def clean(self) -> dict[str, Any] | None:
+        """Refuse a staff user who belongs to a supplier."""
+        cleaned = super().clean()
+        rights = {
+            name: self.cleaned_data.get(name, getattr(self.instance, name))
+            for name in ("is_staff", "is_superuser")
+        }
+        if becomes_staff_of_supplier(User(pk=self.instance.pk, **rights)):
+            raise ValidationError(
+                f"{STAFF_OF_SUPPLIER} First remove the supplier, and save the user."
+            )
+        return cleaned
+
+
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
@@ -55,6 +75,7 @@ class StaffUserAdmin(UserAdmin[User]):
 
     list_display = ["username", "email", "role", "supplier", "is_active", "last_login"]
     list_filter = ["is_staff", "is_superuser", "is_active", "groups", "supplier_person__supplier"]
+    form = StaffUserForm
     inlines = [SupplierPersonInline]
     fieldsets = [
         (None, {"fields": ["username", "password"]}),

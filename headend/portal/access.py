@@ -1,10 +1,10 @@
-"""Who may open which page: staff everything, supplier users only their supplier's file requests."""
+"""Who may open which page: staff what their roles allow, supplier users only their supplier's file requests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec, TypeGuard
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.views import redirect_to_login
@@ -37,31 +37,51 @@ def login_required(view: View[ViewArguments]) -> View[ViewArguments]:
     return guarded
 
 
-def staff_required(view: View[ViewArguments]) -> View[ViewArguments]:
-    """Send users who are not logged in to the login page; answer 403 to users who are not staff."""
+def staff_required(
+    *permissions: str,
+) -> Callable[[View[ViewArguments]], View[ViewArguments]]:
+    """Return a decorator for a page that needs all of ``permissions``, such as ``exports.view_supplier``.
 
-    @login_required
-    @wraps(view)
-    def guarded(
-        request: HttpRequest, /, *args: ViewArguments.args, **kwargs: ViewArguments.kwargs
-    ) -> HttpResponse:
-        if not request.user.is_staff:
-            raise PermissionDenied
-        return view(request, *args, **kwargs)
+    Users who are not logged in are sent to the login page. Others without the permissions get 403: also staff users
+    without a role, and users who have a role but are not staff.
+    """
 
-    return guarded
+    def decorate(view: View[ViewArguments]) -> View[ViewArguments]:
+        @login_required
+        @wraps(view)
+        def guarded(
+            request: HttpRequest, /, *args: ViewArguments.args, **kwargs: ViewArguments.kwargs
+        ) -> HttpResponse:
+            if not has_staff_permissions(request.user, *permissions):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def has_staff_permissions(user: User | AnonymousUser, *permissions: str) -> TypeGuard[User]:
+    """Return whether the user is an active staff user with all of ``permissions``."""
+    return user.is_staff and user.has_perms(permissions)
+
+
+def sees_all_requests(user: User | AnonymousUser) -> bool:
+    """Return whether the user sees the file requests of all suppliers."""
+    return has_staff_permissions(user, "exports.view_filerequest")
 
 
 def visible_requests(user: User | AnonymousUser) -> QuerySet[FileRequest]:
     """Return the file requests that a user may see and whose files the user may download.
 
-    Staff see all; a supplier user sees those of its supplier while the supplier is active; others see none.
+    Staff whose role allows it see all. A supplier user sees those of its supplier while the supplier is active.
+    Others see none, also staff users without a role.
     """
     requests = FileRequest.objects.select_related("supplier", "removal")
-    if not user.is_authenticated:
-        return requests.none()
-    if user.is_staff:
+    if sees_all_requests(user):
         return requests
+    if not user.is_authenticated or user.is_staff:
+        return requests.none()
     return requests.filter(supplier__active=True, supplier__people__user=user)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -33,6 +32,7 @@ from headend.portal.pagination import requested_page
 FAILING = "failing"
 """The filter for pending deliveries that have failed at least twice. They are also ``pending``."""
 PAGE_SIZE = 25
+_PERMISSIONS = ("exports.view_delivery", "exports.view_filefetch", "exports.view_sftpsession")
 MAX_RECENT = 25
 """This many past sessions and downloads are shown; the admin lists all of them."""
 
@@ -52,7 +52,7 @@ class DeliveryFilters(FilterForm):
 
 @never_cache
 @require_safe
-@staff_required
+@staff_required(*_PERMISSIONS)
 def deliveries_page(request: HttpRequest) -> HttpResponse:
     """Show the deliveries that match the filters of the URL query."""
     filters = DeliveryFilters(request.GET or None)
@@ -67,8 +67,7 @@ def deliveries_page(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@staff_required
-@permission_required("exports.change_delivery", raise_exception=True)
+@staff_required("exports.change_delivery")
 def retry_delivery(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Make a delivery whose last attempt failed due now, and return to the page in the form's ``back``."""
     delivery = get_object_or_404(Delivery, pk=pk)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
@@ -15,8 +14,7 @@ from headend.portal.access import staff_required
 
 
 @require_POST
-@staff_required
-@permission_required("exports.change_pushtarget", raise_exception=True)
+@staff_required("exports.change_pushtarget")
 def test_push_target(request: HttpRequest, name: str) -> HttpResponse:
     """Log in to the supplier's SFTP server, and show the result on the supplier's page."""
     target = get_object_or_404(PushTarget.objects.select_related("supplier"), supplier__name=name)
@@ -28,8 +26,7 @@ def test_push_target(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_POST
-@staff_required
-@permission_required("exports.change_webhook", raise_exception=True)
+@staff_required("exports.change_webhook")
 def test_webhook(request: HttpRequest, name: str) -> HttpResponse:
     """Send a test event to the supplier's webhook, and show the response on the supplier's page."""
     target = get_object_or_404(Webhook.objects.select_related("supplier"), supplier__name=name)

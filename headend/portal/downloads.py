@@ -14,7 +14,7 @@ from exports.delivery.http_download import download_response, http_fetcher
 from exports.delivery.links import is_valid_signature
 from exports.models import FetchWay, FileRequest
 from exports.stores import FileMissingError
-from headend.portal.access import visible_requests
+from headend.portal.access import sees_all_requests, visible_requests
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,10 @@ def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResp
 
 def _fetcher(request: HttpRequest, request_id: uuid.UUID, location: str) -> Fetcher | None:
     """Return who downloads, for the record of the download; None if the download is not allowed."""
-    if request.user.is_staff or visible_requests(request.user).filter(pk=request_id).exists():
+    if (
+        sees_all_requests(request.user)
+        or visible_requests(request.user).filter(pk=request_id).exists()
+    ):
         return http_fetcher(request, FetchWay.PORTAL, request.user.get_username())
     if is_valid_signature(location, request.GET.get("signature", "")):
         return http_fetcher(request, FetchWay.LINK, "link")

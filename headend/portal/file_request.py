@@ -9,7 +9,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -49,8 +48,7 @@ def file_request_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required
-@permission_required(_CHANGE_PERMISSION, raise_exception=True)
+@staff_required(_CHANGE_PERMISSION)
 def cancel_file_request(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Cancel a file request that has no final status."""
     if file_requests.cancel(get_object_or_404(FileRequest, pk=pk)):
@@ -61,8 +59,7 @@ def cancel_file_request(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
-@staff_required
-@permission_required(_CHANGE_PERMISSION, raise_exception=True)
+@staff_required(_CHANGE_PERMISSION)
 def repeat_file_request(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Create a new file request for the same supplier, window and format."""
     original = get_object_or_404(FileRequest.objects.select_related("supplier"), pk=pk)

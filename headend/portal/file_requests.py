@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,7 +17,7 @@ from exports.delivery.links import download_path
 from exports.file_requests import progress, with_progress
 from exports.formats import FORMATS
 from exports.models import FileRequest, Status, SupplierPerson
-from headend.portal.access import login_required, visible_requests
+from headend.portal.access import login_required, sees_all_requests, visible_requests
 from headend.portal.forms import FilterForm, InstantField
 from headend.portal.htmx import page_or_fragment
 from headend.portal.pagination import requested_page
@@ -54,7 +55,7 @@ class FileRequestFilters(FilterForm):
 def file_requests_page(request: HttpRequest) -> HttpResponse:
     """Show the file requests that the user may see, the newest first."""
     filters = FileRequestFilters(request.GET or None)
-    if not request.user.is_staff:
+    if not sees_all_requests(request.user):
         # A supplier user sees one supplier only, and must not learn the names of the others.
         del filters.fields["supplier"]
     requests = filters.apply(with_progress(visible_requests(request.user)))
@@ -65,7 +66,7 @@ def file_requests_page(request: HttpRequest) -> HttpResponse:
         "page": page,
         "rows": [table_row(each) for each in page.object_list],
         "public_url": settings.HEADEND_PUBLIC_URL,
-        "without_supplier": _belongs_to_no_supplier(request),
+        "no_access": _why_nothing_is_visible(request.user),
     }
     template = page_or_fragment(
         request, "portal/file_requests.html", "portal/_file_requests_table.html"
@@ -82,7 +83,13 @@ def table_row(request: FileRequest) -> dict[str, Any]:
     }
 
 
-def _belongs_to_no_supplier(request: HttpRequest) -> bool:
-    if request.user.is_staff:
-        return False
-    return not SupplierPerson.objects.filter(user=request.user.pk).exists()
+def _why_nothing_is_visible(user: User | AnonymousUser) -> str:
+    """Return the reason why the user can see no file request at all; empty if the user can see some."""
+    if sees_all_requests(user):
+        return ""
+    if user.is_staff:
+        return "Your user account has no role that shows file requests."
+    person = SupplierPerson.objects.filter(user=user.pk).select_related("supplier").first()
+    if person is None:
+        return "Your user account belongs to no supplier."
+    return "" if person.supplier.active else "Your supplier is inactive."

@@ -24,7 +24,7 @@ MAX_METERS_FOUND = 20
 
 @never_cache
 @require_safe
-@staff_required
+@staff_required("readings.view_intervaltotals")
 def fleet_page(request: HttpRequest) -> HttpResponse:
     """Show the calendar, and the load in the window of the URL query; by default the last day that has readings."""
     now = timezone.now()
@@ -47,7 +47,7 @@ def fleet_page(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-@staff_required
+@staff_required("readings.view_intervaltotals")
 def meter_search_page(request: HttpRequest) -> HttpResponse:
     """List the meters whose device id begins with the query's ``q``; redirect to the meter if only one matches."""
     prefix = request.GET.get("q", "").strip().lower()

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth.decorators import permission_required
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -61,8 +60,7 @@ class SupplierForm(forms.ModelForm[Supplier]):
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_required
-@permission_required("exports.add_supplier", raise_exception=True)
+@staff_required("exports.add_supplier")
 def new_supplier(request: HttpRequest) -> HttpResponse:
     """Show the form; on POST create the supplier and its keys, and answer with the hand-over page."""
     form = SupplierForm(request.POST or None)
@@ -81,8 +79,7 @@ def new_supplier(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_POST
-@staff_required
-@permission_required("exports.add_apikey", raise_exception=True)
+@staff_required("exports.add_apikey")
 def new_api_key(request: HttpRequest, name: str) -> HttpResponse:
     """Create one more API key, and show it on the hand-over page."""
     supplier = get_object_or_404(Supplier, name=name)
@@ -91,8 +88,7 @@ def new_api_key(request: HttpRequest, name: str) -> HttpResponse:
 
 @never_cache
 @require_POST
-@staff_required
-@permission_required("exports.add_sshkey", raise_exception=True)
+@staff_required("exports.add_sshkey")
 def new_key_pair(request: HttpRequest, name: str) -> HttpResponse:
     """Create one more key pair, and offer the download of its private key on the hand-over page."""
     supplier = get_object_or_404(Supplier, name=name)

@@ -34,7 +34,7 @@ CHARTS = [
 
 @never_cache
 @require_safe
-@staff_required
+@staff_required("readings.view_intervaltotals")
 def meter_page(request: HttpRequest, device_id: uuid.UUID) -> HttpResponse:
     """Show a meter in the window of the URL query; by default the last day that has readings of it.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
@@ -51,8 +50,7 @@ class FileRequestForm(WindowForm):
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_required
-@permission_required("exports.add_filerequest", raise_exception=True)
+@staff_required("exports.add_filerequest")
 def new_file_request(request: HttpRequest) -> HttpResponse:
     """Show the form, filled in from the URL query; create the request on POST."""
     form = FileRequestForm(request.POST or None, initial=request.GET.dict())
@@ -71,7 +69,7 @@ def new_file_request(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-@staff_required
+@staff_required("exports.add_filerequest")
 def file_request_estimate(request: HttpRequest) -> HttpResponse:
     """Show the estimate for the values in the URL query; htmx calls this while the user fills in the form."""
     estimate = FileRequestForm(request.GET).estimate()

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from exports.models import FileRequest, Status
 from headend.portal import charts
-from headend.portal.access import login_required
+from headend.portal.access import has_staff_permissions, login_required
 from headend.portal.attention import alerts
 from headend.portal.coverage import (
     DAY,
@@ -30,6 +30,11 @@ from headend.portal.fleet_load import load_points
 from headend.portal.htmx import page_or_fragment
 from readings.feed import newest_interval
 
+_PERMISSIONS = (
+    "exports.view_filerequest",
+    "exports.view_delivery",
+    "readings.view_intervaltotals",
+)
 MAX_FAILING = 5
 """The page lists this many failing deliveries; the page of deliveries lists all of them."""
 
@@ -38,8 +43,8 @@ MAX_FAILING = 5
 @require_safe
 @login_required
 def overview(request: HttpRequest) -> HttpResponse:
-    """Show the overview to staff; redirect a supplier user to its file requests."""
-    if not request.user.is_staff:
+    """Show the overview to staff whose role allows it; redirect others to their file requests."""
+    if not has_staff_permissions(request.user, *_PERMISSIONS):
         return redirect("file-requests")
     template = page_or_fragment(request, "portal/overview.html", "portal/_overview.html")
     return render(request, template, overview_context(timezone.now()))

@@ -18,11 +18,16 @@ from headend.portal.access import staff_required
 from headend.portal.pagination import requested_page
 
 PAGE_SIZE = 50
+_SUPPLIER_PERMISSIONS = tuple(
+    f"exports.view_{model}"
+    for model in ("supplier", "apikey", "sshkey", "pushtarget", "webhook", "supplierperson")
+)
+"""The page of a supplier shows all of these."""
 
 
 @never_cache
 @require_safe
-@staff_required
+@staff_required("exports.view_supplier")
 def suppliers_page(request: HttpRequest) -> HttpResponse:
     """List the suppliers by name, with the numbers of their file requests."""
     page = requested_page(request, _suppliers_with_counts(), PAGE_SIZE)
@@ -31,7 +36,7 @@ def suppliers_page(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-@staff_required
+@staff_required(*_SUPPLIER_PERMISSIONS)
 def supplier_page(request: HttpRequest, name: str) -> HttpResponse:
     """Show one supplier: limits, keys, push target, webhook, users and usage."""
     supplier = get_object_or_404(Supplier, name=name)

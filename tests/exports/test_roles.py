@@ -7,12 +7,17 @@ from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.test import Client
 
+from exports.delivery.links import download_path
 from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
 from exports.roles import ROLES
 from tests.suppliers import END, START
 
 pytestmark = pytest.mark.django_db
+STAFF_PAGES = [
+    "/fleet/", "/fleet/meters/", "/deliveries/", "/suppliers/", "/suppliers/alice/",
+    "/requests/new/", "/requests/estimate/", "/new-supplier/",
+]  # fmt: skip
 PAGES = ["/", "/fleet/", "/requests/", "/admin/", "/admin/exports/filerequest/"]
 
 
@@ -57,6 +62,52 @@ def test_every_role_can_view_every_page(role: str, queued: FileRequest) -> None:
     browser = browser_with(role)
     for path in [*PAGES, f"/requests/{queued.pk}/"]:
         assert browser.get(path).status_code == 200, path
+
+
+def test_staff_without_a_role_see_nothing(completed: FileRequest) -> None:
+    user = User.objects.create_user("none", is_staff=True)
+    browser = Client()
+    browser.force_login(user)
+    answer = browser.get("/", follow=True)
+    assert answer.redirect_chain == [("/requests/", 302)]
+    page = answer.content.decode()
+    assert "no role that shows file requests" in page
+    assert str(completed.pk) not in page
+    assert 'value="alice"' not in page
+    for link in ('href="/fleet/', 'href="/deliveries/', 'href="/suppliers/', 'href="/"'):
+        assert link not in page.replace('class="brand" href="/"', ""), link
+    for path in (*STAFF_PAGES, "/admin/exports/filerequest/", "/admin/exports/supplier/"):
+        assert browser.get(path).status_code == 403, path
+    assert browser.get(f"/requests/{completed.pk}/").status_code == 404
+    assert browser.get(download_path(completed)).status_code == 403
+    for action in ("again", "cancel"):
+        assert browser.post(f"/requests/{completed.pk}/{action}/").status_code == 403
+
+
+@pytest.mark.parametrize("change", ["role", "staff", "active", "deleted"])
+def test_a_session_ends_to_show_anything_when_the_access_of_its_user_is_revoked(
+    completed: FileRequest, change: str
+) -> None:
+    browser = browser_with("viewer")
+    pages = [*STAFF_PAGES[:-3], f"/requests/{completed.pk}/", download_path(completed)]
+    for path in pages:
+        assert browser.get(path).status_code == 200, path
+    if change == "role":
+        User.objects.get().groups.clear()
+    elif change == "deleted":
+        User.objects.all().delete()
+    else:
+        User.objects.update(**{f"is_{change}": False})
+    for path in pages:
+        assert browser.get(path).status_code in (302, 403, 404), path
+
+
+def test_a_role_without_the_flag_for_staff_shows_nothing(completed: FileRequest) -> None:
+    browser = browser_with("administrator")
+    User.objects.update(is_staff=False)
+    assert browser.get("/suppliers/").status_code == 403
+    assert browser.get(f"/requests/{completed.pk}/").status_code == 404
+    assert browser.get(download_path(completed)).status_code == 403
 
 
 @pytest.mark.parametrize(

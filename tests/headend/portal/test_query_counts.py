@@ -137,7 +137,9 @@ def _create_parts_and_deliveries(request: FileRequest, count: int) -> None:
 def _create_users_and_keys(supplier: Supplier, count: int, first: int) -> None:
     for number in range(first, first + count):
         name = f"{supplier.name}-{number}"
-        user = User.objects.create_user(name, is_staff=True)
+        staff = User.objects.create_user(f"staff-{name}", is_staff=True)
+        staff.groups.set(Group.objects.all())
+        user = User.objects.create_user(name)
         user.groups.set(Group.objects.all())
         SupplierPerson.objects.create(user=user, supplier=supplier)
         ApiKey.objects.create(supplier=supplier, prefix=f"hek_{number}", digest=name)
