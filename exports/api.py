@@ -9,7 +9,7 @@ from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import AuthenticationFailed, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -18,7 +18,7 @@ import exports.schema  # noqa: F401 (drf-spectacular only finds extensions of im
 from exports import file_requests
 from exports.delivery.links import download_url
 from exports.formats import FORMATS
-from exports.models import MAX_IDEMPOTENCY_KEY_LENGTH, FileRequest, Status, Supplier
+from exports.models import MAX_IDEMPOTENCY_KEY_LENGTH, ApiKey, FileRequest, Status, Supplier
 from headend.api.errors import Conflict, TooMany, errors
 from headend.api.negotiation import IgnoreClientContentNegotiation
 from headend.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, ListPagination
@@ -110,7 +110,8 @@ class FileRequestStatus(serializers.Serializer[Any]):
         required=False, help_text="SHA-256 of the file as you fetch it, in hexadecimal."
     )
     download_url = serializers.URLField(
-        required=False, help_text="A link to the file, valid for one day."
+        required=False,
+        help_text="A link to the file, valid for one day, until its API key is revoked. It may redirect.",
     )
     expires_at = InstantField(
         required=False, allow_null=True, help_text="When the file is deleted; null: never."
@@ -129,8 +130,8 @@ class FileRequestStatus(serializers.Serializer[Any]):
         return {key: value for key, value in values.items() if key in instance}
 
 
-def status_of(request: FileRequest) -> dict[str, Any]:
-    """Return the values of :class:`FileRequestStatus` that a request's status has."""
+def status_of(request: FileRequest, api_key: ApiKey | None) -> dict[str, Any]:
+    """Return the values of :class:`FileRequestStatus` that a request's status has, with a link made for ``api_key``."""
     values: dict[str, Any] = {"request_id": request.id, "status": request.status}
     if request.record_count is not None:
         values["record_count"] = request.record_count
@@ -143,7 +144,7 @@ def status_of(request: FileRequest) -> dict[str, Any]:
             "sftp_location": request.location,
             "size": request.size,
             "sha256": request.sha256,
-            "download_url": download_url(request),
+            "download_url": download_url(request, api_key),
             "expires_at": request.expires_at,
         }
     return values
@@ -188,6 +189,8 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
             accepted = file_requests.accept(
                 _supplier(request), body.spec(), idempotency_key=_idempotency_key(request)
             )
+        except file_requests.SupplierInactiveError:
+            raise AuthenticationFailed("The API key is unknown or revoked.") from None
         except file_requests.IdempotencyConflictError as error:
             raise Conflict(str(error)) from None
         except file_requests.QueueFullError as error:
@@ -203,7 +206,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
     )
     def retrieve(self, request: Request) -> Response:
         """Return the status of a file request, and where its file is."""
-        return Response(FileRequestStatus(status_of(self._own(request))).data)
+        return Response(FileRequestStatus(status_of(self._own(request), _api_key(request))).data)
 
     @extend_schema(
         operation_id="cancel_file",
@@ -217,7 +220,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
         if not file_requests.cancel(file_request):
             raise Conflict(f"request_id: the request is already {file_request.status}.")
         file_request.refresh_from_db()
-        return Response(FileRequestStatus(status_of(file_request)).data)
+        return Response(FileRequestStatus(status_of(file_request, _api_key(request))).data)
 
     @extend_schema(
         operation_id="list_files",
@@ -230,7 +233,9 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
         ListQuery(data=query_parameters(request)).is_valid(raise_exception=True)
         own = file_requests.with_progress(FileRequest.objects.filter(supplier=_supplier(request)))
         page = self.paginate_queryset(own) or []
-        statuses = FileRequestStatus([status_of(each) for each in page], many=True)
+        statuses = FileRequestStatus(
+            [status_of(each, _api_key(request)) for each in page], many=True
+        )
         return self.get_paginated_response(statuses.data)
 
     def _own(self, request: Request) -> FileRequest:
@@ -247,6 +252,13 @@ def _supplier(request: Request) -> Supplier:
     supplier = request.user
     assert isinstance(supplier, Supplier)  # set by ApiKeyAuthentication
     return supplier
+
+
+def _api_key(request: Request) -> ApiKey | None:
+    """Return the API key of the call; None for a call without one, as ``HEADEND_ANONYMOUS_SUPPLIER``."""
+    key: Any = request.auth
+    assert key is None or isinstance(key, ApiKey)  # set by ApiKeyAuthentication
+    return key
 
 
 def _idempotency_key(request: Request) -> str:

@@ -26,6 +26,10 @@ class QueueFullError(Exception):
     """The supplier has as many queued requests as its limit allows."""
 
 
+class SupplierInactiveError(Exception):
+    """The supplier is inactive."""
+
+
 class IdempotencyConflictError(Exception):
     """The Idempotency-Key was used before with another body."""
 
@@ -56,12 +60,15 @@ def accept(supplier: Supplier, spec: FileSpec, *, idempotency_key: str = "") -> 
 
     Works while the broker is down: the request then waits for the task ``recover``.
 
-    Raises :class:`IdempotencyConflictError` if the key was used with another spec, and
-    :class:`QueueFullError` if the supplier has too many queued requests.
+    Raises :class:`SupplierInactiveError` if the supplier is inactive, :class:`IdempotencyConflictError` if the key was
+    used with another spec, and :class:`QueueFullError` if the supplier has too many queued requests.
     """
     with transaction.atomic():
         # The lock keeps the search for the key and the count correct until the request is saved.
         supplier = Supplier.objects.select_for_update(no_key=True).get(pk=supplier.pk)
+        # Also if it was deactivated after the caller was authenticated.
+        if not supplier.active:
+            raise SupplierInactiveError(f"The supplier {supplier.name} is inactive.")
         own = FileRequest.objects.filter(supplier=supplier)
         earlier = own.filter(idempotency_key=idempotency_key).first() if idempotency_key else None
         if earlier is not None:

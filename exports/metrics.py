@@ -69,7 +69,8 @@ def _requests() -> Iterator[Metric]:
 
 
 def _queue_age() -> Metric:
-    queued = FileRequest.objects.filter(status=Status.QUEUED)
+    # Requests of inactive suppliers wait on purpose.
+    queued = FileRequest.objects.filter(status=Status.QUEUED, supplier__active=True)
     oldest = queued.aggregate(oldest=Min("queued_at"))["oldest"]
     age = max(0.0, (timezone.now() - oldest).total_seconds()) if oldest else 0.0
     return GaugeMetricFamily(

@@ -151,10 +151,16 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     @admin.action(description="Request selected files again", permissions=["act"])
     def request_again(self, request: HttpRequest, queryset: QuerySet[FileRequest]) -> None:
         """Queue a new file request for each of the same windows."""
-        requests = [
-            file_requests.request_again(earlier) for earlier in queryset.select_related("supplier")
-        ]
-        messages.success(request, f"{len(requests)} queued as new file requests.")
+        queued = 0
+        for earlier in queryset.select_related("supplier"):
+            try:
+                file_requests.request_again(earlier)
+            except (file_requests.QueueFullError, file_requests.SupplierInactiveError) as error:
+                messages.error(request, f"{earlier}: {error}")
+            else:
+                queued += 1
+        if queued:
+            messages.success(request, f"{queued} queued as new file requests.")
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may cancel file requests and request files again."""

@@ -17,6 +17,9 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
+CHECK_SECONDS = 1.0
+"""The time between two questions whether a call is still needed."""
+
 
 class Deadline:
     """The time until which a call must have ended. Used as a context manager around the call.
@@ -24,10 +27,15 @@ class Deadline:
     Args:
         seconds: how long the call may take.
         message: what :attr:`message` says when the deadline is over: one sentence.
+        check: raises an error if the call is not needed any more. Then the deadline is over within
+            :data:`CHECK_SECONDS`, also while the server does not answer.
     """
 
-    def __init__(self, seconds: float, message: str) -> None:
+    def __init__(
+        self, seconds: float, message: str, *, check: Callable[[], None] | None = None
+    ) -> None:
         self.message = message
+        self._check = check
         self.is_over = False
         """Whether the connections were shut down."""
         self._end = time.monotonic() + seconds
@@ -88,11 +96,21 @@ class Deadline:
         with self._changed:
             while not self._ended:
                 left = self._end - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self._is_cancelled():
                     self.is_over = True
                     self._shut_down()
                     return
-                self._changed.wait(left)
+                self._changed.wait(left if self._check is None else min(left, CHECK_SECONDS))
+
+    def _is_cancelled(self) -> bool:
+        if self._check is None:
+            return False
+        try:
+            self._check()
+        except Exception:
+            self.message = "The call was cancelled."
+            return True
+        return False
 
     def _shut_down(self) -> None:
         for connection in self._connections:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 from django.db.models import Count, QuerySet
 
@@ -26,6 +27,10 @@ CANDIDATES = 8
 
 MAX_RUNNING = 2
 """How many deliveries of one supplier run at once: half of the threads of ``make run``. Others find a free thread."""
+
+
+REVOKED = "The supplier or its target was deactivated during the attempt."
+"""The outcome of an attempt that was stopped because of this."""
 
 
 class UndeliverableError(Exception):
@@ -60,10 +65,13 @@ class LeasedDelivery(LeasedWork):
     def __init__(self, lease: Lease[uuid.UUID]) -> None:
         self.lease = lease
         self.delivery = Delivery.objects.select_related("request__supplier").get(pk=lease.pk)
+        self.revoked = False
+        """Whether the attempt was stopped because its supplier or its target is not active any more."""
 
     def renew(self) -> bool:
-        """Renew the lease. Return False if another worker has claimed the delivery."""
-        return transitions.renew(self.lease)
+        """Renew the lease. Return False if the delivery was revoked, or if another worker has claimed it."""
+        self.revoked = transitions.is_revoked(self.delivery)
+        return not self.revoked and transitions.renew(self.lease)
 
     def fail(self, reason: str) -> None:
         """Record ``reason`` as the outcome. The delivery is retried after a pause, unless this was the last attempt."""
@@ -72,12 +80,12 @@ class LeasedDelivery(LeasedWork):
     def run(self, check: Callable[[], None]) -> str:
         """Deliver, and return the result in one sentence, for example the status that the receiver answered.
 
-        ``check`` is called after each block of a push, and raises when the lease is lost.
+        ``check`` is called every second, and raises when the lease is lost or the delivery was revoked.
         Raises :class:`UndeliverableError`, ``FileMissingError``, ``PushError`` and ``WebhookError``.
         """
         if self.delivery.kind == DeliveryKind.PUSH:
             return self._push(check)
-        return self._call_webhook()
+        return self._call_webhook(check)
 
     def _push(self, check: Callable[[], None]) -> str:
         request = self.delivery.request
@@ -94,13 +102,13 @@ class LeasedDelivery(LeasedWork):
         transitions.record_target(self.lease, target=str(target))
         return push(request, target, check=check)
 
-    def _call_webhook(self) -> str:
+    def _call_webhook(self, check: Callable[[], None]) -> str:
         request = self.delivery.request
         webhook = Webhook.objects.filter(supplier=request.supplier, active=True).first()
         if webhook is None:
             raise UndeliverableError("The webhook was deleted or is inactive.")
         transitions.record_target(self.lease, target=webhook.url)
-        return notify(request, webhook, delivery_id=self.delivery.pk)
+        return notify(request, webhook, delivery_id=self.delivery.pk, check=check)
 
 
 def _run(work: LeasedDelivery) -> None:
@@ -115,8 +123,11 @@ def _run(work: LeasedDelivery) -> None:
         with Heartbeat(work) as heartbeat:
             outcome = work.run(heartbeat.check)
     except LeaseLostError:
-        log.info("another worker has claimed the delivery", extra=context)
+        _report_lost(work, context)
     except (PushError, WebhookError) as error:
+        if work.revoked:
+            _report_lost(work, context)
+            return
         work.fail(str(error))
         log.warning("a delivery failed", extra=context | {"outcome": str(error)})
     except (UndeliverableError, FileMissingError) as error:
@@ -129,3 +140,11 @@ def _run(work: LeasedDelivery) -> None:
     else:
         transitions.succeed(lease, outcome)
         log.info("delivered", extra=context)
+
+
+def _report_lost(work: LeasedDelivery, context: dict[str, Any]) -> None:
+    if not work.revoked:
+        log.info("another worker has claimed the delivery", extra=context)
+        return
+    work.fail(REVOKED)
+    log.warning("a delivery was stopped", extra=context | {"outcome": REVOKED})

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+import logging
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+from django.db import DatabaseError, InterfaceError
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -27,20 +31,35 @@ from exports.delivery.http_ranges import (
 from exports.delivery.links import store_url
 from exports.formats import FORMATS
 from exports.models import FetchWay, FileRequest
+from headend.config.database_errors import first_line
 
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS = 2.0
+"""The time between two questions whether a download that runs is still allowed."""
 _BLOCK_BYTES = 256 * 1024
+
+
+class DownloadRevokedError(ConnectionResetError):
+    """The access was revoked while the download ran. The server closes the connection, as after a reset by the client."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the access was revoked during the download")
 
 
 def http_fetcher(request: HttpRequest, way: FetchWay, name: str) -> Fetcher:
     """Return the fetcher of a download over HTTP.
 
-    Its address is that of the connection. ``X-Forwarded-For`` is ignored: any caller can set it.
+    Its address is the caller's; see :mod:`headend.http.caller_address`.
     """
     return Fetcher(way, name, request.META.get("REMOTE_ADDR", ""))
 
 
 def download_response(
-    request: HttpRequest, file_request: FileRequest, fetcher: Fetcher
+    request: HttpRequest,
+    file_request: FileRequest,
+    fetcher: Fetcher,
+    is_allowed: Callable[[], bool],
 ) -> HttpResponseBase:
     """Return the response to a GET or HEAD of a completed request's file.
 
@@ -49,6 +68,8 @@ def download_response(
     - 304 if the client already has the file;
     - 416 for a range beyond the file's end.
 
+    While the file is sent, ``is_allowed`` is asked every :data:`CHECK_SECONDS`. When it returns False, the connection
+    is closed before the file is complete.
     Raises :class:`FileMissingError` if the file does not exist or has expired.
     """
     headers = _headers(file_request)
@@ -74,7 +95,9 @@ def download_response(
         headers["Content-Range"] = f"bytes {sent.start}-{sent.end - 1}/{file.size}"
     headers["Content-Length"] = str(sent.size)
     return StreamingHttpResponse(
-        Body(file, sent), status=206 if requested is not None else 200, headers=headers
+        Body(file, sent, is_allowed),
+        status=206 if requested is not None else 200,
+        headers=headers,
     )
 
 
@@ -84,18 +107,42 @@ class Body:
     The server calls :meth:`close` when all blocks are sent or the client has disconnected.
     """
 
-    def __init__(self, file: AuditedFile, sent: ByteRange) -> None:
+    def __init__(self, file: AuditedFile, sent: ByteRange, is_allowed: Callable[[], bool]) -> None:
         self._file = file
         self._range = sent
+        self._is_allowed = is_allowed
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the blocks. A block counts as sent when the server requests the next one."""
+        """Yield the blocks. A block counts as sent when the server requests the next one.
+
+        Raises :class:`DownloadRevokedError` if the download is not allowed any more.
+        """
         self._file.seek(self._range.start)
         remaining = self._range.size
+        checked_at = time.monotonic()
         while block := self._file.read(min(_BLOCK_BYTES, remaining)):
             yield block
             remaining -= len(block)
             self._file.count_sent(len(block))
+            if time.monotonic() >= checked_at + CHECK_SECONDS:
+                self._check()
+                checked_at = time.monotonic()
+
+    def _check(self) -> None:
+        try:
+            is_allowed = self._is_allowed()
+        except (DatabaseError, InterfaceError) as error:
+            log.warning(
+                "it is not known whether a download is still allowed",
+                extra={"request": str(self._file.request.pk), "error": first_line(error)},
+            )
+            return
+        if not is_allowed:
+            log.warning(
+                "a download was stopped because its access was revoked",
+                extra={"request": str(self._file.request.pk)},
+            )
+            raise DownloadRevokedError
 
     def close(self) -> None:
         """Close the file and record the download."""

@@ -52,12 +52,12 @@ def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None])
     """Upload a completed request's file and return what happened, in a sentence.
 
     If the file is already there, an earlier attempt uploaded it but could not record that, so it is not sent
-    again. ``check`` is called after each block and raises if the lease is lost.
+    again. ``check`` is called after each block and every second, and raises if the lease is lost.
     Raises :class:`PushError`, ``FileMissingError`` and what ``check`` raises.
     """
     final_path = _final_path(request, target, target.layout)
     seconds = _OVERHEAD_SECONDS + (request.size or 0) / _MIN_BYTES_PER_SECOND
-    with connect(target, private_key(request.supplier), seconds=seconds) as sftp:
+    with connect(target, private_key(request.supplier), seconds=seconds, check=check) as sftp:
         problem = ""
         if target.layout == FolderLayout.PER_REQUEST:
             problem = _make_folder(sftp, posixpath.dirname(final_path))

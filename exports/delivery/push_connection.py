@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -111,14 +111,22 @@ def _decoded(text: bytes) -> str:
 
 
 @contextmanager
-def connect(target: PushTarget, private_key: str, *, seconds: float) -> Iterator[PushClient]:
+def connect(
+    target: PushTarget,
+    private_key: str,
+    *,
+    seconds: float,
+    check: Callable[[], None] | None = None,
+) -> Iterator[PushClient]:
     """Log in with ``private_key`` (PEM) and yield the SFTP client. Nothing takes longer than ``seconds`` in total.
+
+    The connection is cut when ``check`` raises.
 
     Errors of SSH and of the network, in the block too, are raised as :class:`PushError`.
     """
     said = ""
     login_message = f"The login took longer than {LOGIN_TIMEOUT:g} s."
-    with Deadline(LOGIN_TIMEOUT, login_message) as deadline:
+    with Deadline(LOGIN_TIMEOUT, login_message, check=check) as deadline:
         deadline.limit(seconds, f"The connection took longer than {seconds:.0f} s.")
         try:
             key = paramiko.RSAKey.from_private_key(io.StringIO(private_key))

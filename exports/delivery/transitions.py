@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from exports.leases.model import NO_LEASE, Lease, LeasedQuerySet
@@ -44,8 +44,14 @@ def schedule_deliveries(request_id: uuid.UUID, status: str) -> None:
 
 
 def due() -> LeasedQuerySet[Delivery]:
-    """Return the pending deliveries that can be attempted now, oldest first."""
-    return Delivery.objects.free().filter(state=DeliveryState.PENDING).order_by("created_at")
+    """Return the pending deliveries that can be attempted now, oldest first.
+
+    Those of inactive suppliers wait until the supplier is active again.
+    """
+    # Not a join: claim() updates these rows, and PostgreSQL then checks the row's own columns again.
+    active = FileRequest.objects.filter(pk=OuterRef("request"), supplier__active=True)
+    pending = Delivery.objects.free().filter(Exists(active), state=DeliveryState.PENDING)
+    return pending.order_by("created_at")
 
 
 def claim(pk: uuid.UUID) -> Lease[uuid.UUID] | None:
@@ -71,6 +77,15 @@ def retry(pk: uuid.UUID) -> bool:
 def renew(lease: Lease[uuid.UUID]) -> bool:
     """Renew the lease of a delivery. Return False if the lease is lost."""
     return Delivery.objects.filter(state=DeliveryState.PENDING).renew(lease)
+
+
+def is_revoked(delivery: Delivery) -> bool:
+    """Return whether the delivery must stop: its supplier or its target is inactive or was deleted."""
+    targets = PushTarget if delivery.kind == DeliveryKind.PUSH else Webhook
+    target = targets._default_manager.filter(
+        active=True, supplier__active=True, supplier__file_requests=delivery.request_id
+    )
+    return not target.exists()
 
 
 def record_target(lease: Lease[uuid.UUID], *, target: str) -> None:

@@ -25,6 +25,7 @@ import json
 import secrets
 import socket
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import SplitResult
@@ -55,10 +56,17 @@ def signing_secret(supplier: Supplier) -> str:
     return "whsec_" + base64.b64encode(_stored_secret(supplier).encode()).decode()
 
 
-def notify(request: FileRequest, webhook: Webhook, *, delivery_id: uuid.UUID) -> str:
+def notify(
+    request: FileRequest,
+    webhook: Webhook,
+    *,
+    delivery_id: uuid.UUID,
+    check: Callable[[], None] | None = None,
+) -> str:
     """POST a request's final status to the webhook's URL and return the receiver's answer, in a sentence.
 
-    ``delivery_id`` must be the same in every attempt of a delivery. Raises :class:`WebhookError`.
+    ``delivery_id`` must be the same in every attempt of a delivery. The call is cut when ``check`` raises.
+    Raises :class:`WebhookError`.
     """
     # Earlier attempts may have failed for so long that the file has expired or was removed.
     location, size, sha256 = (
@@ -74,7 +82,7 @@ def notify(request: FileRequest, webhook: Webhook, *, delivery_id: uuid.UUID) ->
         "sha256": sha256,
         "reason": request.reason or None,
     }
-    return _post(webhook, json.dumps(event), message_id=str(delivery_id))
+    return _post(webhook, json.dumps(event), message_id=str(delivery_id), check=check)
 
 
 def send_test(webhook: Webhook) -> str:
@@ -101,7 +109,13 @@ def _signature_headers(supplier: Supplier, message_id: str, body: str) -> dict[s
     }
 
 
-def _post(webhook: Webhook, body: str, *, message_id: str) -> str:
+def _post(
+    webhook: Webhook,
+    body: str,
+    *,
+    message_id: str,
+    check: Callable[[], None] | None = None,
+) -> str:
     try:
         url = split_webhook_url(webhook.url)
     except ValueError as error:
@@ -114,13 +128,19 @@ def _post(webhook: Webhook, body: str, *, message_id: str) -> str:
         **_signature_headers(webhook.supplier, message_id, body),
     }
     path = f"{url.path or '/'}{f'?{url.query}' if url.query else ''}"
-    status = _status_of_call(url, path, body.encode(), headers)
+    status = _status_of_call(url, path, body.encode(), headers, check)
     if not 200 <= status < 300:
         raise WebhookError(f"The receiver answered {status}.")
     return f"The receiver answered {status}."
 
 
-def _status_of_call(url: SplitResult, path: str, body: bytes, headers: dict[str, str]) -> int:
+def _status_of_call(
+    url: SplitResult,
+    path: str,
+    body: bytes,
+    headers: dict[str, str],
+    check: Callable[[], None] | None,
+) -> int:
     """Return the status of the receiver's answer. Raises :class:`WebhookError` if there is none."""
     host = url.hostname or ""
     port = url.port or (443 if url.scheme == "https" else 80)
@@ -129,7 +149,7 @@ def _status_of_call(url: SplitResult, path: str, body: bytes, headers: dict[str,
     except AddressNotAllowedError as error:
         raise WebhookError(str(error)) from None
     too_slow = f"The receiver did not answer within {CALL_TIMEOUT:g} s."
-    with Deadline(CALL_TIMEOUT, too_slow) as deadline:
+    with Deadline(CALL_TIMEOUT, too_slow, check=check) as deadline:
         try:
             answer = _pool(url, address, port, deadline).urlopen(
                 "POST",

@@ -10,21 +10,23 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
 from exports.leases.model import LeasedQuerySet, Row, is_free
-from exports.models import PLANNED, ExportPart, FileRequest, PartState, Status
+from exports.models import PLANNED, ExportPart, FileRequest, PartState, Status, Supplier
 
 
 def plannable() -> LeasedQuerySet[FileRequest]:
     """Return the queued requests that can be planned now, oldest first.
 
-    Requests of suppliers at their limit are not among them, so they do not block other suppliers.
+    Requests of suppliers at their limit are not among them, so they do not block other suppliers. Those of inactive
+    suppliers wait until the supplier is active again; so do the other steps.
     """
-    queued = FileRequest.objects.filter(status=Status.QUEUED)
+    queued = FileRequest.objects.filter(status=Status.QUEUED, supplier__in=_active_suppliers())
     return _claimable(queued.exclude(supplier__in=suppliers_at_limit())).order_by("queued_at")
 
 
 def writable() -> LeasedQuerySet[ExportPart]:
     """Return the parts that can be written now; those of the request with the earliest ``priority_at`` first."""
-    return _claimable(pending_parts()).order_by("request__priority_at", "number")
+    parts = pending_parts().filter(request__supplier__in=_active_suppliers())
+    return _claimable(parts).order_by("request__priority_at", "number")
 
 
 def pending_parts() -> LeasedQuerySet[ExportPart]:
@@ -35,7 +37,7 @@ def pending_parts() -> LeasedQuerySet[ExportPart]:
 def publishable() -> LeasedQuerySet[FileRequest]:
     """Return the requests whose parts are all written and that can be published now, oldest first."""
     pending = ExportPart.objects.filter(request=OuterRef("pk"), state=PartState.PENDING)
-    planned = FileRequest.objects.filter(status__in=PLANNED)
+    planned = FileRequest.objects.filter(status__in=PLANNED, supplier__in=_active_suppliers())
     return _claimable(planned.filter(~Exists(pending))).order_by("queued_at")
 
 
@@ -54,6 +56,10 @@ def suppliers_at_limit() -> QuerySet[FileRequest, dict[str, int]]:
         .filter(running__gte=limit)
         .values("supplier")
     )
+
+
+def _active_suppliers() -> QuerySet[Supplier]:
+    return Supplier.objects.filter(active=True)
 
 
 def _claimable(rows: LeasedQuerySet[Row]) -> LeasedQuerySet[Row]:

@@ -78,7 +78,10 @@ def _failed_requests(now: datetime) -> Alert | None:
 
 
 def _waiting_requests(now: datetime) -> Alert | None:
-    waiting = FileRequest.objects.filter(status=Status.QUEUED, queued_at__lt=now - MAX_QUEUED_FOR)
+    # Requests of inactive suppliers wait on purpose.
+    waiting = FileRequest.objects.filter(
+        status=Status.QUEUED, queued_at__lt=now - MAX_QUEUED_FOR, supplier__active=True
+    )
     count = waiting.count()
     if not count:
         return None
@@ -102,7 +105,7 @@ def _failed_deliveries(now: datetime) -> Alert | None:
 
 
 def _failing_deliveries() -> Alert | None:
-    count = Delivery.objects.filter(is_failing()).count()
+    count = Delivery.objects.filter(is_failing(), request__supplier__active=True).count()
     if not count:
         return None
     verb = "is" if count == 1 else "are"

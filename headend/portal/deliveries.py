@@ -70,8 +70,10 @@ def deliveries_page(request: HttpRequest) -> HttpResponse:
 @staff_required("exports.change_delivery")
 def retry_delivery(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     """Make a delivery whose last attempt failed due now, and return to the page in the form's ``back``."""
-    delivery = get_object_or_404(Delivery, pk=pk)
-    if file_requests.retry_delivery(delivery):
+    delivery = get_object_or_404(Delivery.objects.select_related("request__supplier"), pk=pk)
+    if not delivery.request.supplier.active:
+        messages.error(request, "Nothing is delivered while the supplier is inactive.")
+    elif file_requests.retry_delivery(delivery):
         messages.success(request, "The delivery will be retried.")
     else:
         messages.info(

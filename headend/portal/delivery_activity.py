@@ -34,8 +34,12 @@ def past_sessions(now: datetime) -> QuerySet[SftpSession]:
 
 
 def failing_deliveries() -> QuerySet[Delivery]:
-    """Return the pending deliveries with two failed attempts or more, the next to be attempted first."""
-    return deliveries_with_last_attempt().filter(is_failing()).order_by("leased_until", "pk")
+    """Return the pending deliveries with two failed attempts or more, the next to be attempted first.
+
+    Those of inactive suppliers are not attempted, so they are not among them.
+    """
+    failing = deliveries_with_last_attempt().filter(is_failing(), request__supplier__active=True)
+    return failing.order_by("leased_until", "pk")
 
 
 def deliveries_with_last_attempt() -> QuerySet[Delivery]:

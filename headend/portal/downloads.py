@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Callable
+from functools import partial
 
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
 from exports.delivery.audited_file import Fetcher
 from exports.delivery.http_download import download_response, http_fetcher
-from exports.delivery.links import is_valid_signature
+from exports.delivery.links import signed_link
 from exports.models import FetchWay, FileRequest
 from exports.stores import FileMissingError
 from headend.portal.access import sees_all_requests, visible_requests
@@ -25,22 +28,23 @@ SAFE_METHODS = ("GET", "HEAD")
 def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResponseBase:
     """Answer with the file or the requested range of it.
 
-    Errors are JSON. 405: the method is neither GET nor HEAD. 403: there is no valid signature, and the user may
-    not see the request. 404: the file does not exist or has expired. 503: the disk refuses to read it.
+    Errors are JSON. 405: the method is neither GET nor HEAD. 403: there is no valid signature, or the access of its
+    creator was revoked, and the user may not see the request. 404: the file does not exist or has expired. 503: the disk refuses to read it.
     """
     if request.method not in SAFE_METHODS:
         message = f"{request.method} is not allowed here. Use GET to download the file."
         return JsonResponse({"error": message}, status=405, headers={"Allow": "GET, HEAD"})
     location = f"{request_id}/{name}"
-    fetcher = _fetcher(request, request_id, location)
-    if fetcher is None:
-        return JsonResponse({"error": "signature is missing, wrong or expired."}, status=403)
+    permission = _permission(request, request_id, location)
+    if permission is None:
+        message = "signature is missing, wrong or expired, or its access was revoked."
+        return JsonResponse({"error": message}, status=403)
     file_request = FileRequest.objects.filter(pk=request_id).first()
     try:
         # Compared in Python: PostgreSQL rejects a query for a name that contains a NUL character.
         if file_request is None or file_request.location != location:
             raise FileMissingError
-        return download_response(request, file_request, fetcher)
+        return download_response(request, file_request, *permission)
     except FileMissingError:
         return JsonResponse({"error": "The file does not exist or has expired."}, status=404)
     except OSError as error:
@@ -48,13 +52,25 @@ def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResp
         return JsonResponse({"error": "The file cannot be read now; try again later."}, status=503)
 
 
-def _fetcher(request: HttpRequest, request_id: uuid.UUID, location: str) -> Fetcher | None:
-    """Return who downloads, for the record of the download; None if the download is not allowed."""
-    if (
-        sees_all_requests(request.user)
-        or visible_requests(request.user).filter(pk=request_id).exists()
-    ):
-        return http_fetcher(request, FetchWay.PORTAL, request.user.get_username())
-    if is_valid_signature(location, request.GET.get("signature", "")):
-        return http_fetcher(request, FetchWay.LINK, "link")
+def _permission(
+    request: HttpRequest, request_id: uuid.UUID, location: str
+) -> tuple[Fetcher, Callable[[], bool]] | None:
+    """Return who downloads, and whether this is still allowed later; None if the download is not allowed."""
+    user = request.user
+    if _may_download(user, request_id):
+        still_allowed = partial(_may_still_download, user.get_username(), request_id)
+        return http_fetcher(request, FetchWay.PORTAL, user.get_username()), still_allowed
+    link = signed_link(location, request.GET.get("signature", ""))
+    if link is not None and link.is_allowed():
+        return http_fetcher(request, FetchWay.LINK, "link"), link.is_allowed
     return None
+
+
+def _may_download(user: User | AnonymousUser, request_id: uuid.UUID) -> bool:
+    return sees_all_requests(user) or visible_requests(user).filter(pk=request_id).exists()
+
+
+def _may_still_download(username: str, request_id: uuid.UUID) -> bool:
+    # Read again: the user of the request has the permissions of its beginning.
+    user = User.objects.filter(username=username, is_active=True).first()
+    return user is not None and _may_download(user, request_id)

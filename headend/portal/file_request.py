@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from exports import file_requests
-from exports.file_requests import QueueFullError
+from exports.file_requests import QueueFullError, SupplierInactiveError
 from exports.models import DeliveryState, FileRequest, Status
 from headend.portal.access import login_required, staff_required, visible_requests
 from headend.portal.file_requests import table_row
@@ -65,7 +65,7 @@ def repeat_file_request(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     original = get_object_or_404(FileRequest.objects.select_related("supplier"), pk=pk)
     try:
         new = file_requests.request_again(original)
-    except QueueFullError as error:
+    except (QueueFullError, SupplierInactiveError) as error:
         messages.error(request, str(error))
         return redirect("file-request", pk)
     messages.success(request, "File request created.")

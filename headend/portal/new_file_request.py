@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from exports.file_requests import FileSpec, QueueFullError, accept
+from exports.file_requests import FileSpec, QueueFullError, SupplierInactiveError, accept
 from exports.formats import FORMATS
 from exports.models import FileRequest, Supplier
 from headend.portal.access import staff_required
@@ -37,6 +37,7 @@ class FileRequestForm(WindowForm):
 
         Raises:
             QueueFullError: the supplier has too many queued requests.
+            SupplierInactiveError: the supplier was deactivated a moment ago.
         """
         spec = FileSpec(*self.bounds, self.cleaned_data["format"])
         return accept(self.cleaned_data["supplier"], spec)
@@ -57,7 +58,7 @@ def new_file_request(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             created = form.create()
-        except QueueFullError as error:
+        except (QueueFullError, SupplierInactiveError) as error:
             form.add_error(None, str(error))
         else:
             messages.success(request, "File request created.")

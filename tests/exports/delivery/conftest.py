@@ -14,12 +14,14 @@ from exports.delivery.links import download_url
 from exports.models import Delivery, FileRequest, PushTarget, Supplier
 from headend.config.service_urls import exports_storage
 from tests.exports.delivery.sftp_receiver import USER, Receiver
-from tests.suppliers import PUBLIC_KEY
+from tests.suppliers import PUBLIC_KEY, create_api_key
 
 
 def signed_path(request: FileRequest, settings: Settings) -> str:
     """Return a signed link without its host, as Django's test client needs it."""
-    return download_url(request).removeprefix(settings.HEADEND_PUBLIC_URL)
+    create_api_key(request.supplier)
+    link = download_url(request, request.supplier.api_keys.latest("pk"))
+    return link.removeprefix(settings.HEADEND_PUBLIC_URL)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from exports.delivery.links import download_path, download_url
+from exports.delivery.links import download_path
 from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
 from exports.stores.disk import DiskStore
@@ -82,7 +82,7 @@ def test_a_signature_is_valid_for_one_file_only(
     client: Client, completed: FileRequest, alice: Supplier, settings: Settings
 ) -> None:
     other = store_completed(alice)
-    signature = download_url(completed).partition("?")[2]
+    signature = signed_path(completed, settings).partition("?")[2]
     assert client.get(f"{download_path(other)}?{signature}").status_code == 403
 
 
@@ -211,15 +211,18 @@ def test_head_returns_the_headers_and_no_content(
     assert response.content == b""
 
 
-def test_links_lead_to_the_store_if_it_serves_files(
-    operator: Client, completed: FileRequest, bucket_url: str
+def test_links_redirect_to_the_store_if_it_serves_files(
+    client: Client, completed: FileRequest, bucket_url: str, settings: Settings
 ) -> None:
-    presigned = f"{bucket_url}/{completed.location}?"
-    assert download_url(completed).startswith(presigned)
-    response = operator.get(download_path(completed))
+    link = signed_path(completed, settings)
+    assert link.startswith(download_path(completed))
+    response = client.get(link)
     assert response.status_code == 302
-    assert response["Location"].startswith(presigned)
-    assert "X-Amz-Expires=86400" in response["Location"]
+    assert response["Location"].startswith(f"{bucket_url}/{completed.location}?")
+    # A link of the store cannot be revoked.
+    assert "X-Amz-Expires=60" in response["Location"]
+    Supplier.objects.update(active=False)
+    assert client.get(link).status_code == 403
 
 
 def test_a_file_that_the_disk_refuses_to_read_is_a_503_and_one_line_in_the_log(

@@ -16,7 +16,7 @@ from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
 from headend.http.caller_address import with_plain_address
 from headend.http.public_path import without_public_path
-from tests.suppliers import END, START, api_client
+from tests.suppliers import END, START, api_client, create_api_key
 
 
 @pytest.fixture
@@ -52,7 +52,8 @@ def test_the_next_page_of_file_requests_is_at_the_public_url(
 
 
 def test_a_download_link_is_at_the_public_url(completed: FileRequest, public_url: str) -> None:
-    link = download_url(completed)
+    create_api_key(completed.supplier)
+    link = download_url(completed, completed.supplier.api_keys.get())
     assert link.count("/meters/") == 1
     assert link.startswith(f"{public_url}/")
     answer = APIClient().get(
