@@ -62,7 +62,11 @@ SECRET_KEY = env.text("HEADEND_SECRET_KEY", "") or loaded_on_first_use(
 )
 _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _https
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _https else None
+# Only these proxies can say by X-Forwarded-* headers who calls, and whether by HTTPS (headend.http.caller_address).
+# A public URL with https:// is served by a proxy, normally on the same host.
+HEADEND_TRUSTED_PROXIES = env.networks(
+    "HEADEND_TRUSTED_PROXIES", ["127.0.0.0/8", "::1"] if _https else []
+)
 SECURE_HSTS_SECONDS = 31_536_000 if _https else 0
 _hsts = env.choice("HEADEND_HSTS", "host", ["host", "subdomains", "preload"])
 SECURE_HSTS_INCLUDE_SUBDOMAINS = _hsts != "host"
@@ -149,6 +153,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=10)
 # Failed logins lock one user name at one address, so an attacker cannot lock out the user elsewhere.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "headend.http.caller_address.caller_address"
 AXES_LOCKOUT_CALLABLE = "headend.portal.error_pages.locked_out"
 AXES_VERBOSE = False
 LANGUAGE_CODE = "en"

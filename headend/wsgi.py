@@ -7,10 +7,10 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 from headend.config.checks import refuse_wrong_settings
-from headend.http.caller_address import with_plain_address
+from headend.http.caller_address import CallerAddress
 from headend.http.chunked_bodies import with_content_length
 from headend.http.public_path import without_public_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
-application = with_plain_address(without_public_path(with_content_length(get_wsgi_application())))
+application = CallerAddress(without_public_path(with_content_length(get_wsgi_application())))
 refuse_wrong_settings()

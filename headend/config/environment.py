@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -78,6 +79,19 @@ def comma_separated(name: str, default: Sequence[str]) -> list[str]:
     if not value:
         return list(default)
     return [item.strip() for item in value.split(",") if item.strip()]
+
+
+def networks(name: str, default: Sequence[str]) -> list[IPv4Network | IPv6Network]:
+    """Return a comma-separated list of addresses and networks, such as ``10.0.0.7,fd00::/8``."""
+    found: list[IPv4Network | IPv6Network] = []
+    for item in comma_separated(name, default):
+        try:
+            found.append(ip_network(item))
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{name} contains {item!r}; write addresses or networks such as 10.0.0.7 and 10.1.0.0/16."
+            ) from None
+    return found
 
 
 def url(name: str, default: str, schemes: Sequence[str]) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from exports.models import Supplier
+from headend.http.caller_address import caller_address
 
 log = logging.getLogger("headend.http")
 
@@ -18,7 +20,7 @@ _MACHINE_PATHS = ("/health/", "/metrics", "/static/")
 
 
 class AccessLogMiddleware:
-    """Logs method, path, status, duration and supplier of each request.
+    """Logs method, path, status, duration, supplier and the caller's address of each request.
 
     The query string is left out, because it can contain signatures.
     """
@@ -31,11 +33,12 @@ class AccessLogMiddleware:
         started = time.monotonic()
         response = self._get_response(request)
         level = logging.DEBUG if request.path_info.startswith(_MACHINE_PATHS) else logging.INFO
-        fields = {
+        fields: dict[str, Any] = {
             "method": request.method,
             "path": request.path_info,
             "status": response.status_code,
             "milliseconds": round((time.monotonic() - started) * 1000),
+            "peer": caller_address(request),
         }
         user = getattr(request, "user", None)
         # isinstance() would evaluate Django's lazy user, and so load a session that no view has needed.

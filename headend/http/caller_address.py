@@ -1,19 +1,113 @@
-"""Give Django the IPv4 address of a caller who reached an IPv6 socket by IPv4."""
+"""The address of the caller, and whether the caller uses HTTPS: the only place that reads ``X-Forwarded-*`` headers.
+
+Anyone can send these headers, so they count only if the connection comes from one of ``HEADEND_TRUSTED_PROXIES``. The
+result is in ``REMOTE_ADDR`` and ``wsgi.url_scheme``, which the throttling of logins, the records of downloads, the logs
+and Django use. The headers are removed, so that nothing else can use them.
+"""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication
 
+from django.conf import settings
+from django.http import HttpRequest
+
 from headend.config.addresses import without_ipv4_mapping
 
+log = logging.getLogger(__name__)
 
-def with_plain_address(application: WSGIApplication) -> WSGIApplication:
-    """Wrap ``application`` so that ``REMOTE_ADDR`` is ``192.0.2.1`` instead of ``::ffff:192.0.2.1``."""
+WARNING_SECONDS = 60.0
+"""Headers that are ignored are reported once in this time."""
+_PREFIX = "HTTP_X_FORWARDED_"
+_OTHER_HEADERS = ("HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
-    def wrapped(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        environ["REMOTE_ADDR"] = without_ipv4_mapping(environ.get("REMOTE_ADDR", ""))
-        return application(environ, start_response)
 
-    return wrapped
+class CallerAddress:
+    """The WSGI application that sets ``REMOTE_ADDR`` and ``wsgi.url_scheme`` for the application behind it.
+
+    - ``REMOTE_ADDR`` is the address of the connection, as ``192.0.2.1`` and not as ``::ffff:192.0.2.1``.
+    - If this is a trusted proxy, ``X-Forwarded-For`` is read from right to left: each proxy adds the address of its
+      caller. The first address that is not a trusted proxy is the caller. Text that is no address, and
+      what is to the left of it, are ignored.
+    - ``wsgi.url_scheme`` is ``https`` if a trusted proxy says so in ``X-Forwarded-Proto``; of several values the last.
+    """
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+        self._warned_at = float("-inf")
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Handle the request."""
+        peer = without_ipv4_mapping(environ.get("REMOTE_ADDR", ""))
+        headers = {
+            name: str(environ.pop(name))
+            for name in list(environ)
+            if name.startswith(_PREFIX) or name in _OTHER_HEADERS
+        }
+        caller, scheme = peer, "http"
+        if _is_trusted(_parsed(peer)):
+            caller = _caller(peer, headers.get("HTTP_X_FORWARDED_FOR", ""))
+            scheme = _scheme(headers.get("HTTP_X_FORWARDED_PROTO", ""))
+        elif headers:
+            self._warn(peer)
+        if caller != peer:
+            # The port belongs to the proxy's address.
+            environ.pop("REMOTE_PORT", None)
+        environ |= {"REMOTE_ADDR": caller, "wsgi.url_scheme": scheme}
+        return self._application(environ, start_response)
+
+    def _warn(self, peer: str) -> None:
+        now = time.monotonic()
+        if now < self._warned_at + WARNING_SECONDS:
+            return
+        self._warned_at = now
+        log.warning(
+            "forwarding headers are ignored; if they are from your proxy, add it to HEADEND_TRUSTED_PROXIES",
+            extra={"peer": peer},
+        )
+
+
+def caller_address(request: HttpRequest) -> str | None:
+    """Return the address of a request's caller; None if the server does not know it."""
+    return request.META.get("REMOTE_ADDR") or None
+
+
+def _caller(peer: str, forwarded_for: str) -> str:
+    """Return the caller of a trusted proxy."""
+    caller = peer
+    for text in reversed(forwarded_for.split(",")):
+        address = _parsed(text)
+        if address is None:
+            break
+        caller = str(address)
+        if not _is_trusted(address):
+            break
+    return caller
+
+
+def _scheme(forwarded_proto: str) -> str:
+    return "https" if forwarded_proto.rpartition(",")[2].strip().lower() == "https" else "http"
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address in ``192.0.2.1``, ``192.0.2.1:443``, ``2001:db8::1`` or ``[2001:db8::1]:443``."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return ip_address(without_ipv4_mapping(text.partition("%")[0]))
+    except ValueError:
+        return None
+
+
+def _is_trusted(address: IPv4Address | IPv6Address | None) -> bool:
+    return address is not None and any(
+        address in network for network in settings.HEADEND_TRUSTED_PROXIES
+    )

@@ -1,7 +1,7 @@
-"""Answer health probes at every address of the host.
+"""Answer health probes and scrapes of metrics at every address of the host.
 
-A load balancer or Kubernetes calls ``/health/live`` at an IP address and over plain HTTP, even if the public URL has a
-host name and ``https``.
+A load balancer, Kubernetes or Prometheus calls ``/health/live`` or ``/metrics`` at an IP address and over plain HTTP,
+even if the public URL has a host name and ``https``.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from django.urls import Resolver404, resolve
 
 
 class HealthProbeMiddleware:
-    """Calls the views of ``/health/`` directly, before any middleware that checks the Host or redirects to HTTPS.
+    """Calls the views of ``/health/`` and ``/metrics`` directly, before any middleware that checks the Host.
 
-    Their responses are the same for every caller and contain no secrets.
+    Such a middleware would refuse or redirect the call. The responses contain no links, cookies or secrets, and
+    ``/metrics`` needs a token.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer a probe, or pass another request on."""
-        if request.path_info.startswith("/health/"):
+        """Answer a probe or a scrape, or pass another request on."""
+        if request.path_info == "/metrics" or request.path_info.startswith("/health/"):
             try:
                 match = resolve(request.path_info)
             except Resolver404:

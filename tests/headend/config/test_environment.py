@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import quote
 
@@ -65,3 +66,20 @@ def test_the_database_file_can_be_in_a_folder_of_any_name() -> None:
 def test_a_database_url_that_would_be_cut_off_is_refused() -> None:
     with pytest.raises(ImproperlyConfigured, match="DATABASE_URL: write the character # as %23"):
         service_urls.database("sqlite:////data#1/headend.sqlite3")
+
+
+def test_addresses_and_networks_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.networks("HEADEND_TRUSTED_PROXIES", ["::1"]) == [ip_network("::1/128")]
+    monkeypatch.setenv("HEADEND_TRUSTED_PROXIES", "10.0.0.7, 10.1.0.0/16,fd00::/8")
+    assert [str(each) for each in env.networks("HEADEND_TRUSTED_PROXIES", [])] == [
+        "10.0.0.7/32",
+        "10.1.0.0/16",
+        "fd00::/8",
+    ]
+
+
+@pytest.mark.parametrize("value", ["proxy.example", "10.0.0.7/8", "10.0.0.7:80", "10.0.0.0/33"])
+def test_other_text_is_no_network(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HEADEND_TRUSTED_PROXIES", f"10.0.0.1,{value}")
+    with pytest.raises(ImproperlyConfigured, match=f"HEADEND_TRUSTED_PROXIES contains '{value}'"):
+        env.networks("HEADEND_TRUSTED_PROXIES", [])

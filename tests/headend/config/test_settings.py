@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.starts_processes
 
 ROOT = Path(__file__).parents[3]
+LOOPBACK = "[IPv4Network('127.0.0.0/8'), IPv6Network('::1/128')]"
 COMMANDS = [["help"], ["check"], ["outputs", "--help"]]
 
 
@@ -83,16 +84,19 @@ def values_of(names: list[str], folder: Path, **environment: str) -> list[str]:
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({"HEADEND_PUBLIC_URL": "http://meters.example"}, ["0", "False", "False"]),
-        ({}, ["31536000", "False", "False"]),
-        ({"HEADEND_HSTS": "subdomains"}, ["31536000", "True", "False"]),
-        ({"HEADEND_HSTS": "preload"}, ["31536000", "True", "True"]),
+        ({"HEADEND_PUBLIC_URL": "http://meters.example"}, ["0", "False", "False", "[]"]),
+        ({}, ["31536000", "False", "False", LOOPBACK]),
+        ({"HEADEND_HSTS": "subdomains"}, ["31536000", "True", "False", LOOPBACK]),
+        ({"HEADEND_HSTS": "preload"}, ["31536000", "True", "True", LOOPBACK]),
     ],
 )
-def test_hsts_includes_other_hosts_only_if_configured(
+def test_https_trusts_a_proxy_on_this_host_and_hsts_includes_other_hosts_only_if_configured(
     environment: dict[str, str], expected: list[str], tmp_path: Path
 ) -> None:
-    names = ["SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD"]
+    names = [
+        "SECURE_HSTS_SECONDS", "SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD",
+        "HEADEND_TRUSTED_PROXIES",
+    ]  # fmt: skip
     environment = {"HEADEND_PUBLIC_URL": "https://meters.example"} | environment
     assert values_of(names, tmp_path, **environment) == expected
 
