@@ -148,12 +148,15 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-AXES_FAILURE_LIMIT = 10
-AXES_COOLOFF_TIME = timedelta(minutes=10)
-# Failed logins lock one user name at one address, so an attacker cannot lock out the user elsewhere.
+# The handler has the limits, and the pauses that grow with the failures.
+AXES_HANDLER = "headend.portal.login_throttle.LoginThrottle"
+AXES_CLIENT_IP_CALLABLE = "headend.portal.login_throttle.throttled_address"
+AXES_LOCK_OUT_AT_FAILURE = False
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+# Failures are forgotten after this time, and those of one user name at one address after a login.
+AXES_COOLOFF_TIME = timedelta(days=1)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "headend.http.caller_address.caller_address"
 AXES_LOCKOUT_CALLABLE = "headend.portal.error_pages.locked_out"
 AXES_VERBOSE = False
 LANGUAGE_CODE = "en"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import math
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+
+from headend.portal.login_throttle import remaining_pause
+
+MAX_SHOWN_SECONDS = 120
+"""Longer pauses are shown in minutes."""
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -53,12 +58,15 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page_or_json(request, 403, message)
 
 
-def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
-    """Answer 429 after too many failed logins (the lockout view of django-axes)."""
-    minutes = settings.AXES_COOLOFF_TIME // timedelta(minutes=1)
-    message = f"Too many failed logins. Try again in {minutes} minutes."
-    answer = _page_or_json(request, 429, message)
-    answer["Retry-After"] = str(60 * minutes)
+def locked_out(
+    request: HttpRequest, response: HttpResponse, credentials: dict[str, Any] | None
+) -> HttpResponse:
+    """Answer 429 during the pause after failed logins (the lockout view of django-axes)."""
+    seconds = max(1, math.ceil(remaining_pause(request, credentials).total_seconds()))
+    minutes = math.ceil(seconds / 60)
+    wait = f"{seconds} seconds" if seconds <= MAX_SHOWN_SECONDS else f"{minutes} minutes"
+    answer = _page_or_json(request, 429, f"Too many failed logins. Try again in {wait}.")
+    answer["Retry-After"] = str(seconds)
     return answer
 
 

@@ -1,13 +1,10 @@
-"""Tests of login, lockout, logout and password change."""
+"""Tests of login, logout and password change."""
 
 from __future__ import annotations
-
-from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from pytest_django.fixtures import Settings
 
 pytestmark = pytest.mark.django_db
 HTML = {"Accept": "text/html"}
@@ -33,42 +30,6 @@ def log_in(browser: Client, password: str, *, name: str = "alice", peer: str = "
 def test_a_login_leads_to_the_overview(client: Client, alice: User) -> None:
     form = {"username": "alice", "password": "correct horse"}
     assert client.post("/login/?next=/", form)["Location"] == "/"
-
-
-def test_failed_logins_lock_the_account_for_ten_minutes(
-    client: Client, alice: User, settings: Settings
-) -> None:
-    settings.AXES_FAILURE_LIMIT = 3
-    assert [log_in(client, "wrong") for _ in range(3)] == [200, 200, 429]
-    answer = client.post(
-        "/login/", {"username": "alice", "password": "correct horse"}, headers=HTML,
-        REMOTE_ADDR="192.0.2.1",
-    )  # fmt: skip
-    assert (answer.status_code, answer["Retry-After"]) == (429, "600")
-    assert "Try again in 10 minutes." in answer.content.decode()
-
-    settings.AXES_COOLOFF_TIME = timedelta(0)
-    assert log_in(client, "correct horse") == 302
-
-
-def test_a_lockout_affects_only_one_user_at_one_address(
-    client: Client, alice: User, django_user_model: type[User], settings: Settings
-) -> None:
-    settings.AXES_FAILURE_LIMIT = 3
-    django_user_model.objects.create_user("bob", password="battery staple", is_staff=True)
-    for _ in range(3):
-        log_in(client, "wrong")
-    assert log_in(client, "correct horse", peer="192.0.2.2") == 302
-    assert log_in(Client(), "battery staple", name="bob") == 302
-
-
-def test_a_successful_login_resets_the_count_of_failures(alice: User, settings: Settings) -> None:
-    settings.AXES_FAILURE_LIMIT = 3
-    for _ in range(3):
-        browser = Client()
-        assert log_in(browser, "wrong") == 200
-        assert log_in(browser, "wrong") == 200
-        assert log_in(browser, "correct horse") == 302
 
 
 def test_the_admin_uses_the_login_of_the_portal(
