@@ -2,7 +2,44 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable
 from typing import Any
+
+from pythonjsonlogger.core import RESERVED_ATTRS
+from pythonjsonlogger.json import JsonFormatter
+
+_OWN_FIELDS = {"asctime": "at", "levelname": "level", "name": "logger", "message": "message"}
+"""The fields of every line: the attribute of Python's log record, and the name in the line."""
+_TRACE = "trace"
+"""Set for every record by :class:`headend.trace.TraceFilter`."""
+
+
+def conflicting(names: Iterable[str]) -> set[str]:
+    """Return those of ``names`` that the ``extra`` of a log call must not have.
+
+    Python raises ``KeyError`` for the attributes of its records. The other names are fields of every line.
+    """
+    return {*names} & {*RESERVED_ATTRS, *_OWN_FIELDS.values(), _TRACE}
+
+
+class LineFormatter(JsonFormatter):
+    """Writes a record as a line of JSON. Fields of the log call never replace the fields of every line."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            " ".join(f"%({attribute})s" for attribute in _OWN_FIELDS), rename_fields=_OWN_FIELDS
+        )
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        """Add the fields of the log call to ``log_data``, with ``extra_`` before a name that the line has already."""
+        super().add_fields(log_data, record, message_dict)
+        for attribute, name in _OWN_FIELDS.items():
+            own = record.__dict__.get(attribute)
+            if log_data.get(name) != own:
+                log_data[f"extra_{name}"], log_data[name] = log_data[name], own
 
 
 def logging_settings(level: str) -> dict[str, Any]:
@@ -10,13 +47,7 @@ def logging_settings(level: str) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {
-            "json": {
-                "()": "pythonjsonlogger.json.JsonFormatter",
-                "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
-                "rename_fields": {"asctime": "at", "levelname": "level", "name": "logger"},
-            }
-        },
+        "formatters": {"json": {"()": "headend.config.logs.LineFormatter"}},
         "filters": {"trace": {"()": "headend.trace.TraceFilter"}},
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["trace"]}
