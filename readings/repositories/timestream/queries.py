@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 
 ROWS_PER_PAGE = 1000
 """The maximum that the service allows."""
-_CELLS = pl.List(pl.Struct({"ScalarValue": pl.String}))
 _FIRST_PAUSE, _MAX_PAUSE = 0.05, 1.0
 _MICROSECONDS_LENGTH = len("2023-02-27 16:00:00.000000")
 
@@ -37,7 +36,8 @@ class Queries:
         Raises :class:`RepositoryUnavailableError` if the service does not return all rows.
         """
         empty = pl.DataFrame(schema=schema)
-        return pl.concat([empty, *(_decode(page["Rows"], schema) for page in self._pages(sql))])
+        pages = (page["Rows"] for page in self._pages(sql))
+        return pl.concat([empty, *(_decode(rows, schema) for rows in pages if rows)])
 
     def rows(self, sql: str) -> list[list[str | None]]:
         """Return all result rows as texts; for results of a few rows. Raises as :meth:`frame` does."""
@@ -94,12 +94,15 @@ class Queries:
 
 
 def _decode(rows: list[dict[str, Any]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """Return rows as columns of ``schema``. The service sends every value as text."""
-    cells = pl.DataFrame({"cells": [row["Data"] for row in rows]}, schema={"cells": _CELLS})
-    return cells.select(
-        _parse(pl.col("cells").list.get(number).struct.field("ScalarValue"), kind).alias(name)
-        for number, (name, kind) in enumerate(schema.items())
-    )
+    """Return rows (at least one) as columns of ``schema``. The service sends every value as text.
+
+    Polars takes 15 times as long to convert the nested rows as to convert a list for each column.
+    """
+    texts = zip(*([cell.get("ScalarValue") for cell in row["Data"]] for row in rows), strict=True)
+    columns = [
+        pl.Series(name, values, pl.String) for name, values in zip(schema, texts, strict=True)
+    ]
+    return pl.DataFrame(columns).select(_parse(pl.col(name), kind) for name, kind in schema.items())
 
 
 def _parse(text: pl.Expr, kind: pl.DataType) -> pl.Expr:
