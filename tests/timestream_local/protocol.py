@@ -9,6 +9,8 @@ import botocore.session
 from botocore.model import OperationModel, ServiceModel
 from botocore.validate import ParamValidator
 
+from tests.timestream_local.json_schema import validator_of
+
 SERVICES = ("timestream-write", "timestream-query")
 CONTENT_TYPE = "application/x-amz-json-1.0"
 
@@ -27,7 +29,7 @@ class ServiceError(Exception):
     @property
     def status(self) -> int:
         """The HTTP status of the error."""
-        for service in _models():
+        for service in models():
             if self.code in service.shape_names:
                 error = service.shape_for(self.code).metadata.get("error", {})
                 return int(error.get("httpStatusCode", 400))
@@ -58,10 +60,12 @@ def validate(target: str, body: Any) -> tuple[str, Body]:
         raise ServiceError("SerializationException", "The body is not a JSON object.")
     shape = operation.input_shape
     unknown = body.keys() - set(shape.members) if shape else body.keys()
-    report = ParamValidator().validate(body, shape) if shape else None
-    if unknown or (report is not None and report.has_errors()):
-        reasons = report.generate_report() if report is not None else ""
-        raise invalid(f"{' '.join(sorted(unknown))} {reasons}".strip())
+    # botocore takes 30 times as long as the JSON schema, but has the message.
+    if unknown or not validator_of(operation).is_valid(body):
+        report = ParamValidator().validate(body, shape) if shape else None
+        if unknown or (report is not None and report.has_errors()):
+            reasons = report.generate_report() if report is not None else ""
+            raise invalid(f"{' '.join(sorted(unknown))} {reasons}".strip())
     _check_lengths(operation, body)
     return operation.name, body
 
@@ -81,13 +85,14 @@ def _check_lengths(operation: OperationModel, body: Body) -> None:
 
 def _operation(target: str) -> OperationModel:
     prefix, _, name = target.partition(".")
-    for service in _models():
+    for service in models():
         if prefix == service.metadata["targetPrefix"] and name in service.operation_names:
             return service.operation_model(name)
     raise ServiceError("UnknownOperationException", f"The operation {target!r} does not exist.")
 
 
 @cache
-def _models() -> tuple[ServiceModel, ...]:
+def models() -> tuple[ServiceModel, ...]:
+    """Return boto3's models of both services."""
     session = botocore.session.get_session()
     return tuple(session.get_service_model(name) for name in SERVICES)

@@ -129,7 +129,7 @@ class Queries:
         text = body["QueryString"]
         cursor = self._store.cursor()
         try:
-            sql = translate(text, self._catalog).sql("duckdb")
+            sql = translate(text, self._catalog).sql
             answer: pa.Table = cursor.execute(f"SELECT * FROM ({sql}) LIMIT 0").to_arrow_table()
         except duckdb.Error as error:
             raise invalid(str(error).splitlines()[0]) from None
@@ -198,7 +198,7 @@ class Queries:
             return self._unload(running.id, running.text, running.cursor)
         query = translate(running.text, self._catalog)
         scanned = count_scanned_bytes(query, self._catalog, running.cursor)
-        return running.cursor.execute(query.sql("duckdb")).to_arrow_table(), scanned
+        return running.cursor.execute(query.sql).to_arrow_table(), scanned
 
     def _described(self, database: str, name: str) -> pa.Table:
         columns = self._catalog.table(database, name).columns

@@ -72,7 +72,7 @@ class Unloader:
         statement = _parse(text)
         query = translate(statement.select, self._catalog)
         scanned = count_scanned_bytes(query, self._catalog, cursor)
-        rows = pl.DataFrame(cursor.execute(query.sql("duckdb")).to_arrow_table())
+        rows = pl.DataFrame(cursor.execute(query.sql).to_arrow_table())
         if rows.columns[len(rows.columns) - len(statement.partitions) :] != statement.partitions:
             raise invalid(
                 "The columns of partitioned_by must be the last columns of the SELECT, in the same order."
