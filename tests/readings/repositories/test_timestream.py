@@ -33,7 +33,7 @@ from tests.services.servers import BUCKET, SeaweedFS
 from tests.services.timestream import TimestreamLocal
 
 START = datetime(2023, 2, 27, 16, tzinfo=UTC)
-FLEET = Fleet(devices=300)
+FLEET = Fleet(devices=100)
 INTERVALS = 36
 END = START + (INTERVALS - 1) * FLEET.interval
 ALL = Window(START, END)
@@ -94,7 +94,7 @@ def keys(bucket: SeaweedFS, prefix: str) -> list[str]:
 
 
 # --- The cost of queries --------------------------------------------------------------------
-@pytest.mark.parametrize("offset", [0, 100, 5_000, 10_700])
+@pytest.mark.parametrize("offset", [0, 100, 1_700, 3_550])
 def test_a_page_scans_only_the_intervals_that_hold_it(
     filled: ReadingsRepository, timestream: TimestreamLocal, offset: int
 ) -> None:
@@ -109,10 +109,10 @@ def test_a_page_after_a_position_scans_only_the_intervals_that_hold_it(
     filled: ReadingsRepository, timestream: TimestreamLocal, everything: pl.DataFrame
 ) -> None:
     filled.snapshot().minute_counts(ALL)
-    moment, device_id = everything.select(frame.ORDER).row(5_000)
+    moment, device_id = everything.select(frame.ORDER).row(1_700)
     timestream.queries()
     page = filled.snapshot().page(ALL, offset=0, size=50, after=Position(moment, device_id))
-    assert page.readings.equals(everything.slice(5_001, 50))
+    assert page.readings.equals(everything.slice(1_701, 50))
     [query] = timestream.queries()
     assert query["bytes_scanned"] <= 2 * len(FLEET.meters) * BYTES_PER_READING
 
@@ -191,10 +191,10 @@ def test_refused_readings_raise_an_error_and_the_others_are_stored(
     with pytest.raises(ReadingsRefusedError) as refused:
         repository.write(pl.concat([old, new]))
     message = str(refused.value)
-    assert "refused 300 of 600 readings" in message
+    assert "refused 100 of 200 readings" in message
     assert "memory store" in message
     assert "Enable magnetic store writes" in message
-    assert repository.snapshot().minute_counts(Window(now, now))["readings"].to_list() == [300]
+    assert repository.snapshot().minute_counts(Window(now, now))["readings"].to_list() == [100]
 
 
 def test_a_record_that_another_writer_wrote_later_is_not_refused(
@@ -230,7 +230,7 @@ def test_the_error_of_a_failed_batch_load_names_its_report(
 ) -> None:
     monkeypatch.setattr(timestream_repository, "BATCH_LOAD_FROM", 1_000)
     too_old = everything.with_columns(pl.col("time") - pl.duration(days=73_000))
-    with pytest.raises(ReadingsRefusedError, match=r"10,800 failures.*loads/reports"):
+    with pytest.raises(ReadingsRefusedError, match=r"3,600 failures.*loads/reports"):
         repository.write(too_old)
 
 
@@ -243,7 +243,7 @@ def test_an_extract_is_one_unload_and_its_files_are_deleted_with_it(
     address: Address,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(unload, "CHUNK_READINGS", 1_000)
+    monkeypatch.setattr(unload, "CHUNK_READINGS", 400)
     timestream.queries()
     extract = refilled.create_extract(ALL, "owner/1")
     assert [q["text"][:6] for q in timestream.queries()].count("UNLOAD") == 1
@@ -253,7 +253,7 @@ def test_an_extract_is_one_unload_and_its_files_are_deleted_with_it(
     assert len(folders) > 5
     assert list(refilled.extract_owners()) == ["owner"]
 
-    refilled.write(readings_for(Fleet(devices=400), START))
+    refilled.write(readings_for(Fleet(devices=200), START))
     assert pl.concat(refilled.open_extract(extract.name).frames(ALL)).equals(everything)
 
     refilled.delete_extracts("owner")
@@ -372,8 +372,8 @@ def test_a_query_is_cancelled_when_its_caller_cancels(
 def test_all_pages_of_a_large_result_are_read(
     filled: ReadingsRepository, everything: pl.DataFrame
 ) -> None:
-    page = filled.snapshot().page(ALL, offset=1, size=5_000)
-    assert page.readings.equals(everything.slice(1, 5_000))
+    page = filled.snapshot().page(ALL, offset=1, size=2_500)
+    assert page.readings.equals(everything.slice(1, 2_500))
 
 
 @pytest.mark.skipif(LIVE_AWS, reason="this run already tests AWS")
