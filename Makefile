@@ -22,7 +22,12 @@ run: $(VENV)/.run ## install what is missing and run the whole deployment until 
 	@exec $(BIN)/python manage.py run
 
 # Most tests wait more than they compute, so there are more processes than processors.
-PYTEST = $(BIN)/python -m pytest --dist loadscope --durations 10
+PYTEST_OPTIONS = --dist loadscope --durations 10
+PYTEST = $(BIN)/python -m pytest $(PYTEST_OPTIONS)
+COVERAGE = .pytest_cache/coverage.json
+# The warning is about the measurement of the tests' own files, which is not wanted.
+MEASURED_PYTEST = $(BIN)/python -W "ignore:Unable to activate pytest branch coverage:RuntimeWarning" -m slipcover \
+	--json --out $(COVERAGE) -m pytest $(PYTEST_OPTIONS)
 
 check: $(VENV)/.test ## lint, and run the tests that need no server, browser or other process; takes about a minute
 	@$(MAKE) --no-print-directory -j2 lint .fast-tests
@@ -32,11 +37,9 @@ check: $(VENV)/.test ## lint, and run the tests that need no server, browser or 
 	$(PYTEST) -n 2 --fast
 
 test: $(VENV)/.test .browser .sftp ## run all tests, then those with a database again on PostgreSQL, Valkey and S3
-	$(PYTEST) -n 4 --cov --cov-report=
-	TESTS_ON=servers $(PYTEST) -n 4 -m on_servers --cov --cov-append --cov-report=
-	@echo "Branch coverage by the tests in their own process:"
-	@for package in headend readings exports; do \
-	  printf '  %-10s%s %%\n' $$package $$($(BIN)/coverage report --include "$$package/*" --format total); done
+	$(MEASURED_PYTEST) -n 4
+	TESTS_ON=servers $(PYTEST) -n 4 -m on_servers
+	@$(BIN)/python -m tests.branch_coverage $(COVERAGE)
 
 stress: $(VENV)/.test ## test a deployment with killed processes, failing S3 calls, repeated messages, random input and load
 	$(BIN)/python -m tests.services.stress
