@@ -16,7 +16,7 @@ from rest_framework.test import APIRequestFactory, force_authenticate
 from benchmarks.ratio import Ratio, compare
 from exports.models import Supplier
 from readings.api import ReadingsViewSet
-from readings.frame import format_instant
+from readings.instants import format_instant
 from readings.repositories import ReadingsRepository
 from readings.repositories.delta.minute_reader import decode
 from readings.simulation.arrivals import readings_for

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from readings.frame import format_instant
+from readings.instants import format_instant
 from tests.services.cluster import Cluster, Servers
 from tests.services.file_requests import wait_until_final
 from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey

@@ -17,7 +17,7 @@ from exports.delivery import transitions as delivery_transitions
 from exports.models import Delivery, ExportPart, FileRequest, Status, Supplier
 from exports.pipeline import transitions
 from exports.tasks import wake_cleanup, wake_deliveries, wake_expiry, wake_workers
-from readings.frame import format_instant
+from readings.instants import format_instant
 
 log = logging.getLogger(__name__)
 

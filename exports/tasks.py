@@ -1,6 +1,9 @@
 """The Celery tasks of exports. A message only says that there is work; the database says which.
 
 So a message that is lost, late or delivered twice does no harm.
+
+The tasks import the pipeline when they run. It needs Polars, which would take half a second at the start of each process
+that only sends messages, and 40 MB of its memory.
 """
 
 from __future__ import annotations
@@ -14,8 +17,7 @@ from django.db import transaction
 from exports.delivery.dispatch import deliver_next
 from exports.delivery.transitions import due
 from exports.message_sender import MessageSender
-from exports.pipeline import cleanup, worker
-from readings.repositories import RepositoryUnavailableError
+from readings.repository_errors import RepositoryUnavailableError
 from readings.steady_clock import clock_is_steady
 from readings.task_errors import in_one_line
 
@@ -57,6 +59,8 @@ def work() -> None:
 
     One message runs one step, so that the steps are shared among all workers.
     """
+    from exports.pipeline import worker
+
     new_steps = worker.run_next_step()
     if new_steps is not None and (new_steps or worker.has_claimable_step()):
         wake_workers(max(1, new_steps))
@@ -72,6 +76,8 @@ def recover() -> None:
     This covers lost messages, workers that died, and the pauses after failed attempts. It also checks the clock, so
     that there is always a recent record of it when data are deleted.
     """
+    from exports.pipeline import worker
+
     clock_is_steady(settings.HEADEND_HOME)
     worker.fail_exhausted()
     if worker.has_claimable_step():
@@ -92,6 +98,8 @@ def deliver() -> None:
 @in_one_line
 def tidy() -> None:
     """Delete the leftovers of final requests."""
+    from exports.pipeline import cleanup
+
     try:
         cleanup.remove_leftovers()
     except (OSError, RepositoryUnavailableError) as error:
@@ -105,6 +113,8 @@ def expire() -> None:
 
     If the clock has jumped, only removed files are deleted.
     """
+    from exports.pipeline import cleanup
+
     expired = cleanup.expire_files(by_age=clock_is_steady(settings.HEADEND_HOME))
     if expired:
         log.info("files expired", extra={"files": expired})

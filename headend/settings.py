@@ -86,7 +86,8 @@ INSTALLED_APPS = [
     "headend",
     "readings",
     "exports",
-    "django.contrib.admin",
+    # Not its default configuration, which loads every app's admin in each process. headend.urls loads them.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -15,6 +15,8 @@ from headend.monitoring import health
 from headend.monitoring.metrics import metrics
 from readings.api import ReadingsViewSet
 
+admin.autodiscover()
+
 _views: dict[str, Callable[..., HttpResponseBase]] = {
     "readings": compressed(ReadingsViewSet.as_view({"get": "list"})),
     "readings/query": compressed(ReadingsViewSet.as_view({"post": "query"})),

@@ -1,4 +1,4 @@
-"""The readings frame: the form in which readings travel through the code. Instants as text and as numbers.
+"""The readings frame: the form in which readings travel through the code.
 
 A readings frame is a Polars data frame with the columns of :data:`SCHEMA`, in that order, sorted by
 :data:`ORDER`. (``device_id``, ``time``) identifies a reading. Units: ``load`` and ``kw`` in kW, ``crrnt`` in A,
@@ -7,10 +7,11 @@ A readings frame is a Polars data frame with the columns of :data:`SCHEMA`, in t
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 
 import polars as pl
+
+from readings.instants import to_micros
 
 INSTANT = pl.Datetime("us", "UTC")
 SCHEMA: dict[str, pl.DataType] = {
@@ -43,23 +44,6 @@ ORDER = ["time", "device_id"]
 MEASURE_NAME = "readings"
 """The value of ``measure_name`` in every reading. The contract demands it."""
 
-FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
-"""The first instant that Python has. A table may hold such readings; callers cannot name it."""
-LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
-EARLIEST_INSTANT = _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""The earliest instant that a caller can name and that a file can contain."""
-YEARS_AHEAD = 10
-"""How far in the future instants of callers and files can be."""
-_MICROSECOND = timedelta(microseconds=1)
-
-_INSTANT_TEXT = re.compile(
-    r"""(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})
-        (?:[ T](?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)
-           (?:(?<=:[0-9]{2}:[0-9]{2})\.(?P<fraction>[0-9]{0,9}))?
-           (?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?
-        )?""",
-    re.VERBOSE | re.ASCII,
-)
 _CANONICAL_FORMAT = "%Y-%m-%d %H:%M:%S%.6f"
 _MIN_READINGS_TO_SEARCH_DISTINCT = 2_000
 """In a smaller frame, formatting every instant is faster than a search for the distinct ones."""
@@ -98,77 +82,6 @@ def in_order(readings: pl.DataFrame) -> pl.DataFrame:
 
 def _sort_by_device_id(interval: pl.DataFrame) -> pl.DataFrame:
     return interval if interval["device_id"].is_sorted() else interval.sort("device_id")
-
-
-def parse_instant(text: str) -> datetime:
-    """Return the instant that ``text`` names, in UTC, truncated to microseconds.
-
-    Accepted forms:
-
-    - the canonical form ``YYYY-MM-DD HH:MM:SS.ffffff``, with 0 to 9 decimals
-    - the same without decimals, or without seconds
-    - a date alone, which means its midnight
-    - ISO 8601, with ``T`` instead of the space, and ``Z`` or an offset such as ``+02:00``
-
-    Raises ``ValueError`` for any other text, and for instants outside the years 1 to 9999. The message
-    quotes the text.
-    """
-    match = _INSTANT_TEXT.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text[:40]!r} is not a date like 2023-02-27 16:00:00.000000")
-    clock = match["clock"] or "00:00"
-    seconds = "" if clock.count(":") == 2 else ":00"
-    micros = int(((match["fraction"] or "") + "000000")[:6])
-    try:
-        local = datetime.strptime(f"{match['day']} {clock}{seconds}", "%Y-%m-%d %H:%M:%S")
-        return local.replace(microsecond=micros, tzinfo=_parse_zone(match["zone"])).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise ValueError(f"{text[:40]!r} is not a date that exists") from None
-
-
-def latest_instant() -> datetime:
-    """Return the latest instant that a caller can name and that a file can contain: ten years from now."""
-    now = datetime.now(UTC)
-    try:
-        return now.replace(year=now.year + YEARS_AHEAD)
-    except ValueError:  # 29 February
-        return now.replace(year=now.year + YEARS_AHEAD, month=3, day=1)
-
-
-def parse_bounded_instant(text: str) -> datetime:
-    """Return the instant that ``text`` names, as :func:`parse_instant` does.
-
-    Raises ``ValueError`` also for an instant before :data:`EARLIEST_INSTANT` or after :func:`latest_instant`.
-    """
-    instant = parse_instant(text)
-    if not EARLIEST_INSTANT <= instant <= latest_instant():
-        raise ValueError(f"{text[:40]!r} is not between 1970-01-01 and ten years from now")
-    return instant
-
-
-def _parse_zone(text: str | None) -> timezone:
-    if text is None or text == "Z":
-        return UTC
-    sign = -1 if text[0] == "-" else 1
-    hours, minutes = int(text[1:3]), int(text[-2:])
-    if hours > 23 or minutes > 59:
-        raise ValueError(text)
-    return timezone(sign * timedelta(hours=hours, minutes=minutes))
-
-
-def format_instant(instant: datetime) -> str:
-    """Return the canonical text of an instant: ``YYYY-MM-DD HH:MM:SS.ffffff`` in UTC."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
-
-
-def to_micros(instant: datetime) -> int:
-    """Return the microseconds from 1970 to ``instant``; negative before 1970."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    """Return the instant that is ``micros`` microseconds after the beginning of 1970."""
-    return _EPOCH + int(micros) * _MICROSECOND
 
 
 def with_instants_as_text(readings: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headend.config.database_errors import is_database_outage
-from readings.repositories import RepositoryUnavailableError
+from readings.repository_errors import RepositoryUnavailableError
 
 
 def is_outage(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
-from readings.frame import format_instant, parse_bounded_instant, parse_instant
+from readings.instants import format_instant, parse_bounded_instant, parse_instant
 from readings.window import Position
 
 

@@ -18,7 +18,7 @@ from exports.admin.downloads import FileFetchInline, FileRemovalInline
 from exports.delivery.links import download_path
 from exports.models import ExportPart, FileRequest
 from headend.read_only_admin import ReadOnly
-from readings.frame import format_instant
+from readings.instants import format_instant
 
 
 class ExportPartInline(ReadOnly, admin.TabularInline[ExportPart, FileRequest]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from readings.repositories import RepositoryUnavailableError
+from readings.repository_errors import RepositoryUnavailableError
 
 _DISK_ERRORS = {
     errno.ENOSPC: "The disk that export files are written to is full.",

@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from exports.sftp.host_keys import known_hosts_lines
 from headend.deployment import bootstrap
-from readings.frame import format_instant
 from readings.ingest.deployment_fleet import deployment_fleet
-from readings.repositories import RepositoryUnavailableError, repository
+from readings.instants import format_instant
+from readings.repositories import repository
+from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
 
 

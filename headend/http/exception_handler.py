@@ -18,7 +18,7 @@ from rest_framework.views import set_rollback
 
 from headend.config.database_errors import is_database_outage
 from headend.http.request_deadline import CallerDisconnectedError
-from readings.repositories import RepositoryUnavailableError
+from readings.repository_errors import RepositoryUnavailableError
 
 log = logging.getLogger(__name__)
 

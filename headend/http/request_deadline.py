@@ -9,8 +9,8 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from readings.repositories import RepositoryUnavailableError
 from readings.repositories.cancellation import cancel_when
+from readings.repository_errors import RepositoryUnavailableError
 
 DEADLINE_SECONDS = 25.0
 """Less than the timeout of many proxies: API Gateway closes a connection after 30 seconds."""

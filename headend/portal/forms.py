@@ -9,7 +9,7 @@ from django import forms
 from django.http import QueryDict
 
 from exports.models import Supplier
-from readings.frame import format_instant, parse_bounded_instant
+from readings.instants import format_instant, parse_bounded_instant
 
 Bounds = tuple[datetime, datetime]
 """The start and the end of a window, both in UTC."""

@@ -16,6 +16,7 @@ from headend.portal.fleet_load import HOURLY_FROM
 from headend.portal.forms import Bounds
 from readings import frame
 from readings.ingest.deployment_fleet import deployment_fleet
+from readings.instants import EARLIEST_INSTANT
 from readings.models import Meter
 from readings.repositories import Snapshot
 from readings.totals import TOTALS_DELAY
@@ -141,7 +142,7 @@ def own_interval(times: list[datetime]) -> timedelta:
 
 def last_hour(snapshot: Snapshot, device_id: str) -> datetime | None:
     """Return the start of the hour with the meter's newest reading, or None if the meter never sent one."""
-    starts = [frame.EARLIEST_INSTANT]
+    starts = [EARLIEST_INSTANT]
     recorded = Meter.objects.filter(device_id=device_id).first()
     if recorded is not None:
         # There may be newer readings, or those of the day have been deleted.

@@ -13,6 +13,7 @@ from typing import Literal
 import polars as pl
 
 from readings import frame
+from readings.instants import EARLIEST_INSTANT, latest_instant
 
 SECOND_TIME = "second_time"
 """The column with the later instant of a time that clocks show twice, and with the only instant of other times."""
@@ -42,7 +43,7 @@ def to_utc(readings: pl.DataFrame, has_offset: Mapping[str, pl.Series], zone: st
     true. They become the first of their instants, an arrival time the first one that is not before the time. A time
     that is skipped or out of bounds becomes null.
     """
-    latest = frame.latest_instant()
+    latest = latest_instant()
     for name, second in (("time", SECOND_TIME), ("arrival_time", SECOND_ARRIVAL)):
         if name not in readings.columns:
             same = pl.col(SECOND_TIME).alias(second)
@@ -50,7 +51,7 @@ def to_utc(readings: pl.DataFrame, has_offset: Mapping[str, pl.Series], zone: st
             continue
         exact = pl.lit(has_offset[name])
         first, last = _local(name, zone, "earliest"), _local(name, zone, "latest")
-        bounded = pl.col(name).is_between(frame.EARLIEST_INSTANT, latest)
+        bounded = pl.col(name).is_between(EARLIEST_INSTANT, latest)
         readings = readings.with_columns(
             pl.when(exact).then(name).otherwise(first).alias(name),
             pl.when(exact).then(name).otherwise(last).alias(second),

@@ -13,6 +13,7 @@ import polars as pl
 
 from readings import frame
 from readings.ingest.local_time import SECOND_ARRIVAL, SECOND_TIME, is_skipped, to_utc
+from readings.instants import EARLIEST_INSTANT, latest_instant, parse_bounded_instant
 
 ROW = "row"
 """The column with the number of a reading's row in its file. The first row after the header is 1."""
@@ -181,7 +182,7 @@ def _parse_column(values: pl.Series) -> pl.Series:
 def _convert_instants(values: pl.Series, kind: pl.Datetime) -> pl.Series:
     # Polars does not know zones such as +05:45. The stored number is UTC with every zone.
     utc = values.to_physical().cast(pl.Datetime(kind.time_unit, "UTC")).cast(frame.INSTANT)
-    in_range = utc.is_between(frame.EARLIEST_INSTANT, frame.latest_instant())
+    in_range = utc.is_between(EARLIEST_INSTANT, latest_instant())
     return pl.select(pl.when(in_range).then(utc).alias(values.name)).to_series()
 
 
@@ -203,7 +204,7 @@ def _parse_instant(text: str) -> datetime:
     Raises ``ValueError`` for other texts, and for instants before 1970 or more than ten years ahead.
     """
     try:
-        return frame.parse_bounded_instant(text)
+        return parse_bounded_instant(text)
     except ValueError:
         if not _OTHER_ISO_FORM.fullmatch(text):
             raise
@@ -211,7 +212,7 @@ def _parse_instant(text: str) -> datetime:
     if instant.tzinfo is None:
         instant = instant.replace(tzinfo=UTC)
     try:
-        return frame.parse_bounded_instant(instant.astimezone(UTC).isoformat())
+        return parse_bounded_instant(instant.astimezone(UTC).isoformat())
     except OverflowError:
         raise ValueError(text) from None
 

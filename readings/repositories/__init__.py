@@ -8,11 +8,10 @@ from urllib.parse import unquote
 from readings.repositories.base import (
     Extract,
     Page,
-    ReadingsRefusedError,
     ReadingsRepository,
-    RepositoryUnavailableError,
     Snapshot,
 )
+from readings.repository_errors import ReadingsRefusedError, RepositoryUnavailableError
 
 __all__ = [
     "Extract",

@@ -29,17 +29,6 @@ HOURLY_MEANS_SCHEMA = {
 """One row per hour: its readings, how many of them are late, and the mean of each measured column."""
 
 
-class RepositoryUnavailableError(Exception):
-    """The repository cannot be reached or read now. A later retry may succeed."""
-
-
-class ReadingsRefusedError(Exception):
-    """The repository refuses some readings, and a retry does not help.
-
-    The message says which readings, why, and what an operator can do.
-    """
-
-
 @dataclass(frozen=True)
 class Page:
     """One page of a window.

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from readings import frame
-from readings.frame import from_micros, to_micros
+from readings.instants import from_micros, to_micros
 from readings.window import Window
 
 BoolArray = NDArray[np.bool_]

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from readings import frame
-from readings.frame import from_micros
+from readings.instants import from_micros
 from readings.repositories.base import Page
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repositories.minute_index import (

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from readings import frame
+from readings.instants import to_micros
 from readings.simulation.fleet import Fleet, Meters
 from readings.simulation.profiles import LATENESS, uniform_profile
 from readings.simulation.random_numbers import Bits, meter_streams, streams_at_instant, uniform
@@ -67,7 +68,7 @@ def _batch(
     fleet: Fleet, meters: Meters, time: datetime, select: Callable[[Mask], Mask]
 ) -> pl.DataFrame:
     streams = meter_streams(fleet.seed, meters.number)
-    streams = streams_at_instant(streams, frame.to_micros(time))
+    streams = streams_at_instant(streams, to_micros(time))
     late = _late_meters(fleet, streams)
     selected = select(late)
     if not selected.all():

@@ -9,6 +9,7 @@ from tests.e2e.browser import PageMonitor, Site, scrolled_sideways, violations
 from tests.e2e.conftest import WIDTHS, OpenPage
 from tests.e2e.pages import ADMIN, API, PORTAL
 
+admin.autodiscover()
 OTHER_ADMIN_PAGES = [
     *(
         f"/admin/{model._meta.app_label}/{model._meta.model_name}/"

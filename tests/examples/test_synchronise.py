@@ -21,6 +21,7 @@ from exports.models import Supplier
 from readings import frame
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.ingest.live import write_due_readings
+from readings.instants import FIRST_INSTANT
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -69,7 +70,7 @@ class Deployment:
 
     def stored(self) -> pl.DataFrame:
         """Return all stored readings with the columns of the copy."""
-        frames = list(self.store.snapshot().frames(Window(frame.FIRST_INSTANT)))
+        frames = list(self.store.snapshot().frames(Window(FIRST_INSTANT)))
         return frame.with_instants_as_text(pl.concat(frames)).select(synchronise.COLUMNS)
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from readings.frame import format_instant, parse_instant
+from readings.instants import format_instant, parse_instant
 from readings.schema import CANONICAL_INSTANT_PATTERN, INSTANT_PATTERN
 
 Schema = dict[str, Any]

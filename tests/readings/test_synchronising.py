@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from exports.models import Supplier
 from readings import frame
-from readings.frame import format_instant, parse_instant
+from readings.instants import format_instant, parse_instant
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet

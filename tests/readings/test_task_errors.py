@@ -17,7 +17,8 @@ from django.db.backends.utils import CursorWrapper
 
 from exports.schedule import BEAT_SCHEDULE
 from headend.celery import app
-from readings.repositories import ReadingsRepository, RepositoryUnavailableError
+from readings.repositories import ReadingsRepository
+from readings.repository_errors import RepositoryUnavailableError
 from readings.schedule import beat_schedule
 from readings.task_errors import in_one_line
 

@@ -21,7 +21,7 @@ from urllib.parse import urlencode, urlsplit
 
 import numpy as np
 
-from readings.frame import format_instant
+from readings.instants import format_instant
 from tests.services.cluster import Cluster
 from tests.services.file_requests import FINAL, START
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from exports.formats import FORMATS
-from readings.frame import format_instant
+from readings.instants import format_instant
 from tests.services.cluster import Cluster
 from tests.services.servers import BUCKET
 

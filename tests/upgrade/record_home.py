@@ -61,7 +61,7 @@ SUMMARY = """
 import json
 from django.contrib.auth.models import User
 from exports.models import *
-from readings.frame import format_instant
+from readings.instants import format_instant
 from readings.repositories import repository
 from readings.window import Window
 from datetime import datetime, UTC

@@ -30,7 +30,7 @@ def summary(api_key: str) -> dict[str, Any]:
         SshKey,
         SupplierPerson,
     )
-    from readings.frame import format_instant
+    from readings.instants import format_instant
     from readings.repositories import repository
     from readings.window import Window
 

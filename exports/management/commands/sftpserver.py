@@ -14,6 +14,7 @@ from prometheus_client import start_http_server
 from exports.sftp.host_keys import host_keys
 from exports.sftp.server import Listener
 from headend.config.addresses import with_port
+from headend.config.checks import TAG
 
 log = logging.getLogger("exports.sftp")
 
@@ -31,6 +32,9 @@ class Command(BaseCommand):
         "You can run several of these processes on the same database and export store. "
         "Example: SFTP_PORT=2300 python manage.py sftpserver"
     )
+
+    # All other checks are about the web server. They would load its URLs, and with them Polars.
+    requires_system_checks = [TAG]
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve. Raises ``CommandError`` if a port is in use."""

@@ -14,9 +14,10 @@ from exports.checks import anonymous_supplier_exists
 from headend.config.folders import create_folders
 from headend.deployment import bootstrap
 from headend.deployment.static_files import collect_static_files
-from readings.frame import FIRST_INSTANT, format_instant
 from readings.ingest.deployment_fleet import deployment_fleet
-from readings.repositories import RepositoryUnavailableError, repository
+from readings.instants import FIRST_INSTANT, format_instant
+from readings.repositories import repository
+from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
 
 FIRST_BACKFILL = timedelta(hours=1)

@@ -18,12 +18,9 @@ from readings.ingest.scratch import ScratchError
 from readings.ingest.stop_request import exit_code, stop_when_asked
 from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
-from readings.repositories import (
-    ReadingsRefusedError,
-    RepositoryUnavailableError,
-    repository,
-)
+from readings.repositories import repository
 from readings.repositories.cancellation import raise_if_cancelled
+from readings.repository_errors import ReadingsRefusedError, RepositoryUnavailableError
 from readings.totals import update_totals_after_write
 
 

@@ -9,10 +9,10 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
-from readings.repositories import RepositoryUnavailableError
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import MAGNETIC_RETENTION, MEMORY_RETENTION, Table
+from readings.repository_errors import RepositoryUnavailableError
 
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _MAX_MEMORY_HOURS, _MAX_MAGNETIC_DAYS = 8766, 73_000

@@ -18,9 +18,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from readings import frame
-from readings.frame import to_micros
-from readings.repositories.base import RepositoryUnavailableError
+from readings.instants import to_micros
 from readings.repositories.minute_index import as_int_array
+from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
 
 # Delta stores the smallest and largest instant of a file truncated to milliseconds.

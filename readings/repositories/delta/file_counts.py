@@ -13,7 +13,7 @@ from threading import Lock
 
 import polars as pl
 
-from readings.frame import to_micros
+from readings.instants import to_micros
 from readings.repositories.delta.data_files import RowRange, collect, merge_row_ranges
 from readings.repositories.delta.day_cache import DayCache, FilesByDay
 from readings.repositories.minute_index import (

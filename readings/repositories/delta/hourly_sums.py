@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from readings import frame
+from readings.instants import LAST_INSTANT
 from readings.repositories.base import HOURLY_MEANS_SCHEMA
 from readings.repositories.delta.data_files import scan
 from readings.window import DAY, RESOLUTION, Window, window_of_day
@@ -74,7 +75,7 @@ def complete_days(window: Window, days: Iterable[date]) -> list[date]:
     """Return those days that are entirely in the window, ascending; none if the window bounds the arrival time."""
     if window.arrived_after is not None or window.as_of is not None:
         return []
-    end = window.end or frame.LAST_INSTANT
+    end = window.end or LAST_INSTANT
     windows = [(day, window_of_day(day)) for day in sorted(days)]
     return [day for day, each in windows if window.start <= each.start and (each.end or end) <= end]
 

@@ -12,7 +12,7 @@ import polars as pl
 from cachetools import LRUCache, cached
 
 from readings import frame
-from readings.frame import from_micros
+from readings.instants import LAST_INSTANT, from_micros
 from readings.repositories.chunks import Chunk
 from readings.repositories.delta.data_files import DataFiles, RowSelection, collect
 from readings.repositories.delta.file_counts import DeltaMinuteIndex, FileCounts
@@ -90,7 +90,7 @@ class DeltaMinuteReader:
 
         For a few meters this is faster than :meth:`scan`: counting would read their rows a second time.
         """
-        end = window.end or frame.LAST_INSTANT
+        end = window.end or LAST_INSTANT
         files = self._files.overlapping(window.start, end)
         return RowSelection(files, window.start, end, None).scan().filter(window.predicate())
 

@@ -15,9 +15,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.schema import PrimitiveType
 
 from readings import frame
-from readings.repositories.base import RepositoryUnavailableError
 from readings.repositories.delta.commit_log import Commit
 from readings.repositories.delta.data_files import PARTITION
+from readings.repository_errors import RepositoryUnavailableError
 
 _DELTA_TYPES = {
     frame.INSTANT: PrimitiveType("timestamp"),

@@ -17,11 +17,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from readings import frame
-from readings.repositories.base import (
-    ReadingsRepository,
-    RepositoryUnavailableError,
-    in_order_without_duplicates,
-)
+from readings.repositories.base import ReadingsRepository, in_order_without_duplicates
 from readings.repositories.delta.compaction import ROWS_PER_GROUP, compact_day, days_to_compact
 from readings.repositories.delta.data_files import (
     PARTITION,
@@ -39,6 +35,7 @@ from readings.repositories.delta.maintenance import (
 )
 from readings.repositories.delta.open_table import OpenTable, OpenTablePerThread
 from readings.repositories.delta.snapshot import DeltaSnapshot
+from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 
 from readings import frame
-from readings.repositories.base import ReadingsRefusedError
 from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients, translate_aws_errors
 from readings.repositories.timestream.records import MEASURES
+from readings.repository_errors import ReadingsRefusedError
 
 FOLDER = "loads"
 """Below the bucket's prefix: files to load, and the reports of failed tasks."""

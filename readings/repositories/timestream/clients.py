@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, TypeVar
 
-from readings.repositories.base import RepositoryUnavailableError
 from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.timestream.address import Address
+from readings.repository_errors import RepositoryUnavailableError
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20

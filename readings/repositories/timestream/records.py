@@ -12,9 +12,10 @@ from typing import Any
 import polars as pl
 
 from readings import frame
-from readings.repositories.base import ReadingsRefusedError
+from readings.instants import format_instant
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients, translate_aws_errors
+from readings.repository_errors import ReadingsRefusedError
 
 RECORDS_PER_CALL = 100
 """The service's limit."""
@@ -151,7 +152,7 @@ def _refusal_message(refusals: Iterable[_Refusal], readings: int) -> str:
     others = f" (and {len(refused) - count} for other reasons)" if count < len(refused) else ""
     return (
         f"Timestream refused {len(refused):,} of {readings:,} readings, for example that of meter "
-        f"{example.device_id} at {frame.format_instant(example.time)}{others}: {reason.rstrip('.')}. "
+        f"{example.device_id} at {format_instant(example.time)}{others}: {reason.rstrip('.')}. "
         f"{_advice(reason)}"
     ).rstrip()
 

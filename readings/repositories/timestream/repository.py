@@ -11,10 +11,10 @@ from threading import Lock
 import polars as pl
 
 from readings import frame
+from readings.instants import FIRST_INSTANT
 from readings.repositories.base import (
     Extract,
     ReadingsRepository,
-    RepositoryUnavailableError,
     Snapshot,
     in_order_without_duplicates,
 )
@@ -30,6 +30,7 @@ from readings.repositories.timestream.snapshot import CURRENT, EmptySnapshot, Ti
 from readings.repositories.timestream.sql import Statements
 from readings.repositories.timestream.table import Table, TableState
 from readings.repositories.timestream.unload import Unloader
+from readings.repository_errors import RepositoryUnavailableError
 from readings.window import DAY, Window
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ class TimestreamRepository(ReadingsRepository):
         """
         age = datetime.now(UTC) - instant.replace(hour=0, minute=0, second=0, microsecond=0)
         self._table.shorten_retention(-(-age // DAY) * DAY)
-        self._hours.forget(frame.FIRST_INSTANT, None)
+        self._hours.forget(FIRST_INSTANT, None)
 
     def maintain(self, *, may_delete: bool = True) -> dict[str, int]:
         """Delete extracts that their owners did not delete within :data:`KEEP_EXTRACTS`, if ``may_delete``."""

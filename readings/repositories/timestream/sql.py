@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from readings import frame
+from readings.instants import format_instant
 from readings.window import Position, Window
 
 READ_COLUMNS = [name for name in frame.COLUMNS if name != "measure_name"]
@@ -24,7 +25,7 @@ def quoted(text: str) -> str:
 
 def instant(moment: datetime) -> str:
     """Return a timestamp literal."""
-    return f"TIMESTAMP '{frame.format_instant(moment)}'"
+    return f"TIMESTAMP '{format_instant(moment)}'"
 
 
 def identifier(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from readings import frame
-from readings.repositories.base import Extract, RepositoryUnavailableError
+from readings.repositories.base import Extract
 from readings.repositories.chunks import split_into_chunks
 from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA, count_by_minute
 from readings.repositories.timestream.address import Address
@@ -20,6 +20,7 @@ from readings.repositories.timestream.clients import Clients, translate_aws_erro
 from readings.repositories.timestream.minute_reader import with_measure_name
 from readings.repositories.timestream.queries import Queries
 from readings.repositories.timestream.sql import CHUNK_COLUMN, Statements
+from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
 
 FOLDER = "unloads"

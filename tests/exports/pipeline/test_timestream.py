@@ -14,11 +14,12 @@ from exports import file_requests
 from exports.file_requests import FileSpec, accept
 from exports.models import Status, Supplier
 from exports.pipeline import cleanup, export_file, worker
-from readings.repositories import RepositoryUnavailableError, repository
+from readings.repositories import repository
 from readings.repositories.timestream import unload
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import Table
+from readings.repository_errors import RepositoryUnavailableError
 from tests.exports.pipeline.conftest import finished
 from tests.services.timestream import TimestreamLocal
 from tests.suppliers import END, FLEET, START, decompressed_file, expected_csv

@@ -14,8 +14,8 @@ from headend.http.request_deadline import (
     RequestDeadlineMiddleware,
     is_disconnected,
 )
-from readings.repositories import RepositoryUnavailableError
 from readings.repositories.cancellation import raise_if_cancelled
+from readings.repository_errors import RepositoryUnavailableError
 
 
 @pytest.fixture

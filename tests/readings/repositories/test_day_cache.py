@@ -12,11 +12,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from readings.repositories import RepositoryUnavailableError
 from readings.repositories.delta.day_cache import HOURLY_SUMS, MINUTE_COUNTS
 from readings.repositories.delta.hourly_sums import MEASURED, without_days
 from readings.repositories.delta.maintenance import MAX_DAYS_SUMMED
 from readings.repositories.delta.repository import DeltaRepository
+from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import DAY, RESOLUTION, Window

@@ -14,8 +14,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from readings import tasks
-from readings.repositories import ReadingsRepository, RepositoryUnavailableError
+from readings.repositories import ReadingsRepository
 from readings.repositories.delta.maintenance import log as maintenance_log
+from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 

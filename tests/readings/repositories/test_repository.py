@@ -13,12 +13,9 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from readings import frame
-from readings.repositories import (
-    ReadingsRepository,
-    RepositoryUnavailableError,
-    open_repository,
-)
+from readings.repositories import ReadingsRepository, open_repository
 from readings.repositories.base import HOURLY_MEANS_SCHEMA
+from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Position, Window

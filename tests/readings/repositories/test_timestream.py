@@ -12,12 +12,7 @@ import polars as pl
 import pytest
 
 from readings import frame
-from readings.repositories import (
-    ReadingsRefusedError,
-    ReadingsRepository,
-    RepositoryUnavailableError,
-    open_repository,
-)
+from readings.repositories import ReadingsRepository, open_repository
 from readings.repositories.cancellation import cancel_when
 from readings.repositories.timestream import clients, unload
 from readings.repositories.timestream import repository as timestream_repository
@@ -25,6 +20,7 @@ from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.repository import TimestreamRepository
 from readings.repositories.timestream.table import Table
+from readings.repository_errors import ReadingsRefusedError, RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Position, Window
