@@ -8,9 +8,8 @@ from django.core.wsgi import get_wsgi_application
 
 from headend.config.checks import refuse_wrong_settings
 from headend.http.caller_address import CallerAddress
-from headend.http.chunked_bodies import with_content_length
 from headend.http.public_path import without_public_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
-application = CallerAddress(without_public_path(with_content_length(get_wsgi_application())))
+application = CallerAddress(without_public_path(get_wsgi_application()))
 refuse_wrong_settings()

@@ -58,6 +58,8 @@ def logging_settings(level: str) -> dict[str, Any]:
                 name: {"level": level, "handlers": ["stderr"], "propagate": False}
                 for name in ("headend", "readings", "exports")
             },
+            # gunicorn's own lines: at its start, and about worker processes that end.
+            "gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
             # The response tells the caller about a bad request; the log has only errors of the server.
             "django.request": {"level": "ERROR"},
             "django.security.DisallowedHost": {"level": "CRITICAL"},

@@ -77,6 +77,11 @@ def caller_address(request: HttpRequest) -> str | None:
     return request.META.get("REMOTE_ADDR") or None
 
 
+def is_trusted_proxy(address: str) -> bool:
+    """Return whether an address is one of ``HEADEND_TRUSTED_PROXIES``."""
+    return _is_trusted(_parsed(address))
+
+
 def _caller(peer: str, forwarded_for: str) -> str:
     """Return the caller of a trusted proxy."""
     caller = peer

@@ -14,19 +14,24 @@ from django.core.exceptions import ImproperlyConfigured
 from headend.config import environment as env
 from headend.config.addresses import with_port
 from headend.config.folders import folder_problems
+from headend.config.logs import logging_settings
 from headend.config.open_files import raise_limit
 
 _host = env.text("HEADEND_HOST", "127.0.0.1")
 _port = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
 bind = with_port(_host.removeprefix("[").removesuffix("]"), _port)
-worker_class = "headend.http.gunicorn_worker.JSONErrorWorker"
+worker_class = "headend.http.gunicorn_worker.BufferingWorker"
 workers = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)
 threads = env.integer("WEB_THREADS", 4, minimum=1, maximum=64)
+worker_connections = env.integer("WEB_CONNECTIONS", 1000, minimum=10, maximum=100_000)
+connections_per_address = env.integer(
+    "WEB_CONNECTIONS_PER_ADDRESS", 250, minimum=1, maximum=100_000
+)
 timeout = 120
 graceful_timeout = 4
 keepalive = 5
-limit_request_line = 8190
 loglevel = "warning"
+logconfig_dict = logging_settings("WARNING")
 # The control socket is in the user's home folder, where two deployments would share it.
 control_socket_disable = True
 

@@ -1,71 +1,92 @@
-"""A gunicorn worker that answers with JSON to requests that never reach Django."""
+"""A gunicorn worker that buffers requests and responses, so that slow callers occupy no thread.
+
+gunicorn starts, watches and restarts the worker processes. Inside each of them, waitress reads whole requests and
+sends whole responses in one thread; other threads run Django.
+"""
 
 from __future__ import annotations
 
-import json
-import socket
-from http import HTTPStatus
+import logging
+import os
+import time
 from typing import Any
 
-from gunicorn.http.errors import (
-    ExpectationFailed,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-    UnsupportedTransferCoding,
-)
-from gunicorn.workers.gthread import ThreadWorker
+from django.conf import settings
+from gunicorn.workers.base import Worker
+from waitress import wasyncore
 
-DRAIN_BYTES = 4 * 2**20
-DRAIN_TIMEOUT_SECONDS = 2.0
+from headend.http import gunicorn_config
+from headend.http.caller_address import is_trusted_proxy
+from headend.http.server.limits import Limits
+from headend.http.server.listener import Listener
+from headend.http.server.threads import FairThreads
+
+log = logging.getLogger(__name__)
+
+MAX_WAIT_SECONDS = 0.5
+"""How long the main thread waits for something to do. Deadlines are checked this often."""
+CLEANUP_SECONDS = 1.0
+"""Of the graceful timeout: to record downloads that are cut off."""
 
 
-class JSONErrorWorker(ThreadWorker):  # type: ignore[misc] # gunicorn ships no types
-    """gunicorn's threaded worker, with the API's error format instead of HTML."""
+class BufferingWorker(Worker):  # type: ignore[misc] # gunicorn ships no types
+    """Serves the application on the sockets that gunicorn has opened."""
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer a request that cannot be parsed. gunicorn handles all other errors."""
-        if not isinstance(exc, ParseException):
-            super().handle_error(req, client, addr, exc)
-            return
-        status, sentence = _status_and_sentence(exc, self.cfg.limit_request_line)
-        self.log.info("refused a request from %s: %s", addr and addr[0], exc)
-        body = json.dumps({"error": sentence}).encode()
-        head = (
-            f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    def run(self) -> None:
+        """Serve until gunicorn ends this process or has ended itself."""
+        threads = FairThreads(self.cfg.threads)
+        limits = Limits(
+            connections=self.cfg.worker_connections,
+            # gunicorn has no such setting, and drops it.
+            connections_per_address=gunicorn_config.connections_per_address,
+            body_bytes=settings.API_QUERY_BODY_LIMIT,
+            idle_seconds=self.cfg.keepalive,
         )
-        try:
-            client.setblocking(True)  # noqa: FBT003 (the socket's own interface)
-            client.sendall(head.encode() + body)
-            _drain(client)
-        except OSError as error:
-            self.log.debug("caller disconnected: %s", error)
+        sockets: dict[int, Any] = {}
+        _Wakeup(self.PIPE[0], sockets)
+        listeners = [
+            Listener(self.wsgi, each.sock, threads, limits, sockets, is_exempt=is_trusted_proxy)
+            for each in self.sockets
+        ]
+        while (
+            self.alive and self.ppid == os.getppid() and all(each.accepting for each in listeners)
+        ):
+            self.notify()
+            serve_once(listeners, sockets)
+        end(listeners, sockets, threads, self.cfg.graceful_timeout)
 
 
-def _status_and_sentence(error: Exception, max_line_bytes: int) -> tuple[HTTPStatus, str]:
-    if isinstance(error, LimitRequestLine):
-        return HTTPStatus.REQUEST_URI_TOO_LONG, f"The URL is longer than {max_line_bytes} bytes."
-    if isinstance(error, LimitRequestHeaders):
-        return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers are too large."
-    if isinstance(error, UnsupportedTransferCoding):
-        return HTTPStatus.NOT_IMPLEMENTED, "This Transfer-Encoding is not supported."
-    if isinstance(error, ExpectationFailed):
-        return HTTPStatus.EXPECTATION_FAILED, "This Expect header is not supported."
-    return HTTPStatus.BAD_REQUEST, "This is not a valid HTTP request."
+class _Wakeup(wasyncore.file_dispatcher):  # type: ignore[misc] # waitress ships no types
+    """The pipe into which Python writes when a signal arrives."""
+
+    def writable(self) -> bool:
+        return False
+
+    def handle_read(self) -> None:
+        self.recv(4096)
 
 
-def _drain(client: socket.socket) -> None:
-    """Read and drop what the caller is still sending, up to :data:`DRAIN_BYTES`.
+def serve_once(listeners: list[Listener], sockets: dict[int, Any]) -> None:
+    """Wait for sockets that are ready, and serve them. Errors are logged, and the server goes on."""
+    try:
+        wasyncore.poll2(MAX_WAIT_SECONDS, sockets)
+        for listener in listeners:
+            listener.close_overdue()
+    except Exception:
+        log.exception("an error in the main thread of the web server")
+        # The same error could come again at once.
+        time.sleep(MAX_WAIT_SECONDS)
 
-    If the connection were closed with unread data, TCP would reset it and the caller could lose the
-    response.
-    """
-    client.shutdown(socket.SHUT_WR)
-    client.settimeout(DRAIN_TIMEOUT_SECONDS)
-    left = DRAIN_BYTES
-    while left > 0:
-        received = len(client.recv(65536))
-        if not received:
-            return
-        left -= received
+
+def end(
+    listeners: list[Listener], sockets: dict[int, Any], threads: FairThreads, seconds: float
+) -> None:
+    """Complete the responses that have begun, for at most ``seconds``; then close everything."""
+    deadline = time.monotonic() + seconds - CLEANUP_SECONDS
+    for listener in listeners:
+        listener.stop_accepting()
+    while time.monotonic() < deadline and any(each.is_busy for each in listeners):
+        serve_once(listeners, sockets)
+    for listener in listeners:
+        listener.close_connections()
+    threads.end(CLEANUP_SECONDS)

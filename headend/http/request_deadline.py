@@ -16,6 +16,10 @@ DEADLINE_SECONDS = 25.0
 """Less than the timeout of many proxies: API Gateway closes a connection after 30 seconds."""
 
 
+CONNECTION_KEY = "headend.connection"
+"""The key of the WSGI environment under which the web server passes the caller's socket."""
+
+
 class CallerDisconnectedError(RepositoryUnavailableError):
     """The caller has closed the connection before the response."""
 
@@ -32,7 +36,7 @@ class RequestDeadlineMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Handle the request under its deadline."""
-        caller = request.META.get("gunicorn.socket")
+        caller = request.META.get(CONNECTION_KEY)
         deadline = time.monotonic() + DEADLINE_SECONDS
 
         def check() -> None:

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from headend.http import request_deadline
 from headend.http.request_deadline import (
+    CONNECTION_KEY,
     CallerDisconnectedError,
     RequestDeadlineMiddleware,
     is_disconnected,
@@ -32,7 +33,7 @@ def handle(server: socket.socket) -> HttpResponse:
         return HttpResponse("response")
 
     request = HttpRequest()
-    request.META["gunicorn.socket"] = server
+    request.META[CONNECTION_KEY] = server
     response = RequestDeadlineMiddleware(view)(request)
     assert isinstance(response, HttpResponse)
     return response

@@ -1,0 +1,246 @@
+"""One connection: it buffers requests and responses, so that a slow caller occupies no thread."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from contextlib import suppress
+from typing import Any
+
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.task import ErrorTask
+
+from headend.http.server.limits import Limits, network_of
+from headend.http.server.request_parser import RequestParser
+from headend.http.server.response import Response
+
+log = logging.getLogger(__name__)
+
+
+class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
+    """waitress's channel, with total deadlines and one request at a time.
+
+    The main thread reads requests and sends what a response has left in the buffer. A thread of the pool runs
+    :meth:`service` to begin or continue a response. ``outbuf_lock`` guards the buffer.
+    """
+
+    parser_class = RequestParser
+    request: RequestParser | None
+    """The request that is being received."""
+    requests: list[RequestParser]
+    """The request that is being answered, or none."""
+
+    def __init__(
+        self, server: Any, sock: socket.socket, address: Any, *args: Any, **kw: Any
+    ) -> None:
+        super().__init__(server, sock, address, *args, **kw)
+        self.network = network_of(address[0])
+        self.caller = self.network
+        """Who uses threads: the owner of a key or session, otherwise the address."""
+        self.waiting_since = time.monotonic()
+        """When the caller had to begin with what the server waits for."""
+        self._limits: Limits = server.limits
+        self._has_had_request = False
+        self._ahead = b""
+        """What the caller has sent after a request that is not answered yet."""
+        self._response: Response | None = None
+        self._continues_when_flushed = False
+        self._sending_since = 0.0
+        self._queued_bytes = 0
+        """Of the present response."""
+        self._was_refused = False
+        self._lingers = False
+        """Whether the rest of a refused request is read and dropped."""
+        self._dropped_bytes = 0
+
+    # --- deadlines, in the main thread ---
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the server does nothing for this connection: it waits for a request, or for the rest of it."""
+        return not (self.requests or self.total_outbufs_len)
+
+    def is_overdue(self, now: float) -> bool:
+        """Return whether the caller has taken too long for the present phase."""
+        if self.total_outbufs_len:
+            # Bytes that trickle to the caller extend nothing: the time depends on the size.
+            slowest = self._queued_bytes / self._limits.response_bytes_per_second
+            return now > self._sending_since + self._limits.response_seconds + slowest
+        return not self.requests and now > self.waiting_since + self._seconds_to_wait()
+
+    def _seconds_to_wait(self) -> float:
+        if self._lingers:
+            return self._limits.linger_seconds
+        if self.request is not None and self.request.headers_finished:
+            return self._limits.body_seconds
+        if self.request is None and self._has_had_request:
+            return self._limits.idle_seconds
+        return self._limits.header_seconds
+
+    # --- requests, in the main thread ---
+
+    def readable(self) -> bool:
+        """Return whether to read more from the caller."""
+        return self._lingers or not (self._ahead or not super().readable())
+
+    def received(self, data: bytes) -> bool:
+        """Process received bytes."""
+        if self._lingers:
+            self._dropped_bytes += len(data)
+            self.will_close = self._dropped_bytes > self._limits.linger_bytes
+        else:
+            self._ahead += data
+            self._parse_next()
+        return True
+
+    def _parse_next(self) -> None:
+        """Parse what has arrived, up to the end of one request. The next one follows after its response."""
+        with self.requests_lock:
+            while not (self.will_close or self.close_when_flushed or self.requests):
+                if self.request is None:
+                    # Empty lines begin no request, and so extend no deadline.
+                    self._ahead = self._ahead.lstrip(b"\r\n")
+                if not self._ahead:
+                    return
+                request = self.request = self.request or self._new_request()
+                self._ahead = self._ahead[request.received(self._ahead) :]
+                if request.completed:
+                    self._begin_response(request)
+                elif request.expect_continue and request.headers_finished:
+                    self.send_continue()
+
+    def _new_request(self) -> RequestParser:
+        if self._has_had_request:
+            self.waiting_since = time.monotonic()
+        return self.parser_class(self.adj)
+
+    def _begin_response(self, request: Any) -> None:
+        self.request = None
+        self._has_had_request = True
+        self._queued_bytes = 0
+        self.sent_continue = False
+        credentials = request.headers.get("AUTHORIZATION") or request.headers.get("COOKIE")
+        self.caller = credentials or self.network
+        self.requests.append(request)
+        self.server.add_task(self)
+
+    # --- responses, in a thread of the pool ---
+
+    def service(self) -> None:
+        """Begin or continue the response, until it is complete or the caller has to read first."""
+        request = self.requests[0]
+        try:
+            closes = self._answer(request)
+        except Exception:
+            # Otherwise the request would stay, and the connection could never be overdue.
+            log.exception("a response was not completed")
+            closes = True
+        if closes is None:
+            self._wait_for_caller()
+        else:
+            self._end_response(request, closes=closes)
+
+    def _answer(self, request: Any) -> bool | None:
+        """Return whether the complete response closes the connection, or None if the caller has to read first."""
+        if request.error:
+            with suppress(ClientDisconnected):
+                ErrorTask(self, request).service()
+            self._was_refused = True
+            return True
+        if self._response is None:
+            self._response = Response(self, request)
+        if not self.connected:
+            self._response.abandon()
+        elif not self._response.proceed():
+            return None
+        return self._response.close_on_finish
+
+    def _wait_for_caller(self) -> None:
+        with self.outbuf_lock:
+            waits = self._continues_when_flushed = bool(self.connected and self.total_outbufs_len)
+        if waits:
+            self.server.pull_trigger()
+        else:
+            self.server.add_task(self)
+
+    def _end_response(self, request: Any, *, closes: bool) -> None:
+        request.close()
+        self._response = None
+        # waitress then uses another buffer for the next response, and frees this one.
+        self.current_outbuf_count = self.adj.outbuf_high_watermark
+        self.waiting_since = time.monotonic()
+        with self.requests_lock:
+            self.close_when_flushed = closes
+            self.requests = []
+        if self.connected:
+            self.server.trigger.pull_trigger(self._after_flush)
+
+    def write_soon(self, data: Any) -> int:
+        """Send what the system accepts now; the main thread sends the rest. Never waits."""
+        with self.outbuf_lock:
+            if not self.connected:
+                raise ClientDisconnected
+            if not self._queued_bytes:
+                self._sending_since = time.monotonic()
+            self._queued_bytes += len(data)
+            if isinstance(data, bytes) and not self.total_outbufs_len:
+                try:
+                    data = data[self.send(data, do_close=False) :]
+                except OSError:
+                    raise ClientDisconnected from None
+            return int(super().write_soon(data)) if len(data) else 0
+
+    # --- the buffer, in the main thread ---
+
+    def handle_write(self) -> None:
+        """Send from the buffer."""
+        with self.outbuf_lock:
+            self._flush_exception(self._flush_some)
+        self._after_flush()
+
+    def _after_flush(self) -> None:
+        """Continue or end the response if everything in the buffer is sent."""
+        if not self.connected:
+            return
+        if self.will_close:
+            self.handle_close()
+        elif self.total_outbufs_len:
+            return
+        elif self._continues_when_flushed:
+            self._continues_when_flushed = False
+            self.server.add_task(self)
+        elif not self.close_when_flushed:
+            self._parse_next()
+        elif self._was_refused:
+            self._linger()
+        else:
+            self.handle_close()
+
+    def _linger(self) -> None:
+        """Tell the caller that the response is complete, and drop what it still sends.
+
+        If the connection were closed with unread data, TCP would reset it and the caller could lose the response.
+        """
+        self.close_when_flushed = False
+        self._lingers = True
+        self.waiting_since = time.monotonic()
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.handle_close()
+
+    def handle_close(self) -> None:
+        """Close the connection. A thread ends the response that waits for the caller."""
+        super().handle_close()
+        with self.outbuf_lock:
+            continues, self._continues_when_flushed = self._continues_when_flushed, False
+        if continues:
+            self.server.add_task(self)
+        elif self.request is not None:
+            self.request.close()
+            self.request = None
+
+    def handle_expt(self) -> None:
+        """Close a connection with urgent data, which HTTP does not use. It would wake the main thread for ever."""
+        self.handle_close()

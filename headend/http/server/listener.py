@@ -1,0 +1,195 @@
+"""Accept connections, divide them fairly between addresses, and close those that are overdue."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
+
+from headend.http.server.connection import Connection
+from headend.http.server.limits import Limits, network_of
+from headend.http.server.request_parser import MAX_HEADER_BYTES
+from headend.http.server.threads import FairThreads
+
+log = logging.getLogger(__name__)
+
+ACCEPTED_AT_ONCE = 32
+MEMORY_BYTES = 1024 * 1024
+"""The part of a body or response that stays in memory; the rest is in a temporary file."""
+PAUSE_SECONDS = 0.1
+"""How long no connection is accepted after an error that refusing one does not end."""
+LOG_SECONDS = 1.0
+
+
+class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
+    """waitress's server on a socket that listens already."""
+
+    channel_class = Connection
+
+    def __init__(
+        self,
+        application: WSGIApplication,
+        listening: socket.socket,
+        threads: FairThreads,
+        limits: Limits,
+        sockets: dict[int, Any],
+        *,
+        is_exempt: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """Begin to accept connections.
+
+        ``sockets`` collects everything that the main thread has to watch. ``is_exempt`` says which addresses
+        may have any number of connections: those of proxies, which forward the requests of many callers.
+        """
+        self.limits = limits
+        self._is_exempt = is_exempt
+        self._spare_file = _open_spare_file()
+        self._paused_until = 0.0
+        self._logged_at = -LOG_SECONDS
+        super().__init__(
+            application,
+            sockets,
+            _sock=listening,
+            dispatcher=threads,
+            adj=_adjustments(limits),
+            bind_socket=False,
+            sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
+        )
+
+    def readable(self) -> bool:
+        """Return whether to accept connections."""
+        return self.accepting and time.monotonic() >= self._paused_until
+
+    def handle_accept(self) -> None:
+        """Accept the connections that wait. No error of one of them ends the server."""
+        for _ in range(ACCEPTED_AT_ONCE):
+            try:
+                accepted, address = self.socket.accept()
+            except (BlockingIOError, ConnectionError):
+                return
+            except OSError as error:
+                self._refuse_one(error)
+                return
+            self._admit(accepted, address)
+
+    def _admit(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
+        try:
+            if self._has_room(address[0]):
+                self.set_socket_options(accepted)
+                Connection(self, accepted, address, self.adj, map=self._map)
+                return
+            self._log("a connection was refused: too many are open", peer=address[0])
+        except OSError as error:
+            log.debug("a connection was lost", extra={"error": str(error)})
+        accepted.close()
+
+    def _has_room(self, address: str) -> bool:
+        """Return whether to accept a connection; close an idle or stuck one for it if there are too many."""
+        connections = self.active_channels.values()
+        network = network_of(address)
+        same = [each for each in connections if each.network == network]
+        if len(same) >= self.limits.connections_per_address and not self._is_exempt(address):
+            return self._close_one(same)
+        if len(connections) >= self.limits.possible_connections:
+            return self._close_one(connections)
+        return True
+
+    def _close_one(self, connections: Iterable[Connection]) -> bool:
+        """Close the connection that has been waiting for its caller for the longest time, if one is."""
+        waiting = [each for each in connections if each.is_idle or each.total_outbufs_len]
+        if not waiting:
+            return False
+        longest = min(waiting, key=lambda each: (not each.is_idle, each.waiting_since))
+        longest.handle_close()
+        self._log("a connection was closed for a newer one", peer=longest.addr[0])
+        return True
+
+    def _refuse_one(self, error: OSError) -> None:
+        """Refuse a connection for which no file could be opened; otherwise wait a moment."""
+        self._log("connections are refused", error=str(error))
+        if self._spare_file is not None:
+            os.close(self._spare_file)
+            try:
+                self.socket.accept()[0].close()
+            except OSError:
+                self._paused_until = time.monotonic() + PAUSE_SECONDS
+        else:
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+        self._spare_file = _open_spare_file()
+
+    def close_overdue(self) -> None:
+        """Close the connections that are overdue, and slow ones if unread responses need too much space."""
+        now = time.monotonic()
+        for connection in list(self.active_channels.values()):
+            if connection.is_overdue(now):
+                log.debug("a connection was overdue", extra={"peer": connection.addr[0]})
+                connection.handle_close()
+        reading = [each for each in self.active_channels.values() if each.total_outbufs_len]
+        reading.sort(key=lambda each: each.waiting_since, reverse=True)
+        while sum(each.total_outbufs_len for each in reading) > self.limits.unsent_bytes:
+            reading.pop().handle_close()
+            self._log("slow connections were closed: their responses need too much space")
+
+    def handle_error(self) -> None:
+        """Log an error and continue."""
+        self._log("an error while connections were accepted", error=repr(sys.exception()))
+
+    def _log(self, message: str, **fields: Any) -> None:
+        """Log at most once in :data:`LOG_SECONDS`."""
+        now = time.monotonic()
+        if now - self._logged_at >= LOG_SECONDS:
+            self._logged_at = now
+            log.warning(message, extra=fields)
+
+    def stop_accepting(self) -> None:
+        """Accept no more connections; those that exist go on."""
+        self.accepting = False
+
+    def close(self) -> None:
+        """Close the listening socket."""
+        super().close()
+        if self._spare_file is not None:
+            os.close(self._spare_file)
+            self._spare_file = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a response is not complete."""
+        return any(not each.is_idle for each in self.active_channels.values())
+
+    def close_connections(self) -> None:
+        """Close all connections. The threads end the responses that callers have not read."""
+        for connection in list(self.active_channels.values()):
+            connection.handle_close()
+
+
+def _open_spare_file() -> int | None:
+    """Return a file descriptor to close when no other is left, or None if there is none."""
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _adjustments(limits: Limits) -> Any:
+    return Adjustments(
+        ident=None,
+        recv_bytes=64 * 1024,
+        inbuf_overflow=64 * 1024,
+        outbuf_overflow=MEMORY_BYTES,
+        # A thread never waits for a caller; the listener limits what is unsent.
+        outbuf_high_watermark=sys.maxsize,
+        max_request_header_size=MAX_HEADER_BYTES,
+        max_request_body_size=limits.body_bytes + 1,
+        log_socket_errors=False,
+        # Django decides which headers of proxies it trusts.
+        clear_untrusted_proxy_headers=False,
+    )

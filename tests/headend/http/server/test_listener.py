@@ -1,0 +1,154 @@
+"""No number of connections, and no lack of files, keeps other callers out."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import socket
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from headend.http.server import listener as listener_module
+from headend.http.server.limits import Limits, network_of
+from tests.headend.http.server.serving import serving, wait_until
+
+pytestmark = pytest.mark.starts_processes
+
+
+@pytest.mark.parametrize("limits", [Limits(connections_per_address=5), Limits(connections=5)])
+def test_a_new_connection_replaces_the_one_that_is_silent_for_the_longest_time(
+    limits: Limits,
+) -> None:
+    with serving(limits=limits) as server, ExitStack() as stack:
+        silent = [stack.enter_context(server.connect()) for _ in range(50)]
+        assert server.answers()
+        assert server.connections() <= 5
+        assert silent[0].recv(1) == b""
+        # The newest ones are still open.
+        silent[-1].settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            silent[-1].recv(1)
+
+
+def test_a_connection_is_refused_while_all_others_are_being_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving(limits=Limits(connections_per_address=2)) as server, ExitStack() as stack:
+        busy = [stack.enter_context(server.connect()) for _ in range(2)]
+        wait_until(lambda: server.connections() == 2)
+        for connection in server.listener.active_channels.values():
+            connection.requests.append("being answered")
+        assert server.connect().recv(1) == b""
+        assert server.connect().recv(1) == b""
+        assert caplog.text.count("too many are open") == 1
+        for connection in server.listener.active_channels.values():
+            connection.requests.clear()
+        assert len(busy) == server.connections()
+
+
+def test_a_proxy_may_have_more_connections_than_one_caller() -> None:
+    with serving(limits=Limits(connections_per_address=2)) as server, ExitStack() as stack:
+        server.listener._is_exempt = lambda address: address == "127.0.0.1"
+        for _ in range(5):
+            stack.enter_context(server.connect())
+        wait_until(lambda: server.connections() == 5)
+
+
+class Failing:
+    """A listening socket whose ``accept`` fails a number of times."""
+
+    def __init__(self, real: socket.socket, error: OSError, times: int) -> None:
+        self._real = real
+        self._error = error
+        self.left = times
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.left:
+            self.left -= 1
+            raise self._error
+        return self._real.accept()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), 1),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 1),
+        (ConnectionAbortedError(errno.ECONNABORTED, "Software caused connection abort"), 0),
+        (ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"), 0),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), 0),
+    ],
+)
+def test_an_error_of_one_connection_ends_nothing_and_is_logged_once_a_second(
+    error: OSError,
+    logged: int,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener_module, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(listener_module, "LOG_SECONDS", 3600.0)
+    with serving() as server:
+        server.listener._logged_at = -3600.0
+        failing = server.listener.socket = Failing(server.listener.socket, error, 7)
+        with ExitStack() as stack:
+            for _ in range(10):
+                stack.enter_context(server.connect())
+            wait_until(lambda: failing.left == 0)
+        wait_until(server.answers)
+    assert caplog.text.count("connections are refused") == logged
+
+
+def test_a_connection_for_which_no_file_is_left_is_refused_and_does_not_wait() -> None:
+    with serving() as server:
+        server.listener.socket = Failing(
+            server.listener.socket, OSError(errno.EMFILE, "Too many open files"), 1
+        )
+        assert server.connect().recv(1) == b""
+        assert server.answers()
+        # The next lack of files can be handled, too.
+        assert server.listener._spare_file is not None
+        os.fstat(server.listener._spare_file)
+
+
+def test_an_error_of_the_loop_is_logged_and_the_server_goes_on(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headend.http.gunicorn_worker.MAX_WAIT_SECONDS", 0.01)
+    with serving() as server:
+
+        def fail() -> None:
+            patch.undo()
+            raise RuntimeError("a bug")
+
+        patch = pytest.MonkeyPatch()
+        patch.setattr(server.listener, "close_overdue", fail)
+        wait_until(lambda: "an error in the main thread" in caplog.text)
+        assert server.answers()
+
+
+def test_a_process_opens_no_more_connections_than_it_may_open_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 1024))
+    assert Limits(connections=1000).possible_connections == (1024 - 128) // 2
+    assert Limits(connections=100).possible_connections == 100
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2::1", "2001:0db8:0001:0002"),
+        ("2001:db8:1:2:ffff::9", "2001:0db8:0001:0002"),
+        ("fe80::1%eth0", "fe80:0000:0000:0000"),
+    ],
+)
+def test_the_addresses_of_one_ipv6_network_count_as_one(address: str, network: str) -> None:
+    assert network_of(address) == network
