@@ -67,15 +67,34 @@ def plain_text(path: Path, first: bytes, folder: Path) -> Path:
     if not first.startswith(_COMPRESSED):
         return path
     copy = folder / "plain.txt"
-    save_blocks(_decompressed_blocks(path, first), copy)
-    with copy.open("rb") as file:
-        inner = file.read(_FIRST_BYTES)
+    save_blocks(_refuse_other_text(_decompressed_blocks(path, first)), copy)
+    return copy
+
+
+def _refuse_other_text(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the blocks. Before the first one, raise :class:`BadFileError` if the content is not text.
+
+    So content that expands to a thousand times its size, such as zeros, is refused before it fills the disk.
+    """
+    start = b""
+    for block in blocks:
+        start += block
+        if len(start) < _FIRST_BYTES:
+            continue
+        _refuse_inner(start[:_FIRST_BYTES])
+        yield start
+        yield from blocks
+        return
+    _refuse_inner(start)
+    yield start
+
+
+def _refuse_inner(inner: bytes) -> None:
     if inner.startswith(PARQUET_MAGIC):
         raise BadFileError("the file is a compressed Parquet file. Decompress it first.")
     if inner.startswith(_GZIP_MAGIC):
         raise BadFileError("the file is gzip inside gzip. Decompress it once.")
     _refuse_other_kinds(inner)
-    return copy
 
 
 class _Readable(Protocol):

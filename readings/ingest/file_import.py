@@ -182,7 +182,10 @@ def _check_and_stage(
         if not bad.count:
             add_implausible_values(staged.implausible, parsed.readings)
             with scratch_errors():
-                parsed.readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
+                readings = (
+                    parsed.readings if options.zone else _without_many_repeats(parsed.readings)
+                )
+                readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
         staged.count += len(rows)
         staged.rounded += parsed.rounded
         staged.have_arrival_time = "arrival_time" in rows.columns
@@ -190,6 +193,21 @@ def _check_and_stage(
         report_progress("checking", staged.count, None)
     _raise_if_bad(bad, source)
     return staged
+
+
+def _without_many_repeats(readings: pl.DataFrame) -> pl.DataFrame:
+    """Return the readings of a batch, without equal ones if there must be some.
+
+    Later steps hold all rows of a minute in memory. A small compressed file can contain millions of equal rows. It is
+    recognized by more rows than pairs of a meter and a time, which is faster than a search in every batch.
+    """
+    if readings["device_id"].n_unique() * readings["time"].n_unique() >= len(readings):
+        return readings
+    # Equal rows whose time has no UTC offset are kept, because they may be two hours.
+    own_number = pl.when(~pl.col(IS_UNAMBIGUOUS)).then(ROW).alias("own_number")
+    numbered = readings.with_columns(own_number)
+    values = [name for name in numbered.columns if name != ROW]
+    return numbered.unique(values, keep="first", maintain_order=True).drop("own_number")
 
 
 def _write_as_arriving_now(repository: ReadingsRepository, readings: pl.DataFrame) -> int:

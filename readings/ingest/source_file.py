@@ -6,19 +6,27 @@ import csv
 import os
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
-from readings.ingest.columns import ColumnOptions, map_columns
+from readings.ingest.columns import ColumnOptions, Columns, map_columns
 from readings.ingest.container import PARQUET_MAGIC, first_bytes, plain_text
+from readings.ingest.csv_blocks import (
+    MAX_ROW_BYTES,
+    RowTooLongError,
+    blocks_of_rows,
+    bounded_lines,
+)
 from readings.ingest.row_validation import ROW, BadFileError
 from readings.ingest.stop_request import stop_at_once
 
 BATCH_ROWS = 200_000
 _SEPARATORS = (";", "\t", "|")
 _MAX_HEADER_BYTES = 100_000
+_MAX_BLANK_LINES = 1000
+"""How many lines after the header are searched for the first row."""
 _EXTRA = "\0extra "
 """How the names of columns begin that are not in the header: rows may end with separators that it does not have."""
 _MAX_EXTRA = 100
@@ -51,11 +59,16 @@ class SourceFile:
         if not self._is_parquet:
             self._check_header()
         try:
-            rows = self._scan()
-            names = rows.collect_schema().names()
-            columns = map_columns([n for n in names if not n.startswith(_EXTRA)], self._options)
-            numbered = rows.with_row_index(ROW, offset=1)
-            for batch in numbered.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+            frames = self._parquet_frames() if self._is_parquet else self._csv_frames()
+            names, first_row = list[str](), 1
+            columns: Columns | None = None
+            for rows in frames:
+                if columns is None:
+                    names = rows.columns
+                    own = [name for name in names if not name.startswith(_EXTRA)]
+                    columns = map_columns(own, self._options)
+                batch = rows.with_row_index(ROW, offset=first_row)
+                first_row += len(rows)
                 if any(_has_values(batch, name) for name in names if name.startswith(_EXTRA)):
                     raise BadFileError(
                         self._why_unreadable("a row has more values than the header")
@@ -63,6 +76,8 @@ class SourceFile:
                 _refuse_values_without_a_name(batch, columns.unnamed)
                 named = batch.select(ROW, *columns.names).rename(columns.names)
                 yield named.filter(pl.any_horizontal(pl.exclude(ROW).is_not_null()))
+        except RowTooLongError as error:
+            raise BadFileError(f"{_NOTHING}\n  {error}.") from None
         except (pl.exceptions.PolarsError, OSError, EOFError, csv.Error) as error:
             raise BadFileError(self._why_unreadable(_first_line(error))) from None
 
@@ -75,7 +90,7 @@ class SourceFile:
         if self._is_parquet:
             return places
         # Python's CSV reader stops at a value of 128 KiB. The rows after it keep their row number.
-        with suppress(csv.Error), stop_at_once():
+        with suppress(csv.Error, RowTooLongError), stop_at_once():
             numbered = zip(range(max(rows) + 1), self._csv_rows(), strict=False)
             for number, (line, _) in numbered:
                 if number in places:
@@ -85,7 +100,16 @@ class SourceFile:
     def _check_header(self) -> None:
         """Raise :class:`BadFileError` if the header shows that the options do not fit the file."""
         with self._path.open("rb") as file:
-            header = next((line for line in file if line.strip()), b"")[:_MAX_HEADER_BYTES]
+            header = next(
+                (
+                    line
+                    for line in iter(lambda: file.readline(_MAX_HEADER_BYTES), b"")
+                    if line.strip()
+                ),
+                b"",
+            )
+        if len(header) == _MAX_HEADER_BYTES:
+            raise BadFileError(f"the header is longer than {_MAX_HEADER_BYTES:,} bytes.")
         text = header.decode("utf-8", errors="replace").rstrip("\r\n")
         if "\r" in text:
             raise BadFileError("the line ends of the file are CR only. Use LF or CRLF.")
@@ -97,42 +121,45 @@ class SourceFile:
                         f"Pass --separator {separator!r}."
                     )
 
-    def _scan(self) -> pl.LazyFrame:
-        if not self._is_parquet:
-            return self._scan_csv()
+    def _parquet_frames(self) -> Iterator[pl.DataFrame]:
         rows = pl.scan_parquet(self._path, glob=False)
-        return rows.with_columns(
+        texts = rows.with_columns(
             _as_text(name, kind)
             for name, kind in rows.collect_schema().items()
             if not isinstance(kind, pl.Datetime)
         )
+        yield from texts.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
 
-    def _scan_csv(self) -> pl.LazyFrame:
-        """Return the rows, with at least one column more than the header has."""
-        scan = partial(
-            pl.scan_csv,
-            self._path,
-            infer_schema=False,
-            glob=False,
-            separator=self._options.separator,
-        )
-        names = scan().collect_schema().names()
+    def _csv_frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the rows, with at least one column more than the header has."""
         lines, extra = self._header_lines_and_extra_columns()
-        names += [f"{_EXTRA}{number}" for number in range(extra)]
-        return scan(
-            has_header=False,
-            skip_lines=lines,
-            schema=dict.fromkeys(names, pl.String()),
-            missing_columns="insert",
-        )
+        separator = self._options.separator
+        with self._path.open("rb") as file:
+            header = b"".join(file.readline(MAX_ROW_BYTES) for _ in range(lines))
+            names = pl.read_csv(header, infer_schema=False, separator=separator).columns
+            names += [f"{_EXTRA}{number}" for number in range(extra)]
+            schema = dict.fromkeys(names, pl.String())
+            yield pl.DataFrame(schema=schema)
+            for block in blocks_of_rows(file):
+                yield pl.read_csv(
+                    block,
+                    has_header=False,
+                    infer_schema=False,
+                    separator=separator,
+                    schema=schema,
+                    missing_columns="insert",
+                    raise_if_empty=False,
+                )
 
     def _header_lines_and_extra_columns(self) -> tuple[int, int]:
         """Return how many lines end with the header, and how many columns to read after its last one."""
         separator = self._options.separator
         with self._path.open(encoding="utf-8", errors="replace", newline="") as text:
-            rows = csv.reader(text, delimiter=separator)
+            bounded = bounded_lines(text)
+            rows = csv.reader(bounded, delimiter=separator)
             next((row for row in rows if row), None)
-            first = next((line for line in text if line.strip()), "")[:_MAX_HEADER_BYTES]
+            few = islice(bounded, _MAX_BLANK_LINES)
+            first = next((line for line in few if line.strip()), "")[:_MAX_HEADER_BYTES]
         first = first.rstrip("\r\n")
         trailing = len(first) - len(first.rstrip(separator))
         return rows.line_num, min(max(1, trailing), _MAX_EXTRA)
@@ -148,7 +175,7 @@ class SourceFile:
             return "the file is not UTF-8 text."
         except OSError as read_error:
             return f"the file cannot be read to its end: {_first_line(read_error)}"
-        except csv.Error as csv_error:
+        except (csv.Error, RowTooLongError) as csv_error:
             return f"the file cannot be read: {_first_line(csv_error)}"
 
     def _first_bad_line(self) -> str | None:
@@ -168,7 +195,7 @@ class SourceFile:
     def _csv_rows(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the header and all rows after it, also blank ones, with the line on which each begins."""
         with self._path.open(encoding="utf-8", newline="") as text:
-            rows = csv.reader(text, delimiter=self._options.separator)
+            rows = csv.reader(bounded_lines(text), delimiter=self._options.separator)
             line, header_seen = 1, False
             for row in rows:
                 header_seen = header_seen or bool(row)

@@ -1,0 +1,74 @@
+"""A CSV file in blocks of whole rows, so that memory does not depend on what the file contains.
+
+Polars reads a file ahead, and keeps a row in memory several times. A compressed file of 50 MB can contain a row of 5 GB.
+So a file is split here, and Polars gets one block after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO, TextIO
+
+MAX_ROW_BYTES = 1 << 20
+"""A longer row is refused. The rows of real files have a few hundred bytes."""
+_BLOCK_BYTES = 16 << 20
+_MAX_LINES = 250_000
+"""A block has at most about this many lines. Also an empty line takes memory in each column."""
+
+
+class RowTooLongError(ValueError):
+    """The file has a row that is longer than :data:`MAX_ROW_BYTES`. Perhaps a quotation mark is not closed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"a row is longer than {MAX_ROW_BYTES:,} bytes, or a quotation mark is not closed"
+        )
+
+
+def blocks_of_rows(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the rest of the file in blocks that end with a row. Raises :class:`RowTooLongError` and ``OSError``."""
+    rest = b""
+    while read := file.read(_BLOCK_BYTES):
+        text = rest + read
+        end = _end_of_last_row(text)
+        if len(text) - end > MAX_ROW_BYTES:
+            raise RowTooLongError
+        yield from _limit_lines(text[:end])
+        rest = text[end:]
+    if rest:
+        yield rest
+
+
+def bounded_lines(text: TextIO) -> Iterator[str]:
+    """Yield the lines of the file. Raises :class:`RowTooLongError` for a line that is too long."""
+    while line := text.readline(MAX_ROW_BYTES + 1):
+        if len(line) > MAX_ROW_BYTES:
+            raise RowTooLongError
+        yield line
+
+
+def _end_of_last_row(text: bytes) -> int:
+    """Return where the last complete row ends, or 0. A line end between quotation marks ends no row."""
+    end = text.rfind(b"\n") + 1
+    quotes = text.count(b'"', 0, end)
+    while quotes % 2 and len(text) - end <= MAX_ROW_BYTES:
+        before = text.rfind(b"\n", 0, end - 1) + 1
+        quotes -= text.count(b'"', before, end)
+        end = before
+    return end
+
+
+def _limit_lines(rows: bytes) -> Iterator[bytes]:
+    """Yield the rows in halves, quarters and so on, until no block has too many lines."""
+    if not rows:
+        return
+    if rows.count(b"\n") <= _MAX_LINES:
+        yield rows
+        return
+    middle = len(rows) // 2
+    end = _end_of_last_row(rows[:middle])
+    if not end or middle - end > MAX_ROW_BYTES:
+        # So many line ends are only between quotation marks.
+        raise RowTooLongError
+    yield from _limit_lines(rows[:end])
+    yield from _limit_lines(rows[end:])
