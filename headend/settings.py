@@ -106,6 +106,7 @@ MIDDLEWARE = [
     "headend.trace.TraceMiddleware",
     "headend.http.access_log.AccessLogMiddleware",
     "headend.http.request_deadline.RequestDeadlineMiddleware",
+    "headend.http.running_downloads.RunningDownloadsMiddleware",
     "headend.http.health_probes.HealthProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

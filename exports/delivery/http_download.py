@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 from django.http import (
@@ -94,11 +95,19 @@ def download_response(
     if requested is not None:
         headers["Content-Range"] = f"bytes {sent.start}-{sent.end - 1}/{file.size}"
     headers["Content-Length"] = str(sent.size)
-    return StreamingHttpResponse(
+    return DownloadResponse(
         Body(file, sent, is_allowed),
         status=206 if requested is not None else 200,
         headers=headers,
     )
+
+
+class DownloadResponse(StreamingHttpResponse):
+    """The response that sends a file."""
+
+    def __init__(self, body: Body, **options: Any) -> None:
+        super().__init__(body, **options)
+        self.body = body
 
 
 class Body:
@@ -111,6 +120,8 @@ class Body:
         self._file = file
         self._range = sent
         self._is_allowed = is_allowed
+        self._checked_at = time.monotonic()
+        self._is_revoked = False
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the blocks. A block counts as sent when the server requests the next one.
@@ -119,16 +130,22 @@ class Body:
         """
         self._file.seek(self._range.start)
         remaining = self._range.size
-        checked_at = time.monotonic()
         while block := self._file.read(min(_BLOCK_BYTES, remaining)):
             yield block
             remaining -= len(block)
             self._file.count_sent(len(block))
-            if time.monotonic() >= checked_at + CHECK_SECONDS:
-                self._check()
-                checked_at = time.monotonic()
+            self.check_if_due()
 
-    def _check(self) -> None:
+    def check_if_due(self) -> None:
+        """Raise :class:`DownloadRevokedError` if the download is not allowed any more.
+
+        Any thread may call this at any time; it asks every :data:`CHECK_SECONDS`.
+        """
+        if self._is_revoked:
+            raise DownloadRevokedError
+        if time.monotonic() < self._checked_at + CHECK_SECONDS:
+            return
+        self._checked_at = time.monotonic()
         try:
             is_allowed = self._is_allowed()
         except (DatabaseError, InterfaceError) as error:
@@ -138,6 +155,7 @@ class Body:
             )
             return
         if not is_allowed:
+            self._is_revoked = True
             log.warning(
                 "a download was stopped because its access was revoked",
                 extra={"request": str(self._file.request.pk)},

@@ -39,6 +39,13 @@ class Response(WSGITask):  # type: ignore[misc] # waitress ships no types
             return self._context.run(self._next_step)
         except ClientDisconnected:
             self.close_on_finish = True
+        except ConnectionResetError as error:
+            # For example, a download whose access was revoked.
+            extra = {"path": self.request.path, "error": str(error)}
+            log.warning("a response was not completed", extra=extra)
+            self.close_on_finish = True
+            if not self.wrote_header:
+                self._answer_with_an_error()
         except Exception:
             log.exception("a response was not completed", extra={"path": self.request.path})
             self.close_on_finish = True
