@@ -12,6 +12,8 @@ from django.shortcuts import render
 
 from headend.portal.login_throttle import remaining_pause
 
+RETRY_AFTER_SECONDS = 5
+
 MAX_SHOWN_SECONDS = 120
 """Longer pauses are shown in minutes."""
 
@@ -39,7 +41,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def unavailable(request: HttpRequest, what: str) -> HttpResponse:
     """Answer 503: ``what`` cannot be read now. The error is in the log."""
-    return _page_or_json(request, 503, f"The {what} cannot be read now. Try again shortly.")
+    answer = _page_or_json(request, 503, f"The {what} cannot be read now. Try again shortly.")
+    answer["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return answer
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -32,7 +35,32 @@ class UnavailableMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Return the page for such an error, and None for any other: Django logs its traceback."""
-        if not is_outage(error):
-            return None
-        log.error("a page cannot be shown", extra={"path": request.path, "error": str(error)})
-        return unavailable(request, "database" if is_database_outage(error) else "readings")
+        return _answer(request, error) if is_outage(error) else None
+
+
+class AvailableSessionMiddleware(SessionMiddleware):
+    """Django's sessions, except that a session that cannot be stored now is a 503, and neither a 400 nor a 500."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Store the session, if it has changed."""
+        try:
+            return super().process_response(request, response)
+        except Exception as error:
+            outage = _cause(error)
+            if outage is None:
+                raise
+            response.close()
+            return _answer(request, outage)
+
+
+def _cause(error: BaseException) -> Exception | None:
+    """Return the outage of the database that ``error`` is, or that it follows from, as ``SessionInterrupted`` does."""
+    cause: BaseException | None = error
+    while isinstance(cause, SessionInterrupted | UpdateError):
+        cause = cause.__cause__ or cause.__context__
+    return cause if isinstance(cause, Exception) and is_database_outage(cause) else None
+
+
+def _answer(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.error("a page cannot be shown", extra={"path": request.path, "error": str(error)})
+    return unavailable(request, "database" if is_database_outage(error) else "readings")
