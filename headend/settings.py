@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from exports import schedule as exports_schedule
 from headend import __version__
-from headend.config import api_settings, service_urls
+from headend.config import api_settings, service_urls, sftp_limits
 from headend.config import environment as env
 from headend.config.logs import logging_settings
 from headend.config.secrets import loaded_on_first_use
@@ -46,6 +46,7 @@ HEADEND_PUBLIC_URL = env.url(
 ).rstrip("/")
 SFTP_LEGACY_ALGORITHMS = env.boolean("SFTP_LEGACY_ALGORITHMS", default=False)
 SFTP_PUBLIC_HOST = env.text("SFTP_PUBLIC_HOST", "localhost")
+SFTP_LIMITS = sftp_limits.from_environment()
 SECRETS_PREFIX = _secrets_prefix or env.text("HEADEND_STACK_NAME", "headend")
 
 _public = urlsplit(HEADEND_PUBLIC_URL)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import paramiko
 from cryptography.hazmat.primitives import hashes
 
+from exports.sftp.transport import ServerTransport
 from exports.ssh_transport import NIST_CURVES, PARAMIKO_TRANSPORT, StrongTransport
 
 
@@ -21,7 +22,7 @@ class LegacyRSAKey(paramiko.RSAKey):
     HASHES = {**paramiko.RSAKey.HASHES, "ssh-rsa": hashes.SHA1}  # type: ignore[misc] # final in the type stubs only
 
 
-class LegacyTransport(StrongTransport):
+class LegacyTransport(ServerTransport):
     """The server's end of an SSH connection, for old clients too. Old algorithms are the last choice.
 
     ``ssh-rsa`` applies to the signature of the server's RSA host key and for signatures of clients.

@@ -1,4 +1,4 @@
-"""The SFTP server's listening socket. Each connection has its own thread."""
+"""The SFTP server. Each connection has its own thread, and another one of paramiko's."""
 
 from __future__ import annotations
 
@@ -9,29 +9,39 @@ import time
 
 import paramiko
 
+from exports.sftp import revocation
+from exports.sftp.acceptor import Acceptor
 from exports.sftp.authentication import ConnectionAuth
+from exports.sftp.connections import Connection, Connections
 from exports.sftp.legacy_algorithms import LegacyTransport
 from exports.sftp.protocol import LimitedSFTPServer
+from exports.sftp.quotas import Quotas
 from exports.sftp.session import Session
 from exports.sftp.session_log import SessionLog
-from exports.ssh_transport import StrongTransport
+from exports.sftp.transport import ServerTransport
 from headend import trace
-from headend.config.addresses import bound_socket, without_ipv4_mapping
+from headend.config.addresses import bound_socket
+from headend.config.database_errors import first_line, is_database_outage
+from headend.config.limited_log import LimitedLog
+from headend.config.sftp_limits import SftpLimits
 
 log = logging.getLogger("exports.sftp")
+limited_log = LimitedLog(log)
 
-MAX_CONNECTIONS = 200
 LOGIN_TIMEOUT = 30
 """Seconds until a connection that has not logged in is closed."""
 IDLE_TIMEOUT = 30 * 60
 """Seconds until a connection without requests is closed: the limit of AWS Transfer Family."""
 SHUTDOWN_TIMEOUT = 3
 """Seconds that :meth:`Listener.serve` waits for open connections after :meth:`Listener.stop`."""
+REVOCATION_SECONDS = 2
+"""How often the server checks whether suppliers and keys of open connections are still allowed to log in."""
 _POLL_SECONDS = 0.5
+_BACKLOG = 512
 
 
 class Listener:
-    """Serves SFTP on one address until it is stopped."""
+    """Serves SFTP on one address until it is stopped. No client can end it: it refuses clients beyond its limits."""
 
     def __init__(
         self,
@@ -39,18 +49,21 @@ class Listener:
         port: int,
         host_keys: list[paramiko.PKey],
         *,
+        limits: SftpLimits | None = None,
         legacy_algorithms: bool = False,
     ) -> None:
         """Bind the address; port 0 selects a free port. Raises ``OSError`` if the address is in use.
 
         ``legacy_algorithms`` accepts old clients, see :mod:`exports.sftp.legacy_algorithms`.
         """
+        limits = limits or SftpLimits()
         self._host_keys = host_keys
-        self._transport_class = LegacyTransport if legacy_algorithms else StrongTransport
+        self._transport_class = LegacyTransport if legacy_algorithms else ServerTransport
         self._stopped = threading.Event()
-        self._free_slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._connections = Connections(limits)
+        self._quotas = Quotas(limits)
         self._socket = bound_socket(host, port)
-        self._socket.listen(64)
+        self._socket.listen(_BACKLOG)
         self._socket.settimeout(_POLL_SECONDS)
 
     @property
@@ -60,44 +73,53 @@ class Listener:
 
     def serve(self) -> None:
         """Accept connections until :meth:`stop`, then close the open ones."""
-        with self._socket:
+        revocations = threading.Thread(target=self._cut_revoked_connections, daemon=True)
+        revocations.start()
+        with Acceptor(self._socket) as acceptor:
             while not self._stopped.is_set():
-                try:
-                    connection, (peer, *_) = self._socket.accept()
-                except TimeoutError:
-                    continue
-                address = without_ipv4_mapping(peer)
-                if not self._free_slots.acquire(blocking=False):
-                    log.warning("too many connections", extra={"peer": address})
-                    connection.close()
-                    continue
-                threading.Thread(
-                    target=self._serve_connection, args=(connection, address), daemon=True
-                ).start()
-        deadline = time.monotonic() + SHUTDOWN_TIMEOUT
-        for _ in range(MAX_CONNECTIONS):
-            self._free_slots.acquire(timeout=max(0.0, deadline - time.monotonic()))
+                accepted = acceptor.accept()
+                if accepted is not None:
+                    self._start_connection(*accepted)
+        revocations.join(SHUTDOWN_TIMEOUT)
+        self._connections.wait_until_closed(SHUTDOWN_TIMEOUT)
 
     def stop(self) -> None:
         """End :meth:`serve`. Safe to call from a signal handler."""
         self._stopped.set()
 
-    def _serve_connection(self, connection: socket.socket, address: str) -> None:
-        auth = ConnectionAuth(address, trace.begin())
+    def _start_connection(self, sock: socket.socket, address: str) -> None:
+        connection = Connection(sock, ConnectionAuth(address, trace.begin(), self._quotas))
+        if not self._connections.admit(connection):
+            limited_log.warning("too many connections", peer=address)
+            sock.close()
+            return
         try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self._transport_class(connection) as transport:
+            threading.Thread(target=self._serve_connection, args=(connection,), daemon=True).start()
+        except RuntimeError as error:
+            # The system lets the process start no more threads.
+            limited_log.warning("a connection cannot be served", peer=address, error=str(error))
+            self._connections.remove(connection)
+            sock.close()
+
+    def _serve_connection(self, connection: Connection) -> None:
+        sock, auth = connection.socket, connection.auth
+        trace.begin(auth.trace_id)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            with self._transport_class(sock, auth) as transport:
                 self._run_transport(transport, auth)
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            log.info("connection ended", extra={"peer": address, "error": str(error)})
+        except (paramiko.SSHException, OSError, EOFError, RuntimeError) as error:
+            # RuntimeError: the system lets the process start no more threads.
+            limited_log.warning("a connection ended", peer=auth.address, error=str(error))
         finally:
-            connection.close()
+            sock.close()
             # The sessions' threads record the downloads. They are daemon threads: without this
             # wait they would end with the process, before they have recorded anything.
-            auth.wait_for_sessions(SHUTDOWN_TIMEOUT / 2)
-            self._free_slots.release()
+            auth.connection_closed(SHUTDOWN_TIMEOUT / 2)
+            self._connections.remove(connection)
 
-    def _run_transport(self, transport: paramiko.Transport, auth: ConnectionAuth) -> None:
+    def _run_transport(self, transport: ServerTransport, auth: ConnectionAuth) -> None:
         for key in self._host_keys:
             transport.add_server_key(key)
         transport.local_version = "SSH-2.0-headend"
@@ -107,6 +129,25 @@ class Listener:
             while transport.is_active() and not self._stopped.is_set():
                 transport.join(_POLL_SECONDS)
                 session_log.update()
-                timeout = IDLE_TIMEOUT if transport.is_authenticated() else LOGIN_TIMEOUT
-                if time.monotonic() - auth.last_active > timeout:
+                if is_timed_out(auth) or transport.is_rekeying_too_long():
                     return
+
+    def _cut_revoked_connections(self) -> None:
+        while not self._stopped.wait(REVOCATION_SECONDS):
+            try:
+                for connection in revocation.revoked(self._connections.logged_in()):
+                    log.info("access revoked", extra=connection.auth.log_fields())
+                    connection.cut()
+            except Exception as error:
+                # While the database cannot be used, nobody can revoke anything.
+                if not is_database_outage(error):
+                    log.exception("access cannot be checked")
+                limited_log.warning("the database cannot be used", error=first_line(error))
+
+
+def is_timed_out(auth: ConnectionAuth) -> bool:
+    """Return whether a client has not logged in, or has sent no request, for too long."""
+    now = time.monotonic()
+    if auth.is_logged_in:
+        return now - auth.last_active > IDLE_TIMEOUT
+    return now - auth.opened_at > LOGIN_TIMEOUT

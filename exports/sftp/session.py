@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import paramiko
 from paramiko.sftp import (
@@ -22,7 +22,7 @@ from paramiko.sftp import (
 
 from exports.delivery.audited_file import AuditedFile
 from exports.sftp.attributes import attributes_of, listed_attributes_of
-from exports.sftp.authentication import ConnectionAuth, record_key_use
+from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.database import database_connection
 from exports.sftp.filesystem import (
     PathNotFoundError,
@@ -34,9 +34,6 @@ from exports.sftp.filesystem import (
 )
 from exports.sftp.metrics import SENT_BYTES, SESSIONS
 from headend import trace
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 log = logging.getLogger("exports.sftp")
 
@@ -55,29 +52,31 @@ class Session(paramiko.SFTPServerInterface):
         self._auth = server
         self._key = server.logged_in_key
         self._filesystem = SupplierFilesystem(self._key.supplier_id)
-        server.session_opened()
-        SESSIONS.inc()
 
     def reset_idle_timer(self) -> None:
         """Start the connection's idle timeout again, because a request has arrived."""
         self._auth.last_active = time.monotonic()
 
-    def session_started(self) -> None:
-        """Record that the key is in use. paramiko calls this first."""
-        # The session has its own thread: its log lines need the connection's trace id.
+    def opened(self) -> None:
+        """Count and log the session. It runs in its own thread, which needs the connection's trace id."""
         trace.begin(self._auth.trace_id)
-        log.info("session opened", extra=self._log_fields())
-        with database_connection():
-            record_key_use(self._key)
+        SESSIONS.inc()
+        log.info("session opened", extra=self._auth.log_fields())
 
-    def session_ended(self) -> None:
-        """Log the end of the session. paramiko calls this before it closes the session's files."""
-        log.info("session closed", extra=self._log_fields())
-
-    def release(self) -> None:
-        """Free the session's place on the connection, after its files are closed."""
+    def closed(self, channel_id: int) -> None:
+        """Log the end of the session and free its slot, after its files are closed."""
+        log.info("session closed", extra=self._auth.log_fields())
         SESSIONS.dec()
-        self._auth.session_closed()
+        self._auth.sessions.thread_ended(channel_id)
+
+    def take_handle(self) -> bool:
+        """Count one more open handle of the supplier, or return false at a limit."""
+        return self._auth.quotas.handles.take(self._key.supplier_id)
+
+    def release_handles(self, count: int) -> None:
+        """Count so many open handles less."""
+        for _ in range(count):
+            self._auth.quotas.handles.release(self._key.supplier_id)
 
     def canonicalize(self, path: str) -> str:
         """Return the absolute path inside the filesystem."""
@@ -128,7 +127,7 @@ class Session(paramiko.SFTPServerInterface):
         return SFTP_NO_SUCH_FILE
 
     def open(
-        self, path: str, flags: int, attr: paramiko.SFTPAttributes
+        self, path: str, flags: int, attr: paramiko.SFTPAttributes | None = None
     ) -> paramiko.SFTPHandle | int:
         """Open a file for reading; refuse every flag that writes."""
         if flags & _WRITE_FLAGS:
@@ -153,23 +152,6 @@ class Session(paramiko.SFTPServerInterface):
         """Accept the removal of a folder that disappeared with its file; refuse every other."""
         return self._removal(lambda: self._filesystem.remove_folder(path))
 
-    # All other writes are refused.
-
-    def rename(self, oldpath: str, newpath: str) -> int:
-        return SFTP_PERMISSION_DENIED
-
-    def posix_rename(self, oldpath: str, newpath: str) -> int:
-        return SFTP_PERMISSION_DENIED
-
-    def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:
-        return SFTP_PERMISSION_DENIED
-
-    def chattr(self, path: str, attr: paramiko.SFTPAttributes) -> int:
-        return SFTP_PERMISSION_DENIED
-
-    def symlink(self, target_path: str, path: str) -> int:
-        return SFTP_PERMISSION_DENIED
-
     def _removal(self, remove: Callable[[], None]) -> int:
         try:
             with database_connection():
@@ -181,13 +163,6 @@ class Session(paramiko.SFTPServerInterface):
         except RemovalNotAllowedError:
             return SFTP_PERMISSION_DENIED
         return SFTP_OK
-
-    def _log_fields(self) -> dict[str, str]:
-        return {
-            "supplier": self._key.supplier.name,
-            "key": self._key.fingerprint,
-            "peer": self._auth.address,
-        }
 
 
 class OpenFile(paramiko.SFTPHandle):
@@ -214,12 +189,6 @@ class OpenFile(paramiko.SFTPHandle):
         self._auth.bytes_sent += len(data)
         SENT_BYTES.inc(len(data))
         return data
-
-    def write(self, offset: int, data: Buffer) -> int:
-        return SFTP_PERMISSION_DENIED
-
-    def chattr(self, attr: paramiko.SFTPAttributes) -> int:
-        return SFTP_PERMISSION_DENIED
 
     def stat(self) -> paramiko.SFTPAttributes:
         """Return the file's attributes."""

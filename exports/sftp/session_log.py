@@ -1,4 +1,7 @@
-"""The log of SFTP sessions: one row for each connection that logged in, from its login to its end."""
+"""The log of SFTP sessions: one row for each connection that logged in, from its login to its end.
+
+The connection's own thread writes it, so a database that is locked delays no session.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from types import TracebackType
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
-from exports.models import SftpSession
+from exports.models import SftpSession, SshKey
 from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.database import database_connection
 from headend.config.database_errors import first_line
@@ -35,8 +38,7 @@ class SessionLog(AbstractContextManager["SessionLog"]):
     def update(self) -> None:
         """Create the row after the login, and renew it every :data:`RENEW_INTERVAL`. Call this often."""
         due = self._renewed_at + RENEW_INTERVAL.total_seconds()
-        # A valid key is known before the client has proved that it owns it. A session opens only afterwards.
-        if self._auth.sessions_opened and time.monotonic() > due:
+        if self._auth.is_logged_in and time.monotonic() > due:
             self._save()
 
     def __exit__(
@@ -61,6 +63,8 @@ class SessionLog(AbstractContextManager["SessionLog"]):
         try:
             with database_connection():
                 row.save()
+                if self._row is None:
+                    SshKey.objects.filter(pk=key.pk).update(last_used_at=now)
             self._row = row
         except (DatabaseError, InterfaceError) as error:
             extra = {"error": first_line(error)}

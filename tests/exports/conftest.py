@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pytest
@@ -25,15 +26,24 @@ def separate_exports_folder(exports_folder: Path) -> None:
     """Apply the fixture ``exports_folder`` to every test in this folder."""
 
 
+@contextmanager
+def running_sftp_server(**options: Any) -> Iterator[int]:
+    """Run an SFTP server with options of :class:`Listener` and yield its port."""
+    listener = Listener("127.0.0.1", 0, host_keys(), **options)
+    thread = threading.Thread(target=listener.serve)
+    thread.start()
+    try:
+        yield listener.port
+    finally:
+        listener.stop()
+        thread.join()
+
+
 @pytest.fixture
 def sftp_port(transactional_db: None, starts_processes: None) -> Iterator[int]:
     """Run an SFTP server on the test's database and return its port."""
-    listener = Listener("127.0.0.1", 0, host_keys())
-    thread = threading.Thread(target=listener.serve)
-    thread.start()
-    yield listener.port
-    listener.stop()
-    thread.join()
+    with running_sftp_server() as port:
+        yield port
 
 
 @pytest.fixture

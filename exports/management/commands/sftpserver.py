@@ -44,6 +44,7 @@ class Command(BaseCommand):
                 host,
                 settings.SFTP_PORT,
                 host_keys(),
+                limits=settings.SFTP_LIMITS,
                 legacy_algorithms=settings.SFTP_LEGACY_ALGORITHMS,
             )
         except OSError as error:

@@ -15,7 +15,9 @@ from django.utils import timezone
 
 from exports.models import FileRequest, SftpSession, SshKey, Supplier
 from exports.sftp.authentication import ConnectionAuth
+from exports.sftp.quotas import Quotas
 from exports.sftp.session_log import LOST_AFTER, SessionLog
+from headend.config.sftp_limits import SftpLimits
 from headend.portal.delivery_activity import open_sessions, past_sessions
 from tests.exports.conftest import Connect
 
@@ -77,7 +79,9 @@ def test_a_login_without_a_database_ends_the_connection_with_one_line(
 
     monkeypatch.setattr("exports.sftp.authentication.find_key", refuse)
     with pytest.raises(EOFError):
-        ConnectionAuth("::1", "trace").check_auth_publickey("alice", paramiko.PKey())
+        ConnectionAuth("::1", "trace", Quotas(SftpLimits())).check_auth_publickey(
+            "alice", paramiko.PKey()
+        )
     [line] = log_lines()
     assert (line["level"], line["error"]) == ("ERROR", "connection failed")
     assert "exc_info" not in line
@@ -95,9 +99,9 @@ def test_a_failed_login_is_not_recorded(sftp_port: int, alice: Supplier) -> None
 
 
 def logged_in(supplier: Supplier) -> ConnectionAuth:
-    auth = ConnectionAuth("192.0.2.1", "trace")
-    auth.key = SshKey(supplier=supplier, fingerprint="SHA256:x")
-    auth.session_opened()
+    auth = ConnectionAuth("192.0.2.1", "trace", Quotas(SftpLimits()))
+    auth.key = SshKey.objects.create(supplier=supplier, fingerprint="SHA256:x")
+    auth.log_in()
     return auth
 
 

@@ -1,0 +1,198 @@
+"""Which connections an SFTP process accepts, and which ones it closes for others."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+
+from exports.models import SshKey, Supplier
+from exports.sftp import acceptor, server
+from exports.sftp.acceptor import Acceptor
+from exports.sftp.authentication import ConnectionAuth
+from exports.sftp.connections import Connection, Connections
+from exports.sftp.quotas import Quota, Quotas
+from exports.sftp.server import Listener
+from exports.sftp.session_slots import MAX_SESSIONS, SessionSlots
+from headend.config.limited_log import LimitedLog
+from headend.config.sftp_limits import SftpLimits
+
+LIMITS = SftpLimits(connections=6, connections_per_address=3, connections_without_login=4)
+
+
+class Socket:
+    """A socket that only knows whether it was shut down."""
+
+    is_cut = False
+
+    def shutdown(self, how: int) -> None:
+        self.is_cut = True
+
+
+def connection(address: str, *, supplier: int | None = None) -> Connection:
+    auth = ConnectionAuth(address, "trace", Quotas(LIMITS))
+    if supplier is not None:
+        auth.key = SshKey(supplier=Supplier(pk=supplier, name=f"supplier{supplier}"))
+        assert auth.log_in() is None
+    return Connection(cast("socket.socket", Socket()), auth)
+
+
+def is_cut(opened: Connection) -> bool:
+    return cast("Socket", opened.socket).is_cut
+
+
+def test_a_new_connection_replaces_the_oldest_one_of_its_address_without_a_login() -> None:
+    connections = Connections(LIMITS)
+    first, second, logged_in, fourth = [
+        *(connection("192.0.2.1"), connection("192.0.2.1")),
+        *(connection("192.0.2.1", supplier=1), connection("192.0.2.1")),
+    ]
+    assert all(connections.admit(opened) for opened in (first, second, logged_in, fourth))
+    assert [is_cut(opened) for opened in (first, second, logged_in, fourth)] == [
+        *(True, False, False, False)
+    ]
+    other = connection("192.0.2.2")
+    assert connections.admit(other)
+    assert not is_cut(second)
+
+
+def test_an_address_whose_connections_are_all_logged_in_gets_no_further_one() -> None:
+    connections = Connections(LIMITS)
+    assert all(connections.admit(connection("192.0.2.1", supplier=n)) for n in range(3))
+    assert not connections.admit(connection("192.0.2.1"))
+    assert connections.admit(connection("192.0.2.2"))
+
+
+def test_strangers_of_one_address_are_closed_before_those_of_another() -> None:
+    connections = Connections(LIMITS)
+    innocent = connection("192.0.2.9")
+    strangers = [connection("192.0.2.1") for _ in range(3)]
+    assert connections.admit(innocent)
+    for stranger in strangers:
+        assert connections.admit(stranger)
+    assert connections.admit(connection("192.0.2.8"))
+    assert not is_cut(innocent)
+    assert [is_cut(stranger) for stranger in strangers] == [True, False, False]
+
+
+def test_any_number_of_strangers_leaves_room_for_one_more_client() -> None:
+    connections = Connections(LIMITS)
+    for number in range(50):
+        assert connections.admit(connection(f"192.0.2.{number}"))
+    assert len(connections._open) == LIMITS.connections_without_login
+
+
+def test_logged_in_suppliers_never_use_the_connections_reserved_for_logins() -> None:
+    quotas = Quotas(LIMITS)
+    assert [quotas.connections.take(supplier) for supplier in range(3)] == [True, True, False]
+
+
+def test_a_quota_is_per_supplier_and_in_all() -> None:
+    quota = Quota(total=3, per_supplier=2)
+    assert [quota.take(1), quota.take(1), quota.take(1)] == [True, True, False]
+    assert [quota.take(2), quota.take(2)] == [True, False]
+    quota.release(1)
+    assert quota.take(2)
+
+
+def test_a_session_counts_from_its_request_until_channel_and_thread_have_ended() -> None:
+    quota = Quota(total=100, per_supplier=100)
+    slots = SessionSlots(quota)
+    assert [slots.take(1, channel) for channel in range(MAX_SESSIONS + 1)] == [
+        *[True] * MAX_SESSIONS,
+        False,
+    ]
+    assert slots.start(0)
+    assert not slots.start(0), "one channel has one session"
+    slots.channel_closed(0)
+    assert not slots.take(1, 20), "the thread of channel 0 still runs"
+    slots.thread_ended(0)
+    assert slots.take(1, 20)
+    slots.channel_closed(1)
+    assert not slots.start(1)
+    slots.connection_closed(0)
+    assert quota.taken(1) == 0
+
+
+class FullSocket:
+    """A listening socket: ``accept`` fails with ``error`` until a file of the process is closed."""
+
+    def __init__(self, error: int, reserve: Acceptor | None = None) -> None:
+        self.error, self.acceptor = error, reserve
+        self.refused: list[str] = []
+
+    def accept(self) -> tuple[Any, tuple[str, int]]:
+        if self.acceptor is not None and self.acceptor._reserve is None:
+            peer, _ = socket.socketpair()
+            self.refused.append("192.0.2.1")
+            return peer, ("192.0.2.1", 1)
+        raise OSError(self.error, "no")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def test_without_a_free_file_the_waiting_client_is_refused() -> None:
+    listening = FullSocket(errno.EMFILE)
+    with Acceptor(cast("socket.socket", listening)) as full:
+        listening.acceptor = full
+        assert full.accept() is None
+        assert full.accept() is None
+        assert full._reserve is not None
+    assert len(listening.refused) == 2
+
+
+@pytest.mark.parametrize("error", [errno.ECONNABORTED, errno.ENOBUFS, errno.EPROTO, errno.ENFILE])
+def test_an_error_of_accept_is_no_end_and_one_log_line_a_second(
+    error: int,
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    monkeypatch.setattr(acceptor, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(acceptor, "limited_log", LimitedLog(server.log, seconds=3600))
+    with Acceptor(cast("socket.socket", FullSocket(error))) as failing:
+        assert [failing.accept() for _ in range(50)] == [None] * 50
+    assert [line["message"] for line in log_lines()] == ["a connection cannot be accepted"]
+
+
+def test_a_limited_log_says_how_many_lines_it_left_out(
+    monkeypatch: pytest.MonkeyPatch, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    now = itertools.count(100.0, 0.25)
+    monkeypatch.setattr("headend.config.limited_log.time.monotonic", lambda: next(now))
+    limited = LimitedLog(server.log)
+    for _ in range(6):
+        limited.warning("refused", peer="192.0.2.1")
+    assert [(line["message"], line.get("more")) for line in log_lines()] == [
+        ("refused", None),
+        ("refused", 3),
+    ]
+
+
+@contextmanager
+def accepted_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    client, accepted = socket.socketpair()
+    client.settimeout(5)
+    with client, accepted:
+        yield client, accepted
+
+
+def test_a_process_that_can_start_no_threads_refuses_the_client(
+    monkeypatch: pytest.MonkeyPatch, transactional_db: None
+) -> None:
+    listener = Listener("127.0.0.1", 0, [])
+    with listener._socket, accepted_pair() as (client, accepted):
+
+        def refuse(*_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as full:
+            full.setattr("exports.sftp.server.threading.Thread.start", refuse)
+            listener._start_connection(accepted, "192.0.2.1")
+        assert client.recv(1) == b""
+    assert not listener._connections._open
