@@ -8,10 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from headend.deployment import supervisor
+from headend.deployment.supervision import supervisor
+from headend.deployment.supervision.announcement import Announcement
 
 
-def replace_process(procfile: Path, announcement: supervisor.Announcement) -> None:
+def replace_process(procfile: Path, announcement: Announcement) -> None:
     """Replace the current process with a supervisor of ``procfile``; does not return.
 
     The process id and open inheritable files stay. A signal that arrives before the supervisor is ready
@@ -31,7 +32,7 @@ def replace_process(procfile: Path, announcement: supervisor.Announcement) -> No
             sys.executable,
             # This folder must not come first on the module path.
             "-P",
-            supervisor.__file__,
+            str(Path(supervisor.__file__).with_name("__main__.py")),
             str(procfile),
             f"--announcement={text.fileno()}",
             f"--host={announcement.host}",

@@ -13,7 +13,7 @@ from django.db import connections
 from headend.config.addresses import ANY_IPV6
 from headend.config.folders import create_folders
 from headend.deployment import bootstrap, launch, outputs
-from headend.deployment.supervisor import Announcement
+from headend.deployment.supervision.announcement import Announcement
 
 
 class Command(BaseCommand):

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from headend.deployment import supervisor
+from headend.deployment.supervision import supervisor
 
 pytestmark = pytest.mark.starts_processes
 
-_RUN = "import sys; from pathlib import Path; from headend.deployment import supervisor; print('go', flush=True); sys.exit(supervisor.run(Path(sys.argv[1])))"
+_RUN = "import sys; from pathlib import Path; from headend.deployment.supervision import supervisor; print('go', flush=True); sys.exit(supervisor.run(Path(sys.argv[1])))"
 TWO_LONG_PROCESSES = "one: exec sleep 1000\nother: exec sleep 1000\n"
 
 
@@ -57,6 +57,15 @@ def living_processes(folder: Path) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def guard_of(process: subprocess.Popen[str]) -> int:
+    """Return the id of the guard: the child of the supervisor that is a copy of it."""
+    command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return next(
+        int(pid) for pid in children if Path(f"/proc/{pid}/cmdline").read_bytes() == command
+    )
 
 
 def read_until(process: subprocess.Popen[str], text: str) -> str:
@@ -161,7 +170,7 @@ def test_children_of_a_process_that_dies_are_killed_before_it_starts_again(tmp_p
     with running(tmp_path, f"other: {other}\n") as process:
         read_until(process, "starts again")
         again = read_until(process, "other started")
-        expected = {process.pid, pid_of(again)}
+        expected = {process.pid, guard_of(process), pid_of(again)}
         # A process that was killed a moment ago can still be listed, and one that starts is not listed yet.
         deadline = time.monotonic() + 60
         while set(living_processes(tmp_path)) != expected and time.monotonic() < deadline:
@@ -196,10 +205,43 @@ def test_each_line_has_the_name_of_its_process_and_no_colour_outside_a_terminal(
         assert read_until(process, "error").split(" ", 1)[1] == "one    | error\n"
 
 
-def test_the_supervisor_starts_no_process_besides_those_of_the_procfile(tmp_path: Path) -> None:
+def test_the_supervisor_starts_only_its_guard_and_the_processes_of_the_procfile(
+    tmp_path: Path,
+) -> None:
     with running(tmp_path, TWO_LONG_PROCESSES) as process:
         read_until(process, "other started")
-        assert len(living_processes(tmp_path)) == 3
+        assert len(living_processes(tmp_path)) == 4
+        assert guard_of(process) in living_processes(tmp_path)
+
+
+_IMPATIENT = "from headend.deployment.supervision import guard; guard.KILL_AFTER_SECONDS = 0.5; "
+
+
+@pytest.mark.parametrize("whom", ["the supervisor", "its process group"])
+def test_if_the_supervisor_is_killed_its_processes_and_their_children_end(
+    tmp_path: Path, whom: str
+) -> None:
+    stubborn = "trap '' TERM; sleep 999 & echo ready; while true; do sleep 0.1; done"
+    procfile = f"{TWO_LONG_PROCESSES}stubborn: {stubborn}\n"
+    with running(tmp_path, procfile, program=_IMPATIENT + _RUN) as process:
+        read_until(process, "| ready")
+        kill = os.kill if whom == "the supervisor" else os.killpg
+        kill(process.pid, signal.SIGKILL)
+        process.wait(60)
+        deadline = time.monotonic() + 60
+        while living_processes(tmp_path) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert living_processes(tmp_path) == []
+
+
+def test_the_deployment_goes_on_without_its_guard_and_ends_as_usual(tmp_path: Path) -> None:
+    with running(tmp_path, "one: exec sleep 1000\nother: sleep 0.5; exit 7\n") as process:
+        read_until(process, "other started")
+        os.kill(guard_of(process), signal.SIGKILL)
+        read_until(process, "starts again")
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert living_processes(tmp_path) == []
 
 
 _NO_MEMORY_FOR_THE_THIRD_START = """

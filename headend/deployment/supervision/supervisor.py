@@ -1,18 +1,12 @@
 """Run the processes of a Procfile in the foreground until a signal arrives. A process that dies is started again.
 
-``manage.py run`` replaces itself with this program (:mod:`headend.deployment.launch`). The program imports the
-standard library and honcho's parser only, so it needs about 22 MB of memory; Django with both apps needs
-130 MB, which would stay in use as long as the deployment runs.
+A guard process ends them if this process is killed.
 """
 
 from __future__ import annotations
 
-import argparse
-import http.client
-import io
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -25,31 +19,20 @@ from typing import IO
 
 from honcho.environ import parse_procfile
 
+# Relative: the program imports this package without `headend`.
+from .announcement import Announcement, announce
+from .guard import KILL_AFTER_SECONDS, Guard
+
 MAX_DEATHS = 5
 """The deployment ends after this many deaths of one process in a row."""
 STABLE_SECONDS = 60.0
 """A process that has run this long was started well: its earlier deaths do not count any more."""
 FIRST_PAUSE_SECONDS = 0.5
 """The pause before a process is started again. It doubles after each further death in a row."""
-KILL_AFTER_SECONDS = 5.0
-"""How long a process may take to end after SIGTERM before it gets SIGKILL."""
-READY_TIMEOUT_SECONDS = 120.0
-_READY_POLL_SECONDS = 0.2
-_CONNECT_TIMEOUT_SECONDS = 5.0
 _LAST_LINES_TIMEOUT_SECONDS = 1.0
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COLOURS = ("36", "33", "32", "35", "31", "34")
 """ANSI codes for the names of the processes: cyan, yellow, green, magenta, red, blue."""
-
-
-@dataclass(frozen=True)
-class Announcement:
-    """A text to print when the web server and the SFTP server answer at their ports."""
-
-    text: str
-    host: str
-    http_port: int
-    sftp_port: int
 
 
 def run(procfile: Path, announcement: Announcement | None = None) -> int:
@@ -60,10 +43,15 @@ def run(procfile: Path, announcement: Announcement | None = None) -> int:
     the code is 1.
     """
     commands = parse_procfile(procfile.read_text(encoding="utf-8")).processes
-    supervisor = _Supervisor(commands, procfile.parent)
+    # Before any thread: the guard begins as a copy of this process.
+    guard = Guard()
+    supervisor = _Supervisor(commands, procfile.parent, guard)
     if announcement is not None:
-        threading.Thread(target=_announce, args=[announcement], daemon=True).start()
-    return supervisor.run()
+        threading.Thread(target=announce, args=[announcement], daemon=True).start()
+    try:
+        return supervisor.run()
+    finally:
+        guard.end()
 
 
 class _Printer:
@@ -129,9 +117,10 @@ class _Process:
 class _Supervisor:
     """Starts processes, prints their output, starts them again when they die, and ends them together."""
 
-    def __init__(self, commands: dict[str, str], folder: Path) -> None:
+    def __init__(self, commands: dict[str, str], folder: Path, guard: Guard) -> None:
         self._commands = commands
         self._folder = folder
+        self._guard = guard
         self._printer = _Printer(["system", *commands])
         self._running: dict[str, _Process] = {}
         self._deaths = Deaths()
@@ -186,6 +175,7 @@ class _Supervisor:
             # A terminal's Ctrl-C then reaches this process only, which ends the others in order.
             start_new_session=True,
         )
+        self._guard.add(popen.pid)
         process = self._running[name] = _Process(name, popen, time.monotonic())
         self._printer.print("system", f"{name} started (pid={popen.pid})")
         assert popen.stdout is not None
@@ -201,6 +191,7 @@ class _Supervisor:
         process.popen.wait()
         # Children of a killed process would keep its port and its output open.
         process.kill_group(signal.SIGKILL)
+        self._guard.remove(process.popen.pid)
         # A child can have left the process group, so the wait has a timeout.
         reader.join(_LAST_LINES_TIMEOUT_SECONDS)
         self._events.put(process)
@@ -240,61 +231,3 @@ def _environment() -> dict[str, str]:
         # `manage.py run` has run the checks. Celery would repeat them in three processes, and import the whole API.
         "CELERY_SKIP_CHECKS": "true",
     }
-
-
-def _announce(announcement: Announcement) -> None:
-    """Print the text when both servers answer, or an error after :data:`READY_TIMEOUT_SECONDS`."""
-    deadline = time.monotonic() + READY_TIMEOUT_SECONDS
-    while time.monotonic() < deadline:
-        time.sleep(_READY_POLL_SECONDS)
-        if _web_answers(announcement) and _sftp_answers(announcement):
-            sys.stdout.write(f"{announcement.text}\n")
-            sys.stdout.flush()
-            return
-    sys.stderr.write(
-        f"The web server or the SFTP server does not answer after {READY_TIMEOUT_SECONDS:g} s;"
-        " the lines above may show why.\n"
-    )
-
-
-def _web_answers(announcement: Announcement) -> bool:
-    connection = http.client.HTTPConnection(
-        announcement.host, announcement.http_port, timeout=_CONNECT_TIMEOUT_SECONDS
-    )
-    try:
-        connection.request("GET", "/health/live")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _sftp_answers(announcement: Announcement) -> bool:
-    address = (announcement.host, announcement.sftp_port)
-    try:
-        with socket.create_connection(address, timeout=_CONNECT_TIMEOUT_SECONDS) as connection:
-            return connection.recv(4) == b"SSH-"
-    except OSError:
-        return False
-
-
-def _main() -> int:
-    parser = argparse.ArgumentParser(description=run.__doc__)
-    parser.add_argument("procfile", type=Path)
-    parser.add_argument("--announcement", type=int, required=True, help="descriptor of the text")
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--http-port", type=int, required=True)
-    parser.add_argument("--sftp-port", type=int, required=True)
-    options = parser.parse_args()
-    # The encoding of the output may lack characters of the lines to print.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    with open(options.announcement, encoding="utf-8") as file:  # noqa: PTH123 (a descriptor, no path)
-        text = file.read()
-    announcement = Announcement(text, options.host, options.http_port, options.sftp_port)
-    return run(options.procfile, announcement)
-
-
-if __name__ == "__main__":
-    sys.exit(_main())

@@ -1,0 +1,87 @@
+"""End the deployment's processes if their supervisor is killed.
+
+A process that gets SIGKILL can do nothing more. So a second process, the guard, holds the reading end of a pipe. Only the
+supervisor has the writing end, and the system closes it when the supervisor ends, however that happens.
+(Linux can send a signal to the children of a process that ends, but not to their children; macOS cannot.)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+KILL_AFTER_SECONDS = 5.0
+"""How long a process may take to end after SIGTERM before it gets SIGKILL."""
+_POLL_SECONDS = 0.1
+
+
+class Guard:
+    """The guard as its supervisor sees it. Create it before any thread: it begins as a copy of this process."""
+
+    def __init__(self) -> None:
+        reading, self._writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.close(self._writing)
+                _guard(reading)
+            finally:
+                # Not the rest of the supervisor's program.
+                os._exit(0)
+        os.close(reading)
+
+    def add(self, group: int) -> None:
+        """Guard a process group."""
+        self._tell(f"{group}\n")
+
+    def remove(self, group: int) -> None:
+        """Forget a process group that has ended: the system can give its number to other processes."""
+        self._tell(f"-{group}\n")
+
+    def end(self) -> None:
+        """End the guard. Groups that were not removed are ended, too."""
+        os.close(self._writing)
+        os.waitpid(self.pid, 0)
+
+    def _tell(self, line: str) -> None:
+        # Somebody may have killed the guard; the deployment goes on without it.
+        with suppress(BrokenPipeError):
+            os.write(self._writing, line.encode())
+
+
+def _guard(reading: int) -> None:
+    """Read the numbers of groups until the supervisor has ended, then end the groups that are left."""
+    # A terminal's Ctrl-C reaches the supervisor only, and a signal to its group does not end the guard.
+    os.setsid()
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    groups: set[int] = set()
+    with os.fdopen(reading) as lines:
+        for line in lines:
+            number = int(line)
+            if number > 0:
+                groups.add(number)
+            else:
+                groups.discard(-number)
+    _end(groups)
+
+
+def _end(groups: set[int]) -> None:
+    deadline = time.monotonic() + KILL_AFTER_SECONDS
+    left = {group for group in groups if _send(group, signal.SIGTERM)}
+    while left and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        left = {group for group in left if _send(group, 0)}
+    for group in left:
+        _send(group, signal.SIGKILL)
+
+
+def _send(group: int, number: int) -> bool:
+    """Return whether the group has a process that got the signal."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
