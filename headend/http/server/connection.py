@@ -14,6 +14,7 @@ from waitress.task import ErrorTask
 from headend.http.server.limits import Limits, network_of
 from headend.http.server.request_parser import RequestParser
 from headend.http.server.response import Response
+from headend.http.server.threads import PROBE
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,8 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         self.sent_continue = False
         credentials = request.headers.get("AUTHORIZATION") or request.headers.get("COOKIE")
         self.caller = credentials or self.network
+        if request.error is None and request.path.endswith("/health/live"):
+            self.caller = PROBE
         self.requests.append(request)
         self.server.add_task(self)
 

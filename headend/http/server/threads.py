@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
 from typing import Protocol
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,10 @@ class Work(Protocol):
         """Do the work."""
 
 
+PROBE = "probe"
+"""The caller of requests whether this process is alive. They have a thread of their own."""
+
+
 class FairThreads:
     """Runs work in threads. Callers take turns, and one caller never uses all threads.
 
@@ -27,13 +32,14 @@ class FairThreads:
     """
 
     def __init__(self, number: int) -> None:
-        self._per_caller = max(1, number - 1)
         self._waiting: OrderedDict[str, deque[Work]] = OrderedDict()
         self._running: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._ending = False
-        for i in range(number):
-            threading.Thread(target=self._serve, name=f"web-{i}", daemon=True).start()
+        started = _start_threads(self._serve, number + 1)
+        # Without another thread, probes share the one that there is.
+        self._limit = max(1, started - 1)
+        self._limit_per_caller = max(1, self._limit - 1)
 
     def add_task(self, work: Work) -> None:
         """Run the work as soon as its caller has a turn."""
@@ -71,11 +77,17 @@ class FairThreads:
         with self._changed:
             while True:
                 for caller, works in self._waiting.items():
-                    if self._running[caller] < self._per_caller:
+                    if self._may_run(caller):
                         return self._take(caller, works)
                 if self._ending and not self._waiting:
                     return None
                 self._changed.wait()
+
+    def _may_run(self, caller: str) -> bool:
+        if caller == PROBE:
+            return self._running[PROBE] < 1
+        others = self._running.total() - self._running[PROBE]
+        return others < self._limit and self._running[caller] < self._limit_per_caller
 
     def _take(self, caller: str, works: deque[Work]) -> Work:
         work = works.popleft()
@@ -85,3 +97,16 @@ class FairThreads:
             del self._waiting[caller]
         self._running[caller] += 1
         return work
+
+
+def _start_threads(target: Callable[[], None], number: int) -> int:
+    """Start threads, and return how many the system allows. Raises ``RuntimeError`` if it is none."""
+    for i in range(number):
+        try:
+            threading.Thread(target=target, name=f"web-{i}", daemon=True).start()
+        except RuntimeError:
+            if not i:
+                raise
+            log.warning("the system allows too few threads", extra={"threads": i})
+            return i
+    return number

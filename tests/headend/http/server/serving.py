@@ -42,15 +42,15 @@ class Server:
     """A running server, and its listener."""
 
     listener: Listener
-    port: int
+    address: tuple[Any, ...]
 
     def connect(self, *, reads_little: bool = False) -> socket.socket:
         """Connect to the server."""
-        connection = socket.socket()
+        connection = socket.socket(self.listener.family)
         if reads_little:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(30)
-        connection.connect(("127.0.0.1", self.port))
+        connection.connect(self.address)
         return connection
 
     def response_to(self, request: bytes) -> bytes:
@@ -71,15 +71,20 @@ class Server:
 
 @contextmanager
 def serving(
-    app: WSGIApplication = application, limits: Limits | None = None, *, threads: int = 1
+    app: WSGIApplication = application,
+    limits: Limits | None = None,
+    *,
+    threads: int = 1,
+    host: str = "127.0.0.1",
 ) -> Iterator[Server]:
     """Run a server with these limits."""
     limits = limits or Limits()
     pool = FairThreads(threads)
     sockets: dict[int, Any] = {}
     ended = threading.Event()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listening:
+        address = listening.getsockname()
         listener = Listener(app, listening, pool, limits, sockets)
 
         def serve() -> None:
@@ -91,7 +96,7 @@ def serving(
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield Server(listener, port)
+            yield Server(listener, address)
         finally:
             ended.set()
             listener.pull_trigger()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,6 +181,23 @@ def test_urgent_data_closes_the_connection(server: Server) -> None:
         wait_until(lambda: server.connections() == 0)
 
 
+def test_a_probe_is_answered_while_all_threads_wait_for_something() -> None:
+    may_end = threading.Event()
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] == "/waits":
+            may_end.wait(30)
+        return application(environ, start_response)
+
+    with serving(app) as server, server.connect() as waiting:
+        waiting.sendall(b"GET /waits HTTP/1.1\r\nConnection: close\r\n\r\n")
+        response = server.response_to(b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert response.endswith(b"GET /health/live ")
+        assert not may_end.is_set()
+        may_end.set()
+        assert read_all(waiting).endswith(b"GET /waits ")
+
+
 class Download:
     """A body in blocks, as that of a file, which records how much was sent."""
 
@@ -246,6 +265,36 @@ def test_downloads_that_are_open_are_closed_when_the_server_ends() -> None:
         slow.sendall(GET)
         slow.recv(1000)
     wait_until(lambda: download.closed)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+@pytest.mark.parametrize("announced", [LARGE, LARGE + 1])
+def test_a_static_file_is_sent_without_a_thread(
+    tmp_path: Path, method: bytes, announced: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * LARGE)
+    opened = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["PATH_INFO"] != "/file":
+            return application(environ, start_response)
+        opened.append(path.open("rb"))
+        start_response("200 OK", [("Content-Length", str(announced))])
+        return environ["wsgi.file_wrapper"](opened[0])
+
+    with serving(app) as server, server.connect() as slow:
+        slow.sendall(method + b" /file HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert slow.recv(12) == b"HTTP/1.1 200"
+        assert server.answers()
+        body = read_all(slow).partition(b"\r\n\r\n")[2]
+        assert len(body) == (LARGE if method == b"GET" else 0)
+        wait_until(lambda: opened[0].closed)
+
+
+def test_a_caller_over_ipv6_gets_a_response() -> None:
+    with serving(host="::1") as server:
+        assert server.answers()
 
 
 def test_an_error_of_the_application_is_a_500_in_json() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from headend.http.server.threads import FairThreads
+from headend.http.server.threads import PROBE, FairThreads
 from tests.headend.http.server.serving import wait_until
 
 pytestmark = pytest.mark.starts_processes
@@ -76,3 +76,39 @@ def test_the_end_waits_no_longer_than_requested() -> None:
     threads.add_task(Job("a", [], may_end))
     threads.end(0.01)
     may_end.set()
+
+
+def test_a_probe_is_answered_while_all_threads_wait() -> None:
+    done: list[str] = []
+    may_end = threading.Event()
+    threads = FairThreads(2)
+    for caller in ("a", "b", "c", "d"):
+        threads.add_task(Job(caller, done, may_end))
+    threads.add_task(Job(PROBE, done, now()))
+    wait_until(lambda: done == [PROBE])
+    may_end.set()
+    threads.end(30)
+    assert sorted(done[1:]) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("allowed", [1, 2])
+def test_the_server_works_with_fewer_threads_than_configured(
+    allowed: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start, started = threading.Thread.start, list[int]()
+
+    def start_some(thread: threading.Thread) -> None:
+        if len(started) == allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(1)
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start_some)
+        threads = FairThreads(4)
+    done: list[str] = []
+    for caller in ("a", PROBE, "b"):
+        threads.add_task(Job(caller, done, now()))
+    threads.end(30)
+    assert sorted(done) == ["a", "b", PROBE]
+    assert "the system allows too few threads" in caplog.text
