@@ -1,13 +1,24 @@
-"""The deployment as a Django app, so that Django finds its commands and checks."""
+"""The deployment as a Django app, so that Django finds its commands and checks; and the admin with the deployment's site."""
 
 from django.apps import AppConfig
+from django.contrib.admin.apps import SimpleAdminConfig
 
 
 class HeadendConfig(AppConfig):
     """Commands, system checks and pages that concern the whole deployment."""
 
     name = "headend"
+    default = True
 
     def ready(self) -> None:
         """Register the system checks."""
         import headend.config.checks  # noqa: F401 (registers itself when imported)
+
+
+class HeadendAdminConfig(SimpleAdminConfig):
+    """Django's admin, with a site that checks more.
+
+    Django's default configuration loads every app's admin in each process. Here headend.urls loads them.
+    """
+
+    default_site = "headend.admin_site.HeadendAdminSite"

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.admin.options import BaseModelAdmin, IncorrectLookupParameters
+from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.utils import flatten_fieldsets
-from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model
 from django.http import HttpRequest
-
-
-class BoundedChangeList(ChangeList):
-    """A list that refuses a year which Python's dates do not have, as Django refuses other wrong filters."""
-
-    def get_filters(self, request: HttpRequest) -> Any:
-        """Return Django's filters. The links by date compute the day after the chosen one: there is none after 9999."""
-        try:
-            return super().get_filters(request)
-        except (OverflowError, ValueError) as error:
-            raise IncorrectLookupParameters(error) from error
 
 
 class ReadOnly(BaseModelAdmin[Any]):
@@ -27,10 +15,6 @@ class ReadOnly(BaseModelAdmin[Any]):
 
     For records that the system writes, such as downloads and delivery attempts.
     """
-
-    def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
-        """Return the class of the list of records."""
-        return BoundedChangeList
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         """Return the names of all fields that the page shows."""

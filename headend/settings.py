@@ -87,8 +87,7 @@ INSTALLED_APPS = [
     "headend",
     "readings",
     "exports",
-    # Not its default configuration, which loads every app's admin in each process. headend.urls loads them.
-    "django.contrib.admin.apps.SimpleAdminConfig",
+    "headend.apps.HeadendAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -115,6 +114,7 @@ MIDDLEWARE = [
     "headend.portal.unavailable.AvailableSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "headend.http.malformed_requests.MalformedRequestMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

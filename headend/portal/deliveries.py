@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -81,7 +81,8 @@ def retry_delivery(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         )
     back = request.POST.get("back", "")
     is_ours = url_has_allowed_host_and_scheme(back, {request.get_host()})
-    return redirect(back if is_ours else "deliveries")
+    # Not `redirect`, which takes a text without a slash for the name of a page.
+    return HttpResponseRedirect(back) if is_ours else redirect("deliveries")
 
 
 def _lists(request: HttpRequest, selected: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,13 @@ import math
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import (
+    BadRequest,
+    DisallowedHost,
+    RequestDataTooBig,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
@@ -19,14 +25,20 @@ MAX_SHOWN_SECONDS = 120
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400 in JSON (Django's ``handler400``). For a refused Host header, name the setting."""
-    if isinstance(exception, DisallowedHost):
-        host = request.META.get("HTTP_HOST", "")[:80]
-        message = (
-            f"The host {host!r} is not allowed. The operator can add it to HEADEND_ALLOWED_HOSTS."
-        )
-        return JsonResponse({"error": message}, status=400)
-    return JsonResponse({"error": "The request cannot be understood."}, status=400)
+    """Answer 400, or 413 if the form is too large (Django's ``handler400``). For a refused Host, name the setting."""
+    match exception:
+        case DisallowedHost():
+            host = request.META.get("HTTP_HOST", "")[:80]
+            message = f"The host {host!r} is not allowed. The operator can add it to HEADEND_ALLOWED_HOSTS."
+            return JsonResponse({"error": message}, status=400)
+        case BadRequest():  # its message is a sentence of ours or of Django's
+            return _page_or_json(request, 400, str(exception))
+        case TooManyFieldsSent() | TooManyFilesSent():
+            return _page_or_json(request, 400, "The request has too many fields.")
+        case RequestDataTooBig():
+            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024
+            return _page_or_json(request, 413, f"The form is larger than {limit} KiB.")
+    return _page_or_json(request, 400, "The request cannot be understood.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,0 +1,59 @@
+"""Refuse requests that no view can answer: NUL characters, and ports that do not exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, QueryDict, UnreadablePostError
+from django.http.response import HttpResponseBase
+
+NUL = "\0"
+LARGEST_PORT = 65535
+_PORT = re.compile(r":0*([0-9]+)\Z")
+
+
+class MalformedRequestMiddleware:
+    """Answers 400 to a request with a wrong port, or with a NUL character in its cookies, path, query or form.
+
+    PostgreSQL and the file system refuse a NUL character, each with errors of its own. No value of a page contains one.
+    Views without protection against CSRF, which are those of the API and the downloads, check their values themselves.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Handle the request."""
+        port = _PORT.search(request.get_host())
+        if port and int(port[1][:6]) > LARGEST_PORT:
+            raise BadRequest(f"The port in the Host header is greater than {LARGEST_PORT}.")
+        # A quoted cookie can contain any character: "\000".
+        _refuse_nul("Cookie header", [*request.COOKIES, *request.COOKIES.values()])
+        return self._get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], *_: Any
+    ) -> HttpResponse | None:
+        """Check path, query and form. Django has checked the CSRF token before."""
+        if not getattr(view, "csrf_exempt", False):
+            _refuse_nul("path", [request.path_info])
+            _refuse_nul("query", _texts(request.GET))
+            try:
+                _refuse_nul("form", _texts(request.POST))
+            except UnreadablePostError:
+                raise BadRequest("The form is not complete.") from None
+        return None
+
+
+def _refuse_nul(place: str, texts: Iterable[str]) -> None:
+    if any(NUL in text for text in texts):
+        raise BadRequest(f"The {place} contains a NUL character.")
+
+
+def _texts(values: QueryDict) -> Iterable[str]:
+    for name, given in values.lists():
+        yield name
+        yield from (text for text in given if isinstance(text, str))
