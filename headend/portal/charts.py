@@ -139,11 +139,11 @@ def bar_chart(values: Sequence[BarValue], start: datetime, end: datetime, summar
 
 
 def time_labels(start: datetime, end: datetime) -> list[Label]:
-    """Return labels at whole hours or days, with a step that gives about twelve at most."""
-    step = next(
-        (step for step in _TIME_STEPS if (end - start) / step <= _MAX_TIME_LABELS), _TIME_STEPS[-1]
-    )
-    pattern = "%H:%M" if step < timedelta(days=1) else "%d %b"
+    """Return labels at whole hours, days or months of 30 days, with a step that gives about twelve at most."""
+    month = _TIME_STEPS[-1]
+    months = math.ceil((end - start) / month / _MAX_TIME_LABELS) * month
+    step = next((step for step in _TIME_STEPS if (end - start) / step <= _MAX_TIME_LABELS), months)
+    pattern = "%H:%M" if step < timedelta(days=1) else "%d %b" if step <= month else "%b %Y"
     labels = []
     time = start.replace(hour=0, minute=0, second=0, microsecond=0)
     while time <= end:

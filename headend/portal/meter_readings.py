@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import numpy as np
 import polars as pl
 from django.utils import timezone
 
-from headend.portal.coverage import DAY
+from headend.portal.coverage import DAY, MINUTE
 from headend.portal.fleet_load import HOURLY_FROM
 from headend.portal.forms import Bounds
-from readings import frame
 from readings.ingest.deployment_fleet import deployment_fleet
-from readings.instants import EARLIEST_INSTANT
+from readings.instants import EARLIEST_INSTANT, to_micros
 from readings.models import Meter
 from readings.repositories import Snapshot
+from readings.repositories.minute_index import as_int_array
 from readings.totals import TOTALS_DELAY
-from readings.window import Window, window_of_day
+from readings.window import RESOLUTION, Window, window_of_day
 
 HOUR = timedelta(hours=1)
-MAX_READINGS = HOURLY_FROM // timedelta(minutes=1)
+MAX_READINGS = HOURLY_FROM // MINUTE
 """The most readings that a page loads: one per minute of the longest window that is drawn by interval."""
 
 
@@ -85,8 +86,8 @@ def by_interval(readings: pl.DataFrame, start: datetime, end: datetime) -> Meter
     """Return the readings of a window with one point per reading."""
     late = int((readings["arrival_time"] > readings["time"]).sum())
     times = readings["time"].to_list()
-    missing = [(time, 1) for time in missing_intervals(times, start, end)]
-    gaps = _ranges(missing, own_interval(times), timedelta(0))
+    missing = (Gap(time, time, 1) for time in missing_intervals(times, start, end))
+    gaps = _join(missing, own_interval(times))
     return MeterReadings(readings, readings, len(readings), late, gaps, hourly=False)
 
 
@@ -101,20 +102,8 @@ def by_hour(
         start: the window's start.
         end: the window's end.
     """
-    # In Polars: a window of fifty years has six million intervals.
-    due = pl.DataFrame(
-        {"hour": _intervals_due(latest["time"].to_list(), start, end).dt.truncate("1h")}
-    )
-    missing = pl.col("len").cast(pl.Int64) - pl.col("readings").fill_null(0)
-    incomplete = (
-        due.group_by("hour")
-        .len()
-        .join(hours.select("hour", "readings"), on="hour", how="left")
-        .select("hour", missing.alias("missing"))
-        .filter(pl.col("missing") > 0)
-        .sort("hour")
-    )
-    gaps = _ranges(list(incomplete.iter_rows()), HOUR, HOUR - timedelta(minutes=1))
+    grid = _Grid.of(latest["time"].to_list(), start, end)
+    gaps = _join(grid.incomplete_hours(hours), MINUTE)
     return MeterReadings(
         hours.rename({"hour": "time"}),
         latest,
@@ -131,13 +120,16 @@ def missing_intervals(times: list[datetime], start: datetime, end: datetime) -> 
     ``times`` are those of the meter's readings, ascending. They also say which intervals the meter has.
     """
     stored = set(times)
-    return [time for time in _intervals_due(times, start, end) if time not in stored]
+    return [time for time in _Grid.of(times, start, end) if time not in stored]
 
 
 def own_interval(times: list[datetime]) -> timedelta:
-    """Return the most common time between two readings of a meter; with fewer than two, the simulated fleet's."""
+    """Return the most common time between two readings of a meter; with fewer than two, the simulated fleet's.
+
+    It is at least a minute: intervals are whole minutes, and readings of a file may be a microsecond apart.
+    """
     steps = Counter(later - earlier for earlier, later in pairwise(times))
-    return steps.most_common(1)[0][0] if steps else deployment_fleet().interval
+    return max(MINUTE, steps.most_common(1)[0][0]) if steps else deployment_fleet().interval
 
 
 def last_hour(snapshot: Snapshot, device_id: str) -> datetime | None:
@@ -155,26 +147,72 @@ def last_hour(snapshot: Snapshot, device_id: str) -> datetime | None:
     return None
 
 
-def _intervals_due(times: list[datetime], start: datetime, end: datetime) -> pl.Series:
-    """Return the times of the intervals of a window that should be stored by now, ascending."""
-    interval, last = own_interval(times), min(end, timezone.now() - TOTALS_DELAY)
-    # A meter may send at 00:03, 00:18, …: the intervals are counted from one of its readings.
-    anchor = times[-1] if times else start.replace(hour=0, minute=0, second=0, microsecond=0)
-    first = anchor + math.ceil((start - anchor) / interval) * interval
-    if first > last:
-        return pl.Series(dtype=frame.INSTANT)
-    return pl.datetime_range(first, last, interval, time_unit="us", eager=True)
+@dataclass(frozen=True)
+class _Grid:
+    """The intervals of a window that should be stored by now: ``anchor + n * interval``, from ``first`` to ``last``.
+
+    A grid is not a list: a window of fifty years has millions of intervals, and a meter has few readings in it.
+    """
+
+    anchor: datetime
+    interval: timedelta
+    first: datetime
+    last: datetime
+
+    @classmethod
+    def of(cls, times: list[datetime], start: datetime, end: datetime) -> _Grid:
+        """Return the grid of a window for a meter with readings at ``times``, which are ascending."""
+        # A meter may send at 00:03, 00:18, …: the intervals are counted from one of its readings.
+        anchor = times[-1] if times else start.replace(hour=0, minute=0, second=0, microsecond=0)
+        return cls(anchor, own_interval(times), start, min(end, timezone.now() - TOTALS_DELAY))
+
+    def __iter__(self) -> Iterator[datetime]:
+        first = -((self.anchor - self.first) // self.interval)
+        last = (self.last - self.anchor) // self.interval
+        return (self.anchor + n * self.interval for n in range(first, last + 1))
+
+    def incomplete_hours(self, stored: pl.DataFrame) -> Iterator[Gap]:
+        """Yield the missing intervals of each hour that has some, and of each run of hours without readings, ascending.
+
+        ``stored`` has the hours with readings and their numbers: columns ``hour`` and ``readings``, ascending. The work
+        depends on their number, not on the length of the window.
+        """
+        hours = as_int_array(stored["hour"])
+        hour, anchor, interval = (
+            HOUR // RESOLUTION,
+            to_micros(self.anchor),
+            self.interval // RESOLUTION,
+        )
+        # The span before each hour, the hour, the span before the next one, …, and the span after the last hour.
+        starts = np.concatenate(
+            [[to_micros(self.first)], np.stack([hours, hours + hour], 1).ravel()]
+        )
+        ends = np.concatenate([starts[1:] - 1, [to_micros(self.last)]])
+        readings = np.zeros(len(starts), np.int64)
+        readings[1::2] = as_int_array(stored["readings"])
+        first = -((anchor - np.maximum(starts, to_micros(self.first))) // interval)
+        last = (np.minimum(ends, to_micros(self.last)) - anchor) // interval
+        missing = last - first + 1 - readings
+        for n in np.flatnonzero((last >= first) & (missing > 0)):
+            start, end = (
+                _hour_of(self.anchor + int(each[n]) * self.interval) for each in (first, last)
+            )
+            yield Gap(start, end + HOUR - MINUTE, int(missing[n]))
 
 
-def _ranges(missing: list[tuple[datetime, int]], step: timedelta, length: timedelta) -> list[Gap]:
-    """Join missing readings that are ``step`` apart. ``length`` is added to the time of the last one."""
-    gaps: list[Gap] = []
-    for time, count in missing:
-        if gaps and gaps[-1].end - length + step == time:
-            gaps[-1] = Gap(gaps[-1].start, time + length, gaps[-1].missing + count)
+def _hour_of(time: datetime) -> datetime:
+    return time.replace(minute=0, second=0, microsecond=0)
+
+
+def _join(gaps: Iterable[Gap], step: timedelta) -> list[Gap]:
+    """Join neighbours: gaps that are ``step`` apart, from the end of one to the start of the next."""
+    joined: list[Gap] = []
+    for gap in gaps:
+        if joined and joined[-1].end + step == gap.start:
+            joined[-1] = Gap(joined[-1].start, gap.end, joined[-1].missing + gap.missing)
         else:
-            gaps.append(Gap(time, time + length, count))
-    return gaps
+            joined.append(gap)
+    return joined
 
 
 def _read(snapshot: Snapshot, window: Window) -> pl.DataFrame:

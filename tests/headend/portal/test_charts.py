@@ -94,6 +94,9 @@ def test_time_labels_are_at_whole_hours_or_days() -> None:
     days = charts.time_labels(START, START + 7 * DAY)
     assert [label.text for label in days][:2] == ["02 May", "03 May"]
     assert len(charts.time_labels(START, START + 90 * DAY)) <= 12
+    decades = charts.time_labels(START, START + 66 * 365 * DAY)
+    assert len(decades) <= 13
+    assert decades[-1].text.split()[1] > "2070"
 
 
 def test_bars_are_side_by_side_and_as_high_as_their_share() -> None:
