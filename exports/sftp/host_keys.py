@@ -11,30 +11,40 @@ from django.conf import settings
 
 from exports.credentials import public_key_of
 
+_CLASSES: dict[str, type[paramiko.PKey]] = {
+    "ed25519": paramiko.Ed25519Key,
+    "ecdsa": paramiko.ECDSAKey,
+    "rsa": paramiko.RSAKey,
+}
 
-def host_keys() -> list[paramiko.PKey]:
-    """Return an Ed25519 key, and an ECDSA and an RSA key for clients without Ed25519; create missing keys."""
-    ed25519_text, ecdsa_text, rsa_text = _stored_keys()
+
+def host_keys(*, legacy_algorithms: bool = False) -> list[paramiko.PKey]:
+    """Return an Ed25519 key, and an RSA key for clients without Ed25519; create missing keys.
+
+    With ``legacy_algorithms`` there is also an ECDSA key. ssh-audit rejects it: it distrusts the origin of NIST's curves.
+    """
     return [
-        paramiko.Ed25519Key.from_private_key(io.StringIO(ed25519_text)),
-        paramiko.ECDSAKey.from_private_key(io.StringIO(ecdsa_text)),
-        paramiko.RSAKey.from_private_key(io.StringIO(rsa_text)),
+        _CLASSES[kind].from_private_key(io.StringIO(text))
+        for kind, text in _stored_keys(legacy_algorithms=legacy_algorithms).items()
     ]
 
 
 def known_hosts_lines(host: str, port: int) -> str:
     """Return the lines of a client's known_hosts file for this server, each with a line end."""
     name = host if port == 22 else f"[{host}]:{port}"
-    return "".join(f"{name} {public_key_of(text)}\n" for text in _stored_keys())
+    keys = _stored_keys(legacy_algorithms=settings.SFTP_LEGACY_ALGORITHMS)
+    return "".join(f"{name} {public_key_of(text)}\n" for text in keys.values())
 
 
-def _stored_keys() -> list[str]:
-    """Return the private keys in OpenSSH's format: Ed25519, ECDSA, RSA."""
-    return [
-        settings.SECRETS.get_or_make("sftp/host_key_ed25519", _new_ed25519),
-        settings.SECRETS.get_or_make("sftp/host_key_ecdsa", _new_ecdsa),
-        settings.SECRETS.get_or_make("sftp/host_key_rsa", _new_rsa),
-    ]
+def _stored_keys(*, legacy_algorithms: bool) -> dict[str, str]:
+    """Return the private keys in OpenSSH's format, the preferred one first."""
+    makers = {"ed25519": _new_ed25519, "ecdsa": _new_ecdsa, "rsa": _new_rsa}
+    if not legacy_algorithms:
+        del makers["ecdsa"]
+    return {
+        kind: settings.SECRETS.get_or_make(f"sftp/host_key_{kind}", make)
+        for kind, make in makers.items()
+    }
 
 
 def _new_ed25519() -> str:

@@ -1,7 +1,9 @@
-"""SSH algorithms for old SFTP clients: ``ssh-rsa``, which is RSA with SHA-1, and key exchange on the NIST curves.
+"""SSH algorithms for old SFTP clients.
 
-They are off by default (``SFTP_LEGACY_ALGORITHMS``): SHA-1 is broken, so a signature with it can be forged with
-enough effort. paramiko itself no longer supports ``ssh-rsa``.
+They are ``ssh-rsa``, which is RSA with SHA-1; key exchange on the NIST curves and in finite fields; and MACs that are
+not encrypt-then-MAC. The server also has an ECDSA host key then. They are off by default
+(``SFTP_LEGACY_ALGORITHMS``): ssh-audit warns of each, and a signature with SHA-1 can be forged with enough effort.
+paramiko itself no longer supports ``ssh-rsa``.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ class LegacyTransport(ServerTransport):
     """
 
     _preferred_kex = (*StrongTransport._preferred_kex, *NIST_CURVES)
+    _preferred_macs = StrongTransport._preferred_macs
     _preferred_keys = (*PARAMIKO_TRANSPORT._preferred_keys, "ssh-rsa")
     _preferred_pubkeys = (*PARAMIKO_TRANSPORT._preferred_pubkeys, "ssh-rsa")
     _key_info: ClassVar[dict[str, type[Any]]] = {

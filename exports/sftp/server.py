@@ -14,6 +14,7 @@ from exports.sftp.acceptor import Acceptor
 from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.connections import Connection, Connections
 from exports.sftp.legacy_algorithms import LegacyTransport
+from exports.sftp.pace import Pace
 from exports.sftp.protocol import LimitedSFTPServer
 from exports.sftp.quotas import Quotas
 from exports.sftp.session import Session
@@ -62,6 +63,7 @@ class Listener:
         self._stopped = threading.Event()
         self._connections = Connections(limits)
         self._quotas = Quotas(limits)
+        self._pace = Pace()
         self._socket = bound_socket(host, port)
         self._socket.listen(_BACKLOG)
         self._socket.settimeout(_POLL_SECONDS)
@@ -94,17 +96,22 @@ class Listener:
             sock.close()
             return
         try:
-            threading.Thread(target=self._serve_connection, args=(connection,), daemon=True).start()
+            threading.Thread(
+                target=self._serve_connection,
+                args=(connection, self._pace.delay(connection.auth.address)),
+                daemon=True,
+            ).start()
         except RuntimeError as error:
             # The system lets the process start no more threads.
             limited_log.warning("a connection cannot be served", peer=address, error=str(error))
             self._connections.remove(connection)
             sock.close()
 
-    def _serve_connection(self, connection: Connection) -> None:
+    def _serve_connection(self, connection: Connection, delay: float) -> None:
         sock, auth = connection.socket, connection.auth
         trace.begin(auth.trace_id)
         try:
+            self._stopped.wait(delay)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             with self._transport_class(sock, auth) as transport:

@@ -58,6 +58,12 @@ class ServerTransport(_StrongTransport):
     Only channels of type *session* exist, and the only request of a channel is the subsystem ``sftp``.
     """
 
+    # Pushes also use others of StrongTransport. ssh-audit warns of them: MACs that are not encrypt-then-MAC, and
+    # finite-field Diffie-Hellman, with which strangers make the server compute a lot.
+    _preferred_kex = tuple(
+        name for name in StrongTransport._preferred_kex if not name.startswith("diffie-hellman")
+    )
+    _preferred_macs = tuple(name for name in StrongTransport._preferred_macs if "-etm@" in name)
     _packetizer_class = _UntimedPacketizer
     packetizer: _UntimedPacketizer
     _channel_handler_table: ClassVar[dict[int, Callable[[Channel, paramiko.Message], None]]]

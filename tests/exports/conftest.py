@@ -27,9 +27,9 @@ def separate_exports_folder(exports_folder: Path) -> None:
 
 
 @contextmanager
-def running_sftp_server(**options: Any) -> Iterator[int]:
-    """Run an SFTP server with options of :class:`Listener` and yield its port."""
-    listener = Listener("127.0.0.1", 0, host_keys(), **options)
+def running_sftp_server(keys: list[paramiko.PKey] | None = None, **options: Any) -> Iterator[int]:
+    """Run an SFTP server with these host keys and options of :class:`Listener`, and yield its port."""
+    listener = Listener("127.0.0.1", 0, keys or host_keys(), **options)
     thread = threading.Thread(target=listener.serve)
     thread.start()
     try:

@@ -38,14 +38,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve. Raises ``CommandError`` if a port is in use."""
-        host = settings.HEADEND_HOST
+        host, legacy = settings.HEADEND_HOST, settings.SFTP_LEGACY_ALGORITHMS
         try:
             listener = Listener(
                 host,
                 settings.SFTP_PORT,
-                host_keys(),
+                host_keys(legacy_algorithms=legacy),
                 limits=settings.SFTP_LIMITS,
-                legacy_algorithms=settings.SFTP_LEGACY_ALGORITHMS,
+                legacy_algorithms=legacy,
             )
         except OSError as error:
             raise CommandError(
@@ -53,7 +53,7 @@ class Command(BaseCommand):
                 " set it to a free port."
             ) from None
 
-        if settings.SFTP_LEGACY_ALGORITHMS:
+        if legacy:
             log.warning(LEGACY_WARNING)
 
         if settings.SFTP_METRICS_PORT:

@@ -16,6 +16,7 @@ from exports.sftp import acceptor, server
 from exports.sftp.acceptor import Acceptor
 from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.connections import Connection, Connections
+from exports.sftp.pace import BURST, MAX_DELAY, PER_SECOND, Pace
 from exports.sftp.quotas import Quota, Quotas
 from exports.sftp.server import Listener
 from exports.sftp.session_slots import MAX_SESSIONS, SessionSlots
@@ -196,3 +197,19 @@ def test_a_process_that_can_start_no_threads_refuses_the_client(
             listener._start_connection(accepted, "192.0.2.1")
         assert client.recv(1) == b""
     assert not listener._connections._open
+
+
+def test_an_address_that_opens_many_connections_gets_them_served_slowly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("exports.sftp.pace.time.monotonic", lambda: now)
+    pace = Pace()
+    delays = [pace.delay("192.0.2.1") for _ in range(100)]
+    assert delays[: BURST + 1] == [0.0] * (BURST + 1)
+    assert delays[BURST + 3] == pytest.approx(0.3)
+    assert max(delays) == pytest.approx(MAX_DELAY)
+    assert pace.delay("192.0.2.2") == 0.0
+    now += MAX_DELAY + BURST / PER_SECOND
+    assert pace.delay("192.0.2.1") == 0.0
+    assert list(pace._next_at) == ["192.0.2.1"]

@@ -1,0 +1,34 @@
+"""How fast one address can open connections. Each one makes the server compute keys, before anybody logs in."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+PER_SECOND = 10
+"""New connections of one address that are served in a second. ssh-audit calls less than 20 safe."""
+BURST = 5
+"""So many more are served without a delay, if the address has opened none lately."""
+MAX_DELAY = 1.0
+"""Seconds that a connection is delayed at most: the next client of a flooded address still gets its turn soon."""
+
+
+class Pace:
+    """Tells how long to wait before a new connection is served."""
+
+    def __init__(self) -> None:
+        self._next_at: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def delay(self, address: str) -> float:
+        """Count one more connection of the address, and return the seconds to wait before it is served."""
+        now = time.monotonic()
+        with self._lock:
+            self._next_at = {other: at for other, at in self._next_at.items() if at > now}
+            # The time that the address has used up, a tenth of a second for each connection.
+            used_until = max(self._next_at.get(address, 0.0), now)
+            delay = min(max(0.0, used_until - now - BURST / PER_SECOND), MAX_DELAY)
+            self._next_at[address] = min(
+                used_until + 1 / PER_SECOND, now + BURST / PER_SECOND + MAX_DELAY
+            )
+            return delay
