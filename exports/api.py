@@ -16,6 +16,7 @@ from rest_framework.viewsets import GenericViewSet
 
 import exports.schema  # noqa: F401 (drf-spectacular only finds extensions of imported modules)
 from exports import file_requests
+from exports.delivery.audited_file import DAMAGED
 from exports.delivery.links import download_url
 from exports.formats import FORMATS
 from exports.models import MAX_IDEMPOTENCY_KEY_LENGTH, ApiKey, FileRequest, Status, Supplier
@@ -122,7 +123,9 @@ class FileRequestStatus(serializers.Serializer[Any]):
         max_value=1,
         help_text="The written share of the readings, while running.",
     )
-    reason = serializers.CharField(required=False, help_text="Why the request failed.")
+    reason = serializers.CharField(
+        required=False, help_text="Why the request failed, or why its file is not available."
+    )
 
     def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
         """Return only the keys of ``instance``. REST framework adds null for others, which here means "never"."""
@@ -139,6 +142,8 @@ def status_of(request: FileRequest, api_key: ApiKey | None) -> dict[str, Any]:
         values["progress"] = file_requests.progress(request)
     if request.status == Status.FAILED:
         values["reason"] = request.reason
+    if request.is_file_damaged:
+        values["reason"] = DAMAGED
     if request.has_file:
         values |= {
             "sftp_location": request.location,

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from exports.leases.model import is_held
 from exports.models import (
+    IS_FILE_KEPT,
     Delivery,
     DeliveryKind,
     DeliveryState,
@@ -53,10 +54,11 @@ class DatabaseMetrics(Collector):
 
 def _requests() -> Iterator[Metric]:
     rows = FileRequest.objects.order_by().values_list("status")
-    found = {
-        status: (count, readings)
-        for status, count, readings in rows.annotate(Count("pk"), Sum("record_count"))
-    }
+    is_damaged = IS_FILE_KEPT & Q(damaged_at__isnull=False)
+    counted = list(
+        rows.annotate(Count("pk"), Sum("record_count"), damaged=Count("pk", filter=is_damaged))
+    )
+    found = {status: (count, readings) for status, count, readings, _ in counted}
     by_status = GaugeMetricFamily("headend_file_requests", "File requests.", labels=["status"])
     for status in Status.values:
         by_status.add_metric([status], found.get(status, (0, 0))[0])
@@ -65,6 +67,11 @@ def _requests() -> Iterator[Metric]:
         "headend_readings_exported",
         "Readings in the files of completed requests.",
         value=found.get(Status.COMPLETED, (0, 0))[1] or 0,
+    )
+    yield GaugeMetricFamily(
+        "headend_damaged_files",
+        "Files that do not have their checksum or are missing; nobody can fetch them.",
+        value=sum(damaged for *_, damaged in counted),
     )
 
 

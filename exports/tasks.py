@@ -118,3 +118,12 @@ def expire() -> None:
     expired = cleanup.expire_files(by_age=clock_is_steady(settings.HEADEND_HOME))
     if expired:
         log.info("files expired", extra={"files": expired})
+
+
+@shared_task
+@in_one_line
+def verify() -> None:
+    """Compare stored files with their checksums, at night. Damaged files are refused until they are good again."""
+    from exports.pipeline.verification import verify_files
+
+    verify_files()

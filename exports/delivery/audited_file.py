@@ -14,10 +14,13 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from exports.models import FetchWay, FileFetch, FileRequest
-from exports.stores import FileMissingError, export_store
+from exports.stores import FileDamagedError, FileMissingError, export_store
 from headend.config.database_errors import first_line
 
 log = logging.getLogger(__name__)
+
+DAMAGED = "The stored file is damaged. Request it again."
+"""The reason for which a damaged file is refused, for its supplier."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,10 @@ class Fetcher:
 def open_file(request: FileRequest) -> IO[bytes]:
     """Return the request's file, open for reading, without recording a download.
 
-    Raises :class:`FileMissingError` if the request has no file, or its file expired.
+    Raises :class:`FileMissingError` if the request has no file, its file expired, or it is damaged.
     """
+    if request.is_file_damaged:
+        raise FileDamagedError(DAMAGED)
     if not request.has_file or request.size is None:
         raise FileMissingError
     return export_store().open(request.location, request.size)

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Count, QuerySet
 
 from exports.delivery import transitions
+from exports.delivery.audited_file import DAMAGED
 from exports.delivery.push import push
 from exports.delivery.push_connection import PushError
 from exports.delivery.webhook import WebhookError, notify
@@ -92,6 +93,8 @@ class LeasedDelivery(LeasedWork):
         target = PushTarget.objects.filter(supplier=request.supplier, active=True).first()
         if target is None:
             raise UndeliverableError("The push target was deleted or is inactive.")
+        if request.is_file_damaged:
+            raise UndeliverableError(DAMAGED)
         if not request.has_file:
             cause = (
                 "The supplier removed the file."

@@ -33,7 +33,9 @@ FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.SKIPPED})
 MAX_REASON_LENGTH = 500
 """The maximum length of a reason or an error. Longer texts are cut before they are stored."""
 MAX_IDEMPOTENCY_KEY_LENGTH = 200
-HAS_FILE = Q(status=Status.COMPLETED, expired_at__isnull=True)
+IS_FILE_KEPT = Q(status=Status.COMPLETED, expired_at__isnull=True)
+"""The condition of :attr:`FileRequest.is_file_kept` for a query."""
+HAS_FILE = IS_FILE_KEPT & Q(damaged_at__isnull=True)
 """The condition of :attr:`FileRequest.has_file` for a query."""
 
 
@@ -73,6 +75,16 @@ class FileRequest(Leased):
         null=True, blank=True, help_text="When the expired file was deleted from the export store."
     )
 
+    verified_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the checksum of the stored file was last compared."
+    )
+    damaged_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when the stored file is known to be damaged."
+    )
+    damage = models.CharField(
+        max_length=MAX_REASON_LENGTH, blank=True, help_text="What is wrong with the stored file."
+    )
+
     idempotency_key = models.CharField(
         max_length=MAX_IDEMPOTENCY_KEY_LENGTH, blank=True, editable=False
     )
@@ -88,6 +100,16 @@ class FileRequest(Leased):
                 fields=["expires_at"],
                 condition=Q(status=Status.COMPLETED, removed_at__isnull=True),
                 name="files_to_expire",
+            ),
+            models.Index(
+                fields=["verified_at"],
+                condition=Q(status=Status.COMPLETED, expired_at__isnull=True),
+                name="files_to_verify",
+            ),
+            models.Index(
+                fields=["damaged_at"],
+                condition=Q(damaged_at__isnull=False),
+                name="damaged_files",
             ),
         ]
         constraints = [
@@ -128,8 +150,18 @@ class FileRequest(Leased):
 
     @property
     def has_file(self) -> bool:
-        """Whether the request has a file that can be downloaded."""
+        """Whether the request has a file that can be downloaded: one that has not expired and is not damaged."""
+        return self.is_file_kept and self.damaged_at is None
+
+    @property
+    def is_file_kept(self) -> bool:
+        """Whether the request's file must stay in the export store, also if it is damaged."""
         return self.status == Status.COMPLETED and self.expired_at is None
+
+    @property
+    def is_file_damaged(self) -> bool:
+        """Whether the file is refused to everybody, because it is damaged."""
+        return self.is_file_kept and self.damaged_at is not None
 
     @property
     def is_file_removed(self) -> bool:

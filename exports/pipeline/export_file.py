@@ -94,7 +94,7 @@ def remove_leftovers(request: FileRequest, repository: ReadingsRepository) -> No
     Its file is deleted too, unless the request is completed and the file has not expired.
     """
     store = export_store()
-    store.delete_files(request.pk, keep=request.location if request.has_file else None)
+    store.delete_files(request.pk, keep=request.location if request.is_file_kept else None)
     store.delete_unfinished(request.pk)
     repository.delete_extracts(str(request.pk))
 

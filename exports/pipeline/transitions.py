@@ -20,7 +20,7 @@ from exports.delivery.transitions import schedule_deliveries
 from exports.leases.model import NO_LEASE, Lease
 from exports.models import (
     ACTIVE,
-    HAS_FILE,
+    IS_FILE_KEPT,
     MAX_REASON_LENGTH,
     ExportPart,
     FileRemoval,
@@ -147,7 +147,7 @@ def cancel(pk: uuid.UUID) -> bool:
 
 def expire(pk: uuid.UUID) -> bool:
     """Withdraw the file of a completed request. The status stays ``completed``, and ``expired_at`` is set."""
-    with_file = FileRequest.objects.filter(HAS_FILE, pk=pk)
+    with_file = FileRequest.objects.filter(IS_FILE_KEPT, pk=pk)
     return bool(with_file.update(expired_at=timezone.now()))
 
 
@@ -158,11 +158,26 @@ def remove_file(pk: uuid.UUID, *, who: str, peer: str) -> bool:
     """
     now = timezone.now()
     with transaction.atomic():
-        with_file = FileRequest.objects.filter(HAS_FILE, pk=pk)
+        with_file = FileRequest.objects.filter(IS_FILE_KEPT, pk=pk)
         removed = with_file.update(expires_at=now, expired_at=now)
         if removed:
             FileRemoval.objects.create(request_id=pk, who=who, peer=peer, at=now)
     return bool(removed)
+
+
+def record_verification(pk: uuid.UUID, *, damage: str) -> bool:
+    """Record that the stored file was compared with its checksum. Return whether it has become damaged or good again.
+
+    With ``damage``, a sentence that says what is wrong, the file is refused to everybody; without, it is available.
+    """
+    now = timezone.now()
+    kept = FileRequest.objects.filter(IS_FILE_KEPT, pk=pk)
+    with transaction.atomic():
+        changed = kept.filter(damaged_at__isnull=bool(damage)).update(
+            damaged_at=now if damage else None
+        )
+        kept.update(verified_at=now, damage=damage[:MAX_REASON_LENGTH])
+    return bool(changed)
 
 
 def _finish(

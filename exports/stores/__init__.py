@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from django.core.files.storage import FileSystemStorage, storages
 
-from exports.stores.base import ExportStore, FileMissingError, Piece, StoredPart
+from exports.stores.base import ExportStore, FileDamagedError, FileMissingError, Piece, StoredPart
 from exports.stores.disk import DiskStore
 
-__all__ = ["ExportStore", "FileMissingError", "Piece", "StoredPart", "export_store"]
+__all__ = [
+    "ExportStore",
+    "FileDamagedError",
+    "FileMissingError",
+    "Piece",
+    "StoredPart",
+    "export_store",
+]
 
 
 def export_store() -> ExportStore:

@@ -21,6 +21,10 @@ class FileMissingError(Exception):
     """The file does not exist, or something else is in its place."""
 
 
+class FileDamagedError(FileMissingError):
+    """The file does not have the checksum with which it was published. The message says so, for its supplier."""
+
+
 @dataclass(frozen=True)
 class StoredPart:
     """A part that :meth:`ExportStore.put_part` has stored; its size is in bytes."""

@@ -1,4 +1,4 @@
-"""The alerts on the overview: missing readings, failed and waiting file requests, failed deliveries."""
+"""The alerts on the overview: missing readings, failed and waiting file requests, damaged files, failed deliveries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.urls import reverse
 from django.utils.timesince import timesince
 
-from exports.models import Delivery, DeliveryState, FileRequest, Status, is_failing
+from exports.models import IS_FILE_KEPT, Delivery, DeliveryState, FileRequest, Status, is_failing
 from exports.pipeline.transitions import CANCELLED
 from headend.portal.coverage import DAY, Coverage, may_still_arrive
 from readings.feed import silent_intervals
@@ -38,6 +38,7 @@ def alerts(now: datetime, coverage: Coverage, newest: datetime | None) -> list[A
     found = [
         _interrupted_feed(now, newest),
         _incomplete_intervals(now, coverage),
+        _damaged_files(),
         _failed_requests(now),
         _waiting_requests(now),
         _failed_deliveries(now),
@@ -75,6 +76,16 @@ def _failed_requests(now: datetime) -> Alert | None:
         return None
     message = f"{_counted(count, 'file request')} failed in the last 24 hours."
     return Alert(message, reverse("file-requests", query={"status": Status.FAILED.value}))
+
+
+def _damaged_files() -> Alert | None:
+    damaged = FileRequest.objects.filter(IS_FILE_KEPT, damaged_at__isnull=False)
+    pks = list(damaged.order_by("damaged_at").values_list("pk", flat=True))
+    if not pks:
+        return None
+    verb = "is" if len(pks) == 1 else "are"
+    message = f"{_counted(len(pks), 'stored file')} {verb} damaged and cannot be fetched."
+    return Alert(message, reverse("file-request", args=[pks[0]]))
 
 
 def _waiting_requests(now: datetime) -> Alert | None:

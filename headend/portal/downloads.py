@@ -29,7 +29,7 @@ def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResp
     """Answer with the file or the requested range of it.
 
     Errors are JSON. 405: the method is neither GET nor HEAD. 403: there is no valid signature, or the access of its
-    creator was revoked, and the user may not see the request. 404: the file does not exist or has expired. 503: the disk refuses to read it.
+    creator was revoked, and the user may not see the request. 404: the file does not exist, has expired or is damaged. 503: the disk refuses to read it.
     """
     if request.method not in SAFE_METHODS:
         message = f"{request.method} is not allowed here. Use GET to download the file."
@@ -45,8 +45,9 @@ def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResp
         if file_request is None or file_request.location != location:
             raise FileMissingError
         return download_response(request, file_request, *permission)
-    except FileMissingError:
-        return JsonResponse({"error": "The file does not exist or has expired."}, status=404)
+    except FileMissingError as error:
+        message = str(error) or "The file does not exist or has expired."
+        return JsonResponse({"error": message}, status=404)
     except OSError as error:
         log.error("a file cannot be read", extra={"request": str(request_id), "error": str(error)})
         return JsonResponse({"error": "The file cannot be read now; try again later."}, status=503)

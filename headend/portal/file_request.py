@@ -99,6 +99,7 @@ def _timeline(file_request: FileRequest) -> list[TimelineEntry]:
         (Status.SUBMITTED.value, file_request.submitted_at),
         (Status.RUNNING.value, file_request.running_at),
         (Status(file_request.status).value, file_request.finished_at),
+        ("damaged", file_request.damaged_at),
         ("removed" if file_request.is_file_removed else "expired", file_request.expired_at),
     ]
     return [TimelineEntry(status, time) for status, time in times if time is not None]

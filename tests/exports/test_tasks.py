@@ -119,7 +119,9 @@ def test_recover_wakes_a_worker_only_if_there_is_work(
 
 def test_every_scheduled_task_exists_under_the_name_that_old_messages_use() -> None:
     scheduled = {entry["task"] for entry in BEAT_SCHEDULE.values()}
-    assert scheduled == {"exports.tasks.recover", "exports.tasks.tidy", "exports.tasks.expire"}
+    assert scheduled == {
+        f"exports.tasks.{name}" for name in ("recover", "tidy", "expire", "verify")
+    }
     assert scheduled | {"exports.tasks.work", "exports.tasks.deliver"} <= set(current_app.tasks)
 
 

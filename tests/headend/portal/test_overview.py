@@ -179,8 +179,8 @@ def test_failed_and_waiting_requests_are_reported() -> None:
 
 
 @pytest.mark.usefixtures("two_days")
-def test_the_overview_needs_fourteen_queries() -> None:
-    with assertNumQueries(14):
+def test_the_overview_needs_fifteen_queries() -> None:
+    with assertNumQueries(15):
         overview_context(NOW)
 
 
