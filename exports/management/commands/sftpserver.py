@@ -9,9 +9,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from prometheus_client import start_http_server
 
 from exports.sftp.host_keys import host_keys
+from exports.sftp.metrics_server import start_metrics_server
 from exports.sftp.server import Listener
 from headend.config.addresses import with_port
 from headend.config.checks import TAG
@@ -58,7 +58,7 @@ class Command(BaseCommand):
 
         if settings.SFTP_METRICS_PORT:
             try:
-                start_http_server(settings.SFTP_METRICS_PORT, host)
+                start_metrics_server(host, settings.SFTP_METRICS_PORT)
             except OSError as error:
                 raise CommandError(
                     f"SFTP_METRICS_PORT: cannot listen on {with_port(host, settings.SFTP_METRICS_PORT)}"
