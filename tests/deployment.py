@@ -67,6 +67,22 @@ call_command("migrate", verbosity=0)
 connection.close()
 """
 
+_COMMANDS = """
+import contextlib, io, json, sys
+import manage
+printed = []
+for command in json.loads(sys.argv[1]):
+    sys.argv = ["manage.py", *command]
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        try:
+            manage.main()
+        except SystemExit as end:  # --help ends so
+            if end.code:
+                raise
+    printed.append(output.getvalue())
+print(json.dumps(printed))
+"""
+
 
 @dataclass
 class Deployment:
@@ -155,6 +171,22 @@ class Deployment:
             text=True,
             check=check,
         )
+
+    def manage_each(self, *commands: tuple[str, ...]) -> list[str]:
+        """Run management commands in one process, and return what each prints. Fails if one of them fails.
+
+        A process for each command would take one to two seconds of processor time longer.
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", _COMMANDS, json.dumps(commands)],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        printed: list[str] = json.loads(done.stdout)
+        return printed
 
     def outputs(self) -> dict[str, Any]:
         """Return what ``manage.py outputs --json`` prints. The first call runs the command."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shlex
 import signal
@@ -80,13 +81,14 @@ class Member:
 class Cluster:
     """The processes of the Procfile, with ``workers`` workers of ``threads`` threads each.
 
-    ``extra`` adds settings. The cluster has its own database; its export store is ``prefix`` in the bucket.
+    Without ``serves_files``, it has no SFTP server and makes no deliveries. ``extra`` adds settings. The cluster has its own database; its export store is ``prefix`` in the bucket.
     """
 
     folder: Path
     servers: Servers
     workers: int = 2
     threads: int = 2
+    serves_files: bool = True
     extra: dict[str, str] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -122,12 +124,12 @@ class Cluster:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         return self._command_line.environment | {"PATH": path}
 
-    def set_up(self) -> None:
-        """Run ``manage.py setup``, once for all processes."""
+    def set_up(self, *commands: tuple[str, ...]) -> None:
+        """Run ``manage.py setup``, once for all processes, and then ``commands``."""
         self.folder.mkdir(parents=True, exist_ok=True)
         share_set_up(self.home)
-        self.manage("setup")
-        self.outputs = self._command_line.outputs()
+        printed = self._command_line.manage_each(("setup",), ("outputs", "--json"), *commands)
+        self.outputs = json.loads(printed[1])
 
     def start(self, **environments: dict[str, str]) -> None:
         """Start all processes and wait until the API answers.
@@ -138,8 +140,7 @@ class Cluster:
         names = [
             "web",
             "beat",
-            "sftp",
-            "deliveries",
+            *(["sftp", "deliveries"] if self.serves_files else []),
             *(f"worker{number}" for number in range(self.workers)),
         ]
         for name in names:

@@ -23,10 +23,10 @@ FINAL = ("completed", "failed", "skipped")
 RequestBody = dict[str, str]
 
 
-def write_readings(cluster: Cluster, *, hours: int) -> None:
-    """Write the readings of ``hours`` from :data:`START` on."""
+def backfill(*, hours: int) -> tuple[str, ...]:
+    """Return the management command that writes the readings of ``hours`` from :data:`START` on."""
     end = START + timedelta(hours=hours) - timedelta(minutes=5)
-    cluster.manage("backfill", "--start", format_instant(START), "--end", format_instant(end))
+    return "backfill", "--start", format_instant(START), "--end", format_instant(end)
 
 
 def mixed_bodies(count: int, *, hours: int, seed: int) -> list[RequestBody]:

@@ -19,7 +19,7 @@ from tests.deployment import Deployment
 from tests.services.cluster import Cluster, Servers
 from tests.services.concurrent_suppliers import measure_suppliers
 from tests.services.fault_proxy import FaultProxy
-from tests.services.file_requests import Comparison, compare_runs, mixed_bodies, write_readings
+from tests.services.file_requests import Comparison, backfill, compare_runs, mixed_bodies
 from tests.services.fuzzing import fuzz
 from tests.services.message_duplicator import MessageDuplicator
 from tests.services.process_killer import ProcessKiller
@@ -54,8 +54,7 @@ class Run:
             servers = Servers(postgres, seaweedfs, valkey)
             cluster = Cluster(self.folder / "cluster", servers, extra=settings)
             try:
-                cluster.set_up()
-                write_readings(cluster, hours=HOURS)
+                cluster.set_up(backfill(hours=HOURS))
                 yield cluster
             finally:
                 cluster.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,29 +11,32 @@ from headend.config.service_urls import READ_TIMEOUT_SECONDS
 from tests.services.cluster import Cluster, Servers
 from tests.services.file_requests import (
     START,
+    backfill,
     create_requests,
     mixed_bodies,
     wait_until_final,
-    write_readings,
 )
 from tests.services.servers import Moto
 
 
-@pytest.fixture
-def cluster(servers: Servers, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """A running cluster with one worker and an hour of readings. The test's parameter can replace the broker."""
-    extra: dict[str, str] = getattr(request, "param", {})
-    if "CELERY_BROKER_URL" in extra:
+@pytest.fixture(scope="module")
+def cluster(
+    servers: Servers, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Cluster]:
+    """A running cluster with one worker and an hour of readings, with the broker that the test names."""
+    extra = {}
+    if request.param == "sqs":
         moto: Moto = request.getfixturevalue("moto_server")
         extra = {"CELERY_BROKER_URL": moto.url}
-    started = Cluster(tmp_path / "cluster", servers, workers=1, extra=extra)
-    started.set_up()
-    write_readings(started, hours=1)
+    folder = tmp_path_factory.mktemp(request.param)
+    started = Cluster(folder / "cluster", servers, workers=1, serves_files=False, extra=extra)
+    started.set_up(backfill(hours=1))
     started.start()
     yield started
     started.stop()
 
 
+@pytest.mark.parametrize("cluster", ["valkey"], indirect=True)
 def test_a_file_request_is_accepted_without_a_broker_and_runs_when_the_broker_is_back(
     cluster: Cluster,
 ) -> None:
@@ -49,6 +51,7 @@ def test_a_file_request_is_accepted_without_a_broker_and_runs_when_the_broker_is
     assert (status["status"], status["record_count"]) == ("completed", 2000)
 
 
+@pytest.mark.parametrize("cluster", ["valkey"], indirect=True)
 def test_a_file_request_is_accepted_while_the_broker_hangs_and_runs_afterwards(
     cluster: Cluster,
 ) -> None:
@@ -65,7 +68,7 @@ def test_a_file_request_is_accepted_while_the_broker_hangs_and_runs_afterwards(
     assert [s["record_count"] for s in statuses] == [2000] * 3
 
 
-@pytest.mark.parametrize("cluster", [{"CELERY_BROKER_URL": "sqs"}], indirect=True)
+@pytest.mark.parametrize("cluster", ["sqs"], indirect=True)
 def test_sqs_wakes_the_workers(cluster: Cluster) -> None:
     ids = create_requests(cluster, mixed_bodies(4, hours=1, seed=1), run="sqs")
     statuses: list[dict[str, Any]] = wait_until_final(cluster, ids, seconds=90)

@@ -42,18 +42,16 @@ print(json.dumps([first, export(minutes=0)]))
 """
 
 
-@pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """A deployment with an hour of readings, whose file is larger than the small disk."""
     created = Deployment(
-        tmp_path / "home",
+        tmp_path_factory.mktemp("full-disk") / "home",
         {"SIMULATION": "off", "SIMULATION_DEVICES": "20000", "EXPORTS_ATTEMPTS": "2"},
     )
     share_set_up(created.home)
-    created.manage("setup")
-    created.manage(
-        "backfill", "--start", "2023-02-27 00:00:00", "--end", "2023-02-27 00:55:00"
-    )  # fmt: skip
+    backfill = ("backfill", "--start", "2023-02-27 00:00:00", "--end", "2023-02-27 00:55:00")
+    created.manage_each(("setup",), backfill)
     return created
 
 

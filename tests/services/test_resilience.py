@@ -10,7 +10,7 @@ import pytest
 
 from tests.services.cluster import Cluster, Servers
 from tests.services.fault_proxy import Fault, FaultProxy
-from tests.services.file_requests import compare_runs, mixed_bodies, write_readings
+from tests.services.file_requests import backfill, compare_runs, mixed_bodies
 from tests.services.message_duplicator import MessageDuplicator
 from tests.services.process_killer import ProcessKiller
 
@@ -28,8 +28,7 @@ def make_cluster(servers: Servers, tmp_path: Path) -> Iterator[MakeCluster]:
     def make_cluster(**extra: str) -> Cluster:
         cluster = Cluster(tmp_path / "cluster", servers, extra=extra)
         clusters.append(cluster)
-        cluster.set_up()
-        write_readings(cluster, hours=HOURS)
+        cluster.set_up(backfill(hours=HOURS))
         return cluster
 
     yield make_cluster

@@ -25,9 +25,9 @@ def deployment(
     home = tmp_path_factory.mktemp("failures") / "home"
     url = timestream.url_of("failures", "readings")
     started = Deployment(home, {**AWS, "READINGS_URL": url, "SIMULATION": "off"})
-    started.manage("timestream", "create", "--magnetic-days", "73000")
-    started.manage(
-        "backfill", "--start", "2023-02-27", "--end", "2023-02-27 00:30", "--devices", "100"
+    started.manage_each(
+        ("timestream", "create", "--magnetic-days", "73000"),
+        ("backfill", "--start", "2023-02-27", "--end", "2023-02-27 00:30", "--devices", "100"),
     )
     started.start()
     yield started

@@ -7,17 +7,15 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.deployment import END_SECONDS, Deployment
+from tests.deployment import END_SECONDS, Deployment, share_set_up
 from tests.ports import unused_port
 
 pytestmark = pytest.mark.starts_processes
@@ -43,10 +41,11 @@ def deploy(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
         deployment.stop()
 
 
-def printed_outputs(deployment: Deployment) -> dict[str, Any]:
-    """Return what ``manage.py outputs`` prints now."""
-    outputs: dict[str, Any] = json.loads(deployment.manage("outputs", "--json").stdout)
-    return outputs
+def outputs_and_total(deployment: Deployment) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what ``manage.py outputs`` prints now, and the total that ``manage.py readings`` prints."""
+    printed = deployment.manage_each(("outputs", "--json"), ("readings", "--json"))
+    outputs, stored = map(json.loads, printed)
+    return outputs, stored["total"]
 
 
 def error_of(deployment: Deployment, *command: str) -> str:
@@ -62,7 +61,7 @@ def test_the_first_run_creates_everything_and_the_second_prints_the_same_values(
     deploy: Callable[..., Deployment],
 ) -> None:
     first = deploy().start(shares_set_up=False)
-    out = printed_outputs(first)
+    out, stored = outputs_and_total(first)
     assert list(out) == KEYS
     assert out["SecretName"] == "headend/sftp/private_key"
     assert out["SftpUserName"] == "sftp-user"
@@ -70,21 +69,18 @@ def test_the_first_run_creates_everything_and_the_second_prints_the_same_values(
     assert Path(out["PrivateKeyFile"]).stat().st_mode & 0o777 == 0o600
     for value in out.values():
         assert str(value) in first.log
-    stored = json.loads(first.manage("readings", "--json").stdout)
-    assert stored["total"]["intervals"] >= 12
-    assert stored["total"]["meters"] == 200
+    assert stored["intervals"] >= 12
+    assert stored["meters"] == 200
 
     assert first.interrupt() == 0
     assert first.processes() == {}
     first.start()
-    assert printed_outputs(first) == out
+    out_again, stored_again = outputs_and_total(first)
+    assert out_again == out
     assert first.log.count(out["ApiKey"]) % 2 == 0
     passwords = {line.split()[-1] for line in first.log.splitlines() if "operator / " in line}
     assert len(passwords) == 1
-    assert (
-        json.loads(first.manage("readings", "--json").stdout)["total"]["readings"]
-        >= stored["total"]["readings"]
-    )
+    assert stored_again["readings"] >= stored["readings"]
 
 
 def test_the_tour_finds_no_difference_from_the_guide(running_deployment: Deployment) -> None:
@@ -182,13 +178,20 @@ def test_a_port_that_is_in_use_is_a_one_line_error(
         ("DATABASE_URL", "mysql://x/y", "DATABASE_URL is 'mysql://x/y'"),
         ("EXPORTS_EMPTY_STATUS", "gone", "EXPORTS_EMPTY_STATUS is 'gone'"),
         ("LOG_LEVEL", "LOUD", "LOG_LEVEL is 'LOUD'"),
-        ("HEADEND_ANONYMOUS_SUPPLIER", "nobody", "nobody"),
     ],
 )
 def test_a_wrong_setting_is_a_one_line_error(
     deploy: Callable[..., Deployment], setting: str, value: str, message: str
 ) -> None:
     assert message in error_of(deploy(**{setting: value}))
+
+
+def test_an_anonymous_supplier_that_does_not_exist_is_a_one_line_error(
+    deploy: Callable[..., Deployment],
+) -> None:
+    deployment = deploy(HEADEND_ANONYMOUS_SUPPLIER="nobody")
+    share_set_up(deployment.home)
+    assert "nobody" in error_of(deployment)
 
 
 @pytest.mark.parametrize("setting", ["DATABASE_URL", "CELERY_BROKER_URL"])
@@ -231,7 +234,7 @@ def test_a_deployment_works_in_a_home_folder_of_any_name_in_any_locale_and_on_ip
     # One deployment for all of this, because each takes about ten seconds of processor time to start.
     ipv6 = {"HEADEND_HOST": "::", "HEADEND_PUBLIC_URL": "https://meters.example"}
     deployment = deploy("größe #1? 50% 電力", **NOT_UTF_8, **ipv6).start()
-    out = printed_outputs(deployment)
+    out, total = outputs_and_total(deployment)
     assert Path(out["PrivateKeyFile"]).is_relative_to(deployment.home)
     it_answers_by_ipv6_and_ipv4(deployment)
     page = requests.get(
@@ -246,7 +249,6 @@ def test_a_deployment_works_in_a_home_folder_of_any_name_in_any_locale_and_on_ip
         timeout=30,
     )
     assert len(page.json()["records"]) == 10
-    total = json.loads(deployment.manage("readings", "--json").stdout)["total"]
     assert total["readings"] >= int(SMALL["SIMULATION_DEVICES"])
     assert "Traceback" not in deployment.log
     assert [path.name for path in deployment.home.parent.iterdir() if path.is_dir()] == [
@@ -286,12 +288,11 @@ def test_the_deployment_check_finds_no_issue(deploy: Callable[..., Deployment]) 
 
 
 def test_the_help_of_every_command_has_an_example(deploy: Callable[..., Deployment]) -> None:
-    for command in ("run", "outputs", "tour", "backfill", "load", "readings", "sftpserver"):
-        shown = subprocess.run(
-            [sys.executable, "manage.py", command, "--help"],
-            env=deploy().environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
+    commands = ("run", "outputs", "tour", "backfill", "load", "readings", "sftpserver")
+    for command, shown in zip(commands, help_of(deploy(), commands), strict=True):
         assert re.search(r"\bExamples?[:,]", shown), command
+
+
+def help_of(deployment: Deployment, commands: Iterable[str]) -> list[str]:
+    """Return what each command prints with ``--help``. One process prints them all."""
+    return deployment.manage_each(*((command, "--help") for command in commands))

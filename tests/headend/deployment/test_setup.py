@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment import Deployment
+from tests.deployment import Deployment, share_set_up
 from tests.services.timestream import TimestreamLocal
 
 pytestmark = pytest.mark.starts_processes
@@ -20,20 +20,22 @@ def deployment(tmp_path: Path) -> Deployment:
 
 
 def test_setup_creates_what_is_missing_and_changes_nothing_else(deployment: Deployment) -> None:
-    first = deployment.manage("setup").stdout
+    outputs = ("outputs", "--json")
+    first, printed, again, printed_again = deployment.manage_each(
+        ("setup",), outputs, ("setup",), outputs
+    )
     assert "12 intervals, 600 new readings" in first
-    outputs = deployment.manage("outputs", "--json").stdout
-    again = deployment.manage("setup").stdout
     assert "new readings" not in again
     assert [line.split()[1] for line in again.splitlines()] == [
         "home", "database", "supplier", "operator", "fleet", "readings"
     ]  # fmt: skip
-    assert deployment.manage("outputs", "--json").stdout == outputs
+    assert printed_again == printed
 
 
 def test_a_missing_timestream_table_is_an_error_that_says_what_to_do(
     deployment: Deployment, timestream: TimestreamLocal
 ) -> None:
+    share_set_up(deployment.home)
     deployment.extra["READINGS_URL"] = timestream.url_of(f"d-{uuid.uuid4().hex}", "readings")
     ended = deployment.manage("setup", check=False)
     assert ended.returncode == 1
