@@ -64,24 +64,32 @@ def test_values_have_three_decimals_and_are_consistent(
         assert abs(record["kw"] / record["pf"] - record["kva"]) < 0.02
 
 
+@pytest.mark.parametrize(
+    ("first", "count"),
+    [(LAST_OF_FLEET - 1_000, 3_500), (2 * LAST_OF_FLEET - 2_000, 2_000)],
+    ids=["across two intervals", "up to the end"],
+)
 def test_offsets_and_next_links_return_the_same_readings(
-    supplier: Supplier, newest: list[str]
+    supplier: Supplier, newest: list[str], first: int, count: int
 ) -> None:
     window = {"start_date": newest[0], "end_date": newest[1]}
-    page = supplier.get("/readings", **window, offset=49_000, page_size=700)
+    page = supplier.get("/readings", **window, offset=first, page_size=700)
     by_links = page["records"]
-    while page["next"]:
+    while page["next"] and len(by_links) < count:
         page = requests.get(page["next"], headers={"X-API-Key": supplier.key}, timeout=60).json()
         by_links += page["records"]
     by_offset: list[Any] = []
-    offset = 49_000
-    while records := supplier.get("/readings", **window, offset=offset, page_size=900)["records"]:
+    while len(by_offset) < count:
+        offset = first + len(by_offset)
+        records = supplier.get("/readings", **window, offset=offset, page_size=900)["records"]
+        assert records
         by_offset += records
-        offset += len(records)
-    assert len(by_offset) == 2 * LAST_OF_FLEET - 49_000
-    assert by_offset == by_links
+    assert by_offset[:count] == by_links[:count]
     keys = [(r["time"], r["device_id"]) for r in by_offset]
     assert keys == sorted(set(keys))
+    assert {r["time"] for r in by_offset} == set(newest[first // LAST_OF_FLEET :])
+    if first + count == 2 * LAST_OF_FLEET:
+        assert len(by_links) == len(by_offset) == count
 
 
 def test_a_page_after_the_last_reading_is_empty(supplier: Supplier, newest: list[str]) -> None:
