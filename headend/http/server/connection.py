@@ -208,6 +208,9 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
             return
         if self.will_close:
             self.handle_close()
+        elif self._lingers:
+            # The rest of a refused request is no request, though it may look like one.
+            return
         elif self.total_outbufs_len:
             return
         elif self._continues_when_flushed:

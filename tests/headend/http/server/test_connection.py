@@ -174,6 +174,32 @@ def test_a_caller_that_sends_too_much_gets_the_refusal_while_it_sends() -> None:
         assert response.endswith(b'{"error": "The body is larger than 2048 KiB."}')
 
 
+def test_what_follows_a_refused_request_is_never_a_request() -> None:
+    called = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        called.append(environ["PATH_INFO"])
+        return application(environ, start_response)
+
+    refused = b"POST / HTTP/1.1\r\nTransfer-Encoding: strange\r\n\r\n"
+    with serving(app) as server:
+        for _ in range(50):
+            assert server.response_to(refused + GET).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        wait_until(lambda: server.connections() == 0)
+    assert called == []
+
+
+def test_a_connection_that_drops_a_refused_request_parses_nothing_more() -> None:
+    """The main thread can learn twice that the refusal is sent: from the socket, and from the thread."""
+    with serving(limits=Limits(linger_seconds=3600)) as server, server.connect() as connection:
+        connection.sendall(b"nonsense\r\n\r\n" + GET)
+        assert connection.recv(12).endswith(b" 400")
+        (lingering,) = server.listener.active_channels.values()
+        wait_until(lambda: lingering._lingers)
+        lingering._after_flush()
+        assert lingering._ahead == GET
+
+
 def test_urgent_data_closes_the_connection(server: Server) -> None:
     with server.connect() as connection:
         wait_until(lambda: server.connections() == 1)
