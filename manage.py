@@ -15,6 +15,7 @@ from django.db.utils import DatabaseError, InterfaceError
 
 from headend.config.database_errors import first_line, is_database_outage
 from headend.config.open_files import raise_limit
+from headend.config.private_files import create_private_files
 from headend.config.text_encoding import print_every_character, restart_in_utf8_mode
 
 _DISK_ERRORS = {
@@ -52,6 +53,7 @@ def main() -> None:
     print_every_character()
     restart_in_utf8_mode()
     raise_limit()
+    create_private_files()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     try:
         _Commands(sys.argv).execute()

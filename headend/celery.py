@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
 from headend.config.open_files import raise_limit
+from headend.config.private_files import create_private_files
 from headend.trace import begin, current, end
 
 _TRACE_HEADER = "headend_trace"
@@ -27,8 +28,9 @@ app.autodiscover_tasks()
 
 @worker_init.connect
 @beat_init.connect
-def _raise_limit_of_open_files(**_: Any) -> None:
+def _prepare_process(**_: Any) -> None:
     raise_limit()
+    create_private_files()
 
 
 @worker_init.connect

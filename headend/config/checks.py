@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http.request import validate_host
 
 from headend.config.folders import folder_problems
+from headend.config.private_files import shared_folders
 
 TAG = "headend"
 """The tag of the checks that need neither a database nor a network."""
@@ -49,6 +50,19 @@ def ports_differ(**_: Any) -> list[CheckMessage]:
 def folders_are_usable(**_: Any) -> list[CheckMessage]:
     """``headend.E003``: a folder of the deployment cannot be used, or ``setup`` cannot create it."""
     return [Error(sentence, id="headend.E003") for sentence in folder_problems(settings.FOLDERS)]
+
+
+@register(TAG)
+def folders_are_private(**_: Any) -> list[CheckMessage]:
+    """``headend.W002``: other users of this machine can read a folder outside ``HEADEND_HOME``."""
+    return [
+        Warning(
+            sentence,
+            hint="Run chmod 700 on it, or ignore this warning if you share the folder on purpose.",
+            id="headend.W002",
+        )
+        for sentence in shared_folders(settings.HEADEND_HOME, settings.FOLDERS)
+    ]
 
 
 @register(TAG)

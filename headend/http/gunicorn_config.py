@@ -16,6 +16,7 @@ from headend.config.addresses import with_port
 from headend.config.folders import folder_problems
 from headend.config.logs import logging_settings
 from headend.config.open_files import raise_limit
+from headend.config.private_files import create_private_files
 
 _host = env.text("HEADEND_HOST", "127.0.0.1")
 _port = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
@@ -39,6 +40,7 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     """End with one line if a setting is wrong or a folder cannot be used. Workers would print tracebacks."""
     raise_limit()
+    create_private_files()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     from django.conf import settings
 

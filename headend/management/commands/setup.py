@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from exports.checks import anonymous_supplier_exists
 from headend.config.folders import create_folders
+from headend.config.private_files import make_private
 from headend.deployment import bootstrap
 from headend.deployment.static_files import collect_static_files
 from readings.ingest.deployment_fleet import deployment_fleet
@@ -37,6 +38,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Create what is missing and print each step."""
         create_folders(settings.FOLDERS)
+        for sentence in make_private(settings.HEADEND_HOME, settings.FOLDERS):
+            self.stderr.write(self.style.WARNING(f"  ! {sentence}"))
         self._print_step("home folder", str(settings.HEADEND_HOME))
         call_command("migrate", verbosity=0)
         self._print_step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])

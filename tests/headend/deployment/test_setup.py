@@ -19,6 +19,12 @@ def deployment(tmp_path: Path) -> Deployment:
     return Deployment(tmp_path / "home", {"SIMULATION_DEVICES": "50"})
 
 
+def files_for_others(home: Path) -> list[Path]:
+    """Return what other users of the machine may use, except static files: everybody can fetch them by HTTP."""
+    found = [path for path in [home, *home.rglob("*")] if path.lstat().st_mode & 0o077]
+    return [path for path in found if not path.is_relative_to(home / "static")]
+
+
 def test_setup_creates_what_is_missing_and_changes_nothing_else(deployment: Deployment) -> None:
     outputs = ("outputs", "--json")
     first, printed, again, printed_again = deployment.manage_each(
@@ -30,6 +36,7 @@ def test_setup_creates_what_is_missing_and_changes_nothing_else(deployment: Depl
         "home", "database", "supplier", "operator", "fleet", "readings"
     ]  # fmt: skip
     assert printed_again == printed
+    assert files_for_others(deployment.home) == []
 
 
 def test_a_missing_timestream_table_is_an_error_that_says_what_to_do(

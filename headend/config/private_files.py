@@ -1,0 +1,75 @@
+"""Files that only the deployment's own user can read.
+
+The database has password hashes and webhooks' secrets, and exports are readings of households. So every process creates
+its files with mode 0600 and its folders with 0700, whatever the system's default is.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from headend.config.folders import Folder
+
+_UMASK = 0o077
+_FOR_OTHERS = 0o077
+"""The permissions of the group and of all other users."""
+
+
+def create_private_files() -> None:
+    """Let this process create files and folders for its own user only; processes that it starts inherit it."""
+    os.umask(_UMASK)
+
+
+def make_private(home: Path, folders: Iterable[Folder]) -> list[str]:
+    """Take the permissions of other users from the home folder, and from the deployment's folders in it.
+
+    Folders outside ``home`` are left alone: an operator may share them on purpose. What is in a folder is changed only
+    if the folder itself was not private, so this is fast from the second time on.
+
+    Return one sentence for each folder that belongs to another user, and so cannot be changed.
+    """
+    problems = []
+    for folder in dict.fromkeys([home, *(each.path for each in folders)]):
+        if not folder.is_relative_to(home) or not _is_shared(folder):
+            continue
+        try:
+            # The folder itself comes last: an interrupted run is repeated.
+            for path in [*_contents(folder), folder]:
+                _take_from_others(path)
+        except PermissionError as error:
+            problems.append(f"{error.filename} cannot be made private: {error.strerror}.")
+    return problems
+
+
+def shared_folders(home: Path, folders: Iterable[Folder]) -> list[str]:
+    """Return one sentence for each folder outside ``home`` that other users of this machine can read."""
+    return [
+        f"{folder.setting}: other users of this machine can read {folder.path}."
+        for folder in folders
+        if not folder.path.is_relative_to(home) and _is_shared(folder.path)
+    ]
+
+
+def _is_shared(folder: Path) -> bool:
+    try:
+        return bool(folder.stat().st_mode & _FOR_OTHERS)
+    except OSError:
+        # Another check reports a folder that cannot be used.
+        return False
+
+
+def _contents(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *files))
+
+
+def _take_from_others(path: Path) -> None:
+    # A running process may delete its temporary files meanwhile.
+    with suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode) and mode & _FOR_OTHERS:
+            path.chmod(stat.S_IMODE(mode) & ~_FOR_OTHERS)
