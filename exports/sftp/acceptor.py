@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
@@ -27,8 +28,10 @@ class Acceptor:
     waiting connection can be accepted and closed. Otherwise its client would wait until its own timeout.
     """
 
-    def __init__(self, listening: socket.socket) -> None:
+    def __init__(self, listening: socket.socket, make_room: Callable[[], object]) -> None:
+        """``make_room`` is called without free files. It closes a less important connection for the next client."""
         self._listening = listening
+        self._make_room = make_room
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
 
     def __enter__(self) -> Acceptor:
@@ -59,6 +62,7 @@ class Acceptor:
         return connection, without_ipv4_mapping(peer)
 
     def _refuse_one(self) -> None:
+        self._make_room()
         self._close_reserve()
         try:
             refused, _ = self._listening.accept()

@@ -45,15 +45,20 @@ class Connections:
                 connection.auth.address
             ):
                 return False
-            waiting = Counter(
-                other.auth.address for other in self._open if not other.auth.is_logged_in
-            )
+            waiting = self._without_login()
             if waiting.total() >= limits.connections_without_login:
-                self._cut_oldest(max(waiting, key=lambda address: waiting[address]))
+                self._cut_oldest(_most_frequent(waiting))
             if len(self._open) >= limits.connections:
                 return False
             self._open[connection] = None
             return True
+
+    def make_room(self) -> None:
+        """Cut one connection without a login, if there is one: the oldest of the address that has the most."""
+        with self._changed:
+            waiting = self._without_login()
+            if waiting:
+                self._cut_oldest(_most_frequent(waiting))
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
@@ -71,6 +76,10 @@ class Connections:
         with self._changed:
             self._changed.wait_for(lambda: not self._open, seconds)
 
+    def _without_login(self) -> Counter[str]:
+        """Return the number of connections without a login, for each address."""
+        return Counter(other.auth.address for other in self._open if not other.auth.is_logged_in)
+
     def _count(self, address: str) -> int:
         return sum(connection.auth.address == address for connection in self._open)
 
@@ -82,3 +91,7 @@ class Connections:
                 connection.cut()
                 return True
         return False
+
+
+def _most_frequent(addresses: Counter[str]) -> str:
+    return addresses.most_common(1)[0][0]

@@ -31,7 +31,7 @@ class WrongFileTypeError(Exception):
     """The path names a folder where a file is required, or a file where a folder is required."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A file or a folder. The size is in bytes, 0 for a folder."""
 
@@ -75,7 +75,8 @@ class SupplierFilesystem:
         """Return the contents of a folder. Raises :class:`PathNotFoundError` and :class:`WrongFileTypeError`."""
         match _names(path):
             case []:
-                return [_folder_entry(str(r.pk), r.finished_at) for r in self._requests()]
+                listed = self._requests().values_list("pk", "finished_at").iterator()
+                return [_folder_entry(str(pk), finished_at) for pk, finished_at in listed]
             case [folder]:
                 return [file_entry(self._request(folder))]
             case [folder, name]:

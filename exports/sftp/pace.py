@@ -9,7 +9,7 @@ PER_SECOND = 10
 """New connections of one address that are served in a second. ssh-audit calls less than 20 safe."""
 BURST = 5
 """So many more are served without a delay, if the address has opened none lately."""
-MAX_DELAY = 1.0
+MAX_DELAY = 0.3
 """Seconds that a connection is delayed at most: the next client of a flooded address still gets its turn soon."""
 
 

@@ -76,7 +76,7 @@ if TYPE_CHECKING:
         def _read_all(self, n: int) -> bytes: ...
         def _read_packet(self) -> tuple[int, bytes]: ...
         def _send_handle_response(
-            self, request_number: int, handle: paramiko.SFTPHandle | int
+            self, request_number: int, handle: paramiko.SFTPHandle | int, folder: Any = None
         ) -> None: ...
         def _send_status(self, request_number: int, code: int, desc: str | None = None) -> None: ...
         def _send_packet(self, t: int, packet: paramiko.Message) -> None: ...
@@ -156,7 +156,8 @@ class LimitedSFTPServer(_SFTPServer):
                 path, flags = msg.get_text(), self._convert_pflags(msg.get_int())
                 self._send_handle_response(request_number, self.server.open(path, flags))
             else:
-                super()._process(t, request_number, msg)
+                folder = self.server.open_folder(msg.get_text())
+                self._send_handle_response(request_number, folder, True)  # noqa: FBT003
         finally:
             if self._open_handles() == before:
                 self.server.release_handles(1)

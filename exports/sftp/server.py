@@ -77,11 +77,12 @@ class Listener:
         """Accept connections until :meth:`stop`, then close the open ones."""
         revocations = threading.Thread(target=self._cut_revoked_connections, daemon=True)
         revocations.start()
-        with Acceptor(self._socket) as acceptor:
+        with Acceptor(self._socket, self._connections.make_room) as acceptor:
             while not self._stopped.is_set():
                 accepted = acceptor.accept()
                 if accepted is not None:
                     self._start_connection(*accepted)
+                    trace.end()  # further lines of this thread are about other connections
         revocations.join(SHUTDOWN_TIMEOUT)
         self._connections.wait_until_closed(SHUTDOWN_TIMEOUT)
 

@@ -138,14 +138,21 @@ class FullSocket:
         """Do nothing."""
 
 
-def test_without_a_free_file_the_waiting_client_is_refused() -> None:
-    listening = FullSocket(errno.EMFILE)
-    with Acceptor(cast("socket.socket", listening)) as full:
+def test_without_a_free_file_the_waiting_client_is_refused_and_room_is_made_for_the_next() -> None:
+    listening, connections = FullSocket(errno.EMFILE), Connections(LIMITS)
+    strangers = [connection("192.0.2.1") for _ in range(3)]
+    supplier = connection("192.0.2.2", supplier=1)
+    assert all(connections.admit(opened) for opened in (supplier, *strangers))
+    with Acceptor(cast("socket.socket", listening), connections.make_room) as full:
         listening.acceptor = full
         assert full.accept() is None
         assert full.accept() is None
         assert full._reserve is not None
     assert len(listening.refused) == 2
+    assert [is_cut(stranger) for stranger in strangers] == [True, True, False]
+    connections.make_room()
+    connections.make_room()
+    assert not is_cut(supplier)
 
 
 @pytest.mark.parametrize("error", [errno.ECONNABORTED, errno.ENOBUFS, errno.EPROTO, errno.ENFILE])
@@ -156,7 +163,7 @@ def test_an_error_of_accept_is_no_end_and_one_log_line_a_second(
 ) -> None:
     monkeypatch.setattr(acceptor, "_PAUSE_SECONDS", 0)
     monkeypatch.setattr(acceptor, "limited_log", LimitedLog(server.log, seconds=3600))
-    with Acceptor(cast("socket.socket", FullSocket(error))) as failing:
+    with Acceptor(cast("socket.socket", FullSocket(error)), lambda: None) as failing:
         assert [failing.accept() for _ in range(50)] == [None] * 50
     assert [line["message"] for line in log_lines()] == ["a connection cannot be accepted"]
 

@@ -1,16 +1,21 @@
-"""The SFTP session's answers to errors of the disk."""
+"""The SFTP session's answers to errors of the disk, and its listings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import paramiko
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from paramiko.sftp import SFTP_FAILURE
 
-from exports.sftp.session import Session
+from exports.models import FileRequest
+from exports.sftp.filesystem import Entry, SupplierFilesystem
+from exports.sftp.session import OpenFolder, Session
 
 
 @pytest.mark.django_db
@@ -27,3 +32,22 @@ def test_a_file_that_the_disk_refuses_to_read_is_a_failure_and_one_line_in_the_l
     [line] = [line for line in log_lines() if line["level"] == "ERROR"]
     assert line["error"] == "[Errno 13] Permission denied"
     assert "exc_info" not in line
+
+
+def test_a_folder_is_listed_in_order_in_answers_of_64_entries() -> None:
+    now = datetime(2026, 11, 26, tzinfo=UTC)
+    entries = [Entry(f"f{number}", False, 1, now) for number in range(150)]
+    folder = OpenFolder(entries)
+    answers = [folder._get_next_files() for _ in range(5)]
+    assert [len(answer) for answer in answers] == [64, 64, 22, 0, 0]
+    assert [attributes.filename for answer in answers for attributes in answer] == [
+        entry.name for entry in entries
+    ]
+
+
+@pytest.mark.django_db
+def test_a_listing_reads_only_what_it_shows(completed: FileRequest) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        [folder] = SupplierFilesystem(completed.supplier_id).entries("/")
+    assert folder.name == str(completed.pk)
+    assert '"sha256"' not in queries.captured_queries[-1]["sql"].partition(" FROM ")[0]
