@@ -18,16 +18,20 @@ from headend.config.logs import logging_settings
 from headend.config.open_files import raise_limit
 from headend.config.private_files import create_private_files
 
-_host = env.text("HEADEND_HOST", "127.0.0.1")
-_port = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
+try:
+    _host = env.text("HEADEND_HOST", "127.0.0.1")
+    _port = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
+    workers = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)
+    threads = env.integer("WEB_THREADS", 4, minimum=1, maximum=64)
+    worker_connections = env.integer("WEB_CONNECTIONS", 1000, minimum=10, maximum=100_000)
+    connections_per_address = env.integer(
+        "WEB_CONNECTIONS_PER_ADDRESS", 250, minimum=1, maximum=100_000
+    )
+except ImproperlyConfigured as error:
+    # gunicorn would print a traceback.
+    sys.exit(f"headend: {error}")
 bind = with_port(_host.removeprefix("[").removesuffix("]"), _port)
 worker_class = "headend.http.gunicorn_worker.BufferingWorker"
-workers = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)
-threads = env.integer("WEB_THREADS", 4, minimum=1, maximum=64)
-worker_connections = env.integer("WEB_CONNECTIONS", 1000, minimum=10, maximum=100_000)
-connections_per_address = env.integer(
-    "WEB_CONNECTIONS_PER_ADDRESS", 250, minimum=1, maximum=100_000
-)
 timeout = 120
 graceful_timeout = 4
 keepalive = 5

@@ -1,0 +1,40 @@
+"""The settings of the web server come from the environment."""
+
+from __future__ import annotations
+
+import runpy
+from typing import Any
+
+import pytest
+
+from headend.http import gunicorn_config
+
+
+def config(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
+    """Return the settings of gunicorn in an environment with these variables."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return runpy.run_path(gunicorn_config.__file__)
+
+
+def test_the_numbers_of_processes_threads_and_connections_can_be_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("WEB_WORKERS", "WEB_THREADS", "WEB_CONNECTIONS", "WEB_CONNECTIONS_PER_ADDRESS")
+    read = config(monkeypatch, **dict(zip(names, ("3", "5", "70", "7"), strict=True)))
+    found = [
+        read[name]
+        for name in ("workers", "threads", "worker_connections", "connections_per_address")
+    ]
+    assert found == [3, 5, 70, 7]
+
+
+@pytest.mark.parametrize(
+    "name", ["WEB_WORKERS", "WEB_THREADS", "WEB_CONNECTIONS", "WEB_CONNECTIONS_PER_ADDRESS"]
+)
+def test_a_wrong_setting_ends_the_web_server_with_one_line(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        config(monkeypatch, **{name: "many"})
+    assert ended.value.code == f"headend: {name} is 'many'; it must be a whole number."
