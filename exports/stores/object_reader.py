@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -14,6 +16,8 @@ from exports.stores.base import FileMissingError
 
 BLOCK_BYTES = 4 * 2**20
 _ATTEMPTS = 6
+READ_SECONDS = 120.0
+"""How long a range may take with all attempts. A timeout of the connection limits only the pause between two bytes."""
 _READ_AHEAD = ThreadPoolExecutor(8, thread_name_prefix="read-ahead")
 
 ReadRange = Callable[[int, int], bytes]
@@ -23,14 +27,18 @@ ReadRange = Callable[[int, int], bytes]
 def range_reader(client: Any, bucket: str, key: str) -> ReadRange:
     """Return a function that reads ranges of an object. It retries if a response breaks off.
 
-    The function raises :class:`FileMissingError` if the object does not exist.
+    The function raises :class:`FileMissingError` if the object does not exist, and ``OSError`` after
+    :data:`READ_SECONDS`.
     """
 
     def read_range(start: int, end: int) -> bytes:
+        deadline = time.monotonic() + READ_SECONDS
         for attempt in range(1, _ATTEMPTS + 1):
+            if time.monotonic() > deadline:
+                raise OSError(f"{key}: the bytes did not arrive within {READ_SECONDS:g} s.")
             try:
                 answer = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}")
-                data: bytes = answer["Body"].read()
+                data = _read_until(answer["Body"], deadline)
                 if len(data) == end - start:
                     return data
             except ClientError as error:
@@ -45,6 +53,24 @@ def range_reader(client: Any, bucket: str, key: str) -> ReadRange:
         raise OSError(f"{key}: every response was shorter than the requested range.")
 
     return read_range
+
+
+def _read_until(body: Any, deadline: float) -> bytes:
+    """Return all bytes of a response's body. At the deadline its connection is shut down, which ends the read early."""
+    timer = threading.Timer(max(0.0, deadline - time.monotonic()), _shut_down, [body])
+    timer.daemon = True
+    timer.start()
+    try:
+        data: bytes = body.read()
+        return data
+    finally:
+        timer.cancel()
+
+
+def _shut_down(body: Any) -> None:
+    # The response may have ended meanwhile. Then it has no connection any more.
+    with suppress(OSError, ValueError, AttributeError):
+        body._raw_stream.shutdown()
 
 
 def read_blocks(read_range: ReadRange, start: int, end: int) -> Iterator[bytes]:
