@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.contrib.messages.views import SuccessMessageMixin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse, reverse_lazy
+
+MAX_USERNAME_LENGTH = 150
+"""That of Django's users."""
+
+
+class LoginForm(AuthenticationForm):
+    """Django's form, which limits the length of a user name in browsers only."""
+
+    def clean_username(self) -> str:
+        """Refuse a name that no user can have. The record of failed logins has no space for longer ones either."""
+        username: str = self.cleaned_data["username"]
+        if len(username) > MAX_USERNAME_LENGTH:
+            raise self.get_invalid_login_error()
+        return username
 
 
 def admin_login(request: HttpRequest) -> HttpResponse:

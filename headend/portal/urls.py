@@ -8,13 +8,17 @@ from django.urls import path
 from headend.portal import deliveries, delivery_tests, file_request, fleet, hand_over
 from headend.portal.downloads import download
 from headend.portal.file_requests import file_requests_page
-from headend.portal.login import admin_login, change_password
+from headend.portal.login import LoginForm, admin_login, change_password
 from headend.portal.meter import meter_page
 from headend.portal.new_file_request import file_request_estimate, new_file_request
 from headend.portal.overview import overview
 from headend.portal.suppliers import supplier_page, suppliers_page
 
-login = LoginView.as_view(template_name="portal/login.html", redirect_authenticated_user=True)
+login = LoginView.as_view(
+    template_name="portal/login.html",
+    authentication_form=LoginForm,
+    redirect_authenticated_user=True,
+)
 
 urlpatterns = [
     path("login/", login, name="login"),

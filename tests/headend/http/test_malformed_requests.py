@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.test import Client
 
 from exports.models import Supplier
+from headend.portal.login import MAX_USERNAME_LENGTH
+from tests.every_url import POISON
 from tests.suppliers import api_client, create_api_key
 
 pytestmark = pytest.mark.django_db
@@ -86,6 +90,34 @@ def test_a_nul_in_a_cookie_is_a_400(client: Client) -> None:
     for path in ("/requests/", "/files/00000000-0000-0000-0000-000000000000/x"):
         answer = client.get(path, headers={"Cookie": 'sessionid="\\000aaaaaaaa"'})
         assert answer.json() == {"error": "The Cookie header contains a NUL character."}
+
+
+@pytest.mark.parametrize(
+    "value", [*POISON, "x" * 150, "ä" * 150, "\ud800"], ids=lambda value: value[:20]
+)
+def test_a_login_with_strange_values_is_no_5xx(value: str) -> None:
+    text = value.encode("utf-8", "surrogatepass")
+    body = "&".join(f"{name}={quote(text)}" for name in ("username", "password", "next"))
+    answer = Client(raise_request_exception=False).generic(
+        "POST",
+        f"/login/?next={quote(text)}",
+        body.encode(),
+        "application/x-www-form-urlencoded",
+        # WSGI decodes the bytes of headers so.
+        headers=dict.fromkeys(("User-Agent", "Referer", "Accept"), text.decode("latin-1")),
+    )
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["x" * 151, "x" * 3_000, "\ufdfa" * 150])
+def test_a_login_with_a_name_that_no_user_can_have_is_not_recorded(
+    client: Client, name: str
+) -> None:
+    """The last one has 2,700 characters in its normal form. PostgreSQL has no space for it in the record."""
+    answer = client.post("/login/", {"username": name, "password": "x"})
+    assert "Please enter a correct username and password." in answer.content.decode()
+    assert not AccessAttempt.objects.exists()
+    assert User._meta.get_field("username").max_length == MAX_USERNAME_LENGTH
 
 
 MULTIPART = "multipart/form-data; boundary=x"

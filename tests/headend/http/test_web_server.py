@@ -102,6 +102,8 @@ def test_a_url_that_is_too_long_is_a_414(port: int, length: int) -> None:
         (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: strange\r\n\r\n", 400),
         (b"POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 200000000\r\n\r\n", 413),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: cookies\r\n\r\n", 417),
+        (b"GET / HTTP/1.1\r\nHost: localhost:99999\r\nConnection: close\r\n\r\n", 400),
+        (b"GET /login/?%00 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400),
     ],
 )
 def test_an_invalid_http_request_is_an_error_in_json(
@@ -111,6 +113,15 @@ def test_an_invalid_http_request_is_an_error_in_json(
     assert received == status
     assert list(body) == ["error"]
     assert body["error"].endswith(".")
+
+
+@pytest.mark.parametrize("value", ["text/plain; a*=bogus''%41", "text/plain; charset=punycode"])
+def test_a_header_that_django_cannot_parse_is_ignored(port: int, value: str) -> None:
+    for header in ("Content-Type", "Accept"):
+        for path, status in (("/health/live", 200), ("/readings", 401), ("/nothing", 404)):
+            url = f"http://127.0.0.1:{port}{path}?q=%ff"
+            response = requests.get(url, headers={header: value}, timeout=30)
+            assert response.status_code == status, (header, path)
 
 
 def test_the_server_still_works_after_invalid_requests(port: int) -> None:
