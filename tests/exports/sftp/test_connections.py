@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
+import paramiko
 import pytest
 
 from exports.models import SshKey, Supplier
@@ -17,11 +18,14 @@ from exports.sftp.acceptor import Acceptor
 from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.connections import Connection, Connections
 from exports.sftp.pace import BURST, MAX_DELAY, PER_SECOND, Pace
+from exports.sftp.protocol import LimitedSFTPServer
 from exports.sftp.quotas import Quota, Quotas
 from exports.sftp.server import Listener
 from exports.sftp.session_slots import MAX_SESSIONS, SessionSlots
+from exports.sftp.transport import ServerTransport
 from headend.config.limited_log import LimitedLog
 from headend.config.sftp_limits import SftpLimits
+from tests.exports.conftest import Connect
 
 LIMITS = SftpLimits(connections=6, connections_per_address=3, connections_without_login=4)
 
@@ -220,3 +224,26 @@ def test_an_address_that_opens_many_connections_gets_them_served_slowly(
     now += MAX_DELAY + BURST / PER_SECOND
     assert pace.delay("192.0.2.1") == 0.0
     assert list(pace._next_at) == ["192.0.2.1"]
+
+
+def test_a_session_or_connection_that_gets_no_thread_is_refused_and_the_next_one_works(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with connect() as client:
+        for _ in range(2 * MAX_SESSIONS):
+            channel = client.open_session()
+            with monkeypatch.context() as full:
+                full.setattr(LimitedSFTPServer, "start", refuse)
+                with pytest.raises(paramiko.SSHException):
+                    channel.invoke_subsystem("sftp")
+            channel.close()
+        with monkeypatch.context() as full:
+            full.setattr(ServerTransport, "start_server", refuse)
+            with pytest.raises((paramiko.SSHException, EOFError)), connect():
+                pass
+        with connect() as other, client.open_sftp_client() as sftp:
+            assert other.is_authenticated()
+            assert sftp.listdir("/") == []
