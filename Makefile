@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 # Some containers set this variable. Every process would then compile all its modules again: two seconds at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run check test stress lint lock bench screenshots clean
+.PHONY: help run check test stress attack lint lock bench screenshots clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -43,6 +43,9 @@ test: $(VENV)/.test .browser .sftp ## run all tests, then those with a database 
 
 stress: $(VENV)/.test ## test a deployment with killed processes, failing S3 calls, repeated messages, random input and load
 	$(BIN)/python -m tests.services.stress
+
+attack: $(VENV)/.test ## attack a deployment on this machine, and print what it did and how long another supplier waited
+	$(BIN)/python -m tests.attack
 
 lint: $(VENV)/.test ## run ruff, djlint and mypy, and look for missing migrations
 	$(BIN)/ruff check .

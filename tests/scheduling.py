@@ -16,6 +16,7 @@ from xdist.workermanage import WorkerController
 _ENGINE = re.compile(r"\[(delta|timestream)\b")
 _ON_RUNNING_DEPLOYMENT = {
     "tests/headend/deployment/test_run.py",
+    "tests/services/test_attack.py",
     "tests/services/test_fuzz.py",
     "tests/test_walkthrough.py",
 }

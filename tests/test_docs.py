@@ -102,3 +102,11 @@ def test_every_make_target_in_the_documentation_exists(page: Path) -> None:
     targets = set(re.findall(r"(?m)^([a-z][a-z-]*):", (ROOT / "Makefile").read_text()))
     named = set(re.findall(r"(?m)(?:`|^\$ )make ([a-z]+)", page.read_text()))
     assert named <= targets, page.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_test_in_the_documentation_exists(page: Path) -> None:
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page.read_text()):
+        test_file = ROOT / path
+        assert test_file.exists(), path
+        assert not name or f"\ndef {name}(" in test_file.read_text(), f"{path}::{name}"
