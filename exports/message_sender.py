@@ -52,7 +52,13 @@ class MessageSender:
                 self._thread = threading.Thread(
                     target=self._send_all, name="message sender", daemon=True
                 )
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError as error:
+                    # The system has no thread left. The next caller sends these messages too.
+                    self._thread = None
+                    log.warning("messages wait for the next call", extra={"error": str(error)})
+                    return
             if self._hangs:
                 return
         if not pending.sent.wait(MAX_WAIT_SECONDS):

@@ -107,6 +107,21 @@ def test_a_broker_that_refuses_messages_is_one_line_and_the_next_messages_are_se
     assert broker.sent == [("work", None)]
 
 
+@pytest.mark.usefixtures("patient")
+def test_without_a_free_thread_the_caller_continues_and_the_next_one_sends_the_messages(
+    sender: MessageSender, broker: HangingBroker
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        sender.send(broker.task("work"), 2)
+    broker.answers.set()
+    sender.send(broker.task("tidy"), 1)
+    assert [name for name, _ in broker.sent] == ["work", "work", "tidy"]
+
+
 def wait_until_idle(sender: MessageSender) -> None:
     """Wait until all orders are sent."""
     thread = sender._thread
