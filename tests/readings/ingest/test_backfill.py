@@ -120,8 +120,8 @@ def test_a_wrong_option_is_an_error_of_one_line(
 YEAR_2023 = Window(datetime(2023, 1, 1, tzinfo=UTC))
 TWELVE_HOURS = ["--start", "2023-02-27", "--end", "2023-02-27 12:00"]
 INTERVALS = 145
-METERS = 10_000
-"""So many that the command needs three writes."""
+METERS = 20_000
+"""So many that the command needs five writes."""
 
 
 @dataclass
