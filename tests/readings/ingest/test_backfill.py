@@ -143,7 +143,10 @@ class RunningBackfill:
 @pytest.fixture
 def running(tmp_path: Path, starts_processes: None) -> Iterator[RunningBackfill]:
     """A backfill of :data:`METERS` meters in another process that has written some readings, but not all."""
-    url = f"delta://{tmp_path / 'readings'}"
+    folder = tmp_path / "readings"
+    # This process reads the folder first, and would create it for all users; then the command prints a warning.
+    folder.mkdir(mode=0o700)
+    url = f"delta://{folder}"
     command = [sys.executable, "manage.py", "backfill", *TWELVE_HOURS]
     environment = os.environ | {"READINGS_URL": url, "SIMULATION_DEVICES": str(METERS)}
     store = open_repository(url)
