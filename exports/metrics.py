@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from exports.leases.model import is_held
 from exports.models import (
-    IS_FILE_KEPT,
+    IS_FILE_DAMAGED,
     Delivery,
     DeliveryKind,
     DeliveryState,
@@ -54,9 +54,8 @@ class DatabaseMetrics(Collector):
 
 def _requests() -> Iterator[Metric]:
     rows = FileRequest.objects.order_by().values_list("status")
-    is_damaged = IS_FILE_KEPT & Q(damaged_at__isnull=False)
     counted = list(
-        rows.annotate(Count("pk"), Sum("record_count"), damaged=Count("pk", filter=is_damaged))
+        rows.annotate(Count("pk"), Sum("record_count"), damaged=Count("pk", filter=IS_FILE_DAMAGED))
     )
     found = {status: (count, readings) for status, count, readings, _ in counted}
     by_status = GaugeMetricFamily("headend_file_requests", "File requests.", labels=["status"])
@@ -70,7 +69,7 @@ def _requests() -> Iterator[Metric]:
     )
     yield GaugeMetricFamily(
         "headend_damaged_files",
-        "Files that do not have their checksum or are missing; nobody can fetch them.",
+        "Stored files that are damaged or missing and cannot be downloaded.",
         value=sum(damaged for *_, damaged in counted),
     )
 

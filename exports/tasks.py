@@ -109,7 +109,7 @@ def tidy() -> None:
 @shared_task
 @in_one_line
 def expire() -> None:
-    """Withdraw and delete the files whose retention time is over, and delete those that suppliers removed.
+    """Expire and delete the files whose retention time is over, and delete those that suppliers removed.
 
     If the clock has jumped, only removed files are deleted.
     """
@@ -123,7 +123,7 @@ def expire() -> None:
 @shared_task
 @in_one_line
 def verify() -> None:
-    """Compare stored files with their checksums, at night. Damaged files are refused until they are good again."""
+    """Compare stored files with their checksums, at night. Damaged files cannot be downloaded until they are restored."""
     from exports.pipeline.verification import verify_files
 
     verify_files()

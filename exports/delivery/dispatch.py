@@ -15,8 +15,8 @@ from exports.delivery.push import push
 from exports.delivery.push_connection import PushError
 from exports.delivery.webhook import WebhookError, notify
 from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
-from exports.leases.model import Lease, is_held
-from exports.models import Delivery, DeliveryKind, DeliveryState, PushTarget, Webhook
+from exports.leases.model import Lease
+from exports.models import Delivery, DeliveryKind, PushTarget, Webhook
 from exports.stores import FileMissingError
 from readings.outages import is_outage
 
@@ -25,12 +25,7 @@ log = logging.getLogger(__name__)
 CANDIDATES = 8
 """How many due deliveries a worker tries to claim; other workers may claim some of them first."""
 
-
-MAX_RUNNING = 2
-"""How many deliveries of one supplier run at once: half of the threads of ``make run``. Others find a free thread."""
-
-
-REVOKED = "The supplier or its target was deactivated during the attempt."
+REVOKED = "Stopped: the supplier or its target was deactivated or deleted."
 """The outcome of an attempt that was stopped because of this."""
 
 
@@ -52,10 +47,9 @@ def deliver_next() -> bool:
 
 
 def _candidates() -> QuerySet[Delivery, uuid.UUID]:
-    """Return the keys of the due deliveries, without those of suppliers of whom :data:`MAX_RUNNING` run."""
-    running = Delivery.objects.filter(is_held(), state=DeliveryState.PENDING).order_by()
-    busy = running.values("request__supplier").annotate(count=Count("pk"))
-    busy_suppliers = busy.filter(count__gte=MAX_RUNNING).values("request__supplier")
+    """Return the keys of the due deliveries, without those of suppliers of whom ``MAX_RUNNING`` run."""
+    busy = transitions.running().values("request__supplier").annotate(count=Count("pk"))
+    busy_suppliers = busy.filter(count__gte=transitions.MAX_RUNNING).values("request__supplier")
     due = transitions.due().exclude(request__supplier__in=busy_suppliers)
     return due.values_list("pk", flat=True)
 
@@ -126,10 +120,13 @@ def _run(work: LeasedDelivery) -> None:
         with Heartbeat(work) as heartbeat:
             outcome = work.run(heartbeat.check)
     except LeaseLostError:
-        _report_lost(work, context)
+        if work.revoked:
+            _fail_revoked(work, context)
+        else:
+            log.info("another worker has claimed the delivery", extra=context)
     except (PushError, WebhookError) as error:
         if work.revoked:
-            _report_lost(work, context)
+            _fail_revoked(work, context)
             return
         work.fail(str(error))
         log.warning("a delivery failed", extra=context | {"outcome": str(error)})
@@ -145,9 +142,6 @@ def _run(work: LeasedDelivery) -> None:
         log.info("delivered", extra=context)
 
 
-def _report_lost(work: LeasedDelivery, context: dict[str, Any]) -> None:
-    if not work.revoked:
-        log.info("another worker has claimed the delivery", extra=context)
-        return
+def _fail_revoked(work: LeasedDelivery, context: dict[str, Any]) -> None:
     work.fail(REVOKED)
     log.warning("a delivery was stopped", extra=context | {"outcome": REVOKED})

@@ -21,6 +21,7 @@ from exports.credentials import new_private_key, public_key_of
 from exports.delivery.audited_file import open_file
 from exports.delivery.push_connection import PushClient, PushError, RefusedError, connect, printable
 from exports.models import FileRequest, FolderLayout, PushTarget, Supplier, TemporaryName
+from exports.models.suppliers import NOTHING_IS_SENT
 
 _BLOCK_BYTES = 256 * 1024
 TEST_SECONDS = 20.0
@@ -90,7 +91,12 @@ def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None])
 
 
 def test_connection(target: PushTarget) -> str:
-    """Log in, list the target's folder and return what happened, in a sentence. Raises :class:`PushError`."""
+    """Log in, list the target's folder and return what happened, in a sentence.
+
+    Raises :class:`PushError`, also if the supplier is inactive.
+    """
+    if not target.supplier.active:
+        raise PushError(NOTHING_IS_SENT)
     with connect(target, private_key(target.supplier), seconds=TEST_SECONDS) as sftp:
         try:
             # Only the beginning: a list may have any number of names.

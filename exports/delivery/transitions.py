@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from exports.leases.model import NO_LEASE, Lease, LeasedQuerySet
+from exports.leases.model import NO_LEASE, Lease, LeasedQuerySet, is_held
 from exports.models import (
     MAX_REASON_LENGTH,
     Delivery,
@@ -21,8 +21,12 @@ from exports.models import (
     FileRequest,
     PushTarget,
     Status,
+    Supplier,
     Webhook,
 )
+
+MAX_RUNNING = 2
+"""How many deliveries of one supplier run at once: half of the threads of ``make run``. Others find a free thread."""
 
 
 def schedule_deliveries(request_id: uuid.UUID, status: str) -> None:
@@ -54,9 +58,24 @@ def due() -> LeasedQuerySet[Delivery]:
     return pending.order_by("created_at")
 
 
+def running() -> QuerySet[Delivery]:
+    """Return the deliveries that a worker holds, without an order."""
+    return Delivery.objects.filter(is_held(), state=DeliveryState.PENDING).order_by()
+
+
 def claim(pk: uuid.UUID) -> Lease[uuid.UUID] | None:
-    """Claim a delivery that is due, and start an attempt. Return None if it is not due any more."""
+    """Claim a delivery that is due, and start an attempt.
+
+    Return None if it is not due any more, or if :data:`MAX_RUNNING` deliveries of its supplier run.
+    """
+    requests = FileRequest.objects.filter(deliveries=pk)
     with transaction.atomic():
+        # The lock lets simultaneous claims for one supplier wait for each other, so that each counts the others.
+        # SQLite has no such locks: it executes one transaction that writes after the other.
+        suppliers = Supplier.objects.filter(pk__in=requests.values("supplier"))
+        supplier = suppliers.select_for_update(no_key=True).first()
+        if running().filter(request__supplier=supplier).count() >= MAX_RUNNING:
+            return None
         lease = due().claim(pk)
         if lease is not None:
             DeliveryAttempt.objects.create(delivery_id=pk, number=lease.attempt)

@@ -37,6 +37,7 @@ from django.conf import settings
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
 from exports.delivery.deadline import Deadline
 from exports.models import FileRequest, Supplier, Webhook
+from exports.models.suppliers import NOTHING_IS_SENT
 from exports.webhook_url import split_webhook_url
 
 CONNECT_TIMEOUT = 5
@@ -86,7 +87,12 @@ def notify(
 
 
 def send_test(webhook: Webhook) -> str:
-    """POST a test event to the webhook's URL and return the receiver's answer. Raises :class:`WebhookError`."""
+    """POST a test event to the webhook's URL and return the receiver's answer.
+
+    Raises :class:`WebhookError`, also if the supplier is inactive.
+    """
+    if not webhook.supplier.active:
+        raise WebhookError(NOTHING_IS_SENT)
     return _post(webhook, json.dumps({"test": True}), message_id=str(uuid.uuid4()))
 
 

@@ -37,6 +37,8 @@ IS_FILE_KEPT = Q(status=Status.COMPLETED, expired_at__isnull=True)
 """The condition of :attr:`FileRequest.is_file_kept` for a query."""
 HAS_FILE = IS_FILE_KEPT & Q(damaged_at__isnull=True)
 """The condition of :attr:`FileRequest.has_file` for a query."""
+IS_FILE_DAMAGED = IS_FILE_KEPT & Q(damaged_at__isnull=False)
+"""The condition of :attr:`FileRequest.is_file_damaged` for a query."""
 
 
 class FileRequest(Leased):

@@ -9,6 +9,9 @@ from django.db import models
 from exports.credentials import fingerprint, normalised_public_key
 from exports.webhook_url import split_webhook_url
 
+NOTHING_IS_SENT = "Nothing is sent while the supplier is inactive."
+"""The message for an operator who tests a target of an inactive supplier."""
+
 
 class Supplier(models.Model):
     """A company that calls the API and downloads files. Its name is its SFTP user name."""

@@ -146,7 +146,7 @@ def cancel(pk: uuid.UUID) -> bool:
 
 
 def expire(pk: uuid.UUID) -> bool:
-    """Withdraw the file of a completed request. The status stays ``completed``, and ``expired_at`` is set."""
+    """Stop offering the file of a completed request. The status stays ``completed``, and ``expired_at`` is set."""
     with_file = FileRequest.objects.filter(IS_FILE_KEPT, pk=pk)
     return bool(with_file.update(expired_at=timezone.now()))
 
@@ -166,9 +166,9 @@ def remove_file(pk: uuid.UUID, *, who: str, peer: str) -> bool:
 
 
 def record_verification(pk: uuid.UUID, *, damage: str) -> bool:
-    """Record that the stored file was compared with its checksum. Return whether it has become damaged or good again.
+    """Record that the stored file was compared with its checksum. Return whether it has become damaged or was restored.
 
-    With ``damage``, a sentence that says what is wrong, the file is refused to everybody; without, it is available.
+    With ``damage``, a sentence that says what is wrong, nobody can download the file; without, it is available.
     """
     now = timezone.now()
     kept = FileRequest.objects.filter(IS_FILE_KEPT, pk=pk)

@@ -1,7 +1,7 @@
 """Compares the files in the export store with the checksums with which they were published.
 
-Disks lose and change bytes without a message. A damaged file is refused to everybody and reported; it is not deleted,
-and available again once it has its checksum.
+Disks lose and change bytes without a message. Nobody can download a damaged file. It is reported and not deleted.
+It becomes available again when its content is restored.
 """
 
 from __future__ import annotations
@@ -15,43 +15,50 @@ from typing import IO
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from exports.models import IS_FILE_KEPT, FileRequest
+from exports.models import HAS_FILE, IS_FILE_DAMAGED, FileRequest
 from exports.pipeline import transitions
 from exports.stores import FileMissingError, export_store
 
 log = logging.getLogger(__name__)
 
 VERIFY_AFTER = timedelta(hours=20)
-"""A file is verified once each night. Damaged files are verified in each run."""
+"""A file is verified once each night. Damaged files are verified in each run, as many as :data:`DAMAGED_SECONDS` allow."""
 RUN_SECONDS = 240.0
 """No file is begun after this time. The next run continues: the schedule starts one every five minutes."""
+DAMAGED_SECONDS = 60.0
+"""No damaged file is begun after this time, so that many of them leave time for the other files."""
 MAX_BYTES_PER_SECOND = 50_000_000
 """Reads are not faster, so that downloads and exports are not slowed down."""
 _BLOCK_BYTES = 1 << 20
 
 
 def verify_files() -> int:
-    """Verify the files that are due, those first that were not verified for longest. Return how many.
+    """Verify the damaged files, then those that are due; of each the longest unverified first. Return how many.
 
     Raises ``OSError`` and the store's errors if the store cannot be used now. Then no file counts as damaged.
     """
     export_store().probe()
-    end = monotonic() + RUN_SECONDS
+    start = monotonic()
+    damaged, due = FileRequest.objects.filter(IS_FILE_DAMAGED), _due()
+    verified = _verify_until(start + DAMAGED_SECONDS, damaged)
+    return verified + _verify_until(start + RUN_SECONDS, due)
+
+
+def _due() -> QuerySet[FileRequest]:
+    latest = timezone.now() - VERIFY_AFTER
+    is_due = Q(verified_at__isnull=True, finished_at__lt=latest) | Q(verified_at__lt=latest)
+    return FileRequest.objects.filter(HAS_FILE, is_due)
+
+
+def _verify_until(end: float, requests: QuerySet[FileRequest]) -> int:
     verified = 0
-    for request in _due().iterator(chunk_size=100):
+    ordered = requests.order_by(F("verified_at").asc(nulls_first=True))
+    for request in ordered.iterator(chunk_size=100):
         if monotonic() >= end:
             break
         _verify(request)
         verified += 1
     return verified
-
-
-def _due() -> QuerySet[FileRequest]:
-    is_due = Q(verified_at__isnull=True, finished_at__lt=timezone.now() - VERIFY_AFTER)
-    is_due |= Q(verified_at__lt=timezone.now() - VERIFY_AFTER) | Q(damaged_at__isnull=False)
-    return FileRequest.objects.filter(IS_FILE_KEPT & is_due).order_by(
-        F("verified_at").asc(nulls_first=True)
-    )
 
 
 def _verify(request: FileRequest) -> None:
@@ -62,7 +69,7 @@ def _verify(request: FileRequest) -> None:
     if damage:
         log.error("a stored file is damaged", extra=extra | {"damage": damage})
     else:
-        log.warning("a file that was damaged is good again", extra=extra)
+        log.warning("a damaged file was restored", extra=extra)
 
 
 def _damage(request: FileRequest) -> str:

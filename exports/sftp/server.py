@@ -147,10 +147,11 @@ class Listener:
                     log.info("access revoked", extra=connection.auth.log_fields())
                     connection.cut()
             except Exception as error:
-                # While the database cannot be used, nobody can revoke anything.
-                if not is_database_outage(error):
+                # Without the database, nobody can revoke anything: the connections stay open.
+                if is_database_outage(error):
+                    limited_log.warning("the database cannot be used", error=first_line(error))
+                else:
                     log.exception("access cannot be checked")
-                limited_log.warning("the database cannot be used", error=first_line(error))
 
 
 def is_timed_out(auth: ConnectionAuth) -> bool:

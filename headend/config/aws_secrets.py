@@ -9,6 +9,11 @@ from typing import Any
 
 from headend.config.secrets import FileSecrets, Secrets
 
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 10
+"""Short: processes read secrets when they start, and a page or a delivery waits for them."""
+_ATTEMPTS = 3
+
 
 class SecretsManager(Secrets):
     """Secrets below one prefix, with the names of the AWS reference: ``<prefix>/sftp/private_key``.
@@ -31,8 +36,14 @@ class SecretsManager(Secrets):
     def _client(self) -> Any:
         # Importing boto3 takes half a second; a deployment with a folder does not need it.
         import boto3
+        from botocore.config import Config
 
-        return boto3.client("secretsmanager", **self._client_options)
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        )
+        return boto3.client("secretsmanager", config=config, **self._client_options)
 
     def get(self, name: str) -> str | None:
         """See :meth:`Secrets.get`."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.urls import reverse
 from django.utils.timesince import timesince
 
-from exports.models import IS_FILE_KEPT, Delivery, DeliveryState, FileRequest, Status, is_failing
+from exports.models import IS_FILE_DAMAGED, Delivery, DeliveryState, FileRequest, Status, is_failing
 from exports.pipeline.transitions import CANCELLED
 from headend.portal.coverage import DAY, Coverage, may_still_arrive
 from readings.feed import silent_intervals
@@ -79,7 +79,7 @@ def _failed_requests(now: datetime) -> Alert | None:
 
 
 def _damaged_files() -> Alert | None:
-    damaged = FileRequest.objects.filter(IS_FILE_KEPT, damaged_at__isnull=False)
+    damaged = FileRequest.objects.filter(IS_FILE_DAMAGED)
     pks = list(damaged.order_by("damaged_at").values_list("pk", flat=True))
     if not pks:
         return None

@@ -78,7 +78,7 @@ def soon() -> Iterator[None]:
     ],
     ids=["its headers", "its interim answers", "its handshake"],
 )
-def test_a_receiver_of_webhooks_that_drips(
+def test_a_webhook_receiver_that_answers_byte_by_byte_is_cut(
     scheme: str,
     server: Server,
     alice: Supplier,
@@ -126,11 +126,16 @@ class AnyLogin(paramiko.ServerInterface):
         return True
 
 
-def sftp_server(key: paramiko.PKey, drips: bool) -> Server:
-    """Return a server that starts SFTP, and then sends its first answer byte by byte, or nothing at all."""
+def sftp_server(key: paramiko.PKey, *, drips: bool = False, window: int | None = None) -> Server:
+    """Return a server that starts SFTP, and then sends its first answer byte by byte, or nothing at all.
+
+    It accepts ``window`` bytes from the client, and no more.
+    """
 
     def serve(connection: socket.socket) -> None:
         with paramiko.Transport(connection) as transport:
+            if window is not None:
+                transport.default_window_size = window
             transport.add_server_key(key)
             transport.start_server(server=AnyLogin())
             channel = transport.accept(MUCH_LONGER)
@@ -157,10 +162,29 @@ def test_a_server_for_pushes_that_never_completes_an_answer(
         monkeypatch.setattr(push_connection, "ANSWER_TIMEOUT", SECONDS)
     else:
         monkeypatch.setattr(push, "TEST_SECONDS", 1.5)
-    with running(sftp_server(key, drips)) as port, soon():
+    with running(sftp_server(key, drips=drips)) as port, soon():
         target = PushTarget(supplier=alice, host="127.0.0.1", port=port, user="u")
         target.host_key = f"{key.get_name()} {key.get_base64()}"
         with pytest.raises(PushError, match=r"within 0\.5 s|longer than 2 s"):
+            push.test_connection(target)
+
+
+@pytest.mark.starts_processes
+@pytest.mark.parametrize(
+    ("window", "reason"),
+    [(0, r"The login took longer than 0\.5 s"), (9, r"did not answer within 0\.5 s")],
+    ids=["from the beginning", "after the first packet"],
+)
+def test_a_server_for_pushes_that_accepts_no_more_data(
+    window: int, reason: str, alice: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = paramiko.ECDSAKey.generate()
+    limit = "ANSWER_TIMEOUT" if window else "LOGIN_TIMEOUT"
+    monkeypatch.setattr(push_connection, limit, SECONDS)
+    with running(sftp_server(key, window=window)) as port, soon():
+        target = PushTarget(supplier=alice, host="127.0.0.1", port=port, user="u")
+        target.host_key = f"{key.get_name()} {key.get_base64()}"
+        with pytest.raises(PushError, match=reason):
             push.test_connection(target)
 
 

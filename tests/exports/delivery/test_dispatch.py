@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from exports.delivery import dispatch, transitions
-from exports.delivery.dispatch import MAX_RUNNING, deliver_next
+from exports.delivery.dispatch import deliver_next
+from exports.delivery.transitions import MAX_RUNNING, claim
 from exports.file_requests import FileSpec, accept
 from exports.models import Delivery, DeliveryKind, Supplier
 from tests.suppliers import END, START
@@ -40,3 +41,16 @@ def test_while_two_deliveries_of_a_supplier_run_the_next_is_another_suppliers(
     transitions.succeed(running[0], "done")
     assert deliver_next()
     assert attempted == ["bob", "alice"]
+
+
+def test_workers_that_chose_deliveries_at_the_same_time_claim_two_of_a_supplier(
+    alice: Supplier, bob: Supplier
+) -> None:
+    make_due(alice, 4)
+    make_due(bob, 1)
+    chosen = list(dispatch._candidates())
+    leases = [claim(pk) for pk in chosen]
+    assert [lease is not None for lease in leases] == [True, True, False, False, True]
+    assert leases[0] is not None
+    transitions.succeed(leases[0], "done")
+    assert [claim(pk) is not None for pk in chosen[2:4]] == [True, False]

@@ -11,9 +11,10 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from exports.delivery import deadline as deadlines
-from exports.delivery import dispatch, webhook
+from exports.delivery import dispatch, push, webhook
 from exports.delivery.deadline import Deadline
 from exports.delivery.dispatch import REVOKED, LeasedDelivery, deliver_next
+from exports.delivery.push_connection import PushError
 from exports.delivery.transitions import claim
 from exports.file_requests import FileSpec, SupplierInactiveError, accept, request_again
 from exports.leases.heartbeat import LeaseLostError
@@ -31,7 +32,7 @@ from exports.pipeline import worker
 from exports.suppliers.authentication import ApiKeyAuthentication
 from tests.exports.delivery.conftest import received_files
 from tests.exports.delivery.sftp_receiver import Receiver
-from tests.suppliers import END, START, api_client
+from tests.suppliers import END, PUBLIC_KEY, START, api_client
 
 
 class FrequentHeartbeat:
@@ -194,3 +195,25 @@ def test_an_operator_learns_that_nothing_is_delivered_to_an_inactive_supplier(
     page = operator.post(f"/deliveries/{call.pk}/again/", follow=True).content.decode()
     assert "Nothing is delivered while the supplier is inactive." in page
     assert Delivery.objects.get().state == DeliveryState.FAILED
+
+
+def test_a_test_of_a_target_of_an_inactive_supplier_calls_no_server(
+    operator: Client, call: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PushTarget.objects.create(
+        supplier=call.request.supplier, host="127.0.0.1", port=9, user="u", host_key=PUBLIC_KEY
+    )
+    deactivate()
+    called: list[object] = []
+    monkeypatch.setattr(push, "connect", called.append)
+    monkeypatch.setattr(webhook, "_post", called.append)
+    with pytest.raises(PushError, match="Nothing is sent while the supplier is inactive"):
+        push.test_connection(PushTarget.objects.get())
+    with pytest.raises(
+        webhook.WebhookError, match="Nothing is sent while the supplier is inactive"
+    ):
+        webhook.send_test(Webhook.objects.get())
+    for url in ("/suppliers/alice/push/test/", "/suppliers/alice/webhook/test/"):
+        page = operator.post(url, follow=True).content.decode()
+        assert "Nothing is sent while the supplier is inactive." in page
+    assert not called

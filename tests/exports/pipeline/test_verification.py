@@ -147,7 +147,7 @@ def test_a_damaged_file_is_kept_and_available_again_when_it_is_restored(
     assert (due.has_file, due.damage) == (True, "")
     with open_file(due) as file:
         assert file.read() == content
-    assert "a file that was damaged is good again" in [line["message"] for line in log_lines()]
+    assert "a damaged file was restored" in [line["message"] for line in log_lines()]
 
 
 def test_a_damaged_file_expires_as_every_other(damaged: FileRequest) -> None:
@@ -170,6 +170,21 @@ def test_a_run_ends_after_its_time_and_the_next_one_continues(
     monkeypatch.setattr("exports.pipeline.verification.monotonic", lambda: next(now))
     monkeypatch.setattr("exports.pipeline.verification.sleep", lambda seconds: None)
     assert [verify_files(), verify_files()] == [1, 1]
+
+
+def test_damaged_files_are_verified_first_but_not_for_the_whole_run(
+    due: FileRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged = [store_completed(alice).pk for _ in range(3)]
+    now = timezone.now()
+    for hours, pk in enumerate(damaged, 1):
+        at = now - timedelta(hours=hours)
+        FileRequest.objects.filter(pk=pk).update(damaged_at=at, verified_at=at)
+    verified: list[object] = []
+    monkeypatch.setattr(verification, "_verify", lambda request: verified.append(request.pk))
+    monkeypatch.setattr(verification, "monotonic", iter((0, 0, 59, 60, 239, 240)).__next__)
+    verify_files()
+    assert verified == [damaged[2], damaged[1], due.pk]
 
 
 def test_reading_is_limited_in_rate(due: FileRequest, monkeypatch: pytest.MonkeyPatch) -> None:

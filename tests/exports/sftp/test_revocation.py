@@ -149,3 +149,34 @@ def test_a_locked_database_delays_no_login_and_no_download(
             waited = time.monotonic() - started
             other.rollback()
     assert waited < connection.settings_dict["OPTIONS"]["timeout"]
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (OperationalError("database is locked"), ("WARNING", "the database cannot be used")),
+        (ValueError("a mistake"), ("ERROR", "access cannot be checked")),
+    ],
+)
+def test_an_error_of_the_check_is_logged_once_and_the_next_check_follows(
+    error: Exception,
+    logged: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    checks = iter([error, None])
+
+    def check(_: object) -> list[object]:
+        failure = next(checks)
+        if failure is not None:
+            raise failure
+        listener.stop()
+        return []
+
+    monkeypatch.setattr(server, "REVOCATION_SECONDS", 0)
+    monkeypatch.setattr(server, "limited_log", LimitedLog(server.log))
+    monkeypatch.setattr(revocation, "revoked", check)
+    listener = server.Listener("127.0.0.1", 0, [])
+    with listener._socket:
+        listener._cut_revoked_connections()
+    assert [(line["level"], line["message"]) for line in log_lines()] == [logged]
