@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -100,17 +101,10 @@ class SourceFile:
     def _check_header(self) -> None:
         """Raise :class:`BadFileError` if the header shows that the options do not fit the file."""
         with self._path.open("rb") as file:
-            header = next(
-                (
-                    line
-                    for line in iter(lambda: file.readline(_MAX_HEADER_BYTES), b"")
-                    if line.strip()
-                ),
-                b"",
-            )
-        if len(header) == _MAX_HEADER_BYTES:
+            header = _first_line_with_text(file).rstrip(b"\r\n")
+        if len(header) > _MAX_HEADER_BYTES:
             raise BadFileError(f"the header is longer than {_MAX_HEADER_BYTES:,} bytes.")
-        text = header.decode("utf-8", errors="replace").rstrip("\r\n")
+        text = header.decode("utf-8", errors="replace")
         if "\r" in text:
             raise BadFileError("the line ends of the file are CR only. Use LF or CRLF.")
         if self._options.separator not in text:
@@ -206,6 +200,14 @@ class SourceFile:
 
 _NOTHING = "nothing was imported from this file."
 _UUID_BYTES = 16
+
+
+def _first_line_with_text(file: BinaryIO) -> bytes:
+    """Return the first line that is not blank, or empty bytes. A long line is cut after :data:`_MAX_HEADER_BYTES`."""
+    while line := file.readline(_MAX_HEADER_BYTES + 1):
+        if line.strip():
+            return line
+    return b""
 
 
 def _as_text(name: str, kind: pl.DataType) -> pl.Expr:

@@ -88,6 +88,22 @@ def test_a_header_without_an_end_is_refused(tmp_path: Path) -> None:
         next(source.batches())
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("length", "reason"),
+    [(100_000, "these columns are not columns of a reading"), (100_001, "the header is longer")],
+)
+def test_a_header_of_the_longest_length_is_read(
+    line_end: str, length: int, reason: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "readings.csv"
+    header = f"{HEADER},".ljust(length, "a")
+    file.write_bytes(f"\n{header}{line_end}{GOOD}\n".encode())
+    batches = SourceFile(file, ColumnOptions(), tmp_path).batches()
+    with pytest.raises(BadFileError, match=reason):
+        next(batches)
+
+
 def test_zeros_are_refused_before_they_fill_the_disk(tmp_path: Path) -> None:
     file = tmp_path / "zeros.csv.gz"
     file.write_bytes(gzip.compress(bytes(20 << 20)))
