@@ -20,6 +20,7 @@ from exports.delivery.audited_file import DAMAGED
 from exports.delivery.links import download_url
 from exports.formats import FORMATS
 from exports.models import MAX_IDEMPOTENCY_KEY_LENGTH, ApiKey, FileRequest, Status, Supplier
+from exports.suppliers.authentication import KEY_REFUSED
 from headend.api.errors import Conflict, TooMany, errors
 from headend.api.negotiation import IgnoreClientContentNegotiation
 from headend.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, ListPagination
@@ -104,7 +105,7 @@ class FileRequestStatus(serializers.Serializer[Any]):
     )
     sftp_location = serializers.CharField(
         required=False,
-        help_text="The path of the file in the SFTP home, once completed. Missing if the file has expired or was removed.",
+        help_text="The path of the file in the SFTP home, once completed. Missing if the file has expired, was removed, or is damaged.",
     )
     size = serializers.IntegerField(required=False, help_text="Size of the file in bytes.")
     sha256 = serializers.CharField(
@@ -112,7 +113,7 @@ class FileRequestStatus(serializers.Serializer[Any]):
     )
     download_url = serializers.URLField(
         required=False,
-        help_text="A link to the file, valid for one day, until its API key is revoked. It may redirect.",
+        help_text="A link to the file, valid for one day, or until the API key that created it is revoked. It may redirect: follow redirects.",
     )
     expires_at = InstantField(
         required=False, allow_null=True, help_text="When the file is deleted; null: never."
@@ -195,7 +196,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
                 _supplier(request), body.spec(), idempotency_key=_idempotency_key(request)
             )
         except file_requests.SupplierInactiveError:
-            raise AuthenticationFailed("The API key is unknown or revoked.") from None
+            raise AuthenticationFailed(KEY_REFUSED) from None
         except file_requests.IdempotencyConflictError as error:
             raise Conflict(str(error)) from None
         except file_requests.QueueFullError as error:

@@ -9,7 +9,7 @@ import paramiko
 from paramiko.kex_curve25519 import KexCurve25519
 from paramiko.packet import Packetizer
 
-MAX_PACKET_BYTES = 256 * 1024
+MAX_SSH_PACKET_BYTES = 256 * 1024
 """The longest SSH packet that is read. RFC 4253 requires 35,000 bytes; OpenSSH also allows 256 KiB."""
 MAX_VERSION_BYTES = 32 * 1024
 """The most bytes that are read until the other side's version line is complete. A server may send lines before it."""
@@ -56,8 +56,8 @@ class BoundedPacketizer(_Packetizer):
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:  # noqa: FBT001, FBT002 # paramiko's parameters
         """Return the next ``n`` bytes of a packet. Raises ``SSHException`` for a length that no packet has."""
-        if not 0 <= n <= MAX_PACKET_BYTES + _LONGEST_MAC_BYTES:
-            raise paramiko.SSHException(f"A packet is longer than {MAX_PACKET_BYTES} bytes.")
+        if not 0 <= n <= MAX_SSH_PACKET_BYTES + _LONGEST_MAC_BYTES:
+            raise paramiko.SSHException(f"A packet is longer than {MAX_SSH_PACKET_BYTES} bytes.")
         return super().read_all(n, check_rekey)
 
     def _read_timeout(self, timeout: float) -> bytes:

@@ -14,7 +14,7 @@ from django.forms import CheckboxSelectMultiple, ModelForm
 from django.http import HttpRequest
 
 from exports.models import SupplierPerson
-from exports.models.people import STAFF_OF_SUPPLIER, becomes_staff_of_supplier
+from exports.models.people import STAFF_WITH_SUPPLIER_ERROR, makes_supplier_user_staff
 
 CHECKBOXES: Any = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
 """Checkboxes replace Django's widget of two lists, whose labels screen readers do not read."""
@@ -58,9 +58,9 @@ class StaffUserForm(UserChangeForm[User]):
             name: self.cleaned_data.get(name, getattr(self.instance, name))
             for name in ("is_staff", "is_superuser")
         }
-        if becomes_staff_of_supplier(User(pk=self.instance.pk, **rights)):
+        if makes_supplier_user_staff(User(pk=self.instance.pk, **rights)):
             raise ValidationError(
-                f"{STAFF_OF_SUPPLIER} First remove the supplier, and save the user."
+                f"{STAFF_WITH_SUPPLIER_ERROR} First remove the supplier, and save the user."
             )
         return cleaned
 

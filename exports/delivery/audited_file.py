@@ -38,7 +38,8 @@ class Fetcher:
 def open_file(request: FileRequest) -> IO[bytes]:
     """Return the request's file, open for reading, without recording a download.
 
-    Raises :class:`FileMissingError` if the request has no file, its file expired, or it is damaged.
+    Raises :class:`FileDamagedError` if the file is damaged, and :class:`FileMissingError` if the request has no file or
+    it expired.
     """
     if request.is_file_damaged:
         raise FileDamagedError(DAMAGED)

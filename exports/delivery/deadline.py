@@ -12,13 +12,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
 CHECK_SECONDS = 1.0
-"""The time between two questions whether a call is still needed."""
+"""Seconds between two checks whether a call is still needed."""
 
 
 class Deadline:
@@ -125,30 +125,22 @@ def resolve(host: str, port: int, seconds: float) -> list[Any]:
     The system's resolver has no deadline: name servers that answer slowly can delay it for minutes. It runs in a
     thread of its own, which ends when the resolver gives up.
     """
-    answers: SimpleQueue[Callable[[], list[Any]]] = SimpleQueue()
+    addresses: Future[list[Any]] = Future()
 
     def ask() -> None:
         try:
-            found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except BaseException as error:
-            failure = error
-
-            def fail() -> list[Any]:
-                raise failure
-
-            answers.put(fail)
-        else:
-            answers.put(lambda: found)
+            addresses.set_exception(error)
 
     threading.Thread(target=ask, name="name resolution", daemon=True).start()
     try:
-        answer = answers.get(timeout=seconds)
-    except Empty:
+        return addresses.result(seconds)
+    except TimeoutError:
         raise TimeoutError(f"no name server has answered within {seconds:g} s") from None
-    return answer()
 
 
-def connect(host: str, port: int, deadline: Deadline) -> socket.socket:
+def open_connection(host: str, port: int, deadline: Deadline) -> socket.socket:
     """Return a connection to the first address of the host that accepts one, which ``deadline`` watches.
 
     Raises ``OSError``.

@@ -37,7 +37,7 @@ from headend.config.database_errors import first_line
 log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 2.0
-"""The time between two questions whether a download that runs is still allowed."""
+"""Seconds between two checks whether a running download is still allowed."""
 _BLOCK_BYTES = 256 * 1024
 
 

@@ -1,6 +1,7 @@
-"""Download links. A signed link allows the download of one file for a day, while the access of its creator is valid.
+"""Download links. A signed link allows the download of one file for a day.
 
-Every link leads to headend, which checks at each use that the access was not revoked. If the export store can create
+A link is valid until it expires or the API key that created it is revoked. Every link leads to headend, which checks this
+at each use. If the export store can create
 presigned URLs (S3), headend redirects to one that is valid for a minute.
 """
 
@@ -22,11 +23,13 @@ STORE_URL_VALID_FOR = timedelta(minutes=1)
 """A client follows the redirect at once. The store's clock may differ by some seconds."""
 _ANONYMOUS = "anonymous"
 """The creator in links that were created without an API key."""
+_OLD_SALT = "exports.download"
+"""The salt of links of earlier versions, which do not name their creator."""
 
 
 @dataclass(frozen=True)
 class SignedLink:
-    """What a valid signature says: which file it allows to download, who created it, and when.
+    """What a valid signature says: the file that may be downloaded, the creator, and the creation time.
 
     ``creator`` is the primary key of an API key, or ``anonymous``. It is empty in links of earlier versions.
     """
@@ -83,17 +86,16 @@ def signed_link(location: str, signature: str) -> SignedLink | None:
 
     A signature is ``<creator>:<time>:<HMAC>``; in links of earlier versions, without the creator.
     """
-    creator, _, _ = signature.rpartition(":")[0].rpartition(":")
-    signer = _signer() if creator else TimestampSigner(salt=_OLD_SALT)
+    signer = _signer()
+    creator = signature.rpartition(signer.sep)[0].rpartition(signer.sep)[0]
+    if not creator:
+        signer = TimestampSigner(salt=_OLD_SALT)
     try:
         signer.unsign(f"{location}{signer.sep}{signature}", max_age=VALID_FOR)
     except BadSignature:
         return None
-    seconds = b62_decode(signature.split(":")[-2])
+    seconds = b62_decode(signature.split(signer.sep)[-2])
     return SignedLink(location, creator, datetime.fromtimestamp(seconds, UTC))
-
-
-_OLD_SALT = "exports.download"
 
 
 def _signer() -> TimestampSigner:

@@ -11,8 +11,7 @@ import paramiko
 from paramiko.sftp import SFTP_DESC, SFTP_EOF, SFTP_NO_SUCH_FILE, SFTP_OK
 
 from exports.credentials import fingerprint
-from exports.delivery.deadline import Deadline
-from exports.delivery.deadline import connect as connect_by
+from exports.delivery.deadline import Deadline, open_connection
 from exports.models import PushTarget
 from exports.ssh_transport import NIST_CURVES, StrongTransport
 
@@ -130,7 +129,7 @@ def connect(
         deadline.limit(seconds, f"The connection took longer than {seconds:.0f} s.")
         try:
             key = paramiko.RSAKey.from_private_key(io.StringIO(private_key))
-            connection = connect_by(target.host, target.port, deadline)
+            connection = open_connection(target.host, target.port, deadline)
             with connection, _Transport(connection) as transport:
                 try:
                     yield from _logged_in(transport, target, key, deadline)

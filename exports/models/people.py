@@ -15,7 +15,7 @@ from django.dispatch import receiver
 
 from exports.models.suppliers import Supplier
 
-STAFF_OF_SUPPLIER = "A staff user cannot belong to a supplier."
+STAFF_WITH_SUPPLIER_ERROR = "A staff user cannot belong to a supplier."
 
 
 class SupplierPerson(models.Model):
@@ -51,10 +51,10 @@ class SupplierPerson(models.Model):
         except ObjectDoesNotExist:
             return  # The form has no user, and says so.
         if user.is_staff or user.is_superuser:
-            raise ValidationError(STAFF_OF_SUPPLIER)
+            raise ValidationError(STAFF_WITH_SUPPLIER_ERROR)
 
 
-def becomes_staff_of_supplier(user: User) -> bool:
+def makes_supplier_user_staff(user: User) -> bool:
     """Return whether saving ``user`` would make a supplier user staff or a superuser.
 
     False for a user who is both already: earlier versions allowed it, and such a user must be able to change the
@@ -75,5 +75,5 @@ def _refuse_staff_of_supplier(
     **_: Any,
 ) -> None:
     is_changed = update_fields is None or not {"is_staff", "is_superuser"}.isdisjoint(update_fields)
-    if is_changed and not raw and becomes_staff_of_supplier(instance):
-        raise ValidationError(STAFF_OF_SUPPLIER)
+    if is_changed and not raw and makes_supplier_user_staff(instance):
+        raise ValidationError(STAFF_WITH_SUPPLIER_ERROR)

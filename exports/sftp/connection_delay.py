@@ -1,4 +1,7 @@
-"""How fast one address can open connections. Each one makes the server compute keys, before anybody logs in."""
+"""Delays new connections of an address that opens more than 10 per second, by 0.3 s at most.
+
+It does not limit their number. Each one makes the server compute keys, before anybody logs in.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,21 @@ import threading
 import time
 
 PER_SECOND = 10
-"""New connections of one address that are served in a second. ssh-audit calls less than 20 safe."""
+"""New connections of one address in a second that are not delayed. ssh-audit calls less than 20 safe."""
 BURST = 5
-"""So many more are served without a delay, if the address has opened none lately."""
+"""How many more are not delayed, if the address has opened none lately."""
 MAX_DELAY = 0.3
 """Seconds that a connection is delayed at most: the next client of a flooded address still gets its turn soon."""
 
 
-class Pace:
+class ConnectionDelay:
     """Tells how long to wait before a new connection is served."""
 
     def __init__(self) -> None:
         self._next_at: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def delay(self, address: str) -> float:
+    def seconds(self, address: str) -> float:
         """Count one more connection of the address, and return the seconds to wait before it is served."""
         now = time.monotonic()
         with self._lock:

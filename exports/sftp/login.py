@@ -1,4 +1,4 @@
-"""The login messages of SSH: only public keys, and a key of an unknown type is refused like any other wrong key."""
+"""Handles SSH login messages. Only public keys are accepted; a key of an unknown type is refused like a wrong key."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class LoginHandler(_AuthHandler):
         return False
 
     def _generate_key_from_request(self, algorithm: str, keyblob: bytes) -> paramiko.PKey:
-        # For a key that paramiko cannot use, it would close the connection, and the client could not try its next key.
-        # It does not check the restrictions of a certificate, so no certificate is accepted.
+        # paramiko would close the connection for a key that it cannot use, and the client could not try its next key.
+        # paramiko does not check the restrictions of certificates, so they are refused.
         if algorithm.endswith("-cert-v01@openssh.com"):
             return UnsupportedKey()
         try:

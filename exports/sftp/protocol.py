@@ -49,16 +49,23 @@ limited_log = LimitedLog(logging.getLogger("exports.sftp"))
 SFTP_VERSION = 3
 MAX_HANDLES = 64
 """Open files and folders in one session."""
-MAX_PACKET_BYTES = 256 * 1024
+MAX_SFTP_PACKET_BYTES = 256 * 1024
 """The longest SFTP packet, which is also the longest that OpenSSH's client accepts."""
 EXTENSIONS = (("statvfs@openssh.com", "2"), ("limits@openssh.com", "1"))
 """Names and versions of OpenSSH's extensions that the server announces. It answers no others."""
 _RENAMES = "posix-rename@openssh.com"
 _ANSWERED_BY_PARAMIKO = {
-    *(CMD_READ, CMD_LSTAT, CMD_FSTAT, CMD_STAT, CMD_READDIR),
-    *(CMD_READLINK, CMD_REALPATH, CMD_REMOVE, CMD_RMDIR),
+    CMD_READ,
+    CMD_LSTAT,
+    CMD_FSTAT,
+    CMD_STAT,
+    CMD_READDIR,
+    CMD_READLINK,
+    CMD_REALPATH,
+    CMD_REMOVE,
+    CMD_RMDIR,
 }
-_WRITES = {CMD_WRITE, CMD_SETSTAT, CMD_FSETSTAT, CMD_MKDIR, CMD_RENAME, CMD_SYMLINK}
+_REFUSED_CHANGES = {CMD_WRITE, CMD_SETSTAT, CMD_FSETSTAT, CMD_MKDIR, CMD_RENAME, CMD_SYMLINK}
 _NO_CHANGES = "Files cannot be uploaded or changed here."
 _REFUSALS = {
     CMD_REMOVE: "You are not allowed to remove files. The operator can allow it.",
@@ -132,7 +139,7 @@ class LimitedSFTPServer(_SFTPServer):
             self._close(request_number, msg.get_binary())
         elif t in _ANSWERED_BY_PARAMIKO:
             super()._process(t, request_number, msg)
-        elif t in _WRITES:
+        elif t in _REFUSED_CHANGES:
             # paramiko would read as many attributes as the request announces, up to 2³².
             self._send_status(request_number, SFTP_PERMISSION_DENIED)
         elif t == CMD_EXTENDED:
@@ -178,7 +185,7 @@ class LimitedSFTPServer(_SFTPServer):
         tag = msg.get_text()
         if tag == "limits@openssh.com":
             # Packet, read, write, handles. 0 means that the server states no limit.
-            self._reply(request_number, MAX_PACKET_BYTES, MAX_READ_BYTES, 0, MAX_HANDLES)
+            self._reply(request_number, MAX_SFTP_PACKET_BYTES, MAX_READ_BYTES, 0, MAX_HANDLES)
         elif tag == "statvfs@openssh.com":
             status = self.server.filesystem_status(msg.get_text())
             if isinstance(status, int):
@@ -193,7 +200,7 @@ class LimitedSFTPServer(_SFTPServer):
     def _read_packet(self) -> tuple[int, bytes]:
         """Return the type and the content of the next packet. Raises ``SFTPError`` if it is too long."""
         (size,) = struct.unpack(">I", self._read_all(4))
-        if not 1 <= size <= MAX_PACKET_BYTES:
+        if not 1 <= size <= MAX_SFTP_PACKET_BYTES:
             raise paramiko.SFTPError(f"A packet has {size} bytes.")
         data = self._read_all(size)
         return data[0], data[1:]

@@ -12,9 +12,9 @@ import paramiko
 from exports.sftp import revocation
 from exports.sftp.acceptor import Acceptor
 from exports.sftp.authentication import ConnectionAuth
+from exports.sftp.connection_delay import ConnectionDelay
 from exports.sftp.connections import Connection, Connections
 from exports.sftp.legacy_algorithms import LegacyTransport
-from exports.sftp.pace import Pace
 from exports.sftp.protocol import LimitedSFTPServer
 from exports.sftp.quotas import Quotas
 from exports.sftp.session import Session
@@ -63,7 +63,7 @@ class Listener:
         self._stopped = threading.Event()
         self._connections = Connections(limits)
         self._quotas = Quotas(limits)
-        self._pace = Pace()
+        self._delay = ConnectionDelay()
         self._socket = bound_socket(host, port)
         self._socket.listen(_BACKLOG)
         self._socket.settimeout(_POLL_SECONDS)
@@ -99,7 +99,7 @@ class Listener:
         try:
             threading.Thread(
                 target=self._serve_connection,
-                args=(connection, self._pace.delay(connection.auth.address)),
+                args=(connection, self._delay.seconds(connection.auth.address)),
                 daemon=True,
             ).start()
         except RuntimeError as error:

@@ -22,7 +22,7 @@ class FileMissingError(Exception):
 
 
 class FileDamagedError(FileMissingError):
-    """The file does not have the checksum with which it was published. The message says so, for its supplier."""
+    """The stored file is damaged, missing or unreadable. The message is for its supplier."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from exports.credentials import digest
 from exports.models import ApiKey, Supplier
 
+KEY_REFUSED = "The API key is unknown or revoked."
 _SCHEMES = {"token", "bearer"}
 LAST_USE_PRECISION = timedelta(minutes=1)
 """``last_used_at`` is written at most once in this time, so that most API calls write nothing."""
@@ -35,7 +36,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             return _anonymous_supplier()
         supplier_and_key = find_supplier(key)
         if supplier_and_key is None:
-            raise AuthenticationFailed("The API key is unknown or revoked.")
+            raise AuthenticationFailed(KEY_REFUSED)
         return supplier_and_key
 
     def authenticate_header(self, request: Request) -> str:

@@ -37,7 +37,9 @@ def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResp
     location = f"{request_id}/{name}"
     permission = _permission(request, request_id, location)
     if permission is None:
-        message = "signature is missing, wrong or expired, or its access was revoked."
+        message = (
+            "The signature is missing, wrong or expired, or the access that created it was revoked."
+        )
         return JsonResponse({"error": message}, status=403)
     file_request = FileRequest.objects.filter(pk=request_id).first()
     try:

@@ -67,11 +67,11 @@ def plain_text(path: Path, first: bytes, folder: Path) -> Path:
     if not first.startswith(_COMPRESSED):
         return path
     copy = folder / "plain.txt"
-    save_blocks(_refuse_other_text(_decompressed_blocks(path, first)), copy)
+    save_blocks(_blocks_if_text(_decompressed_blocks(path, first)), copy)
     return copy
 
 
-def _refuse_other_text(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _blocks_if_text(blocks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield the blocks. Before the first one, raise :class:`BadFileError` if the content is not text.
 
     So content that expands to a thousand times its size, such as zeros, is refused before it fills the disk.
@@ -81,15 +81,16 @@ def _refuse_other_text(blocks: Iterator[bytes]) -> Iterator[bytes]:
         start += block
         if len(start) < _FIRST_BYTES:
             continue
-        _refuse_inner(start[:_FIRST_BYTES])
+        _check_start(start[:_FIRST_BYTES])
         yield start
         yield from blocks
         return
-    _refuse_inner(start)
+    _check_start(start)
     yield start
 
 
-def _refuse_inner(inner: bytes) -> None:
+def _check_start(inner: bytes) -> None:
+    """Raise :class:`BadFileError` if the content of a compressed file begins like something else than text."""
     if inner.startswith(PARQUET_MAGIC):
         raise BadFileError("the file is a compressed Parquet file. Decompress it first.")
     if inner.startswith(_GZIP_MAGIC):

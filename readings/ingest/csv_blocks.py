@@ -68,7 +68,7 @@ def _limit_lines(rows: bytes) -> Iterator[bytes]:
     middle = len(rows) // 2
     end = _end_of_last_row(rows[:middle])
     if not end or middle - end > MAX_ROW_BYTES:
-        # So many line ends are only between quotation marks.
+        # Only a quoted value can contain so many line ends.
         raise RowTooLongError
     yield from _limit_lines(rows[:end])
     yield from _limit_lines(rows[end:])

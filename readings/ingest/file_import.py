@@ -182,6 +182,7 @@ def _check_and_stage(
         if not bad.count:
             add_implausible_values(staged.implausible, parsed.readings)
             with scratch_errors():
+                # In a time zone, the number and the order of all rows tell the passes of a repeated hour apart.
                 readings = (
                     parsed.readings if options.zone else _without_many_repeats(parsed.readings)
                 )
@@ -196,14 +197,14 @@ def _check_and_stage(
 
 
 def _without_many_repeats(readings: pl.DataFrame) -> pl.DataFrame:
-    """Return the readings of a batch, without equal ones if there must be some.
+    """Remove duplicate rows from a batch that must contain some.
 
     Later steps hold all rows of a minute in memory. A small compressed file can contain millions of equal rows. It is
     recognized by more rows than pairs of a meter and a time, which is faster than a search in every batch.
     """
     if readings["device_id"].n_unique() * readings["time"].n_unique() >= len(readings):
         return readings
-    # Equal rows whose time has no UTC offset are kept, because they may be two hours.
+    # Rows without a UTC offset are kept: they may belong to both passes of the hour that clocks repeat.
     own_number = pl.when(~pl.col(IS_UNAMBIGUOUS)).then(ROW).alias("own_number")
     numbered = readings.with_columns(own_number)
     values = [name for name in numbered.columns if name != ROW]

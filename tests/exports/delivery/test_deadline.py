@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 from exports.delivery import addresses, push, push_connection, webhook
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
-from exports.delivery.deadline import Deadline, connect
+from exports.delivery.deadline import Deadline, open_connection
 from exports.delivery.push_connection import PushError
 from exports.models import PushTarget, Supplier, Webhook
 from tests.suppliers import PUBLIC_KEY
@@ -201,7 +201,7 @@ def test_the_resolution_of_a_name_has_a_deadline(monkeypatch: pytest.MonkeyPatch
         checked_address("slow.example", 443, allow_private=False)
     late = Deadline(0.05, "too late")
     with soon(), late, pytest.raises(TimeoutError):
-        connect("slow.example", 22, late)
+        open_connection("slow.example", 22, late)
     answered.set()
 
 

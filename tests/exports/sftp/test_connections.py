@@ -16,8 +16,8 @@ from exports.models import SshKey, Supplier
 from exports.sftp import acceptor, server
 from exports.sftp.acceptor import Acceptor
 from exports.sftp.authentication import ConnectionAuth
+from exports.sftp.connection_delay import BURST, MAX_DELAY, PER_SECOND, ConnectionDelay
 from exports.sftp.connections import Connection, Connections
-from exports.sftp.pace import BURST, MAX_DELAY, PER_SECOND, Pace
 from exports.sftp.protocol import LimitedSFTPServer
 from exports.sftp.quotas import Quota, Quotas
 from exports.sftp.server import Listener
@@ -160,7 +160,7 @@ def test_without_a_free_file_the_waiting_client_is_refused_and_room_is_made_for_
 
 
 @pytest.mark.parametrize("error", [errno.ECONNABORTED, errno.ENOBUFS, errno.EPROTO, errno.ENFILE])
-def test_an_error_of_accept_is_no_end_and_one_log_line_a_second(
+def test_an_error_of_accept_does_not_end_the_server_and_is_logged_once_a_second(
     error: int,
     monkeypatch: pytest.MonkeyPatch,
     log_lines: Callable[[], list[dict[str, Any]]],
@@ -214,16 +214,16 @@ def test_an_address_that_opens_many_connections_gets_them_served_slowly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("exports.sftp.pace.time.monotonic", lambda: now)
-    pace = Pace()
-    delays = [pace.delay("192.0.2.1") for _ in range(100)]
+    monkeypatch.setattr("exports.sftp.connection_delay.time.monotonic", lambda: now)
+    delay = ConnectionDelay()
+    delays = [delay.seconds("192.0.2.1") for _ in range(100)]
     assert delays[: BURST + 1] == [0.0] * (BURST + 1)
     assert delays[BURST + 3] == pytest.approx(0.3)
     assert max(delays) == pytest.approx(MAX_DELAY)
-    assert pace.delay("192.0.2.2") == 0.0
+    assert delay.seconds("192.0.2.2") == 0.0
     now += MAX_DELAY + BURST / PER_SECOND
-    assert pace.delay("192.0.2.1") == 0.0
-    assert list(pace._next_at) == ["192.0.2.1"]
+    assert delay.seconds("192.0.2.1") == 0.0
+    assert list(delay._next_at) == ["192.0.2.1"]
 
 
 def test_a_session_or_connection_that_gets_no_thread_is_refused_and_the_next_one_works(

@@ -29,7 +29,7 @@ from paramiko.sftp import (
 
 from exports.models import FileRequest, SshKey, Supplier
 from exports.sftp import login, server, transport
-from exports.sftp.protocol import MAX_PACKET_BYTES
+from exports.sftp.protocol import MAX_SFTP_PACKET_BYTES
 from exports.ssh_transport import BoundedPacketizer, StrongTransport
 from headend.config.sftp_limits import SftpLimits
 from tests.exports.conftest import Connect, running_sftp_server
@@ -257,7 +257,7 @@ def test_a_long_sftp_packet_ends_the_session_before_it_is_read(connect: Connect)
     with connect() as client:
         channel = client.open_session()
         channel.invoke_subsystem("sftp")
-        channel.sendall(struct.pack(">IB", MAX_PACKET_BYTES + 1, 1))
+        channel.sendall(struct.pack(">IB", MAX_SFTP_PACKET_BYTES + 1, 1))
         channel.settimeout(10)
         assert channel.recv(100) == b""
 
