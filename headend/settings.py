@@ -80,7 +80,7 @@ X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if not _https and _public.hostname in {"localhost", "127.0.0.1", "::1"}:
     # The loopback interface needs no TLS. Any other address without TLS causes these warnings.
-    SILENCED_SYSTEM_CHECKS += ["security.W004", "security.W008", "security.W012", "security.W016"]
+    SILENCED_SYSTEM_CHECKS += [f"security.W{number:03}" for number in (4, 8, 10, 16)]
 
 # --- the application --------------------------------------------------------------------
 INSTALLED_APPS = [
