@@ -36,10 +36,8 @@ def test_another_year_filters_the_list(admin_client: Client) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "exports/supplier/?pk__in=9999999999999999999999999",
         "exports/supplier/?created_at__year=0",
         "auth/user/?date_joined__year=99999999999999999999",
-        "axes/accessattempt/?pk__in=9223372036854775808",
     ],
 )
 def test_a_filter_that_the_database_cannot_compute_leads_back_to_the_list(
@@ -48,6 +46,22 @@ def test_a_filter_that_the_database_cannot_compute_leads_back_to_the_list(
     answer = admin_client.get(f"/admin/{path}", follow=True)
     assert answer.status_code == 200
     assert answer.request["QUERY_STRING"] == "e=1"
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("exports/supplier/", "pk__in=9999999999999999999999999"),
+        ("axes/accessattempt/", "pk__in=9223372036854775808"),
+    ],
+)
+def test_a_number_of_more_than_64_bits_leads_back_to_the_list_or_finds_nothing(
+    admin_client: Client, path: str, query: str, *, on_servers: bool
+) -> None:
+    answer = admin_client.get(f"/admin/{path}?{query}", follow=True)
+    assert answer.status_code == 200
+    # PostgreSQL compares with any number. SQLite does not.
+    assert answer.request["QUERY_STRING"] == (query if on_servers else "e=1")
 
 
 def test_an_empty_to_field_means_the_primary_key(admin_client: Client) -> None:
