@@ -44,7 +44,7 @@ test: $(VENV)/.test .browser .sftp ## run all tests, then those with a database 
 stress: $(VENV)/.test ## test a deployment with killed processes, failing S3 calls, repeated messages, random input and load
 	$(BIN)/python -m tests.services.stress
 
-attack: $(VENV)/.test ## attack a deployment on this machine, and print what it did and how long another supplier waited
+attack: $(VENV)/.test ## attack a deployment on this machine, and report harm and delays
 	$(BIN)/python -m tests.attack
 
 lint: $(VENV)/.test ## run ruff, djlint and mypy, and look for missing migrations

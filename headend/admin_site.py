@@ -1,6 +1,6 @@
-"""The admin site: no wrong value in a URL or a form of the admin is an error 500.
+"""The admin site: wrong values in URLs and forms never cause an error 500.
 
-Django checks most of them, but not whether the database can compute with a value, and not the selection of an action.
+Django does not check that a value fits the database column, or that the selected rows of an action can exist.
 """
 
 from __future__ import annotations

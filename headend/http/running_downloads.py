@@ -1,8 +1,8 @@
 """Cut downloads whose access was revoked, also while their client does not read.
 
-A download asks by itself whether it is still allowed, between two blocks (:class:`DownloadResponse`). If the client
-reads slowly, there may be minutes between two blocks, and megabytes may wait in the system's send buffer. So a thread
-asks for such downloads, and resets their connections.
+A download checks between two blocks whether it is still allowed (:class:`DownloadResponse`). If the client reads slowly,
+minutes can pass between two blocks, and megabytes can wait in the system's send buffer. So a thread makes the check for
+all downloads, and resets the connections of those that are not allowed any more.
 """
 
 from __future__ import annotations
@@ -55,13 +55,20 @@ class RunningDownloads:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._downloads: list[RunningDownload] = []
+        self._is_watched = False
 
     def add(self, download: RunningDownload) -> None:
         """Watch a download until its response is closed."""
         with self._lock:
             self._downloads.append(download)
-            if len(self._downloads) == 1:
+            if self._is_watched:
+                return
+            try:
                 threading.Thread(target=self._watch, name="running downloads", daemon=True).start()
+                self._is_watched = True
+            except RuntimeError as error:
+                # The download still checks between its blocks, and the next one tries again.
+                log.warning("no thread watches the downloads", extra={"error": str(error)})
 
     def _watch(self) -> None:
         try:
@@ -79,6 +86,7 @@ class RunningDownloads:
         time.sleep(POLL_SECONDS)
         with self._lock:
             self._downloads = [each for each in self._downloads if not each.response.closed]
+            self._is_watched = bool(self._downloads)
             return list(self._downloads)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import NoReturn
 
 import pytest
 from django.http import HttpRequest
@@ -102,6 +104,30 @@ def test_a_thread_watches_downloads_until_they_are_closed(
         response.close()
         while running._still_open():
             pass
+
+
+@pytest.mark.starts_processes
+def test_without_a_free_thread_a_download_goes_on_and_the_next_one_starts_the_thread(
+    response: DownloadResponse, allowed: dict[str, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running_downloads, "POLL_SECONDS", 0.01)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        running = RunningDownloads()
+        with monkeypatch.context() as exhausted:
+            exhausted.setattr(threading, "Thread", _refuse_to_start)
+            running.add(RunningDownload(response, ours))
+        running.add(RunningDownload(response, ours))
+        theirs.settimeout(30)
+        allowed["now"] = False
+        assert theirs.recv(1) == b""
+        response.close()
+        while running._still_open():
+            pass
+
+
+def _refuse_to_start(**_: object) -> NoReturn:
+    raise RuntimeError("can't start new thread")
 
 
 def test_only_downloads_are_watched(
