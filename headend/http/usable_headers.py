@@ -7,12 +7,16 @@ every URL. The contract also demands that the API ignores this header.
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication
 
 from django.http.request import MediaType
 from django.utils.http import parse_header_parameters
+
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{1,70}")
+"""The boundaries that RFC 2046, section 5.1.1, allows."""
 
 
 def with_usable_headers(application: WSGIApplication) -> WSGIApplication:
@@ -48,7 +52,10 @@ def usable_content_type(value: str) -> str:
     if _is_utf_8(parameters.get("charset", "utf-8")):
         return value
     boundary = parameters.get("boundary")
-    return f'{media_type}; boundary="{boundary}"' if boundary else media_type
+    # Another boundary could contain a quotation mark, and after it parameters that cannot be read.
+    if boundary and _BOUNDARY.fullmatch(boundary):
+        return f'{media_type}; boundary="{boundary}"'
+    return media_type
 
 
 def usable_accept(value: str) -> str:

@@ -24,6 +24,8 @@ MAX_HEADER_FIELDS = 100
 _CONTROL_CHARACTER = re.compile(rb"[\x00-\x1f\x7f]")
 MAX_CHUNK_LINE_BYTES = 4096
 """The longest line with the size of a chunk, and the longest trailer after the last chunk."""
+MAX_CHUNK_OVERHEAD_BYTES = 64 * 1024
+"""How much longer than the body the lines between its chunks may be."""
 
 
 class _RefusedError(ParsingError):  # type: ignore[misc] # waitress ships no types
@@ -40,6 +42,8 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc] # waitress ships n
     """
 
     _refusal: tuple[HTTPStatus, str] | None = None
+    _chunked_bytes = 0
+    """What was received of a chunked body, with the lines between the chunks."""
 
     def received(self, data: bytes) -> int:
         """Process received bytes, and return how many of them belong to this request.
@@ -52,6 +56,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc] # waitress ships n
         if self.chunked:
             # waitress counts the lines between the chunks, too. This leaves the limit to _check_chunks.
             self.body_bytes_received = -len(data)
+            self._chunked_bytes += len(data)
         try:
             consumed: int = super().received(data)
         except ValueError:
@@ -68,6 +73,9 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc] # waitress ships n
         if len(self.body_rcv) >= self.adj.max_request_body_size:
             self._refuse(body_too_large(self.adj.max_request_body_size - 1))
         elif len(self.body_rcv.control_line + self.body_rcv.trailer) > MAX_CHUNK_LINE_BYTES:
+            self._refuse(INVALID)
+        elif self._chunked_bytes > 2 * len(self.body_rcv) + MAX_CHUNK_OVERHEAD_BYTES:
+            # A megabyte in chunks of one byte would keep the main thread busy for seconds.
             self._refuse(INVALID)
 
     def _refuse(self, refusal: tuple[HTTPStatus, str]) -> None:

@@ -17,6 +17,7 @@ from headend.wsgi import application
 from tests.suppliers import create_api_key
 
 BROKEN = [
+    """a/b; charset=rot13; boundary="a\\"; x*=bogus''%41; y=\\"b\"""",
     "text/plain; a*=bogus''%41",
     "text/plain; charset*=bogus''%41",
     "text/plain; 1; a*; a*0*",
@@ -122,6 +123,7 @@ def test_the_api_ignores_a_broken_content_type(broken: str) -> None:
         ("text/html; charset=rot13; q=1", "text/html"),
         ("text/html; charset=latin-1", "text/html"),
         ("text/html; a*=bogus''%41", "text/html"),
+        ("""a/b; charset=rot13; boundary="a\\"; x*=bogus''%41; y=\\"b\"""", "a/b"),
     ],
 )
 def test_only_unusable_parameters_are_removed(given: str, usable: str) -> None:

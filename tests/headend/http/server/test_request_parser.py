@@ -108,6 +108,13 @@ def test_a_chunked_body_is_measured_without_the_lines_between_its_chunks() -> No
     assert refusal(start, *chunks, b"1\r\nx\r\n", b"0\r\n\r\n")[0] == 413
 
 
+def test_a_body_in_tiny_chunks_is_refused_before_its_parsing_takes_seconds() -> None:
+    start = fields(b"Transfer-Encoding: chunked")
+    tiny = b"1;%b\r\nx\r\n" % (b"e" * 60) * 100
+    assert parsed(start, *[tiny] * 9).error is None
+    assert refusal(start, *[tiny] * 12)[0] == 400
+
+
 def test_a_chunk_line_or_trailer_without_end_is_refused_before_it_fills_the_memory() -> None:
     start = fields(b"Transfer-Encoding: chunked")
     assert refusal(start, *[b"1" * 100] * 50)[0] == 400
