@@ -71,6 +71,7 @@ def serve_once(listeners: list[Listener], sockets: dict[int, Any]) -> None:
     try:
         wasyncore.poll2(MAX_WAIT_SECONDS, sockets)
         for listener in listeners:
+            listener.accept_waiting()
             listener.close_overdue()
     except Exception:
         log.exception("an error in the main thread of the web server")

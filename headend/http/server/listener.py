@@ -52,6 +52,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         self.limits = limits
         self._is_exempt = is_exempt
         self._spare_file = _open_spare_file()
+        self._connections_wait = False
         self._paused_until = 0.0
         self._logged_at = -LOG_SECONDS
         super().__init__(
@@ -69,7 +70,18 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         return self.accepting and time.monotonic() >= self._paused_until
 
     def handle_accept(self) -> None:
+        """Note that connections wait.
+
+        They are accepted after all events of this round. If a connection was closed in the round, the system gives
+        its number to the next one, which would get the events of the closed one, and be closed too.
+        """
+        self._connections_wait = True
+
+    def accept_waiting(self) -> None:
         """Accept the connections that wait. No error of one of them ends the server."""
+        if not self._connections_wait:
+            return
+        self._connections_wait = False
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 accepted, address = self.socket.accept()

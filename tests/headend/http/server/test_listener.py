@@ -6,14 +6,18 @@ import errno
 import os
 import resource
 import socket
+import struct
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from headend.http.gunicorn_worker import serve_once
 from headend.http.server import listener as listener_module
 from headend.http.server.limits import Limits, network_of
-from tests.headend.http.server.serving import serving, wait_until
+from headend.http.server.listener import Listener
+from headend.http.server.threads import FairThreads
+from tests.headend.http.server.serving import application, serving, wait_until
 
 pytestmark = pytest.mark.starts_processes
 
@@ -152,3 +156,25 @@ def test_a_process_opens_no_more_connections_than_it_may_open_files(
 )
 def test_the_addresses_of_one_ipv6_network_count_as_one(address: str, network: str) -> None:
     assert network_of(address) == network
+
+
+def test_a_new_connection_gets_no_events_of_a_closed_one_with_the_same_number() -> None:
+    sockets: dict[int, Any] = {}
+    with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as stack:
+        address = listening.getsockname()
+        listener = Listener(application, listening, FairThreads(1), Limits(), sockets)
+        stack.callback(listener.close)
+        old = socket.create_connection(address)
+        serve_once([listener], sockets)
+        [old_connection] = listener.active_channels.values()
+        number = old_connection.socket.fileno()
+        # In one round: the old connection is reset and closed, and a new one arrives.
+        old.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        old.close()
+        new = stack.enter_context(socket.create_connection(address))
+        new.sendall(b"GET /page HTTP/1.1\r\nConnection: close\r\n\r\n")
+        listener.trigger.pull_trigger(old_connection.handle_close)
+        serve_once([listener], sockets)
+        [new_connection] = listener.active_channels.values()
+        assert new_connection.socket.fileno() == number
+        stack.callback(listener.close_connections)
