@@ -77,13 +77,21 @@ def caller_address(request: HttpRequest) -> str | None:
     return request.META.get("REMOTE_ADDR") or None
 
 
-def is_trusted_proxy(address: str) -> bool:
-    """Return whether an address is one of ``HEADEND_TRUSTED_PROXIES``."""
-    return _is_trusted(_parsed(address))
+def known_caller(peer: str, forwarded_for: str) -> str | None:
+    """Return the address of a caller, or None if a trusted proxy does not report it.
+
+    Args:
+        peer: the address of the connection.
+        forwarded_for: the header ``X-Forwarded-For``. It counts only if ``peer`` is a trusted proxy.
+    """
+    if not _is_trusted(_parsed(peer)):
+        return peer
+    caller = _caller(peer, forwarded_for)
+    return None if _is_trusted(_parsed(caller)) else caller
 
 
 def _caller(peer: str, forwarded_for: str) -> str:
-    """Return the caller of a trusted proxy."""
+    """Return the address that a trusted proxy reports as its caller."""
     caller = peer
     for text in reversed(forwarded_for.split(",")):
         address = _parsed(text)

@@ -16,7 +16,7 @@ from gunicorn.workers.base import Worker
 from waitress import wasyncore
 
 from headend.http import gunicorn_config
-from headend.http.caller_address import is_trusted_proxy
+from headend.http.caller_address import known_caller
 from headend.http.server.limits import Limits
 from headend.http.server.listener import Listener
 from headend.http.server.threads import FairThreads
@@ -45,7 +45,7 @@ class BufferingWorker(Worker):  # type: ignore[misc] # gunicorn ships no types
         sockets: dict[int, Any] = {}
         _Wakeup(self.PIPE[0], sockets)
         listeners = [
-            Listener(self.wsgi, each.sock, threads, limits, sockets, is_exempt=is_trusted_proxy)
+            Listener(self.wsgi, each.sock, threads, limits, sockets, caller_of=known_caller)
             for each in self.sockets
         ]
         while (

@@ -14,9 +14,12 @@ from waitress.task import ErrorTask
 from headend.http.server.limits import Limits, network_of
 from headend.http.server.request_parser import RequestParser
 from headend.http.server.response import Response
-from headend.http.server.threads import PROBE
+from headend.http.server.threads import PROBE, Caller
 
 log = logging.getLogger(__name__)
+
+CREDENTIALS = ("AUTHORIZATION", "X_API_KEY", "COOKIE")
+"""Headers with credentials, in the order in which Django uses them."""
 
 
 class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
@@ -37,8 +40,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
     ) -> None:
         super().__init__(server, sock, address, *args, **kw)
         self.network = network_of(address[0])
-        self.caller = self.network
-        """Who uses threads: the owner of a key or session, otherwise the address."""
+        self.caller = Caller(self.network, self.network)
         self.waiting_since = time.monotonic()
         """When the caller had to begin with what the server waits for."""
         self._limits: Limits = server.limits
@@ -121,12 +123,17 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         self._has_had_request = True
         self._queued_bytes = 0
         self.sent_continue = False
-        credentials = request.headers.get("AUTHORIZATION") or request.headers.get("COOKIE")
-        self.caller = credentials or self.network
-        if request.error is None and request.path.endswith("/health/live"):
-            self.caller = PROBE
+        is_probe = request.error is None and request.path.endswith("/health/live")
+        self.caller = PROBE if is_probe else self._caller(request.headers)
         self.requests.append(request)
         self.server.add_task(self)
+
+    def _caller(self, headers: dict[str, str]) -> Caller:
+        known = self.server.caller_of(self.addr[0], headers.get("X_FORWARDED_FOR", ""))
+        address = None if known is None else network_of(known)
+        # Names of headers keep a credential apart from an address with the same text.
+        sent = (f"{name}: {headers[name]}" for name in CREDENTIALS if headers.get(name))
+        return Caller(next(sent, address or self.network), address)
 
     # --- responses, in a thread of the pool ---
 

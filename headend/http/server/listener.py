@@ -42,15 +42,16 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         limits: Limits,
         sockets: dict[int, Any],
         *,
-        is_exempt: Callable[[str], bool] = lambda _: False,
+        caller_of: Callable[[str, str], str | None] = lambda peer, _: peer,
     ) -> None:
         """Begin to accept connections.
 
-        ``sockets`` collects everything that the main thread has to watch. ``is_exempt`` says which addresses
-        may have any number of connections: those of proxies, which forward the requests of many callers.
+        ``sockets`` collects everything that the main thread has to watch. ``caller_of`` returns the caller's address
+        for the address of a connection and an ``X-Forwarded-For`` header. None stands for the caller of a trusted
+        proxy that does not report it. No limit of an address applies to it.
         """
         self.limits = limits
-        self._is_exempt = is_exempt
+        self.caller_of = caller_of
         self._spare_file = _open_spare_file()
         self._connections_wait = False
         self._paused_until = 0.0
@@ -108,7 +109,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         connections = self.active_channels.values()
         network = network_of(address)
         same = [each for each in connections if each.network == network]
-        if len(same) >= self.limits.connections_per_address and not self._is_exempt(address):
+        is_proxy = self.caller_of(address, "") is None
+        if len(same) >= self.limits.connections_per_address and not is_proxy:
             return self._close_one(same)
         if len(connections) >= self.limits.possible_connections:
             return self._close_one(connections)

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from headend.http.caller_address import CallerAddress
+from headend.http.caller_address import CallerAddress, known_caller
 
 PROXIES = ["10.0.0.0/8", "fd00::7", "127.0.0.1"]
 
@@ -74,6 +74,24 @@ def test_the_caller_is_the_last_address_that_is_not_a_trusted_proxy(
 ) -> None:
     seen = seen_by_django(peer, HTTP_X_FORWARDED_FOR=forwarded_for)
     assert seen["REMOTE_ADDR"] == caller
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "caller"),
+    [
+        ("192.0.2.1", "198.51.100.7", "192.0.2.1"),
+        ("10.1.2.3", "198.51.100.7", "198.51.100.7"),
+        ("::ffff:10.1.2.3", "203.0.113.9, 198.51.100.7, 10.9.9.9", "198.51.100.7"),
+        # Nobody knows for whom the proxy calls.
+        ("10.1.2.3", "", None),
+        ("10.1.2.3", "nonsense", None),
+        ("10.1.2.3", "10.9.9.9", None),
+    ],
+)
+def test_the_caller_of_a_trusted_proxy_is_known_only_if_the_proxy_reports_it(
+    peer: str, forwarded_for: str, caller: str | None
+) -> None:
+    assert known_caller(peer, forwarded_for) == caller
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from headend.http.gunicorn_worker import serve_once
 from headend.http.server import listener as listener_module
 from headend.http.server.limits import Limits, network_of
 from headend.http.server.listener import Listener
-from headend.http.server.threads import FairThreads
+from headend.http.server.threads import Caller, FairThreads, Work
 from tests.headend.http.server.serving import application, serving, wait_until
 
 pytestmark = pytest.mark.starts_processes
@@ -55,7 +55,7 @@ def test_a_connection_is_refused_while_all_others_are_being_answered(
 
 def test_a_proxy_may_have_more_connections_than_one_caller() -> None:
     with serving(limits=Limits(connections_per_address=2)) as server, ExitStack() as stack:
-        server.listener._is_exempt = lambda address: address == "127.0.0.1"
+        server.listener.caller_of = lambda peer, forwarded_for: None
         for _ in range(5):
             stack.enter_context(server.connect())
         wait_until(lambda: server.connections() == 5)
@@ -178,3 +178,36 @@ def test_a_new_connection_gets_no_events_of_a_closed_one_with_the_same_number() 
         [new_connection] = listener.active_channels.values()
         assert new_connection.socket.fileno() == number
         stack.callback(listener.close_connections)
+
+
+@pytest.mark.parametrize(
+    ("headers", "identity", "address"),
+    [
+        (b"", "127.0.0.1", "127.0.0.1"),
+        (b"Authorization: key\r\n", "AUTHORIZATION: key", "127.0.0.1"),
+        (b"X-API-Key: key\r\n", "X_API_KEY: key", "127.0.0.1"),
+        (b"Cookie: a=b\r\nX-API-Key: key\r\n", "X_API_KEY: key", "127.0.0.1"),
+        (b"Cookie: a=b\r\n", "COOKIE: a=b", "127.0.0.1"),
+        # What a proxy reports. The server of this test trusts it if there is a header.
+        (b"X-Forwarded-For: 192.0.2.1\r\n", "192.0.2.1", "192.0.2.1"),
+        (b"X-Forwarded-For: ::1\r\nCookie: a=b\r\n", "COOKIE: a=b", None),
+        (b"X-Forwarded-For: ::1\r\n", "127.0.0.1", None),
+        # No credential can be taken for the caller of the probes, or for an address.
+        (b"Authorization: probe\r\n", "AUTHORIZATION: probe", "127.0.0.1"),
+    ],
+)
+def test_a_caller_is_its_credential_and_its_address(
+    headers: bytes, identity: str, address: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Caller] = []
+
+    def add_task(threads: FairThreads, work: Work) -> None:
+        seen.append(work.caller)
+        original(threads, work)
+
+    original = FairThreads.add_task
+    monkeypatch.setattr(FairThreads, "add_task", add_task)
+    with serving() as server:
+        server.listener.caller_of = lambda peer, header: None if header == "::1" else header or peer
+        server.response_to(b"GET / HTTP/1.1\r\nConnection: close\r\n" + headers + b"\r\n")
+    assert seen[0] == Caller(identity, address)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from headend.http.server.threads import PROBE, FairThreads
+from headend.http.server.threads import PROBE, Caller, FairThreads
 from tests.headend.http.server.serving import wait_until
 
 pytestmark = pytest.mark.starts_processes
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.starts_processes
 
 @dataclass
 class Job:
-    """Work of a caller: it is noted, and waits for an event."""
+    """Work that waits for an event, and then adds the identity of its caller to a list."""
 
-    caller: str
+    caller: Caller
     done: list[str]
     may_end: threading.Event
     fails: bool = False
@@ -26,7 +26,12 @@ class Job:
         assert self.may_end.wait(30)
         if self.fails:
             raise RuntimeError("a bug")
-        self.done.append(self.caller)
+        self.done.append(self.caller.identity)
+
+
+def known_by(identity: str, address: str | None = None) -> Caller:
+    """Return a caller with this credential. By default, it has an address of its own."""
+    return Caller(identity, address or f"address of {identity}")
 
 
 def now() -> threading.Event:
@@ -40,8 +45,8 @@ def test_a_caller_with_much_work_leaves_a_thread_for_others() -> None:
     may_end = threading.Event()
     threads = FairThreads(2)
     for _ in range(5):
-        threads.add_task(Job("many", done, may_end))
-    threads.add_task(Job("one", done, now()))
+        threads.add_task(Job(known_by("many"), done, may_end))
+    threads.add_task(Job(known_by("one"), done, now()))
     wait_until(lambda: "one" in done)
     assert done == ["one"]
     may_end.set()
@@ -49,12 +54,50 @@ def test_a_caller_with_much_work_leaves_a_thread_for_others() -> None:
     assert done == ["one"] + ["many"] * 5
 
 
+def test_an_address_that_changes_its_credential_leaves_a_thread_for_others() -> None:
+    done: list[str] = []
+    may_end = threading.Event()
+    threads = FairThreads(3)
+    for n in range(10):
+        threads.add_task(Job(known_by(f"invented {n}", "192.0.2.1"), done, may_end))
+    for name in ("b", "c"):
+        threads.add_task(Job(known_by(name, "192.0.2.2"), done, now()))
+    wait_until(lambda: done == ["b", "c"])
+    may_end.set()
+    threads.end(30)
+    assert len(done) == 12
+    assert not threads._running_by_address
+
+
+def test_callers_of_a_proxy_that_reports_no_address_use_all_threads() -> None:
+    done: list[str] = []
+    may_end = threading.Event()
+    threads = FairThreads(2)
+    for name in ("a", "b"):
+        threads.add_task(Job(Caller(name, None), done, may_end))
+    wait_until(lambda: threads._running.total() == 2)
+    may_end.set()
+    threads.end(30)
+
+
+def test_a_credential_that_comes_from_many_addresses_leaves_a_thread_for_others() -> None:
+    done: list[str] = []
+    may_end = threading.Event()
+    threads = FairThreads(2)
+    for n in range(5):
+        threads.add_task(Job(known_by("many", f"192.0.2.{n}"), done, may_end))
+    threads.add_task(Job(known_by("one"), done, now()))
+    wait_until(lambda: done == ["one"])
+    may_end.set()
+    threads.end(30)
+
+
 def test_callers_take_turns() -> None:
     done: list[str] = []
     may_begin = threading.Event()
     threads = FairThreads(1)
     for caller in ("first", "a", "a", "a", "b", "b", "c"):
-        threads.add_task(Job(caller, done, may_begin))
+        threads.add_task(Job(known_by(caller), done, may_begin))
     may_begin.set()
     threads.end(30)
     assert done == ["first", "a", "b", "c", "a", "b", "a"]
@@ -63,8 +106,8 @@ def test_callers_take_turns() -> None:
 def test_a_failure_is_logged_and_the_thread_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     done: list[str] = []
     threads = FairThreads(1)
-    threads.add_task(Job("a", done, now(), fails=True))
-    threads.add_task(Job("a", done, now()))
+    threads.add_task(Job(known_by("a"), done, now(), fails=True))
+    threads.add_task(Job(known_by("a"), done, now()))
     threads.end(30)
     assert done == ["a"]
     assert "a response was not completed" in caplog.text
@@ -73,7 +116,7 @@ def test_a_failure_is_logged_and_the_thread_goes_on(caplog: pytest.LogCaptureFix
 def test_the_end_waits_no_longer_than_requested() -> None:
     may_end = threading.Event()
     threads = FairThreads(1)
-    threads.add_task(Job("a", [], may_end))
+    threads.add_task(Job(known_by("a"), [], may_end))
     threads.end(0.01)
     may_end.set()
 
@@ -83,9 +126,9 @@ def test_a_probe_is_answered_while_all_threads_wait() -> None:
     may_end = threading.Event()
     threads = FairThreads(2)
     for caller in ("a", "b", "c", "d"):
-        threads.add_task(Job(caller, done, may_end))
+        threads.add_task(Job(known_by(caller), done, may_end))
     threads.add_task(Job(PROBE, done, now()))
-    wait_until(lambda: done == [PROBE])
+    wait_until(lambda: done == ["probe"])
     may_end.set()
     threads.end(30)
     assert sorted(done[1:]) == ["a", "b", "c", "d"]
@@ -107,8 +150,8 @@ def test_the_server_works_with_fewer_threads_than_configured(
         patch.setattr(threading.Thread, "start", start_some)
         threads = FairThreads(4)
     done: list[str] = []
-    for caller in ("a", PROBE, "b"):
+    for caller in (known_by("a"), PROBE, known_by("b")):
         threads.add_task(Job(caller, done, now()))
     threads.end(30)
-    assert sorted(done) == ["a", "b", PROBE]
+    assert sorted(done) == ["a", "b", "probe"]
     assert "the system allows too few threads" in caplog.text
