@@ -242,8 +242,8 @@ HEADEND_ANONYMOUS_SUPPLIER = env.text(
 )
 
 # --- the API ----------------------------------------------------------------------------
+BODY_LIMIT = DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # about 50,000 device ids
 API_BODY_LIMIT = 64 * 1024
-API_QUERY_BODY_LIMIT = 2 * 1024 * 1024  # for about 50,000 device ids
 REST_FRAMEWORK = api_settings.REST_FRAMEWORK
 SPECTACULAR_SETTINGS = api_settings.openapi(HEADEND_PUBLIC_URL, __version__)
 

@@ -55,9 +55,9 @@ class JSONObjectParser(BaseParser):
 
 
 class LargeJSONObjectParser(JSONObjectParser):
-    """Parses one JSON object of at most ``API_QUERY_BODY_LIMIT`` bytes."""
+    """Parses one JSON object of at most ``BODY_LIMIT`` bytes."""
 
-    limit = settings.API_QUERY_BODY_LIMIT
+    limit = settings.BODY_LIMIT
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class BufferingWorker(Worker):  # type: ignore[misc] # gunicorn ships no types
             connections=self.cfg.worker_connections,
             # gunicorn has no such setting, and drops it.
             connections_per_address=gunicorn_config.connections_per_address,
-            body_bytes=settings.API_QUERY_BODY_LIMIT,
+            body_bytes=settings.BODY_LIMIT,
             idle_seconds=self.cfg.keepalive,
         )
         sockets: dict[int, Any] = {}
