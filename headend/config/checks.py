@@ -16,6 +16,7 @@ from django.http.request import validate_host
 
 from headend.config.folders import folder_problems
 from headend.config.private_files import shared_folders
+from headend.config.sftp_limits import SftpLimits
 
 TAG = "headend"
 """The tag of the checks that need neither a database nor a network."""
@@ -42,6 +43,22 @@ def ports_differ(**_: Any) -> list[CheckMessage]:
             f"HEADEND_PORT and SFTP_PORT are both {settings.SFTP_PORT}.",
             hint="Set one of them to another port.",
             id="headend.E001",
+        )
+    ]
+
+
+@register(TAG)
+def suppliers_can_connect(**_: Any) -> list[CheckMessage]:
+    """``headend.E004``: clients that are logging in could use all SFTP connections, and suppliers none."""
+    limits: SftpLimits = settings.SFTP_LIMITS
+    if limits.connections_without_login < limits.connections:
+        return []
+    return [
+        Error(
+            f"SFTP_CONNECTIONS_WITHOUT_LOGIN is {limits.connections_without_login}, "
+            f"and SFTP_CONNECTIONS is {limits.connections}.",
+            hint="Set SFTP_CONNECTIONS_WITHOUT_LOGIN to a smaller number than SFTP_CONNECTIONS.",
+            id="headend.E004",
         )
     ]
 

@@ -24,8 +24,9 @@ class SftpLimits:
 def from_environment() -> SftpLimits:
     """Read the limits from the environment."""
     default, most = SftpLimits(), 100_000
+    connections = env.integer("SFTP_CONNECTIONS", default.connections, minimum=2, maximum=most)
     return SftpLimits(
-        connections=env.integer("SFTP_CONNECTIONS", default.connections, minimum=2, maximum=most),
+        connections=connections,
         connections_per_supplier=env.integer(
             "SFTP_CONNECTIONS_PER_SUPPLIER",
             default.connections_per_supplier,
@@ -37,7 +38,7 @@ def from_environment() -> SftpLimits:
         ),
         connections_without_login=env.integer(
             "SFTP_CONNECTIONS_WITHOUT_LOGIN",
-            default.connections_without_login,
+            max(1, connections // 4),
             minimum=1,
             maximum=most,
         ),

@@ -13,8 +13,9 @@ from pytest_django.fixtures import Settings
 
 from exports.checks import anonymous_supplier_exists
 from exports.models import Supplier
-from headend.config import checks
+from headend.config import checks, sftp_limits
 from headend.config.folders import Folder
+from headend.config.sftp_limits import SftpLimits
 
 
 def ids(messages: list[CheckMessage]) -> list[str | None]:
@@ -30,6 +31,46 @@ def test_the_same_port_for_both_servers_is_an_error(settings: Settings) -> None:
     settings.SFTP_PORT = settings.HEADEND_PORT
     [problem] = [m for m in run_checks() if m.id == "headend.E001"]
     assert "HEADEND_PORT and SFTP_PORT" in problem.msg
+
+
+@pytest.mark.parametrize("without_login", [10, 11])
+def test_sftp_connections_must_be_left_for_suppliers_that_have_logged_in(
+    settings: Settings, without_login: int
+) -> None:
+    settings.SFTP_LIMITS = SftpLimits(connections=10, connections_without_login=without_login)
+    [problem] = [m for m in run_checks() if m.id == "headend.E004"]
+    assert problem.msg == (
+        f"SFTP_CONNECTIONS_WITHOUT_LOGIN is {without_login}, and SFTP_CONNECTIONS is 10."
+    )
+    assert "smaller" in (problem.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("environment", "limits"),
+    [
+        ({}, SftpLimits()),
+        (
+            {"SFTP_CONNECTIONS": "50"},
+            SftpLimits(connections=50, connections_without_login=12),
+        ),
+        ({"SFTP_CONNECTIONS": "2"}, SftpLimits(connections=2, connections_without_login=1)),
+        (
+            {"SFTP_CONNECTIONS": "50", "SFTP_CONNECTIONS_WITHOUT_LOGIN": "49"},
+            SftpLimits(connections=50, connections_without_login=49),
+        ),
+    ],
+)
+def test_fewer_sftp_connections_need_no_second_setting(
+    environment: dict[str, str],
+    limits: SftpLimits,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings.SFTP_LIMITS = sftp_limits.from_environment()
+    assert limits == settings.SFTP_LIMITS
+    assert checks.suppliers_can_connect() == []
 
 
 def test_a_public_host_that_the_server_refuses_is_a_warning(settings: Settings) -> None:
