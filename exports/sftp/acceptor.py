@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import socket
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 
 from headend.config.addresses import without_ipv4_mapping
 from headend.config.limited_log import LimitedLog
+from headend.config.open_files import SpareFile
 
 limited_log = LimitedLog(logging.getLogger("exports.sftp"))
 
@@ -22,17 +21,13 @@ _PAUSE_SECONDS = 0.05
 
 
 class Acceptor:
-    """The listening socket of a server.
-
-    One open file is kept in reserve. If the limit of open files is reached, it is closed for a moment, so that the
-    waiting connection can be accepted and closed. Otherwise its client would wait until its own timeout.
-    """
+    """The listening socket of a server. If the process has no free file, it refuses the waiting connection."""
 
     def __init__(self, listening: socket.socket, make_room: Callable[[], object]) -> None:
         """``make_room`` is called without free files. It closes a less important connection for the next client."""
         self._listening = listening
         self._make_room = make_room
-        self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
+        self._spare_file = SpareFile()
 
     def __enter__(self) -> Acceptor:
         return self
@@ -43,8 +38,8 @@ class Acceptor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the socket and the reserve."""
-        self._close_reserve()
+        """Close the socket and the spare file."""
+        self._spare_file.close()
         self._listening.close()
 
     def accept(self) -> tuple[socket.socket, str] | None:
@@ -58,26 +53,10 @@ class Acceptor:
             if error.errno in _NO_FREE_FILE:
                 self._refuse_one()
             return None
-        self._open_reserve()
+        self._spare_file.open()
         return connection, without_ipv4_mapping(peer)
 
     def _refuse_one(self) -> None:
         self._make_room()
-        self._close_reserve()
-        try:
-            refused, _ = self._listening.accept()
-            refused.close()
-        except OSError:
-            # Another thread was faster to use the free file.
+        if not self._spare_file.refuse_connection(self._listening):
             time.sleep(_PAUSE_SECONDS)
-        self._open_reserve()
-
-    def _open_reserve(self) -> None:
-        if self._reserve is None:
-            with suppress(OSError):
-                self._reserve = os.open(os.devnull, os.O_RDONLY)
-
-    def _close_reserve(self) -> None:
-        if self._reserve is not None:
-            os.close(self._reserve)
-            self._reserve = None

@@ -1,9 +1,9 @@
-"""Listen on an IPv4 or IPv6 address."""
+"""IPv4 and IPv6 addresses: listen on one, and compare those of callers."""
 
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -49,3 +49,18 @@ def without_ipv4_mapping(address: str) -> str:
         return address
     mapped = IPv6Address(address).ipv4_mapped
     return str(mapped) if mapped else address
+
+
+def network_of(address: str) -> str:
+    """Return the address to which limits of one caller apply: an IPv4 address, or an IPv6 network of 64 bits.
+
+    Every IPv6 host has such a network, and could use another of its addresses for each call. The network's first
+    address stands for it. Text that is no address is returned as it is.
+    """
+    try:
+        parsed = ip_address(without_ipv4_mapping(address).partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Network((int(parsed), 64), strict=False).network_address)
+    return str(parsed)

@@ -8,7 +8,6 @@ and Django use. The headers are removed, so that nothing else can use them.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -18,6 +17,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from headend.config.addresses import without_ipv4_mapping
+from headend.config.limited_log import LimitedLog
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class CallerAddress:
 
     def __init__(self, application: WSGIApplication) -> None:
         self._application = application
-        self._warned_at = float("-inf")
+        self._limited_log = LimitedLog(log, WARNING_SECONDS)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Handle the request."""
@@ -54,22 +54,15 @@ class CallerAddress:
             caller = _caller(peer, headers.get("HTTP_X_FORWARDED_FOR", ""))
             scheme = _scheme(headers.get("HTTP_X_FORWARDED_PROTO", ""))
         elif headers:
-            self._warn(peer)
+            self._limited_log.warning(
+                "forwarding headers are ignored; if they are from your proxy, add it to HEADEND_TRUSTED_PROXIES",
+                peer=peer,
+            )
         if caller != peer:
             # The port belongs to the proxy's address.
             environ.pop("REMOTE_PORT", None)
         environ |= {"REMOTE_ADDR": caller, "wsgi.url_scheme": scheme}
         return self._application(environ, start_response)
-
-    def _warn(self, peer: str) -> None:
-        now = time.monotonic()
-        if now < self._warned_at + WARNING_SECONDS:
-            return
-        self._warned_at = now
-        log.warning(
-            "forwarding headers are ignored; if they are from your proxy, add it to HEADEND_TRUSTED_PROXIES",
-            extra={"peer": peer},
-        )
 
 
 def caller_address(request: HttpRequest) -> str | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import IPv6Network, ip_address
 from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
@@ -18,6 +17,8 @@ from django.conf import settings
 from django.db.models import Max, QuerySet, Sum
 from django.http import HttpRequest
 from django.utils import timezone
+
+from headend.config.addresses import network_of
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,8 @@ def remaining_pause(request: HttpRequest, credentials: dict[str, Any] | None) ->
 
 
 def throttled_address(request: HttpRequest) -> str | None:
-    """Return the caller's address (``AXES_CLIENT_IP_CALLABLE``). For IPv6 it is the network of 64 bits.
-
-    Every host has such a network, and could use another of its addresses for each login.
-    """
-    text: str = request.META.get("REMOTE_ADDR", "")
-    if ":" not in text:
-        return text or None
-    address = ip_address(text.partition("%")[0])
-    return str(IPv6Network((int(address), 64), strict=False).network_address)
+    """Return the caller's address or IPv6 network, or None if it is not known (``AXES_CLIENT_IP_CALLABLE``)."""
+    return network_of(request.META.get("REMOTE_ADDR", "")) or None
 
 
 def _remaining(attempts: QuerySet[Any], limit: Limit) -> timedelta:

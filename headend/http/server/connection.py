@@ -11,7 +11,8 @@ from typing import Any
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import ErrorTask
 
-from headend.http.server.limits import Limits, network_of
+from headend.config.addresses import network_of
+from headend.http.server.limits import Limits
 from headend.http.server.request_parser import RequestParser
 from headend.http.server.response import Response
 from headend.http.server.threads import PROBE, Caller

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import resource
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
-
-from headend.config.addresses import without_ipv4_mapping
 
 _FILES_FOR_OTHERS = 128
 """Open files of a process that are no connections: databases, logs, data files."""
@@ -44,14 +41,3 @@ class Limits:
         if files == resource.RLIM_INFINITY:
             return self.connections
         return max(1, min(self.connections, (files - _FILES_FOR_OTHERS) // _FILES_PER_CONNECTION))
-
-
-def network_of(address: str) -> str:
-    """Return what counts as one address: an IPv4 address, or the /64 network that one IPv6 host usually has."""
-    try:
-        parsed = ip_address(without_ipv4_mapping(address).partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return parsed.exploded[:19]
-    return str(parsed)

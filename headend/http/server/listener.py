@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import sys
 import time
@@ -14,8 +13,11 @@ from wsgiref.types import WSGIApplication
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
+from headend.config.addresses import network_of
+from headend.config.limited_log import LimitedLog
+from headend.config.open_files import SpareFile
 from headend.http.server.connection import Connection
-from headend.http.server.limits import Limits, network_of
+from headend.http.server.limits import Limits
 from headend.http.server.request_parser import MAX_HEADER_BYTES
 from headend.http.server.threads import FairThreads
 
@@ -25,8 +27,7 @@ ACCEPTED_AT_ONCE = 32
 MEMORY_BYTES = 1024 * 1024
 """The part of a body or response that stays in memory; the rest is in a temporary file."""
 PAUSE_SECONDS = 0.1
-"""How long no connection is accepted after an error that refusing one does not end."""
-LOG_SECONDS = 1.0
+"""The pause without accepting connections after an error that refusing one does not end."""
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
@@ -52,10 +53,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         """
         self.limits = limits
         self.caller_of = caller_of
-        self._spare_file = _open_spare_file()
+        self._spare_file = SpareFile()
         self._connections_wait = False
         self._paused_until = 0.0
-        self._logged_at = -LOG_SECONDS
+        self._log = LimitedLog(log)
         super().__init__(
             application,
             sockets,
@@ -95,17 +96,17 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
 
     def _admit(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
         try:
-            if self._has_room(address[0]):
+            if self._make_room(address[0]):
                 self.set_socket_options(accepted)
                 Connection(self, accepted, address, self.adj, map=self._map)
                 return
-            self._log("a connection was refused: too many are open", peer=address[0])
+            self._log.warning("a connection was refused: too many are open", peer=address[0])
         except OSError as error:
             log.debug("a connection was lost", extra={"error": str(error)})
         accepted.close()
 
-    def _has_room(self, address: str) -> bool:
-        """Return whether to accept a connection; close an idle or stuck one for it if there are too many."""
+    def _make_room(self, address: str) -> bool:
+        """Return whether to accept a connection. If there are too many, first close one that waits for its caller."""
         connections = self.active_channels.values()
         network = network_of(address)
         same = [each for each in connections if each.network == network]
@@ -117,27 +118,20 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         return True
 
     def _close_one(self, connections: Iterable[Connection]) -> bool:
-        """Close the connection that has been waiting for its caller for the longest time, if one is."""
+        """Close the connection that has waited longest for its caller. Return False if none is waiting."""
         waiting = [each for each in connections if each.is_idle or each.total_outbufs_len]
         if not waiting:
             return False
         longest = min(waiting, key=lambda each: (not each.is_idle, each.waiting_since))
         longest.handle_close()
-        self._log("a connection was closed for a newer one", peer=longest.addr[0])
+        self._log.warning("a connection was closed for a newer one", peer=longest.addr[0])
         return True
 
     def _refuse_one(self, error: OSError) -> None:
-        """Refuse a connection for which no file could be opened; otherwise wait a moment."""
-        self._log("connections are refused", error=str(error))
-        if self._spare_file is not None:
-            os.close(self._spare_file)
-            try:
-                self.socket.accept()[0].close()
-            except OSError:
-                self._paused_until = time.monotonic() + PAUSE_SECONDS
-        else:
+        """Refuse a connection for which no file could be opened. If this fails, pause."""
+        self._log.warning("connections are refused", error=str(error))
+        if not self._spare_file.refuse_connection(self.socket):
             self._paused_until = time.monotonic() + PAUSE_SECONDS
-        self._spare_file = _open_spare_file()
 
     def close_overdue(self) -> None:
         """Close the connections that are overdue, and slow ones if unread responses need too much space."""
@@ -150,18 +144,11 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         reading.sort(key=lambda each: each.waiting_since, reverse=True)
         while sum(each.total_outbufs_len for each in reading) > self.limits.unsent_bytes:
             reading.pop().handle_close()
-            self._log("slow connections were closed: their responses need too much space")
+            self._log.warning("slow connections were closed: their responses need too much space")
 
     def handle_error(self) -> None:
         """Log an error and continue."""
-        self._log("an error while connections were accepted", error=repr(sys.exception()))
-
-    def _log(self, message: str, **fields: Any) -> None:
-        """Log at most once in :data:`LOG_SECONDS`."""
-        now = time.monotonic()
-        if now - self._logged_at >= LOG_SECONDS:
-            self._logged_at = now
-            log.warning(message, extra=fields)
+        self._log.warning("an error while connections were accepted", error=repr(sys.exception()))
 
     def stop_accepting(self) -> None:
         """Accept no more connections; those that exist go on."""
@@ -170,9 +157,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
     def close(self) -> None:
         """Close the listening socket."""
         super().close()
-        if self._spare_file is not None:
-            os.close(self._spare_file)
-            self._spare_file = None
+        self._spare_file.close()
 
     @property
     def is_busy(self) -> bool:
@@ -183,14 +168,6 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         """Close all connections. The threads end the responses that callers have not read."""
         for connection in list(self.active_channels.values()):
             connection.handle_close()
-
-
-def _open_spare_file() -> int | None:
-    """Return a file descriptor to close when no other is left, or None if there is none."""
-    try:
-        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
 
 
 def _adjustments(limits: Limits) -> Any:

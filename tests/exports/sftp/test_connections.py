@@ -127,12 +127,12 @@ def test_a_session_counts_from_its_request_until_channel_and_thread_have_ended()
 class FullSocket:
     """A listening socket: ``accept`` fails with ``error`` until a file of the process is closed."""
 
-    def __init__(self, error: int, reserve: Acceptor | None = None) -> None:
-        self.error, self.acceptor = error, reserve
+    def __init__(self, error: int, acceptor: Acceptor | None = None) -> None:
+        self.error, self.acceptor = error, acceptor
         self.refused: list[str] = []
 
     def accept(self) -> tuple[Any, tuple[str, int]]:
-        if self.acceptor is not None and self.acceptor._reserve is None:
+        if self.acceptor is not None and not self.acceptor._spare_file.is_open:
             peer, _ = socket.socketpair()
             self.refused.append("192.0.2.1")
             return peer, ("192.0.2.1", 1)
@@ -151,7 +151,7 @@ def test_without_a_free_file_the_waiting_client_is_refused_and_room_is_made_for_
         listening.acceptor = full
         assert full.accept() is None
         assert full.accept() is None
-        assert full._reserve is not None
+        assert full._spare_file.is_open
     assert len(listening.refused) == 2
     assert [is_cut(stranger) for stranger in strangers] == [True, True, False]
     connections.make_room()

@@ -8,7 +8,12 @@ from typing import NoReturn
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from headend.config.addresses import bound_socket, with_port, without_ipv4_mapping
+from headend.config.addresses import (
+    bound_socket,
+    network_of,
+    with_port,
+    without_ipv4_mapping,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +64,19 @@ def test_an_ipv6_address_gets_brackets_before_a_port() -> None:
 )
 def test_a_mapped_address_becomes_ipv4(address: str, plain: str) -> None:
     assert without_ipv4_mapping(address) == plain
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::"),
+        ("2001:db8:1:2:ffff::9", "2001:db8:1:2::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("", ""),
+        ("::ffff:nonsense", "::ffff:nonsense"),
+    ],
+)
+def test_the_addresses_of_one_ipv6_network_count_as_one(address: str, network: str) -> None:
+    assert network_of(address) == network

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import resource
+import socket
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import NoReturn, cast
 
 import pytest
 from celery.signals import beat_init, worker_init
@@ -69,3 +73,36 @@ def test_every_kind_of_process_raises_its_limit_at_its_start(
     assert started(lambda: worker_init.send(sender=None)) == [4096, 4096]
     assert started(lambda: beat_init.send(sender=None)) == [4096, 4096]
     assert started(lambda: gunicorn_config.on_starting(None)) == [4096, 4096]
+
+
+def test_a_spare_file_refuses_a_connection_when_the_process_has_no_free_file() -> None:
+    def without_free_file() -> tuple[socket.socket, None]:
+        if spare_file.is_open:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accepted, None
+
+    spare_file = open_files.SpareFile()
+    client, accepted = socket.socketpair()
+    listening = cast("socket.socket", SimpleNamespace(accept=without_free_file))
+    with client:
+        assert spare_file.refuse_connection(listening)
+        assert client.recv(1) == b""
+    assert spare_file.is_open
+    spare_file.close()
+    spare_file.close()
+
+
+def test_a_spare_file_that_cannot_be_opened_is_opened_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as full:
+        full.setattr("headend.config.open_files.os.open", fail)
+        spare_file = open_files.SpareFile()
+    assert not spare_file.is_open
+    listening = cast("socket.socket", SimpleNamespace(accept=fail))
+    assert not spare_file.refuse_connection(listening)
+    assert spare_file.is_open
+    spare_file.close()
