@@ -1,4 +1,7 @@
-"""The HTTP server of an SFTP process's own metrics. It runs beside the SFTP server, so its clients use little of it."""
+"""The HTTP server of an SFTP process's own metrics.
+
+It runs in the same process as the SFTP server. So it limits the threads and the time that its clients use.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from prometheus_client.exposition import ThreadingWSGIServer
 log = logging.getLogger(__name__)
 
 MAX_REQUESTS = 8
-"""Requests that are handled at once; each takes a thread. Further ones are refused."""
+"""The server handles this many requests at once, each in a thread. It refuses further ones."""
 REQUEST_SECONDS = 5.0
-"""From the connection to the end of the response, however active the client is."""
+"""A request must be complete, with its response, within this time after its connection."""
 _PAUSE_SECONDS = 0.1
-"""After an error of accept, which would come again at once."""
+"""The server waits after an error of accept, which would come again at once."""
 
 
 def start_metrics_server(host: str, port: int) -> MetricsServer:
@@ -36,7 +39,7 @@ class MetricsServer(ThreadingWSGIServer):
     """prometheus_client's server, with a limit of requests and a deadline for each of them."""
 
     request_queue_size = 128
-    """Connections that wait to be accepted or refused. With Python's 5, some others would have to connect again."""
+    """So many connections can wait until the server accepts or refuses them. Python's default of 5 is too small."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._deadlines: dict[Any, float] = {}

@@ -25,10 +25,10 @@ def create_private_files() -> None:
 
 
 def make_private(home: Path, folders: Iterable[Folder]) -> list[str]:
-    """Take the permissions of other users from the home folder, and from the deployment's folders in it.
+    """Remove the permissions of group and others from the home folder and the deployment's folders in it.
 
-    Folders outside ``home`` are left alone: an operator may share them on purpose. What is in a folder is changed only
-    if the folder itself was not private, so this is fast from the second time on.
+    Folders outside ``home`` stay as they are: an operator may share them on purpose. The contents of a folder are
+    changed only if the folder itself was not private, so later runs are fast.
 
     Return one sentence for each folder that belongs to another user, and so cannot be changed.
     """
@@ -39,7 +39,7 @@ def make_private(home: Path, folders: Iterable[Folder]) -> list[str]:
         try:
             # The folder itself comes last: an interrupted run is repeated.
             for path in [*_contents(folder), folder]:
-                _take_from_others(path)
+                _remove_permissions(path)
         except PermissionError as error:
             problems.append(f"{error.filename} cannot be made private: {error.strerror}.")
     return problems
@@ -67,7 +67,7 @@ def _contents(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in (*folders, *files))
 
 
-def _take_from_others(path: Path) -> None:
+def _remove_permissions(path: Path) -> None:
     # A running process may delete its temporary files meanwhile.
     with suppress(FileNotFoundError):
         mode = path.lstat().st_mode

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 MAX_WAIT_SECONDS = 0.5
 """How long the main thread waits for something to do. Deadlines are checked this often."""
 CLEANUP_SECONDS = 1.0
-"""Of the graceful timeout: to record downloads that are cut off."""
+"""The last part of the graceful timeout. In it, the threads record the downloads that are cut off."""
 
 
 class BufferingWorker(Worker):  # type: ignore[misc] # gunicorn ships no types

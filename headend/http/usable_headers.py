@@ -46,7 +46,7 @@ def usable_content_type(value: str) -> str:
     media_type = value.partition(";")[0]
     try:
         _, parameters = parse_header_parameters(value)
-    # The parser is that of e-mail messages. Which errors it raises for what is not documented.
+    # Django uses the parser for e-mail messages; its errors are not documented.
     except Exception:
         return media_type
     if _is_utf_8(parameters.get("charset", "utf-8")):

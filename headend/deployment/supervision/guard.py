@@ -13,12 +13,15 @@ import time
 from contextlib import suppress
 
 KILL_AFTER_SECONDS = 5.0
-"""How long a process may take to end after SIGTERM before it gets SIGKILL."""
+"""A process that has not ended this long after SIGTERM gets SIGKILL."""
 _POLL_SECONDS = 0.1
 
 
 class Guard:
-    """The guard as its supervisor sees it. Create it before any thread: it begins as a copy of this process."""
+    """Starts the guard, and tells it which process groups to end.
+
+    Create it before any thread, because it forks this process.
+    """
 
     def __init__(self) -> None:
         reading, self._writing = os.pipe()

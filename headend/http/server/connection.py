@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import socket
 import time
@@ -21,6 +22,17 @@ log = logging.getLogger(__name__)
 
 CREDENTIALS = ("AUTHORIZATION", "X_API_KEY", "COOKIE")
 """Headers with credentials, in the order in which Django uses them."""
+
+
+class _Progress(enum.Enum):
+    """What happens after a step of a response."""
+
+    MUST_BE_READ = enum.auto()
+    """The response goes on when the caller has read what was written."""
+    ENDS = enum.auto()
+    """The response is complete. The connection stays open for the next request."""
+    ENDS_CONNECTION = enum.auto()
+    """The response is complete or broken off. Then the connection is closed."""
 
 
 class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
@@ -43,7 +55,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         self.network = network_of(address[0])
         self.caller = Caller(self.network, self.network)
         self.waiting_since = time.monotonic()
-        """When the caller had to begin with what the server waits for."""
+        """The time when the server began to wait for this request, for the next one, or for the rest of a refused one."""
         self._limits: Limits = server.limits
         self._has_had_request = False
         self._ahead = b""
@@ -52,7 +64,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         self._continues_when_flushed = False
         self._sending_since = 0.0
         self._queued_bytes = 0
-        """Of the present response."""
+        """The number of bytes that the present response has written so far."""
         self._was_refused = False
         self._lingers = False
         """Whether the rest of a refused request is read and dropped."""
@@ -86,7 +98,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
 
     def readable(self) -> bool:
         """Return whether to read more from the caller."""
-        return self._lingers or not (self._ahead or not super().readable())
+        return self._lingers or (not self._ahead and bool(super().readable()))
 
     def received(self, data: bytes) -> bool:
         """Process received bytes."""
@@ -142,30 +154,30 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         """Begin or continue the response, until it is complete or the caller has to read first."""
         request = self.requests[0]
         try:
-            closes = self._answer(request)
+            progress = self._answer(request)
         except Exception:
             # Otherwise the request would stay, and the connection could never be overdue.
             log.exception("a response was not completed")
-            closes = True
-        if closes is None:
+            progress = _Progress.ENDS_CONNECTION
+        if progress is _Progress.MUST_BE_READ:
             self._wait_for_caller()
         else:
-            self._end_response(request, closes=closes)
+            self._end_response(request, closes=progress is _Progress.ENDS_CONNECTION)
 
-    def _answer(self, request: Any) -> bool | None:
-        """Return whether the complete response closes the connection, or None if the caller has to read first."""
+    def _answer(self, request: Any) -> _Progress:
+        """Run a step of the response."""
         if request.error:
             with suppress(ClientDisconnected):
                 ErrorTask(self, request).service()
             self._was_refused = True
-            return True
+            return _Progress.ENDS_CONNECTION
         if self._response is None:
             self._response = Response(self, request)
         if not self.connected:
             self._response.abandon()
         elif not self._response.proceed():
-            return None
-        return self._response.close_on_finish
+            return _Progress.MUST_BE_READ
+        return _Progress.ENDS_CONNECTION if self._response.close_on_finish else _Progress.ENDS
 
     def _wait_for_caller(self) -> None:
         with self.outbuf_lock:
@@ -256,5 +268,5 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
             self.request = None
 
     def handle_expt(self) -> None:
-        """Close a connection with urgent data, which HTTP does not use. It would wake the main thread for ever."""
+        """Close a connection with urgent data. HTTP does not use it, and it would wake the main thread forever."""
         self.handle_close()

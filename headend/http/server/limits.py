@@ -6,33 +6,37 @@ import resource
 from dataclasses import dataclass
 
 _FILES_FOR_OTHERS = 128
-"""Open files of a process that are no connections: databases, logs, data files."""
+"""A process keeps this many open files for other things than connections: databases, logs, data files."""
 _FILES_PER_CONNECTION = 2
-"""A connection, and the temporary file of a large body or response."""
+"""A connection needs its socket, and a temporary file if its body or response is large."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of each process. Times are in seconds, from the start of a phase to its end, however active a caller is."""
+    """The limits of each process. A time limit is in seconds. Bytes that a caller sends or reads do not extend it."""
 
     connections: int = 1000
     connections_per_address: int = 250
     body_bytes: int = 2 * 2**20
     header_seconds: float = 10.0
-    """From the connection, or the first byte of a later request, to the end of the header."""
+    """The header must end within this time.
+
+    For the first request of a connection, the time starts at the connection. For later ones it starts at their first
+    byte.
+    """
     body_seconds: float = 60.0
-    """From the first byte of a request to the end of its body."""
+    """The body must end within this time. The time starts as that of the header does."""
     idle_seconds: float = 5.0
-    """From the end of a response to the first byte of the next request."""
+    """The next request must begin within this time after the end of a response."""
     response_seconds: float = 30.0
-    """From the first byte of a response to its last one, plus the time for its size at the slowest speed."""
+    """The caller must read a response within this time, plus the time for its size at the slowest speed."""
     response_bytes_per_second: int = 16 * 1024
-    """The slowest average speed of a caller."""
+    """A caller must read a large response at this speed on average."""
     unsent_bytes: int = 256 * 2**20
-    """Of all responses that callers have not read yet."""
+    """All responses that callers have not read yet must not be larger than this together."""
     linger_seconds: float = 2.0
     linger_bytes: int = 4 * 2**20
-    """What is read and dropped after a refusal. Without this, the caller could lose the refusal."""
+    """After a refusal, the server reads and drops up to this many bytes, so that the caller gets the refusal."""
 
     @property
     def possible_connections(self) -> int:

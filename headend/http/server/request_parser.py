@@ -60,7 +60,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc] # waitress ships n
         try:
             consumed: int = super().received(data)
         except ValueError:
-            # Numbers with thousands of digits, and hosts with wrong brackets.
+            # waitress raises ValueError for numbers with thousands of digits and for hosts with wrong brackets.
             self._refuse(INVALID)
             return len(data)
         if self.error is not None:

@@ -43,14 +43,10 @@ class Response(WSGITask):  # type: ignore[misc] # waitress ships no types
             # For example, a download whose access was revoked.
             extra = {"path": self.request.path, "error": str(error)}
             log.warning("a response was not completed", extra=extra)
-            self.close_on_finish = True
-            if not self.wrote_header:
-                self._answer_with_an_error()
+            self._break_off()
         except Exception:
             log.exception("a response was not completed", extra={"path": self.request.path})
-            self.close_on_finish = True
-            if not self.wrote_header:
-                self._answer_with_an_error()
+            self._break_off()
         return True
 
     def _next_step(self) -> bool:
@@ -63,7 +59,11 @@ class Response(WSGITask):  # type: ignore[misc] # waitress ships no types
         self._context.run(self._steps.close)
         self.close_on_finish = True
 
-    def _answer_with_an_error(self) -> None:
+    def _break_off(self) -> None:
+        """Close the connection after what was written; if this is nothing, answer 500 first."""
+        self.close_on_finish = True
+        if self.wrote_header:
+            return
         self.request.error = RefusalError(BROKEN)
         try:
             ErrorTask(self.channel, self.request).service()
