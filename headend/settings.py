@@ -12,12 +12,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import django_stubs_ext
-from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from exports import schedule as exports_schedule
 from headend import __version__
-from headend.config import api_settings, service_urls, sftp_limits
+from headend.config import api_settings, content_security, service_urls, sftp_limits
 from headend.config import environment as env
 from headend.config.logs import logging_settings
 from headend.config.secrets import loaded_on_first_use
@@ -76,6 +75,7 @@ SESSION_COOKIE_SECURE = _https
 CSRF_COOKIE_SECURE = _https
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = content_security.POLICY
 # The operator decides about other hosts of the domain: HEADEND_HSTS.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if not _https and _public.hostname in {"localhost", "127.0.0.1", "::1"}:
@@ -172,22 +172,6 @@ STATIC_ROOT = HEADEND_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "headend" / "portal" / "static"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- content security policy ------------------------------------------------------------
-# Pages load scripts, styles and images from this site only, and contain no inline scripts or styles.
-CONTENT_SECURITY_POLICY = {
-    "DIRECTIVES": {
-        "default-src": [NONE],
-        "script-src": [SELF],
-        "style-src": [SELF],
-        "img-src": [SELF, "data:"],
-        "font-src": [SELF],
-        "connect-src": [SELF],
-        "form-action": [SELF],
-        "frame-ancestors": [NONE],
-        "base-uri": [NONE],
-    }
-}
-
 # --- the database -----------------------------------------------------------------------
 DATABASE_URL = env.url(
     "DATABASE_URL",
@@ -214,6 +198,13 @@ SIMULATION_MAXIMUM_LOAD = env.number("SIMULATION_MAXIMUM_LOAD", 20, minimum=0, m
 SIMULATION_LATE_ARRIVALS = env.boolean("SIMULATION_LATE_ARRIVALS", default=False)
 SIMULATION_LATE_PERCENT = env.number("SIMULATION_LATE_PERCENT", 10, minimum=0, maximum=100)
 SIMULATION_LATE_MINUTES = env.integer("SIMULATION_LATE_MINUTES", 1440, minimum=1, maximum=525_600)
+if SIMULATION_MINIMUM_LOAD > SIMULATION_MAXIMUM_LOAD:
+    raise ImproperlyConfigured("SIMULATION_MINIMUM_LOAD is greater than SIMULATION_MAXIMUM_LOAD.")
+if 1440 % SIMULATION_INTERVAL:
+    raise ImproperlyConfigured(
+        f"SIMULATION_INTERVAL is {SIMULATION_INTERVAL};"
+        " it must be a number of minutes that divides a day (1440)."
+    )
 
 # --- exports ----------------------------------------------------------------------------
 EXPORTS_URL = env.url("EXPORTS_URL", f"file://{_home}/exports", ["file", "s3"])
@@ -290,11 +281,3 @@ SFTP_METRICS_PORT = env.integer("SFTP_METRICS_PORT", 0, minimum=0, maximum=65535
 # --- logs -------------------------------------------------------------------------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR"])
 LOGGING = logging_settings(LOG_LEVEL)
-
-if SIMULATION_MINIMUM_LOAD > SIMULATION_MAXIMUM_LOAD:
-    raise ImproperlyConfigured("SIMULATION_MINIMUM_LOAD is greater than SIMULATION_MAXIMUM_LOAD.")
-if 1440 % SIMULATION_INTERVAL:
-    raise ImproperlyConfigured(
-        f"SIMULATION_INTERVAL is {SIMULATION_INTERVAL};"
-        " it must be a number of minutes that divides a day (1440)."
-    )
