@@ -17,8 +17,12 @@ HEADER_TOO_LARGE = (
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     "The headers are too large.",
 )
+NOT_STORED = (
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The server cannot store this request now; try again shortly.",
+)
 UNKNOWN_EXPECTATION = (HTTPStatus.EXPECTATION_FAILED, "This Expect header is not supported.")
-BROKEN = (HTTPStatus.INTERNAL_SERVER_ERROR, "The server has failed to answer this request.")
+FAILED = (HTTPStatus.INTERNAL_SERVER_ERROR, "The server has failed to answer this request.")
 
 
 def body_too_large(limit: int) -> tuple[HTTPStatus, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
@@ -12,7 +13,7 @@ from waitress.channel import ClientDisconnected
 from waitress.task import ErrorTask, WSGITask
 
 from headend.http.request_deadline import CONNECTION_KEY
-from headend.http.server.refusals import BROKEN, RefusalError
+from headend.http.server.refusals import FAILED, RefusalError
 
 log = logging.getLogger(__name__)
 
@@ -39,15 +40,20 @@ class Response(WSGITask):  # type: ignore[misc] # waitress ships no types
             return self._context.run(self._next_step)
         except ClientDisconnected:
             self.close_on_finish = True
-        except ConnectionResetError as error:
-            # For example, a download whose access was revoked.
-            extra = {"path": self.request.path, "error": str(error)}
-            log.warning("a response was not completed", extra=extra)
-            self._break_off()
-        except Exception:
-            log.exception("a response was not completed", extra={"path": self.request.path})
+        except Exception as error:
+            self._log(error)
             self._break_off()
         return True
+
+    def _log(self, error: Exception) -> None:
+        # For example, a download whose access was revoked.
+        is_expected = isinstance(error, ConnectionResetError)
+        log.log(
+            logging.WARNING if is_expected else logging.ERROR,
+            "a response was not completed",
+            exc_info=not is_expected,
+            extra={"path": self.request.path, "error": str(error)},
+        )
 
     def _next_step(self) -> bool:
         for is_complete in self._steps:
@@ -64,11 +70,9 @@ class Response(WSGITask):  # type: ignore[misc] # waitress ships no types
         self.close_on_finish = True
         if self.wrote_header:
             return
-        self.request.error = RefusalError(BROKEN)
-        try:
+        self.request.error = RefusalError(FAILED)
+        with suppress(ClientDisconnected):
             ErrorTask(self.channel, self.request).service()
-        except ClientDisconnected:
-            log.debug("caller disconnected")
 
     def _write_in_steps(self) -> Generator[bool, None, None]:
         """Yield False each time the caller has to read before more is written."""
