@@ -124,18 +124,23 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
                 if request.completed:
                     self._begin_response(request)
                 elif request.expect_continue and request.headers_finished:
-                    self.send_continue()
+                    self._ask_for_body(request)
 
     def _new_request(self) -> RequestParser:
         if self._has_had_request:
             self.waiting_since = time.monotonic()
         return self.parser_class(self.adj)
 
+    def _ask_for_body(self, request: RequestParser) -> None:
+        request.expect_continue = False
+        # The system reports a lost connection to the main thread, which then closes it.
+        with suppress(ClientDisconnected):
+            self.write_soon(b"HTTP/1.1 100 Continue\r\n\r\n")
+
     def _begin_response(self, request: Any) -> None:
         self.request = None
         self._has_had_request = True
         self._queued_bytes = 0
-        self.sent_continue = False
         is_probe = request.error is None and request.path.endswith("/health/live")
         self.caller = PROBE if is_probe else self._caller(request.headers)
         self.requests.append(request)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from http import HTTPStatus
 from typing import Any
 
 from waitress.parser import HTTPRequestParser, ParsingError
 
+from headend.config.limited_log import LimitedLog
 from headend.http.server.refusals import (
     HEADER_TOO_LARGE,
     INVALID,
     MAX_LINE_BYTES,
+    NOT_STORED,
     UNKNOWN_CODING,
     UNKNOWN_EXPECTATION,
     URL_TOO_LONG,
     RefusalError,
     body_too_large,
 )
+
+_log = LimitedLog(logging.getLogger(__name__))
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_HEADER_FIELDS = 100
@@ -35,7 +40,7 @@ class _RefusedError(ParsingError):  # type: ignore[misc] # waitress ships no typ
 
 
 class RequestParser(HTTPRequestParser):  # type: ignore[misc] # waitress ships no types
-    """waitress's parser, with the limits of this server and its errors in JSON.
+    """Adds the limits of this server, and errors in JSON, to waitress's parser.
 
     It refuses everything that a proxy in front could understand in another way: two lengths of one body, a
     transfer coding in HTTP/1.0, other versions of HTTP. Otherwise a caller could hide a request inside another one.
@@ -43,7 +48,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc] # waitress ships n
 
     _refusal: tuple[HTTPStatus, str] | None = None
     _chunked_bytes = 0
-    """What was received of a chunked body, with the lines between the chunks."""
+    """The number of bytes that were received of a chunked body, with the lines between the chunks."""
 
     def received(self, data: bytes) -> int:
         """Process received bytes, and return how many of them belong to this request.
@@ -62,6 +67,11 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc] # waitress ships n
         except ValueError:
             # waitress raises ValueError for numbers with thousands of digits and for hosts with wrong brackets.
             self._refuse(INVALID)
+            return len(data)
+        except OSError as error:
+            # For example, the disk with the temporary files of large bodies is full.
+            _log.warning("a request was not stored", error=str(error))
+            self._refuse(NOT_STORED)
             return len(data)
         if self.error is not None:
             self._refuse(self._refusal or self._refusal_of(self.error.code))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -44,9 +45,11 @@ class Server:
     listener: Listener
     address: tuple[Any, ...]
 
-    def connect(self, *, reads_little: bool = False) -> socket.socket:
-        """Connect to the server."""
+    def connect(self, *, reads_little: bool = False, source: str | None = None) -> socket.socket:
+        """Connect to the server, from the address ``source``."""
         connection = socket.socket(self.listener.family)
+        if source:
+            connection.bind((source, 0))
         if reads_little:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(30)
@@ -101,6 +104,12 @@ def serving(
             ended.set()
             listener.pull_trigger()
             thread.join(30)
+
+
+def reset(connection: socket.socket) -> None:
+    """Close a connection so that the other side gets an error instead of its end."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 def read_all(connection: socket.socket) -> bytes:
