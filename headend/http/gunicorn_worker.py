@@ -45,7 +45,7 @@ class BufferingWorker(Worker):  # type: ignore[misc] # gunicorn ships no types
         sockets: dict[int, Any] = {}
         _Wakeup(self.PIPE[0], sockets)
         listeners = [
-            Listener(self.wsgi, each.sock, threads, limits, sockets, caller_of=known_caller)
+            Listener(self.wsgi, each.sock, threads, limits, sockets, caller_address=known_caller)
             for each in self.sockets
         ]
         while (

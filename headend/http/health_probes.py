@@ -12,6 +12,13 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
 
+from headend.http.public_path import path_in_deployment
+
+
+def is_live_probe(path: str) -> bool:
+    """Return whether a request with this path is answered by ``/health/live``."""
+    return path_in_deployment(path) == "/health/live"
+
 
 class HealthProbeMiddleware:
     """Calls the views of ``/health/`` and ``/metrics`` directly, before any middleware that checks the Host.

@@ -19,10 +19,15 @@ def without_public_path(application: WSGIApplication) -> WSGIApplication:
     """
 
     def wrapped(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        prefix = settings.FORCE_SCRIPT_NAME
-        path = environ.get("PATH_INFO", "")
-        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
-            environ["PATH_INFO"] = path.removeprefix(prefix) or "/"
+        environ["PATH_INFO"] = path_in_deployment(environ.get("PATH_INFO", ""))
         return application(environ, start_response)
 
     return wrapped
+
+
+def path_in_deployment(path: str) -> str:
+    """Return the path of a request without the path of the public URL."""
+    prefix = settings.FORCE_SCRIPT_NAME
+    if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+        return path.removeprefix(prefix) or "/"
+    return path

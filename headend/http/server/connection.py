@@ -13,10 +13,12 @@ from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import ErrorTask
 
 from headend.config.addresses import network_of
+from headend.http.health_probes import is_live_probe
 from headend.http.server.limits import Limits
+from headend.http.server.reading_deadline import ReadingDeadline
 from headend.http.server.request_parser import RequestParser
 from headend.http.server.response import Response
-from headend.http.server.threads import PROBE, Caller
+from headend.http.server.threads import Caller
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +38,11 @@ class _Progress(enum.Enum):
 
 
 class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
-    """waitress's channel, with total deadlines and one request at a time.
+    """Adds total deadlines to waitress's channel, and answers one request at a time.
 
     The main thread reads requests and sends what a response has left in the buffer. A thread of the pool runs
-    :meth:`service` to begin or continue a response. ``outbuf_lock`` guards the buffer.
+    :meth:`service` to begin or continue a response. ``outbuf_lock`` guards the buffer. Only the main thread closes
+    the connection.
     """
 
     parser_class = RequestParser
@@ -58,19 +61,23 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         """The time when the server began to wait for this request, for the next one, or for the rest of a refused one."""
         self._limits: Limits = server.limits
         self._has_had_request = False
-        self._ahead = b""
+        self._unparsed = b""
         """What the caller has sent after a request that is not answered yet."""
         self._response: Response | None = None
         self._continues_when_flushed = False
-        self._sending_since = 0.0
-        self._queued_bytes = 0
-        """The number of bytes that the present response has written so far."""
+        self._reading_deadline = ReadingDeadline(self._limits)
+        """The deadline of the present response."""
         self._was_refused = False
         self._lingers = False
         """Whether the rest of a refused request is read and dropped."""
         self._dropped_bytes = 0
 
     # --- deadlines, in the main thread ---
+
+    @property
+    def holder(self) -> str:
+        """The address or network that this connection belongs to: the caller's, or that of a proxy in front."""
+        return self.caller.address or self.network
 
     @property
     def is_idle(self) -> bool:
@@ -80,9 +87,8 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
     def is_overdue(self, now: float) -> bool:
         """Return whether the caller has taken too long for the present phase."""
         if self.total_outbufs_len:
-            # Bytes that trickle to the caller extend nothing: the time depends on the size.
-            slowest = self._queued_bytes / self._limits.response_bytes_per_second
-            return now > self._sending_since + self._limits.response_seconds + slowest
+            with self.outbuf_lock:
+                return bool(self.total_outbufs_len) and self._reading_deadline.is_over(now)
         return not self.requests and now > self.waiting_since + self._seconds_to_wait()
 
     def _seconds_to_wait(self) -> float:
@@ -98,7 +104,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
 
     def readable(self) -> bool:
         """Return whether to read more from the caller."""
-        return self._lingers or (not self._ahead and bool(super().readable()))
+        return self._lingers or (not self._unparsed and bool(super().readable()))
 
     def received(self, data: bytes) -> bool:
         """Process received bytes."""
@@ -106,7 +112,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
             self._dropped_bytes += len(data)
             self.will_close = self._dropped_bytes > self._limits.linger_bytes
         else:
-            self._ahead += data
+            self._unparsed += data
             self._parse_next()
         return True
 
@@ -116,11 +122,11 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
             while not (self.will_close or self.close_when_flushed or self.requests):
                 if self.request is None:
                     # Empty lines begin no request, and so extend no deadline.
-                    self._ahead = self._ahead.lstrip(b"\r\n")
-                if not self._ahead:
+                    self._unparsed = self._unparsed.lstrip(b"\r\n")
+                if not self._unparsed:
                     return
                 request = self.request = self.request or self._new_request()
-                self._ahead = self._ahead[request.received(self._ahead) :]
+                self._unparsed = self._unparsed[request.received(self._unparsed) :]
                 if request.completed:
                     self._begin_response(request)
                 elif request.expect_continue and request.headers_finished:
@@ -129,6 +135,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
     def _new_request(self) -> RequestParser:
         if self._has_had_request:
             self.waiting_since = time.monotonic()
+        self._reading_deadline = ReadingDeadline(self._limits)
         return self.parser_class(self.adj)
 
     def _ask_for_body(self, request: RequestParser) -> None:
@@ -140,18 +147,18 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
     def _begin_response(self, request: Any) -> None:
         self.request = None
         self._has_had_request = True
-        self._queued_bytes = 0
-        is_probe = request.error is None and request.path.endswith("/health/live")
-        self.caller = PROBE if is_probe else self._caller(request.headers)
+        self.caller = self._caller(request)
         self.requests.append(request)
         self.server.add_task(self)
 
-    def _caller(self, headers: dict[str, str]) -> Caller:
-        known = self.server.caller_of(self.addr[0], headers.get("X_FORWARDED_FOR", ""))
+    def _caller(self, request: Any) -> Caller:
+        headers: dict[str, str] = request.headers
+        known = self.server.caller_address(self.addr[0], headers.get("X_FORWARDED_FOR", ""))
         address = None if known is None else network_of(known)
         # Names of headers keep a credential apart from an address with the same text.
         sent = (f"{name}: {headers[name]}" for name in CREDENTIALS if headers.get(name))
-        return Caller(next(sent, address or self.network), address)
+        is_probe = request.error is None and is_live_probe(request.path)
+        return Caller(next(sent, address or self.network), address, is_probe)
 
     # --- responses, in a thread of the pool ---
 
@@ -209,15 +216,19 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         with self.outbuf_lock:
             if not self.connected:
                 raise ClientDisconnected
-            if not self._queued_bytes:
-                self._sending_since = time.monotonic()
-            self._queued_bytes += len(data)
+            self._reading_deadline.add(len(data))
             if isinstance(data, bytes) and not self.total_outbufs_len:
                 try:
                     data = data[self.send(data, do_close=False) :]
                 except OSError:
                     raise ClientDisconnected from None
-            return int(super().write_soon(data)) if len(data) else 0
+            written = int(super().write_soon(data)) if len(data) else 0
+            self._update_deadline()
+            return written
+
+    def _update_deadline(self) -> None:
+        is_unread = bool(self.total_outbufs_len)
+        self._reading_deadline.update(time.monotonic(), is_unread=is_unread)
 
     # --- the buffer, in the main thread ---
 
@@ -225,6 +236,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         """Send from the buffer."""
         with self.outbuf_lock:
             self._flush_exception(self._flush_some)
+            self._update_deadline()
         self._after_flush()
 
     def _after_flush(self) -> None:

@@ -1,4 +1,4 @@
-"""How much one caller may use of the web server."""
+"""The limits of the web server: how much of it one caller may use, and for how long."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ class Limits:
     idle_seconds: float = 5.0
     """The next request must begin within this time after the end of a response."""
     response_seconds: float = 30.0
-    """The caller must read a response within this time, plus the time for its size at the slowest speed."""
+    """The caller must read a response within this time, plus the time for its size at the slowest speed.
+
+    Only the time counts in which the caller has something to read.
+    """
     response_bytes_per_second: int = 16 * 1024
     """A caller must read a large response at this speed on average."""
     unsent_bytes: int = 256 * 2**20

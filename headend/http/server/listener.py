@@ -6,7 +6,8 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -31,7 +32,7 @@ PAUSE_SECONDS = 0.1
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
-    """waitress's server on a socket that listens already."""
+    """Accepts connections for waitress, on a socket that listens already."""
 
     channel_class = Connection
 
@@ -43,16 +44,16 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         limits: Limits,
         sockets: dict[int, Any],
         *,
-        caller_of: Callable[[str, str], str | None] = lambda peer, _: peer,
+        caller_address: Callable[[str, str], str | None] = lambda peer, _: peer,
     ) -> None:
         """Begin to accept connections.
 
-        ``sockets`` collects everything that the main thread has to watch. ``caller_of`` returns the caller's address
-        for the address of a connection and an ``X-Forwarded-For`` header. None stands for the caller of a trusted
-        proxy that does not report it. No limit of an address applies to it.
+        ``sockets`` collects everything that the main thread has to watch. ``caller_address`` returns the caller's
+        address for the address of a connection and an ``X-Forwarded-For`` header. None stands for the caller of a
+        trusted proxy that does not report it. No limit of an address applies to it.
         """
         self.limits = limits
-        self.caller_of = caller_of
+        self.caller_address = caller_address
         self._spare_file = SpareFile()
         self._connections_wait = False
         self._paused_until = 0.0
@@ -107,24 +108,33 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
 
     def _make_room(self, address: str) -> bool:
         """Return whether to accept a connection. If there are too many, first close one that waits for its caller."""
-        connections = self.active_channels.values()
+        connections = list(self.active_channels.values())
         network = network_of(address)
         same = [each for each in connections if each.network == network]
-        is_proxy = self.caller_of(address, "") is None
+        is_proxy = self.caller_address(address, "") is None
         if len(same) >= self.limits.connections_per_address and not is_proxy:
-            return self._close_one(same)
+            return self._close_one(same, network)
         if len(connections) >= self.limits.possible_connections:
-            return self._close_one(connections)
+            return self._close_one(connections, network)
         return True
 
-    def _close_one(self, connections: Iterable[Connection]) -> bool:
-        """Close the connection that has waited longest for its caller. Return False if none is waiting."""
+    def _close_one(self, connections: Sequence[Connection], newcomer: str) -> bool:
+        """Close a connection that waits for its caller, to make room for one from the network ``newcomer``.
+
+        It is a connection of the network that holds most, and there the one that has waited longest. Return False if
+        no connection waits, or only those of networks that hold fewer than the new one would.
+        """
+        held = Counter([*(each.holder for each in connections), newcomer])
         waiting = [each for each in connections if each.is_idle or each.total_outbufs_len]
-        if not waiting:
+        chosen = min(
+            waiting,
+            key=lambda each: (-held[each.holder], not each.is_idle, each.waiting_since),
+            default=None,
+        )
+        if chosen is None or held[chosen.holder] < held[newcomer]:
             return False
-        longest = min(waiting, key=lambda each: (not each.is_idle, each.waiting_since))
-        longest.handle_close()
-        self._log.warning("a connection was closed for a newer one", peer=longest.addr[0])
+        chosen.handle_close()
+        self._log.warning("a connection was closed for a newer one", peer=chosen.addr[0])
         return True
 
     def _refuse_one(self, error: OSError) -> None:
@@ -134,17 +144,28 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
             self._paused_until = time.monotonic() + PAUSE_SECONDS
 
     def close_overdue(self) -> None:
-        """Close the connections that are overdue, and slow ones if unread responses need too much space."""
+        """Close the connections that are overdue, and more if unread responses need too much space."""
         now = time.monotonic()
         for connection in list(self.active_channels.values()):
             if connection.is_overdue(now):
                 log.debug("a connection was overdue", extra={"peer": connection.addr[0]})
                 connection.handle_close()
         reading = [each for each in self.active_channels.values() if each.total_outbufs_len]
-        reading.sort(key=lambda each: each.waiting_since, reverse=True)
         while sum(each.total_outbufs_len for each in reading) > self.limits.unsent_bytes:
-            reading.pop().handle_close()
-            self._log.warning("slow connections were closed: their responses need too much space")
+            self._close_largest(reading)
+
+    def _close_largest(self, reading: list[Connection]) -> None:
+        """Close the largest unread response of the network with most unread bytes, and remove it from the list."""
+        unsent: Counter[str] = Counter()
+        for connection in reading:
+            unsent[connection.holder] += connection.total_outbufs_len
+        largest = max(reading, key=lambda each: (unsent[each.holder], each.total_outbufs_len))
+        reading.remove(largest)
+        largest.handle_close()
+        self._log.warning(
+            "a slow connection was closed: unread responses need too much space",
+            peer=largest.addr[0],
+        )
 
     def handle_error(self) -> None:
         """Log an error and continue."""

@@ -8,7 +8,7 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 log = logging.getLogger(__name__)
 
@@ -18,13 +18,16 @@ class Caller:
     """The sender of a request, as far as it is known before Django verifies the request."""
 
     identity: str
-    """The credential that the caller sent, or its address. Callers with the same identity share their turns."""
+    """The credential that the caller sent, or its address. Anyone can invent a credential for each request."""
     address: str | None
     """The IPv4 address or IPv6 network of the caller, or None if only the address of a trusted proxy is known."""
+    is_probe: bool = False
+    """Whether the caller requests ``/health/live``. These requests have a thread of their own."""
 
-
-PROBE = Caller("probe", None)
-"""The caller of all requests to ``/health/live``. These requests have a thread of their own."""
+    @property
+    def address_or_identity(self) -> str:
+        """The address, or the identity if the address is not known."""
+        return self.address or self.identity
 
 
 class Work(Protocol):
@@ -37,30 +40,26 @@ class Work(Protocol):
 
 
 class FairThreads:
-    """Runs work in threads. Identities take turns, and no identity and no address ever uses all threads.
+    """Runs work in threads. Callers take turns, and none of them ever uses all threads.
 
     So a caller with many expensive requests delays its own ones, also if it invents a credential for each of them.
     waitress calls :meth:`add_task`.
     """
 
     def __init__(self, number: int) -> None:
-        self._waiting: OrderedDict[str, deque[Work]] = OrderedDict()
-        """The work of each identity."""
-        self._running: Counter[str] = Counter()
-        """The number of threads that each identity uses."""
-        self._running_by_address: Counter[str | None] = Counter()
         self._changed = threading.Condition()
         self._ending = False
-        started = _start_threads(self._serve, number + 1)
-        # Without another thread, probes share the one that there is.
-        self._limit = max(1, started - 1)
-        self._limit_per_caller = max(1, self._limit - 1)
-        """The limit of an identity, and of an address."""
+        # The threads begin when this lock is free.
+        with self._changed:
+            started = _start_threads(self._serve, number + 1)
+            # Without another thread, probes share the one that there is.
+            self._requests = _Turns(max(1, started - 1))
+            self._probes = _Turns(1)
 
     def add_task(self, work: Work) -> None:
         """Run the work as soon as its caller has a turn."""
         with self._changed:
-            self._waiting.setdefault(work.caller.identity, deque()).append(work)
+            self._turns_of(work.caller).add(work)
             self._changed.notify()
 
     def end(self, seconds: float) -> None:
@@ -69,23 +68,25 @@ class FairThreads:
         with self._changed:
             self._ending = True
             self._changed.notify_all()
-            while self._waiting or self._running:
+            while any(each.waiting or each.running for each in (self._probes, self._requests)):
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return
                 self._changed.wait(left)
 
+    def _turns_of(self, caller: Caller) -> _Turns:
+        return self._probes if caller.is_probe else self._requests
+
     def _serve(self) -> None:
         while (work := self._next()) is not None:
+            # The next request of the connection can have another caller.
             caller = work.caller
             try:
                 work.service()
             except Exception:
                 log.exception("a response was not completed")
             with self._changed:
-                # The difference of two counters has no zeros.
-                self._running -= Counter([caller.identity])
-                self._running_by_address -= Counter([caller.address])
+                self._turns_of(caller).end_work(caller)
                 if self._ending:
                     self._changed.notify_all()
                 else:
@@ -95,33 +96,69 @@ class FairThreads:
         """Wait for work and return it, or None if the threads must end."""
         with self._changed:
             while True:
-                for works in self._waiting.values():
-                    if self._may_run(works[0].caller):
-                        return self._take(works)
-                if self._ending and not self._waiting:
+                for turns in (self._probes, self._requests):
+                    if (work := turns.begin_work()) is not None:
+                        return work
+                if self._ending and not (self._probes.waiting or self._requests.waiting):
                     return None
                 self._changed.wait()
 
-    def _may_run(self, caller: Caller) -> bool:
-        probes = self._running[PROBE.identity]
-        if caller == PROBE:
-            return probes < 1
-        at_address = self._running_by_address[caller.address] if caller.address else 0
-        return (
-            self._running.total() - probes < self._limit
-            and self._running[caller.identity] < self._limit_per_caller
-            and at_address < self._limit_per_caller
-        )
 
-    def _take(self, works: deque[Work]) -> Work:
-        work = works.popleft()
-        if works:
-            self._waiting.move_to_end(work.caller.identity)
-        else:
-            del self._waiting[work.caller.identity]
-        self._running[work.caller.identity] += 1
-        self._running_by_address[work.caller.address] += 1
+class _Turns:
+    """Says whose work is next. Addresses take turns; in each turn of an address, its next identity is served.
+
+    No address and no identity uses all threads, unless there is only one. If the address is not known, the identity
+    takes its place.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._limit = threads
+        self._limit_per_caller = max(1, threads - 1)
+        self.waiting: OrderedDict[str, OrderedDict[str, deque[Work]]] = OrderedDict()
+        """The work of each identity of each address, in the order of the turns."""
+        self.running: Counter[str] = Counter()
+        """The number of threads that each identity uses."""
+        self._running_by_address: Counter[str] = Counter()
+
+    def add(self, work: Work) -> None:
+        """Let the work wait for the next turn of its caller."""
+        caller = work.caller
+        identities = self.waiting.setdefault(caller.address_or_identity, OrderedDict())
+        identities.setdefault(caller.identity, deque()).append(work)
+
+    def begin_work(self) -> Work | None:
+        """Return the next work, or None if all callers with waiting work have to wait."""
+        if self.running.total() >= self._limit:
+            return None
+        for address, identities in self.waiting.items():
+            if self._running_by_address[address] < self._limit_per_caller:
+                for identity in identities:
+                    if self.running[identity] < self._limit_per_caller:
+                        return self._take(address, identity)
+        return None
+
+    def _take(self, address: str, identity: str) -> Work:
+        identities = self.waiting[address]
+        work = identities[identity].popleft()
+        _end_turn(identities, identity)
+        _end_turn(self.waiting, address)
+        self.running[identity] += 1
+        self._running_by_address[address] += 1
         return work
+
+    def end_work(self, caller: Caller) -> None:
+        """Note that a thread has done work for this caller."""
+        # The difference of two counters has no zeros.
+        self.running -= Counter([caller.identity])
+        self._running_by_address -= Counter([caller.address_or_identity])
+
+
+def _end_turn(queue: OrderedDict[str, Any], name: str) -> None:
+    """Move an entry of a queue to the end, or remove it if it is empty."""
+    if queue[name]:
+        queue.move_to_end(name)
+    else:
+        del queue[name]
 
 
 def _start_threads(target: Callable[[], None], number: int) -> int:

@@ -6,6 +6,8 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from headend.http.health_probes import is_live_probe
+
 
 @pytest.fixture(autouse=True)
 def https(settings: Settings) -> None:
@@ -18,6 +20,25 @@ def https(settings: Settings) -> None:
 def test_a_probe_is_answered_at_every_address(host: str) -> None:
     answer = Client().get("/health/live", headers={"Host": host})
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize(
+    ("path", "public_path", "is_probe"),
+    [
+        ("/health/live", None, True),
+        ("/meters/health/live", None, False),
+        ("/health/live/", None, False),
+        ("/health/live", "/meters", True),
+        ("/meters/health/live", "/meters", True),
+        ("/meters/meters/health/live", "/meters", False),
+        ("/anything/health/live", "/meters", False),
+    ],
+)
+def test_a_probe_has_the_path_of_the_public_url_or_none(
+    path: str, public_path: str | None, is_probe: bool, settings: Settings
+) -> None:
+    settings.FORCE_SCRIPT_NAME = public_path
+    assert is_live_probe(path) == is_probe
 
 
 def test_other_requests_are_redirected_to_https() -> None:

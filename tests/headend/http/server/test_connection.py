@@ -8,10 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from headend.http.server import connection as connection_module
+from headend.http.server import listener as listener_module
 from headend.http.server.limits import Limits
 from tests.headend.http.server.serving import (
     LARGE,
@@ -111,6 +114,37 @@ def test_a_response_that_is_read_too_slowly_is_cut_off() -> None:
         assert server.connections() == 0
 
 
+def test_the_time_in_which_the_application_computes_is_not_the_time_of_the_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1000.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(connection_module, "time", clock)
+    monkeypatch.setattr(listener_module, "time", clock)
+    continues = threading.Event()
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", str(LARGE + 5))])
+        yield b"begin"
+        assert continues.wait(30)
+        yield b"x" * LARGE
+
+    with serving(app) as server, server.connect(reads_little=True) as caller:
+        caller.sendall(GET_AND_CLOSE)
+        received = b""
+        while not received.endswith(b"begin"):
+            received += caller.recv(1000)
+        (connection,) = server.listener.active_channels.values()
+        now[0] += 5000
+        continues.set()
+        wait_until(lambda: connection.total_outbufs_len > 0 or not connection.connected)
+        is_checked = threading.Event()
+        server.listener.trigger.pull_trigger(server.listener.close_overdue)
+        server.listener.trigger.pull_trigger(is_checked.set)
+        assert is_checked.wait(30)
+        assert connection.connected
+
+
 def receive(connection: socket.socket, size: int) -> bytes:
     try:
         return connection.recv(size)
@@ -197,7 +231,7 @@ def test_a_connection_that_drops_a_refused_request_parses_nothing_more() -> None
         (lingering,) = server.listener.active_channels.values()
         wait_until(lambda: lingering._lingers)
         lingering._after_flush()
-        assert lingering._ahead == GET
+        assert lingering._unparsed == GET
 
 
 def test_urgent_data_closes_the_connection(server: Server) -> None:

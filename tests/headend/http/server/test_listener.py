@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import resource
 import socket
-import struct
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,9 +16,20 @@ from headend.http.server import listener as listener_module
 from headend.http.server.limits import Limits
 from headend.http.server.listener import Listener
 from headend.http.server.threads import Caller, FairThreads, Work
-from tests.headend.http.server.serving import application, serving, wait_until
+from tests.headend.http.server.serving import (
+    LARGE,
+    Complete,
+    Server,
+    application,
+    read_all,
+    reset,
+    serving,
+    wait_until,
+)
 
 pytestmark = pytest.mark.starts_processes
+
+GET_AND_CLOSE = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
 
 
 @pytest.mark.parametrize("limits", [Limits(connections_per_address=5), Limits(connections=5)])
@@ -55,10 +65,79 @@ def test_a_connection_is_refused_while_all_others_are_being_answered(
 
 def test_a_proxy_may_have_more_connections_than_one_caller() -> None:
     with serving(limits=Limits(connections_per_address=2)) as server, ExitStack() as stack:
-        server.listener.caller_of = lambda peer, forwarded_for: None
+        server.listener.caller_address = lambda peer, forwarded_for: None
         for _ in range(5):
             stack.enter_context(server.connect())
         wait_until(lambda: server.connections() == 5)
+
+
+def test_a_network_with_few_connections_loses_none_to_one_that_opens_many() -> None:
+    limits = Limits(connections=5, header_seconds=3600)
+    with serving(limits=limits) as server, ExitStack() as stack:
+        innocent = stack.enter_context(server.connect(source="127.0.0.2"))
+        wait_until(lambda: server.connections() == 1)
+        for _ in range(20):
+            stack.enter_context(server.connect())
+        assert server.answers()
+        innocent.sendall(GET_AND_CLOSE)
+        assert read_all(innocent).endswith(b"GET / ")
+
+
+def test_a_network_whose_connections_are_all_busy_takes_none_from_others() -> None:
+    limits = Limits(connections=3, header_seconds=3600)
+    with serving(limits=limits) as server, ExitStack() as stack:
+        innocent = stack.enter_context(server.connect(source="127.0.0.2"))
+        for _ in range(2):
+            stack.enter_context(server.connect())
+        wait_until(lambda: server.connections() == 3)
+        busy = [
+            each for each in server.listener.active_channels.values() if each.network == "127.0.0.1"
+        ]
+        for connection in busy:
+            connection.requests.append("being answered")
+        assert server.connect().recv(1) == b""
+        for connection in busy:
+            connection.requests.clear()
+        innocent.sendall(GET_AND_CLOSE)
+        assert read_all(innocent).endswith(b"GET / ")
+
+
+@pytest.mark.parametrize(
+    ("source", "header"), [("127.0.0.2", b""), (None, b"X-Forwarded-For: 192.0.2.1\r\n")]
+)
+def test_the_largest_response_of_the_network_with_most_unread_bytes_is_closed(
+    source: str | None, header: bytes
+) -> None:
+    """Networks are compared directly and behind a proxy that reports its callers."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        body = b"x" * int(environ["PATH_INFO"][1:])
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return Complete([body])
+
+    with serving(app) as server, ExitStack() as stack:
+        server.listener.caller_address = address_of_caller
+
+        def get(size: int, header: bytes = b"", source: str | None = None) -> socket.socket:
+            connection = stack.enter_context(server.connect(reads_little=True, source=source))
+            connection.sendall(b"GET /%d HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (size, header))
+            return connection
+
+        innocent = get(2 * LARGE, header, source)
+        wait_until(lambda: len(unread_bytes(server)) == 1)
+        greedy = [get(size) for size in (LARGE, LARGE * 3 // 2, LARGE, LARGE)]
+        wait_until(lambda: len(unread_bytes(server)) == 5)
+        server.listener.limits = Limits(unsent_bytes=sum(unread_bytes(server)) - LARGE // 4)
+        server.listener.pull_trigger()
+        wait_until(lambda: server.connections() < 5)
+        left = {each.addr[1] for each in server.listener.active_channels.values()}
+        assert left == {each.getsockname()[1] for each in (innocent, greedy[0], *greedy[2:])}
+
+
+def unread_bytes(server: Server) -> list[int]:
+    """Return how many bytes of each response the server could not send."""
+    connections = list(server.listener.active_channels.values())
+    return [each.total_outbufs_len for each in connections if each.total_outbufs_len]
 
 
 class Failing:
@@ -153,8 +232,7 @@ def test_a_new_connection_gets_no_events_of_a_closed_one_with_the_same_number() 
         [old_connection] = listener.active_channels.values()
         number = old_connection.socket.fileno()
         # In one round: the old connection is reset and closed, and a new one arrives.
-        old.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        old.close()
+        reset(old)
         new = stack.enter_context(socket.create_connection(address))
         new.sendall(b"GET /page HTTP/1.1\r\nConnection: close\r\n\r\n")
         listener.trigger.pull_trigger(old_connection.handle_close)
@@ -162,6 +240,25 @@ def test_a_new_connection_gets_no_events_of_a_closed_one_with_the_same_number() 
         [new_connection] = listener.active_channels.values()
         assert new_connection.socket.fileno() == number
         stack.callback(listener.close_connections)
+
+
+@pytest.fixture
+def callers_seen(monkeypatch: pytest.MonkeyPatch) -> list[Caller]:
+    """The callers for whom the server has added work to its threads."""
+    seen: list[Caller] = []
+
+    def add_task(threads: FairThreads, work: Work) -> None:
+        seen.append(work.caller)
+        original(threads, work)
+
+    original = FairThreads.add_task
+    monkeypatch.setattr(FairThreads, "add_task", add_task)
+    return seen
+
+
+def address_of_caller(peer: str, forwarded_for: str) -> str | None:
+    """Return what a proxy reports. The proxy does not know the caller ``::1``."""
+    return None if forwarded_for == "::1" else forwarded_for or peer
 
 
 @pytest.mark.parametrize(
@@ -172,26 +269,30 @@ def test_a_new_connection_gets_no_events_of_a_closed_one_with_the_same_number() 
         (b"X-API-Key: key\r\n", "X_API_KEY: key", "127.0.0.1"),
         (b"Cookie: a=b\r\nX-API-Key: key\r\n", "X_API_KEY: key", "127.0.0.1"),
         (b"Cookie: a=b\r\n", "COOKIE: a=b", "127.0.0.1"),
-        # What a proxy reports. The server of this test trusts it if there is a header.
+        # The server of this test trusts each proxy that sends this header.
         (b"X-Forwarded-For: 192.0.2.1\r\n", "192.0.2.1", "192.0.2.1"),
         (b"X-Forwarded-For: ::1\r\nCookie: a=b\r\n", "COOKIE: a=b", None),
         (b"X-Forwarded-For: ::1\r\n", "127.0.0.1", None),
-        # No credential can be taken for the caller of the probes, or for an address.
-        (b"Authorization: probe\r\n", "AUTHORIZATION: probe", "127.0.0.1"),
+        # No credential can be taken for an address.
+        (b"Authorization: 192.0.2.1\r\n", "AUTHORIZATION: 192.0.2.1", "127.0.0.1"),
     ],
 )
 def test_a_caller_is_its_credential_and_its_address(
-    headers: bytes, identity: str, address: str | None, monkeypatch: pytest.MonkeyPatch
+    headers: bytes, identity: str, address: str | None, callers_seen: list[Caller]
 ) -> None:
-    seen: list[Caller] = []
-
-    def add_task(threads: FairThreads, work: Work) -> None:
-        seen.append(work.caller)
-        original(threads, work)
-
-    original = FairThreads.add_task
-    monkeypatch.setattr(FairThreads, "add_task", add_task)
     with serving() as server:
-        server.listener.caller_of = lambda peer, header: None if header == "::1" else header or peer
+        server.listener.caller_address = address_of_caller
         server.response_to(b"GET / HTTP/1.1\r\nConnection: close\r\n" + headers + b"\r\n")
-    assert seen[0] == Caller(identity, address)
+    assert callers_seen == [Caller(identity, address)]
+
+
+@pytest.mark.parametrize(
+    ("path", "is_probe"),
+    [(b"/health/live", True), (b"/anything/health/live", False), (b"/health/live/", False)],
+)
+def test_only_the_exact_path_of_the_probe_has_its_own_thread(
+    path: bytes, is_probe: bool, callers_seen: list[Caller]
+) -> None:
+    with serving() as server:
+        server.response_to(b"GET %b HTTP/1.1\r\nConnection: close\r\n\r\n" % path)
+    assert callers_seen == [Caller("127.0.0.1", "127.0.0.1", is_probe)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from headend.http.server.threads import PROBE, Caller, FairThreads
+from headend.http.server.threads import Caller, FairThreads
 from tests.headend.http.server.serving import wait_until
 
 pytestmark = pytest.mark.starts_processes
@@ -29,9 +29,9 @@ class Job:
         self.done.append(self.caller.identity)
 
 
-def known_by(identity: str, address: str | None = None) -> Caller:
+def known_by(identity: str, address: str | None = None, *, is_probe: bool = False) -> Caller:
     """Return a caller with this credential. By default, it has an address of its own."""
-    return Caller(identity, address or f"address of {identity}")
+    return Caller(identity, address or f"address of {identity}", is_probe)
 
 
 def now() -> threading.Event:
@@ -66,7 +66,7 @@ def test_an_address_that_changes_its_credential_leaves_a_thread_for_others() -> 
     may_end.set()
     threads.end(30)
     assert len(done) == 12
-    assert not threads._running_by_address
+    assert not threads._requests._running_by_address
 
 
 def test_callers_of_a_proxy_that_reports_no_address_use_all_threads() -> None:
@@ -75,7 +75,7 @@ def test_callers_of_a_proxy_that_reports_no_address_use_all_threads() -> None:
     threads = FairThreads(2)
     for name in ("a", "b"):
         threads.add_task(Job(Caller(name, None), done, may_end))
-    wait_until(lambda: threads._running.total() == 2)
+    wait_until(lambda: threads._requests.running.total() == 2)
     may_end.set()
     threads.end(30)
 
@@ -92,15 +92,48 @@ def test_a_credential_that_comes_from_many_addresses_leaves_a_thread_for_others(
     threads.end(30)
 
 
-def test_callers_take_turns() -> None:
+def order_of(*callers: Caller) -> list[str]:
+    """Return the order in which one thread serves these callers, which all wait at once."""
     done: list[str] = []
     may_begin = threading.Event()
     threads = FairThreads(1)
-    for caller in ("first", "a", "a", "a", "b", "b", "c"):
-        threads.add_task(Job(known_by(caller), done, may_begin))
+    for caller in callers:
+        threads.add_task(Job(caller, done, may_begin))
     may_begin.set()
     threads.end(30)
-    assert done == ["first", "a", "b", "c", "a", "b", "a"]
+    return done
+
+
+def test_callers_take_turns() -> None:
+    callers = [known_by(name) for name in ("first", "a", "a", "a", "b", "b", "c")]
+    assert order_of(*callers) == ["first", "a", "b", "c", "a", "b", "a"]
+
+
+def test_an_address_has_one_turn_however_many_credentials_it_invents() -> None:
+    invented = [known_by(f"invented {n}", "192.0.2.1") for n in range(4)]
+    innocent = [known_by("key", "192.0.2.2")] * 2
+    assert order_of(known_by("first"), *invented, *innocent) == [
+        "first", "invented 0", "key", "invented 1", "key", "invented 2", "invented 3"
+    ]  # fmt: skip
+
+
+def test_within_an_address_credentials_take_turns() -> None:
+    office = [known_by(name, "192.0.2.1") for name in ("a", "a", "a", "b", "b")]
+    assert order_of(known_by("first"), *office) == ["first", "a", "b", "a", "b", "a"]
+
+
+def test_callers_of_a_proxy_that_reports_no_address_take_turns_by_credential() -> None:
+    unknown = [Caller(name, None) for name in ("a", "a", "b")]
+    innocent = known_by("key", "192.0.2.2")
+    assert order_of(known_by("first"), *unknown, innocent) == ["first", "a", "b", "key", "a"]
+
+
+def test_addresses_take_turns_with_probes() -> None:
+    probes = [known_by(f"invented {n}", "192.0.2.1", is_probe=True) for n in range(3)]
+    monitor = known_by("monitor", is_probe=True)
+    assert order_of(known_by("first", is_probe=True), *probes, monitor) == [
+        "first", "invented 0", "monitor", "invented 1", "invented 2"
+    ]  # fmt: skip
 
 
 def test_a_failure_is_logged_and_the_thread_goes_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -127,7 +160,7 @@ def test_a_probe_is_answered_while_all_threads_wait() -> None:
     threads = FairThreads(2)
     for caller in ("a", "b", "c", "d"):
         threads.add_task(Job(known_by(caller), done, may_end))
-    threads.add_task(Job(PROBE, done, now()))
+    threads.add_task(Job(known_by("probe", is_probe=True), done, now()))
     wait_until(lambda: done == ["probe"])
     may_end.set()
     threads.end(30)
@@ -150,7 +183,7 @@ def test_the_server_works_with_fewer_threads_than_configured(
         patch.setattr(threading.Thread, "start", start_some)
         threads = FairThreads(4)
     done: list[str] = []
-    for caller in (known_by("a"), PROBE, known_by("b")):
+    for caller in (known_by("a"), known_by("probe", is_probe=True), known_by("b")):
         threads.add_task(Job(caller, done, now()))
     threads.end(30)
     assert sorted(done) == ["a", "b", "probe"]
