@@ -35,6 +35,7 @@ class IntervalTotals(models.Model):
     recorded = models.BigIntegerField(
         "readings with recorded meters",
         default=0,
+        db_default=0,
         help_text="Number of readings when their meters were recorded.",
     )
 

@@ -84,7 +84,11 @@ class FileRequest(Leased):
         null=True, blank=True, help_text="Since when the stored file is known to be damaged."
     )
     damage = models.CharField(
-        max_length=MAX_REASON_LENGTH, blank=True, help_text="What is wrong with the stored file."
+        max_length=MAX_REASON_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What is wrong with the stored file.",
     )
 
     idempotency_key = models.CharField(

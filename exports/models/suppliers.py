@@ -45,6 +45,7 @@ class Supplier(models.Model):
     can_remove_files = models.BooleanField(
         "can remove files over SFTP",
         default=False,
+        db_default=False,
         help_text="A file that the supplier removes is deleted and cannot be restored.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
@@ -153,12 +154,14 @@ class PushTarget(models.Model):
         max_length=16,
         choices=FolderLayout.choices,
         default=FolderLayout.PER_REQUEST,
+        db_default=FolderLayout.PER_REQUEST,
         help_text="In the flat layout, the name of each file begins with the id of its request.",
     )
     temporary_name = models.CharField(
         max_length=16,
         choices=TemporaryName.choices,
         default=TemporaryName.HIDDEN,
+        db_default=TemporaryName.HIDDEN,
         help_text="The name during the upload. With “none”, the supplier sees files before they are complete.",
     )
     created_at = models.DateTimeField(auto_now_add=True)

@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations import AddField, CreateModel
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from tests.suppliers import END, START
+from exports.models import FileRequest, PushTarget, Supplier
+from readings.models import IntervalTotals
+from tests.suppliers import END, PUBLIC_KEY, START
 
 BEFORE, AFTER = "0008_delete_keyhandover", "0009_one_lease"
 
@@ -35,6 +40,55 @@ def values(model: Any, *fields: str) -> tuple[Any, ...]:
     """Return the values of the only row of a table."""
     row: tuple[Any, ...] = model.objects.values_list(*fields).get()
     return row
+
+
+def added_later() -> Iterator[Any]:
+    """Yield the columns that must have a value and were added to tables that existed before."""
+    loader = MigrationLoader(None)
+    for (app, _), migration in loader.disk_migrations.items():
+        if app not in ("exports", "readings"):
+            continue
+        created = {
+            each.name_lower for each in migration.operations if isinstance(each, CreateModel)
+        }
+        for operation in migration.operations:
+            if isinstance(operation, AddField) and operation.model_name_lower not in created:
+                model = apps.get_model(app, operation.model_name)
+                if not operation.field.null:
+                    yield model._meta.get_field(operation.name)
+
+
+def insert(cursor: Any, row: Any, *, without: set[str]) -> None:
+    """Insert a row as a process of an earlier version does, which does not know some of its columns."""
+    fields = [each for each in row._meta.concrete_fields if each.name not in without]
+    names = ", ".join(connection.ops.quote_name(each.column) for each in fields)
+    values = [each.get_db_prep_save(each.pre_save(row, add=True), connection) for each in fields]
+    places = ", ".join(["%s"] * len(fields))
+    table = connection.ops.quote_name(row._meta.db_table)
+    cursor.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", values)
+
+
+@pytest.mark.django_db
+def test_during_an_upgrade_processes_of_the_version_before_can_insert_rows() -> None:
+    supplier = Supplier(id=1, name="carol")
+    rows = [
+        supplier,
+        FileRequest(supplier=supplier, start=START, end=END),
+        PushTarget(id=1, supplier=supplier, host="x", user="x", host_key=PUBLIC_KEY),
+        IntervalTotals(id=1, time=START, readings=1, late=0, kw=1.0),
+    ]
+    columns: dict[str, set[str]] = {}
+    for field in added_later():
+        columns.setdefault(field.model.__name__, set()).add(field.name)
+    assert set(columns) == {type(row).__name__ for row in rows}
+    with connection.cursor() as cursor:
+        for row in rows:
+            new = columns[type(row).__name__]
+            insert(cursor, row, without=new)
+            stored = type(row)._default_manager.get()
+            assert {name: getattr(stored, name) for name in new} == {
+                name: getattr(row, name) for name in new
+            }
 
 
 def test_the_migration_to_one_lease_keeps_data_in_both_directions(migrate: Migrate) -> None:
