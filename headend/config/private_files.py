@@ -17,6 +17,7 @@ from headend.config.folders import Folder
 _UMASK = 0o077
 _FOR_OTHERS = 0o077
 """The permissions of the group and of all other users."""
+_MAX_PROBLEMS = 5
 
 
 def create_private_files() -> None:
@@ -24,25 +25,21 @@ def create_private_files() -> None:
     os.umask(_UMASK)
 
 
-def make_private(home: Path, folders: Iterable[Folder]) -> list[str]:
-    """Remove the permissions of group and others from the home folder and the deployment's folders in it.
+def make_private(home: Path) -> list[str]:
+    """Remove the permissions of group and others from the home folder and everything in it.
 
-    Folders outside ``home`` stay as they are: an operator may share them on purpose. The contents of a folder are
-    changed only if the folder itself was not private, so later runs are fast.
+    Symbolic links are not followed: an operator may share a folder outside ``home`` on purpose.
 
-    Return one sentence for each folder that belongs to another user, and so cannot be changed.
+    Return one sentence for each file or folder that belongs to another user and so cannot be changed, five at most.
     """
     problems = []
-    for folder in dict.fromkeys([home, *(each.path for each in folders)]):
-        if not folder.is_relative_to(home) or not _is_shared(folder):
-            continue
+    # A folder comes before its contents. Then other users cannot exchange the contents meanwhile.
+    for path in _folder_and_contents(home.resolve()):
         try:
-            # The folder itself comes last: an interrupted run is repeated.
-            for path in [*_contents(folder), folder]:
-                _remove_permissions(path)
+            _remove_permissions(path)
         except PermissionError as error:
-            problems.append(f"{error.filename} cannot be made private: {error.strerror}.")
-    return problems
+            problems.append(f"{path} cannot be made private: {error.strerror}.")
+    return problems[:_MAX_PROBLEMS]
 
 
 def shared_folders(home: Path, folders: Iterable[Folder]) -> list[str]:
@@ -62,8 +59,9 @@ def _is_shared(folder: Path) -> bool:
         return False
 
 
-def _contents(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _folder_and_contents(home: Path) -> Iterator[Path]:
+    yield home
+    for parent, folders, files in os.walk(home):
         yield from (Path(parent, name) for name in (*folders, *files))
 
 

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.checks.registry import registry
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
+from exports.checks import staff_belong_to_no_supplier
 from exports.models import Supplier, SupplierPerson
 
 MESSAGE = "A staff user cannot belong to a supplier."
@@ -65,6 +69,29 @@ def test_a_user_of_an_earlier_version_who_is_both_changes_the_password(
     ann.set_password("correct horse")
     ann.save()
     assert User.objects.get().check_password("correct horse")
+
+
+def test_users_of_an_earlier_version_who_are_both_are_a_warning(
+    ann: User, alice: Supplier, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    SupplierPerson.objects.create(user=ann, supplier=alice)
+    assert staff_belong_to_no_supplier(databases=["default"]) == []
+    User.objects.update(is_staff=True)
+    [warning] = staff_belong_to_no_supplier(databases=["default"])
+    assert (warning.id, warning.is_serious()) == ("headend.W003", False)
+    assert warning.msg == "The user ann belongs to the supplier alice, and is also staff."
+    User.objects.update(is_staff=False, is_superuser=True)
+    assert len(staff_belong_to_no_supplier(databases=["default"])) == 1
+    with django_assert_num_queries(0):
+        assert staff_belong_to_no_supplier(databases=None) == []
+
+
+def test_a_database_without_tables_has_no_such_user(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection.introspection, "table_names", list)
+    assert staff_belong_to_no_supplier(databases=["default"]) == []
+    assert staff_belong_to_no_supplier in registry.registered_checks
 
 
 def test_the_admin_does_not_make_a_supplier_user_staff(

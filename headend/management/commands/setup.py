@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from exports.checks import anonymous_supplier_exists
+from exports.checks import anonymous_supplier_exists, staff_belong_to_no_supplier
 from headend.config.folders import create_folders
 from headend.config.private_files import make_private
 from headend.deployment import bootstrap
@@ -38,8 +38,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Create what is missing and print each step."""
         create_folders(settings.FOLDERS)
-        for sentence in make_private(settings.HEADEND_HOME, settings.FOLDERS):
-            self.stderr.write(self.style.WARNING(f"  ! {sentence}"))
+        for sentence in make_private(settings.HEADEND_HOME):
+            self._print_warning(sentence)
         self._print_step("home folder", str(settings.HEADEND_HOME))
         call_command("migrate", verbosity=0)
         self._print_step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
@@ -50,26 +50,24 @@ class Command(BaseCommand):
             raise CommandError(f"{problem.msg} {problem.hint}")
         bootstrap.ensure_operator()
         self._print_step("operator", bootstrap.OPERATOR)
+        for problem in staff_belong_to_no_supplier(databases=["default"]):
+            self._print_warning(f"{problem.msg} {problem.hint}")
         if settings.SIMULATION:
             try:
                 self._write_first_readings()
             except RepositoryUnavailableError as error:
                 raise CommandError(str(error)) from error
         if settings.HEADEND_COMPATIBILITY == "aws":
-            self.stderr.write(
-                self.style.WARNING(
-                    "  ! HEADEND_COMPATIBILITY is aws:"
-                    f" HEADEND_ANONYMOUS_SUPPLIER is {settings.HEADEND_ANONYMOUS_SUPPLIER},"
-                    f" EXPORTS_EMPTY_STATUS is {settings.EXPORTS_EMPTY_STATUS},"
-                    f" SFTP_PORT is {settings.SFTP_PORT}."
-                )
+            self._print_warning(
+                "HEADEND_COMPATIBILITY is aws:"
+                f" HEADEND_ANONYMOUS_SUPPLIER is {settings.HEADEND_ANONYMOUS_SUPPLIER},"
+                f" EXPORTS_EMPTY_STATUS is {settings.EXPORTS_EMPTY_STATUS},"
+                f" SFTP_PORT is {settings.SFTP_PORT}."
             )
         if settings.HEADEND_ANONYMOUS_SUPPLIER:
-            self.stderr.write(
-                self.style.WARNING(
-                    "  ! HEADEND_ANONYMOUS_SUPPLIER is on: anyone who can reach the API acts as"
-                    f" {settings.HEADEND_ANONYMOUS_SUPPLIER}, without an API key."
-                )
+            self._print_warning(
+                "HEADEND_ANONYMOUS_SUPPLIER is on: anyone who can reach the API acts as"
+                f" {settings.HEADEND_ANONYMOUS_SUPPLIER}, without an API key."
             )
 
     def _write_first_readings(self) -> None:
@@ -85,6 +83,9 @@ class Command(BaseCommand):
     def _print_step(self, name: str, value: str) -> None:
         self.stdout.write(f"{self.style.SUCCESS('  ✓')} {name:<13} {value}")
         self.stdout.flush()
+
+    def _print_warning(self, sentence: str) -> None:
+        self.stderr.write(self.style.WARNING(f"  ! {sentence}"))
 
 
 def _storage_estimate() -> str:

@@ -41,7 +41,7 @@ def modes(home: Path) -> dict[str, str]:
 
 
 def test_an_old_home_folder_becomes_private(old_home: Path) -> None:
-    assert make_private(old_home, [Folder("EXPORTS_URL", old_home / "exports")]) == []
+    assert make_private(old_home) == []
     assert modes(old_home) == {
         ".": "0o700",
         "exports": "0o700",
@@ -52,11 +52,32 @@ def test_an_old_home_folder_becomes_private(old_home: Path) -> None:
     }
 
 
-def test_a_private_home_folder_is_not_searched_again(old_home: Path) -> None:
-    make_private(old_home, [])
-    (old_home / "program").chmod(0o755)
-    make_private(old_home, [])
-    assert modes(old_home)["program"] == "0o755"
+def test_a_file_in_a_private_folder_becomes_private(old_home: Path) -> None:
+    make_private(old_home)
+    file = old_home / "exports" / "request" / "file.gz"
+    file.chmod(0o644)
+    assert make_private(old_home) == []
+    assert modes(old_home)["exports/request/file.gz"] == "0o600"
+
+
+def test_links_that_lead_out_of_the_home_folder_are_not_followed(
+    old_home: Path, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "file").write_text("text")
+    (shared / "file").chmod(0o644)
+    shared.chmod(0o755)
+    (old_home / "link to a folder").symlink_to(shared)
+    (old_home / "link to a file").symlink_to(shared / "file")
+    make_private(old_home)
+    assert modes(shared) == {".": "0o755", "file": "0o644"}
+
+
+def test_the_home_folder_itself_may_be_a_link(old_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(old_home)
+    make_private(tmp_path / "link")
+    assert modes(old_home)["."] == "0o700"
 
 
 def test_a_folder_that_is_shared_on_purpose_is_left_alone_and_reported(
@@ -65,7 +86,7 @@ def test_a_folder_that_is_shared_on_purpose_is_left_alone_and_reported(
     shared = Folder("EXPORTS_URL", tmp_path / "shared")
     shared.path.mkdir()
     shared.path.chmod(0o750)
-    make_private(old_home, [shared])
+    make_private(old_home)
     assert shared.path.stat().st_mode & 0o777 == 0o750
     sentence = f"EXPORTS_URL: other users of this machine can read {shared.path}."
     assert shared_folders(old_home, [shared]) == [sentence]
@@ -79,12 +100,18 @@ def test_a_folder_that_is_shared_on_purpose_is_left_alone_and_reported(
 def test_a_folder_of_another_user_is_reported(
     old_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    chmod = Path.chmod
+
     def refuse(path: Path, mode: int) -> None:
-        raise PermissionError(1, "Operation not permitted", str(path))
+        if path.name == "exports":
+            raise PermissionError(1, "Operation not permitted", str(path))
+        chmod(path, mode)
 
     monkeypatch.setattr(Path, "chmod", refuse)
-    [problem] = make_private(old_home, [])
-    assert problem.endswith("cannot be made private: Operation not permitted.")
+    [problem] = make_private(old_home)
+    sentence = f"{old_home / 'exports'} cannot be made private: Operation not permitted."
+    assert problem == sentence
+    assert modes(old_home)["exports/request/file.gz"] == "0o600"
 
 
 def test_new_files_are_private(tmp_path: Path) -> None:
