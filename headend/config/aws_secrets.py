@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 10
 """Short: processes read secrets when they start, and a page or a delivery waits for them."""
 _ATTEMPTS = 3
+_READS, _PAUSE_SECONDS = 10, 0.2
 
 
 class SecretsManager(Secrets):
@@ -63,8 +65,18 @@ class SecretsManager(Secrets):
         try:
             self._client.create_secret(Name=self._id(name), SecretString=made)
         except self._client.exceptions.ResourceExistsException:
+            return self._created_meanwhile(name)
+        return made
+
+    def _created_meanwhile(self, name: str) -> str:
+        """Return the secret that another process has just created. Raises ``LookupError`` if it cannot be read."""
+        for _ in range(_READS):
             stored = self.get(name)
-        return made if stored is None else stored
+            if stored is not None:
+                return stored
+            # The service is eventually consistent: a new secret can be missing for a moment.
+            time.sleep(_PAUSE_SECONDS)
+        raise LookupError(f"The secret {self._id(name)} exists, but it cannot be read.")
 
     def path(self, name: str) -> Path:
         """Copy the secret to a file and return the file's path. Raises ``LookupError`` if it is missing."""

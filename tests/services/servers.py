@@ -289,9 +289,9 @@ class Moto(Server):
 
     def command(self) -> list[str]:
         """Return the command of moto's server."""
-        return [
-            sys.executable, str(PROGRAMS / "moto_server"), "-H", "127.0.0.1", "-p", str(self.port),
-        ]  # fmt: skip
+        # With -P, the modules next to the program do not hide others with their names.
+        program = Path(__file__).with_name("moto_server.py")
+        return [sys.executable, "-P", str(program), "-H", "127.0.0.1", "-p", str(self.port)]
 
     def is_ready(self) -> bool:
         """Return whether its own API answers."""

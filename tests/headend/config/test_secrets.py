@@ -1,16 +1,20 @@
-"""The secrets store in a folder."""
+"""The secrets store in a folder, and in AWS Secrets Manager if two processes create a secret at once."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import ClientError
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signing import Signer
 from pytest_django.fixtures import Settings
 
+from headend.config import aws_secrets
+from headend.config.aws_secrets import SecretsManager
 from headend.config.folders import Folder
 from headend.config.secrets import FileSecrets, loaded_on_first_use
 
@@ -88,3 +92,59 @@ def test_a_secret_key_is_loaded_once_and_only_when_something_is_signed(settings:
     assert loads == [1]
     settings.SECRET_KEY = "k" * 50
     assert Signer().unsign(signed) == "text"
+
+
+class MissingError(ClientError):  # type: ignore[misc] # botocore ships no types
+    """The service's answer if there is no secret with the name."""
+
+
+class ExistsError(ClientError):  # type: ignore[misc] # botocore ships no types
+    """The service's answer if there is a secret with the name."""
+
+
+class OtherCreatesFirst:
+    """A client of Secrets Manager. Another process creates the secret after this one has found none.
+
+    The secret is missing in the first ``missing`` answers, although it exists from the second one on.
+    """
+
+    exceptions = SimpleNamespace(
+        ResourceNotFoundException=MissingError, ResourceExistsException=ExistsError
+    )
+
+    def __init__(self, missing: int) -> None:
+        self._missing = missing
+
+    def get_secret_value(self, **_: str) -> dict[str, str]:
+        """Return the secret of the other process."""
+        self._missing -= 1
+        if self._missing >= 0:
+            raise MissingError({}, "GetSecretValue")
+        return {"SecretString": "of the other"}
+
+    def create_secret(self, **_: str) -> None:
+        """Refuse to create a second secret."""
+        raise ExistsError({}, "CreateSecret")
+
+
+@pytest.fixture
+def secrets_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SecretsManager:
+    """A store in Secrets Manager that does not wait."""
+    monkeypatch.setattr(aws_secrets, "_PAUSE_SECONDS", 0)
+    return SecretsManager("headend", FileSecrets(tmp_path), region="x", endpoint_url=None)
+
+
+@pytest.mark.parametrize("missing", [1, 3])
+def test_the_secret_of_a_process_that_was_faster_is_used(
+    secrets_manager: SecretsManager, missing: int
+) -> None:
+    secrets_manager._client = OtherCreatesFirst(missing)
+    assert secrets_manager.get_or_make("key", lambda: "own") == "of the other"
+
+
+def test_a_secret_that_exists_and_cannot_be_read_is_not_replaced(
+    secrets_manager: SecretsManager,
+) -> None:
+    secrets_manager._client = OtherCreatesFirst(100)
+    with pytest.raises(LookupError, match="headend/key exists, but it cannot be read"):
+        secrets_manager.get_or_make("key", lambda: "own")
