@@ -43,6 +43,11 @@ FORBIDDEN_IMPORTS = {
     "exports/models": ("readings", "exports.pipeline", "celery"),
     "exports/delivery": ("celery", "exports.tasks", "exports.pipeline.export_file", "rest_framework"),
 }  # fmt: skip
+ALLOWED_IMPORTS = {
+    # The one place that limits the time of calls to AWS.
+    "readings/repositories": ("headend.config.aws_clients",),
+}
+"""Exceptions from :data:`FORBIDDEN_IMPORTS`."""
 MAX_PRODUCT_LINES = 300
 MAX_TEST_LINES = 400
 _DESIGN = ROOT / "docs" / "design.md"
@@ -119,6 +124,8 @@ def test_a_module_imports_only_its_own_layer_and_lower_ones(module: str) -> None
 def test_a_package_does_not_import_what_is_forbidden_for_it(place: str) -> None:
     for file in python_files(place):
         for imported in imported_names(file):
+            if any(_is_inside(imported, allowed) for allowed in ALLOWED_IMPORTS.get(place, ())):
+                continue
             for forbidden in FORBIDDEN_IMPORTS[place]:
                 assert not _is_inside(imported, forbidden), f"{file} imports {imported}"
 
@@ -175,6 +182,17 @@ def test_a_status_is_written_only_by_modules_named_transitions() -> None:
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "update":
                 written = {keyword.arg for keyword in node.keywords}
                 assert not written & {"status", "state"}, module
+
+
+def test_every_client_of_aws_is_created_with_a_deadline() -> None:
+    creators = {
+        module
+        for module, file in product_modules().items()
+        for node in nodes_of(file)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("boto3.client", "boto3.resource")
+    }
+    assert creators == {"headend.config.aws_clients"}
 
 
 def paths_in_tree() -> set[str]:

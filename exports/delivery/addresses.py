@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from exports.delivery.deadline import resolve
+from headend.config.deadline import resolve
 
 RESOLVE_TIMEOUT = 5.0
 """Seconds until the name of the host is resolved."""

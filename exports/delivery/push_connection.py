@@ -11,9 +11,9 @@ import paramiko
 from paramiko.sftp import SFTP_DESC, SFTP_EOF, SFTP_NO_SUCH_FILE, SFTP_OK
 
 from exports.credentials import fingerprint
-from exports.delivery.deadline import Deadline, open_connection
 from exports.models import PushTarget
 from exports.ssh_transport import NIST_CURVES, StrongTransport
+from headend.config.deadline import Deadline, open_connection
 
 LOGIN_TIMEOUT = 30
 """Seconds from the resolution of the server's name until the login is complete and SFTP has started."""
@@ -51,7 +51,7 @@ class PushClient(paramiko.SFTPClient):
     """paramiko's SFTP client. A refused request raises :class:`RefusedError`, and each request has a deadline."""
 
     deadline: Deadline | None = None
-    """Restarted with each request that is sent and each answer that is complete. None until the login is complete."""
+    """It starts again with each request that is sent and each complete answer. None until the login is complete."""
 
     def _send_packet(self, t: int, packet: Any) -> None:
         self._restart_deadline()
@@ -123,7 +123,7 @@ def connect(
 
     Errors of SSH and of the network, in the block too, are raised as :class:`PushError`.
     """
-    said = ""
+    server_text = ""
     login_message = f"The login took longer than {LOGIN_TIMEOUT:g} s."
     with Deadline(LOGIN_TIMEOUT, login_message, check=check) as deadline:
         deadline.limit(seconds, f"The connection took longer than {seconds:.0f} s.")
@@ -134,7 +134,7 @@ def connect(
                 try:
                     yield from _logged_in(transport, target, key, deadline)
                 finally:
-                    said = printable(transport.server_message).rstrip(".")
+                    server_text = printable(transport.server_message).rstrip(".")
         except RefusedError as error:
             raise PushError(f"The server says: {error}.") from error
         except (paramiko.SSHException, OSError, EOFError, UnicodeError) as error:
@@ -142,7 +142,7 @@ def connect(
                 raise PushError(deadline.message) from error
             reason = printable(str(error)).rstrip(".") or type(error).__name__
             raise PushError(
-                f"{reason}. The server says: {said}." if said else f"{reason}."
+                f"{reason}. The server says: {server_text}." if server_text else f"{reason}."
             ) from error
 
 

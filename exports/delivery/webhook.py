@@ -35,10 +35,10 @@ import urllib3
 from django.conf import settings
 
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
-from exports.delivery.deadline import Deadline
 from exports.models import FileRequest, Supplier, Webhook
 from exports.models.suppliers import NOTHING_IS_SENT
 from exports.webhook_url import split_webhook_url
+from headend.config.deadline import Deadline
 
 CONNECT_TIMEOUT = 5
 """Seconds until the receiver accepts the connection."""
@@ -207,7 +207,7 @@ class _TLSPool(urllib3.HTTPSConnectionPool):
 def _pool(
     url: SplitResult, address: str, port: int, deadline: Deadline
 ) -> urllib3.HTTPConnectionPool:
-    """Return a connection to the address that was checked, which still verifies the URL's host name in TLS."""
+    """Return a pool for one connection to the address that was checked. TLS verifies the URL's host name nevertheless."""
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=ANSWER_TIMEOUT)
     if url.scheme == "https":
         return _TLSPool(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from exports.stores.base import FileMissingError
+from headend.config.aws_clients import read_body
 
 BLOCK_BYTES = 4 * 2**20
 _ATTEMPTS = 6
@@ -38,7 +37,7 @@ def range_reader(client: Any, bucket: str, key: str) -> ReadRange:
                 raise OSError(f"{key}: the bytes did not arrive within {READ_SECONDS:g} s.")
             try:
                 answer = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}")
-                data = _read_until(answer["Body"], deadline)
+                data = read_body(answer["Body"], deadline - time.monotonic())
                 if len(data) == end - start:
                     return data
             except ClientError as error:
@@ -53,24 +52,6 @@ def range_reader(client: Any, bucket: str, key: str) -> ReadRange:
         raise OSError(f"{key}: every response was shorter than the requested range.")
 
     return read_range
-
-
-def _read_until(body: Any, deadline: float) -> bytes:
-    """Return all bytes of a response's body. At the deadline its connection is shut down, which ends the read early."""
-    timer = threading.Timer(max(0.0, deadline - time.monotonic()), _shut_down, [body])
-    timer.daemon = True
-    timer.start()
-    try:
-        data: bytes = body.read()
-        return data
-    finally:
-        timer.cancel()
-
-
-def _shut_down(body: Any) -> None:
-    # The response may have ended meanwhile. Then it has no connection any more.
-    with suppress(OSError, ValueError, AttributeError):
-        body._raw_stream.shutdown()
 
 
 def read_blocks(read_range: ReadRange, start: int, end: int) -> Iterator[bytes]:

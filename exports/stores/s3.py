@@ -20,11 +20,21 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from storages.backends.s3 import S3Storage
 
-from exports.stores.base import ExportStore, OnBlock, Piece, StoredPart, piece_size
+from exports.stores.base import (
+    ExportStore,
+    FileMissingError,
+    OnBlock,
+    Piece,
+    StoredPart,
+    piece_size,
+)
 from exports.stores.multipart import Slice, UploadPart, upload_parts
 from exports.stores.object_reader import ObjectReader, range_reader, read_blocks
+from headend.config.aws_clients import limit_calls
 
 _PARALLEL_UPLOADS = 4
+_CALL_SECONDS = 600.0
+"""The time of one HTTP call in total. S3 itself may take minutes to complete a multipart upload."""
 _MAX_DELETED_KEYS = 1000
 """Keys in one call of DeleteObjects: S3's limit."""
 _BUFFER_BYTES = 256 * 1024
@@ -44,7 +54,7 @@ class S3Store(ExportStore):
     def _client(self) -> Any:
         # The storage has one client for each thread, and a new client takes 0.1 s of processor time. Threads
         # may share a client, so threads that exist only for one upload use the client of their caller.
-        return self._storage.connection.meta.client
+        return limit_calls(self._storage.connection.meta.client, _CALL_SECONDS)
 
     def put_part(self, name: str, blocks: Iterable[bytes]) -> StoredPart:
         """See :meth:`ExportStore.put_part`. The part is complete on the worker's disk before it is uploaded."""
@@ -77,6 +87,10 @@ class S3Store(ExportStore):
         except BaseException:
             self._abort(key, upload)
             raise
+
+    def size(self, location: str) -> int:
+        """See :meth:`ExportStore.size`."""
+        return self._size(self._key(location))
 
     def open(self, location: str, size: int) -> IO[bytes]:
         """See :meth:`ExportStore.open`."""
@@ -158,10 +172,20 @@ class S3Store(ExportStore):
             # boto3 repeats the call if the answer was lost. Then the upload is already completed.
             if error.response["Error"]["Code"] != "NoSuchUpload":
                 raise
-        size = self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+        size = self._size(key)
         expected = sum(map(piece_size, pieces))
         if size != expected:
             raise OSError(f"{key} has {size} bytes instead of the {expected} that were joined.")
+
+    def _size(self, key: str) -> int:
+        try:
+            answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            # The answer to HEAD has no body, and so no other code.
+            if error.response["Error"]["Code"] == "404":
+                raise FileMissingError(f"{key} does not exist in the bucket.") from None
+            raise
+        return int(answer["ContentLength"])
 
     def _abort(self, key: str, upload: str) -> None:
         with suppress(self._client.exceptions.NoSuchUpload):

@@ -12,6 +12,7 @@ from headend.config.secrets import FileSecrets, Secrets
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 10
+CALL_SECONDS = 20
 """Short: processes read secrets when they start, and a page or a delivery waits for them."""
 _ATTEMPTS = 3
 _READS, _PAUSE_SECONDS = 10, 0.2
@@ -37,15 +38,18 @@ class SecretsManager(Secrets):
     @cached_property
     def _client(self) -> Any:
         # Importing boto3 takes half a second; a deployment with a folder does not need it.
-        import boto3
         from botocore.config import Config
+
+        from headend.config.aws_clients import create_client
 
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         )
-        return boto3.client("secretsmanager", config=config, **self._client_options)
+        return create_client(
+            "secretsmanager", seconds=CALL_SECONDS, config=config, **self._client_options
+        )
 
     def get(self, name: str) -> str | None:
         """See :meth:`Secrets.get`."""

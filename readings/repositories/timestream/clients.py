@@ -15,6 +15,9 @@ from readings.repository_errors import RepositoryUnavailableError
 
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
+CALL_SECONDS = 60
+S3_CALL_SECONDS = 600
+"""The time of one HTTP call in total. Uploads and copies take longer than calls of Timestream."""
 WRITE_RETRIES = 10
 WRITE_CONNECTIONS = 5000
 """These values and :data:`READ_TIMEOUT_SECONDS` are what AWS's developer guide recommends to clients that write."""
@@ -56,21 +59,27 @@ class Clients:
         """``s3`` for the bucket."""
         addressing = {"addressing_style": "path" if self._address.s3_endpoint_url else "auto"}
         retries = {"mode": "standard", "total_max_attempts": _ATTEMPTS}
-        return self._client("s3", self._address.s3_endpoint_url, retries=retries, s3=addressing)
+        return self._client(
+            "s3", S3_CALL_SECONDS, self._address.s3_endpoint_url, retries=retries, s3=addressing
+        )
 
     def _timestream(
         self, service: str, retries: dict[str, Any], connections: int = _CONNECTIONS
     ) -> Any:
         endpoint = self._address.endpoint_url
-        return self._client(service, endpoint, retries=retries, max_pool_connections=connections)
+        return self._client(
+            service, CALL_SECONDS, endpoint, retries=retries, max_pool_connections=connections
+        )
 
-    def _client(self, service: str, endpoint: str | None, **options: Any) -> Any:
+    def _client(self, service: str, seconds: float, endpoint: str | None, **options: Any) -> Any:
         # boto3 takes 0.2 s to import; a deployment that uses another engine does not need it.
-        import boto3
         from botocore.config import Config
 
-        return boto3.client(
+        from headend.config.aws_clients import create_client
+
+        return create_client(
             service,
+            seconds=seconds,
             region_name=self._address.region,
             endpoint_url=endpoint,
             config=Config(
@@ -144,5 +153,5 @@ def translate_aws_errors() -> Iterator[None]:
         raise RepositoryUnavailableError(
             f"{message} ({error.operation_name}: {code}: {details})"
         ) from error
-    except BotoCoreError as error:
+    except (BotoCoreError, TimeoutError) as error:
         raise RepositoryUnavailableError(f"AWS cannot be reached: {error}") from error

@@ -88,7 +88,7 @@ class Queries:
 
         try:
             self._clients.query.cancel_query(QueryId=query_id)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, TimeoutError) as error:
             # The query has already ended, or ends by the service's own timeout.
             log.info("could not cancel a query", extra={"query": query_id, "error": str(error)})
 

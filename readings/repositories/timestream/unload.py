@@ -16,7 +16,7 @@ from readings.repositories.base import Extract
 from readings.repositories.chunks import split_into_chunks
 from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA, count_by_minute
 from readings.repositories.timestream.address import Address
-from readings.repositories.timestream.clients import Clients, translate_aws_errors
+from readings.repositories.timestream.clients import CALL_SECONDS, Clients, translate_aws_errors
 from readings.repositories.timestream.minute_reader import with_measure_name
 from readings.repositories.timestream.queries import Queries
 from readings.repositories.timestream.sql import CHUNK_COLUMN, Statements
@@ -60,9 +60,11 @@ class Unloader:
 
     def open(self, name: str) -> UnloadedExtract:
         """Return the extract whose manifest has this key. Raises :class:`RepositoryUnavailableError` if it is gone."""
+        from headend.config.aws_clients import read_body
+
         with translate_aws_errors():
             response = self._clients.s3.get_object(Bucket=self._address.bucket_name, Key=name)
-            manifest = json.loads(response["Body"].read())
+            manifest = json.loads(read_body(response["Body"], CALL_SECONDS))
         files = [result["url"] for result in manifest["result_files"]]
         return UnloadedExtract(name, _chunks_of(files), self._storage_options())
 

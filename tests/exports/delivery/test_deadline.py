@@ -6,8 +6,6 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from typing import Any
 
 import paramiko
@@ -17,55 +15,13 @@ from pytest_django.fixtures import Settings
 
 from exports.delivery import addresses, push, push_connection, webhook
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
-from exports.delivery.deadline import Deadline, open_connection
 from exports.delivery.push_connection import PushError
 from exports.models import PushTarget, Supplier, Webhook
+from headend.config.deadline import Deadline, open_connection
+from tests.dripping import MUCH_LONGER, Server, drip, running, soon
 from tests.suppliers import PUBLIC_KEY
 
 SECONDS = 0.5
-MUCH_LONGER = 10.0
-"""Seconds. Each call would take for ever; how much longer than its deadline it takes depends on the machine."""
-
-
-Server = Callable[[socket.socket], None]
-
-
-def drip(first: bytes, then: bytes) -> Server:
-    """Return a server that sends ``first``, and then one byte of ``then`` every 20 ms, again and again."""
-
-    def serve(connection: socket.socket) -> None:
-        connection.sendall(first)
-        while True:
-            for byte in then:
-                time.sleep(0.02)
-                connection.sendall(bytes([byte]))
-
-    return serve
-
-
-@contextmanager
-def running(serve: Server) -> Iterator[int]:
-    """Run the server for one connection and yield its port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def accept() -> None:
-            with suppress(OSError, EOFError, paramiko.SSHException):
-                connection, _ = listener.accept()
-                with connection:
-                    serve(connection)
-
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        yield int(listener.getsockname()[1])
-    thread.join(MUCH_LONGER)
-    assert not thread.is_alive(), "the connection is still open"
-
-
-@contextmanager
-def soon() -> Iterator[None]:
-    start = time.monotonic()
-    yield
-    assert time.monotonic() - start < MUCH_LONGER
 
 
 @pytest.mark.starts_processes

@@ -10,9 +10,7 @@ import pytest
 from django.test import Client
 from rest_framework.test import APIClient
 
-from exports.delivery import deadline as deadlines
 from exports.delivery import dispatch, push, webhook
-from exports.delivery.deadline import Deadline
 from exports.delivery.dispatch import REVOKED, LeasedDelivery, deliver_next
 from exports.delivery.push_connection import PushError
 from exports.delivery.transitions import claim
@@ -30,6 +28,8 @@ from exports.models import (
 )
 from exports.pipeline import worker
 from exports.suppliers.authentication import ApiKeyAuthentication
+from headend.config import deadline as deadlines
+from headend.config.deadline import Deadline
 from tests.exports.delivery.conftest import received_files
 from tests.exports.delivery.sftp_receiver import Receiver
 from tests.suppliers import END, PUBLIC_KEY, START, api_client

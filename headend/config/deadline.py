@@ -1,4 +1,4 @@
-"""Deadlines of calls to suppliers' servers.
+"""Deadlines of calls to other servers.
 
 A timeout of a socket limits each single read. A server that sends one byte before each timeout would hold a worker for
 ever. A :class:`Deadline` limits the whole call: when it is over, it shuts the call's connections down, and the thread
@@ -66,9 +66,11 @@ class Deadline:
         return max(0.001, self._end - time.monotonic())
 
     def watch(self, connection: socket.socket) -> None:
-        """Shut ``connection`` down at the end. Valid also after TLS has taken the socket over."""
+        """Shut ``connection`` down at the end. Valid before and after TLS has taken the socket over."""
         with self._changed:
-            self._connections.append(connection.dup())
+            # Not dup(), which a socket with TLS refuses.
+            copy = socket.fromfd(connection.fileno(), connection.family, connection.type)
+            self._connections.append(copy)
             if self.is_over:
                 self._shut_down()
 
