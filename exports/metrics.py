@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from exports.leases.model import is_held
 from exports.models import (
     IS_FILE_DAMAGED,
+    IS_FILE_UNREADABLE,
     Delivery,
     DeliveryKind,
     DeliveryState,
@@ -55,9 +56,14 @@ class DatabaseMetrics(Collector):
 def _requests() -> Iterator[Metric]:
     rows = FileRequest.objects.order_by().values_list("status")
     counted = list(
-        rows.annotate(Count("pk"), Sum("record_count"), damaged=Count("pk", filter=IS_FILE_DAMAGED))
+        rows.annotate(
+            Count("pk"),
+            Sum("record_count"),
+            damaged=Count("pk", filter=IS_FILE_DAMAGED),
+            unreadable=Count("pk", filter=IS_FILE_UNREADABLE),
+        )
     )
-    found = {status: (count, readings) for status, count, readings, _ in counted}
+    found = {status: (count, readings) for status, count, readings, _, _ in counted}
     by_status = GaugeMetricFamily("headend_file_requests", "File requests.", labels=["status"])
     for status in Status.values:
         by_status.add_metric([status], found.get(status, (0, 0))[0])
@@ -70,7 +76,12 @@ def _requests() -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "headend_damaged_files",
         "Stored files that are damaged or missing and cannot be downloaded.",
-        value=sum(damaged for *_, damaged in counted),
+        value=sum(damaged for *_, damaged, _ in counted),
+    )
+    yield GaugeMetricFamily(
+        "headend_unreadable_files",
+        "Stored files that could not be read when they were last verified.",
+        value=sum(unreadable for *_, unreadable in counted),
     )
 
 

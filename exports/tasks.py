@@ -123,7 +123,16 @@ def expire() -> None:
 @shared_task
 @in_one_line
 def verify() -> None:
-    """Compare stored files with their checksums, at night. Damaged files cannot be downloaded until they are restored."""
+    """Compare stored files with their checksums, at night. A damaged file cannot be downloaded until it is restored."""
     from exports.pipeline.verification import verify_files
 
     verify_files()
+
+
+@shared_task
+@in_one_line
+def verify_again() -> None:
+    """Verify the files again that are damaged or could not be read, by day. A restored file is available soon."""
+    from exports.pipeline.verification import verify_files
+
+    verify_files(only_failing=True)

@@ -1,11 +1,24 @@
-"""Which errors come from a disk, the database or the repository, and not from a bug."""
+"""Which errors come from a disk, the database, a bucket or the repository, and not from a bug."""
 
 from __future__ import annotations
 
 from headend.config.database_errors import is_database_outage
 from readings.repository_errors import RepositoryUnavailableError
 
+_LIBRARIES_OF_BUCKETS = {"boto3", "botocore", "s3transfer", "urllib3"}
+
+
+def is_bucket_outage(error: BaseException) -> bool:
+    """Return whether a bucket, or another service of AWS, rejected a call or cannot be reached."""
+    # The names of the modules, because importing boto3 takes half a second, and a deployment on a disk does not need it.
+    packages = {each.__module__.partition(".")[0] for each in type(error).__mro__}
+    return not packages.isdisjoint(_LIBRARIES_OF_BUCKETS)
+
 
 def is_outage(error: BaseException) -> bool:
     """Return whether the error comes from a disk or a service, and not from a bug, so that a traceback tells nothing."""
-    return isinstance(error, OSError | RepositoryUnavailableError) or is_database_outage(error)
+    return (
+        isinstance(error, OSError | RepositoryUnavailableError)
+        or is_database_outage(error)
+        or is_bucket_outage(error)
+    )

@@ -6,6 +6,18 @@ from typing import Any
 
 from celery.schedules import crontab
 
+MESSAGE_SECONDS = 600
+"""A worker discards older messages of the schedule, so that they do not pile up while all workers are busy.
+
+It is longer than the clocks of two hosts may differ.
+"""
+
+
+def with_expiry(schedule: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the entries of a schedule with messages that expire after :data:`MESSAGE_SECONDS`."""
+    options = {"expires": MESSAGE_SECONDS}
+    return {name: {**entry, "options": options} for name, entry in schedule.items()}
+
 
 def beat_schedule(*, simulation: bool, timestream: bool) -> dict[str, dict[str, Any]]:
     """Return the entries for ``CELERY_BEAT_SCHEDULE``.
@@ -38,4 +50,4 @@ def beat_schedule(*, simulation: bool, timestream: bool) -> dict[str, dict[str, 
             "task": "readings.tasks.arrive",
             "schedule": crontab(),
         }
-    return schedule
+    return with_expiry(schedule)

@@ -17,7 +17,7 @@ from exports.delivery.webhook import WebhookError, notify
 from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
 from exports.leases.model import Lease
 from exports.models import Delivery, DeliveryKind, PushTarget, Webhook
-from exports.stores import FileMissingError
+from exports.stores import FileDamagedError, FileMissingError
 from readings.outages import is_outage
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,10 @@ log = logging.getLogger(__name__)
 CANDIDATES = 8
 """How many due deliveries a worker tries to claim; other workers may claim some of them first."""
 
+MISSING = "The file is missing in the export store."
+"""The outcome of a push whose stored file is missing."""
 REVOKED = "Stopped: the supplier or its target was deactivated or deleted."
-"""The outcome of an attempt that was stopped because of this."""
+"""The outcome of an attempt that was stopped because its supplier or its target is not active any more."""
 
 
 class UndeliverableError(Exception):
@@ -76,7 +78,8 @@ class LeasedDelivery(LeasedWork):
         """Deliver, and return the result in one sentence, for example the status that the receiver answered.
 
         ``check`` is called every second, and raises when the lease is lost or the delivery was revoked.
-        Raises :class:`UndeliverableError`, ``FileMissingError``, ``PushError`` and ``WebhookError``.
+        Raises :class:`UndeliverableError`, and if a retry can succeed ``FileMissingError``, ``PushError`` or
+        ``WebhookError``.
         """
         if self.delivery.kind == DeliveryKind.PUSH:
             return self._push(check)
@@ -88,7 +91,7 @@ class LeasedDelivery(LeasedWork):
         if target is None:
             raise UndeliverableError("The push target was deleted or is inactive.")
         if request.is_file_damaged:
-            raise UndeliverableError(DAMAGED)
+            raise FileDamagedError(DAMAGED)
         if not request.has_file:
             cause = (
                 "The supplier removed the file."
@@ -124,14 +127,16 @@ def _run(work: LeasedDelivery) -> None:
             _fail_revoked(work, context)
         else:
             log.info("another worker has claimed the delivery", extra=context)
-    except (PushError, WebhookError) as error:
+    except (PushError, WebhookError, FileMissingError) as error:
         if work.revoked:
             _fail_revoked(work, context)
             return
-        work.fail(str(error))
-        log.warning("a delivery failed", extra=context | {"outcome": str(error)})
-    except (UndeliverableError, FileMissingError) as error:
-        transitions.fail(lease, str(error) or "The file does not exist any more.")
+        # A missing or damaged file may be restored. If it has expired meanwhile, the next attempt says so.
+        outcome = str(error) or MISSING
+        work.fail(outcome)
+        log.warning("a delivery failed", extra=context | {"outcome": outcome})
+    except UndeliverableError as error:
+        transitions.fail(lease, str(error))
     except Exception as error:
         outcome = f"{type(error).__name__}: {error}"
         extra = context | {"outcome": outcome}

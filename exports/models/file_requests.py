@@ -39,6 +39,8 @@ HAS_FILE = IS_FILE_KEPT & Q(damaged_at__isnull=True)
 """The condition of :attr:`FileRequest.has_file` for a query."""
 IS_FILE_DAMAGED = IS_FILE_KEPT & Q(damaged_at__isnull=False)
 """The condition of :attr:`FileRequest.is_file_damaged` for a query."""
+IS_FILE_UNREADABLE = HAS_FILE & Q(verify_after__isnull=False)
+"""The condition of :attr:`FileRequest.is_file_unreadable` for a query."""
 
 
 class FileRequest(Leased):
@@ -90,6 +92,12 @@ class FileRequest(Leased):
         db_default="",
         help_text="What is wrong with the stored file.",
     )
+    verify_after = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the stored file is verified again, if it is damaged or could not be read.",
+    )
 
     idempotency_key = models.CharField(
         max_length=MAX_IDEMPOTENCY_KEY_LENGTH, blank=True, editable=False
@@ -116,6 +124,11 @@ class FileRequest(Leased):
                 fields=["damaged_at"],
                 condition=Q(damaged_at__isnull=False),
                 name="damaged_files",
+            ),
+            models.Index(
+                fields=["verify_after"],
+                condition=Q(verify_after__isnull=False),
+                name="files_to_verify_again",
             ),
         ]
         constraints = [
@@ -170,9 +183,26 @@ class FileRequest(Leased):
         return self.is_file_kept and self.damaged_at is not None
 
     @property
+    def is_file_unreadable(self) -> bool:
+        """Whether the last verification could not read the file. It can be downloaded if it can be read again."""
+        return self.has_file and self.verify_after is not None
+
+    @property
     def is_file_removed(self) -> bool:
         """Whether the supplier removed the file. Takes a query, unless ``removal`` was selected too."""
         return self.expired_at is not None and hasattr(self, "removal")
+
+
+class FileVerification(Leased):
+    """The lease of the task that verifies stored files. The table has one row, so only one worker does it at a time."""
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(id=1), name="one_file_verification"),
+        ]
+
+    def __str__(self) -> str:
+        return "verification of stored files"
 
 
 class PartState(models.TextChoices):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from readings.outages import is_bucket_outage
 from readings.repository_errors import RepositoryUnavailableError
 
 _DISK_ERRORS = {
@@ -23,6 +24,6 @@ def failure_reason(error: Exception) -> str:
         return f"The repository of readings cannot be read. {detail}"
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         return f"{_DISK_ERRORS[error.errno]} {detail}"
-    if type(error).__module__.startswith(("botocore.", "boto3.", "urllib3.")):
+    if is_bucket_outage(error):
         return f"The bucket of export files rejects the request or cannot be reached. {detail}"
     return detail

@@ -29,11 +29,14 @@ from exports.models import (
     Status,
 )
 
-READINGS_PER_SECOND = 100_000
+READINGS_PER_PRIORITY_SECOND = 100_000
 """How many readings of a request move its priority back by one second.
 
 Far fewer than a worker writes in a second, so that small requests overtake large ones.
 """
+
+VERIFY_AGAIN_AFTER = timedelta(minutes=30)
+"""The pause before a file that is damaged, or that could not be read, is verified again."""
 
 CANCELLED = "cancelled"
 """The reason of a request that was cancelled. The API returns it."""
@@ -65,7 +68,7 @@ def submit(lease: Lease[uuid.UUID], *, snapshot: str, parts: list[ExportPart]) -
         moved = FileRequest.objects.held_by(lease).filter(status=Status.QUEUED).update(
             status=Status.SUBMITTED,
             submitted_at=now,
-            priority_at=now + timedelta(seconds=records / READINGS_PER_SECOND),
+            priority_at=now + timedelta(seconds=records / READINGS_PER_PRIORITY_SECOND),
             snapshot=snapshot,
             record_count=records,
             attempts=0,
@@ -169,6 +172,7 @@ def record_verification(pk: uuid.UUID, *, damage: str) -> bool:
     """Record that the stored file was compared with its checksum. Return whether it has become damaged or was restored.
 
     With ``damage``, a sentence that says what is wrong, nobody can download the file; without, it is available.
+    A damaged file is verified again after :data:`VERIFY_AGAIN_AFTER`.
     """
     now = timezone.now()
     kept = FileRequest.objects.filter(IS_FILE_KEPT, pk=pk)
@@ -176,8 +180,21 @@ def record_verification(pk: uuid.UUID, *, damage: str) -> bool:
         changed = kept.filter(damaged_at__isnull=bool(damage)).update(
             damaged_at=now if damage else None
         )
-        kept.update(verified_at=now, damage=damage[:MAX_REASON_LENGTH])
+        kept.update(
+            verified_at=now,
+            verify_after=now + VERIFY_AGAIN_AFTER if damage else None,
+            damage=damage[:MAX_REASON_LENGTH],
+        )
     return bool(changed)
+
+
+def postpone_verification(pk: uuid.UUID) -> None:
+    """Record that the stored file could not be read. It is verified again after :data:`VERIFY_AGAIN_AFTER`.
+
+    A file that was damaged before stays damaged, and every other file stays available.
+    """
+    kept = FileRequest.objects.filter(IS_FILE_KEPT, pk=pk)
+    kept.update(verify_after=timezone.now() + VERIFY_AGAIN_AFTER)
 
 
 def _finish(

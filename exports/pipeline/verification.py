@@ -1,13 +1,17 @@
-"""Compares the files in the export store with the checksums with which they were published.
+"""Compares the files in the export store with the size and the checksum with which they were published.
 
 Disks lose and change bytes without a message. Nobody can download a damaged file. It is reported and not deleted.
 It becomes available again when its content is restored.
+
+An error while a file is read says nothing about its content: a network or a server may be down. Such a file stays
+available. It is reported, and verified again later.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from time import monotonic, sleep
 from typing import IO
@@ -15,96 +19,193 @@ from typing import IO
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from exports.models import HAS_FILE, IS_FILE_DAMAGED, FileRequest
+from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
+from exports.leases.model import MAX_CLOCK_DIFFERENCE, NO_LEASE, Lease
+from exports.models import HAS_FILE, IS_FILE_DAMAGED, IS_FILE_KEPT, FileRequest, FileVerification
 from exports.pipeline import transitions
 from exports.stores import FileMissingError, export_store
+from headend.config.database_errors import first_line
+from readings.outages import is_outage
 
 log = logging.getLogger(__name__)
 
 VERIFY_AFTER = timedelta(hours=20)
-"""A file is verified once each night. Damaged files are verified in each run, as many as :data:`DAMAGED_SECONDS` allow."""
+"""A file is verified once each night."""
 MAX_FILES = 10_000
-"""Of one run; more than it has time for."""
+"""How many files of a kind one run selects. It has time for fewer."""
 RUN_SECONDS = 240.0
-"""No file is begun after this time. The next run continues: the schedule starts one every five minutes."""
-DAMAGED_SECONDS = 60.0
-"""No damaged file is begun after this time, so that many of them leave time for the other files."""
+"""A run begins no file that would take longer than this in total. The schedule starts a run every five minutes.
+
+A run may begin with a file that takes longer. The next runs do nothing until it is verified.
+"""
+FAILING_SECONDS = 60.0
+"""The time for damaged and unreadable files, so that many of them leave time for the other files."""
 MAX_BYTES_PER_SECOND = 50_000_000
-"""Reads are not faster, so that downloads and exports are not slowed down."""
+"""No file is read faster than this, so that downloads and exports are not slowed down."""
+MIN_BYTES_PER_SECOND = 5_000_000
+OVERHEAD_SECONDS = 120.0
+"""A file counts as unreadable if it takes longer than this plus the time of its bytes at the slowest rate."""
 _BLOCK_BYTES = 1 << 20
 
+Check = Callable[[], None]
+"""Raises ``LeaseLostError`` if another worker verifies files now."""
 
-def verify_files() -> int:
-    """Verify the damaged files, then those that are due; of each the longest unverified first. Return how many.
+
+def verify_files(*, only_failing: bool = False) -> int:
+    """Verify the damaged and unreadable files, then those that are due; of each the longest unverified first.
+
+    Return how many files were verified. With ``only_failing``, only damaged and unreadable files are verified. Does
+    nothing if another worker verifies files now.
 
     Raises ``OSError`` and the store's errors if the store cannot be used now. Then no file counts as damaged.
     """
-    export_store().probe()
-    start = monotonic()
-    damaged, due = FileRequest.objects.filter(IS_FILE_DAMAGED), _due()
-    verified = _verify_until(start + DAMAGED_SECONDS, damaged)
-    return verified + _verify_until(start + RUN_SECONDS, due)
+    kinds = [(FAILING_SECONDS, _failing())]
+    if not only_failing:
+        kinds.append((RUN_SECONDS, _due()))
+    if not any(requests.exists() for _, requests in kinds):
+        return 0
+    run = VerificationRun.claim()
+    return run.verify(kinds) if run else 0
+
+
+class VerificationRun(LeasedWork):
+    """One run, of which this worker holds the lease. It occupies one thread, however long a file takes."""
+
+    def __init__(self, lease: Lease[int]) -> None:
+        self._lease = lease
+
+    @classmethod
+    def claim(cls) -> VerificationRun | None:
+        """Return a run, or None if another worker verifies files now."""
+        row, _ = FileVerification.objects.get_or_create(pk=1)
+        lease = FileVerification.objects.claim(row.pk)
+        return cls(lease) if lease else None
+
+    def renew(self) -> bool:
+        """Renew the lease. Return False if another worker has claimed it."""
+        return FileVerification.objects.renew(self._lease)
+
+    def fail(self, reason: str) -> None:
+        """Release the lease. The files that were not verified are due in the next run."""
+        FileVerification.objects.held_by(self._lease).update(**NO_LEASE)
+
+    def verify(self, kinds: list[tuple[float, QuerySet[FileRequest]]]) -> int:
+        """Verify each kind of files until its time is over, in seconds since the start. Return how many.
+
+        Releases the lease. Raises the store's errors if the store cannot be used now.
+        """
+        start, verified = monotonic(), 0
+        try:
+            export_store().probe()
+            with Heartbeat(self) as heartbeat:
+                for seconds, requests in kinds:
+                    verified += _verify_until(start + seconds, requests, heartbeat.check)
+        except LeaseLostError:
+            log.info("another worker verifies the stored files now")
+        finally:
+            self.fail("the run has ended")
+        return verified
+
+
+def _failing() -> QuerySet[FileRequest]:
+    now = timezone.now()
+    # Later than a worker could set it now: it was set while the clock was ahead.
+    impossible = now + transitions.VERIFY_AGAIN_AFTER + MAX_CLOCK_DIFFERENCE
+    is_time = Q(verify_after__lt=now) | Q(verify_after__gt=impossible)
+    # A process of the version before records damage without a time.
+    return FileRequest.objects.filter(
+        is_time & IS_FILE_KEPT | IS_FILE_DAMAGED & Q(verify_after__isnull=True)
+    )
 
 
 def _due() -> QuerySet[FileRequest]:
-    latest = timezone.now() - VERIFY_AFTER
-    is_due = Q(verified_at__isnull=True, finished_at__lt=latest) | Q(verified_at__lt=latest)
-    return FileRequest.objects.filter(HAS_FILE, is_due)
+    now = timezone.now()
+    latest = now - VERIFY_AFTER
+    is_time = (
+        Q(verified_at__isnull=True, finished_at__lt=latest)
+        | Q(verified_at__lt=latest)
+        | Q(verified_at__gt=now + MAX_CLOCK_DIFFERENCE)
+    )
+    return FileRequest.objects.filter(HAS_FILE, is_time, verify_after__isnull=True)
 
 
-def _verify_until(end: float, requests: QuerySet[FileRequest]) -> int:
+def _verify_until(end: float, requests: QuerySet[FileRequest], check: Check) -> int:
     verified = 0
     ordered = requests.order_by(F("verified_at").asc(nulls_first=True))
     # Not one query for all rows: while it is open, SQLite refuses to record a result if another process has written.
     for pk in list(ordered.values_list("pk", flat=True)[:MAX_FILES]):
-        if monotonic() >= end:
-            break
         request = requests.filter(pk=pk).first()
-        if request is not None:
-            _verify(request)
-            verified += 1
+        if request is None:
+            continue
+        now = monotonic()
+        if now >= end or (verified and now + _expected_seconds(request) > end):
+            break
+        _verify(request, check)
+        verified += 1
     return verified
 
 
-def _verify(request: FileRequest) -> None:
-    damage = _damage(request)
+def _expected_seconds(request: FileRequest) -> float:
+    return (request.size or 0) / MAX_BYTES_PER_SECOND
+
+
+def _verify(request: FileRequest, check: Check) -> None:
+    extra = {"request": str(request.pk), "location": request.location}
+    try:
+        damage = _damage(request, check)
+    except LeaseLostError:
+        raise
+    except Exception as error:
+        # If the whole store cannot be used, the run ends, and nothing is recorded about this file.
+        export_store().probe()
+        transitions.postpone_verification(request.pk)
+        log.error(
+            "a stored file could not be read; it is verified again later",
+            extra=extra | {"error": first_line(error)},
+            exc_info=not is_outage(error),
+        )
+        return
     if not transitions.record_verification(request.pk, damage=damage):
         return
-    extra = {"request": str(request.pk), "location": request.location}
     if damage:
         log.error("a stored file is damaged", extra=extra | {"damage": damage})
     else:
         log.warning("a damaged file was restored", extra=extra)
 
 
-def _damage(request: FileRequest) -> str:
+def _damage(request: FileRequest, check: Check) -> str:
     """Return what is wrong with the stored file, in a sentence; empty if it has its size and its checksum.
 
-    Raises the store's error if the store cannot be used now.
+    Raises the store's error if the file cannot be read now.
     """
     assert request.size is not None  # a database constraint for completed requests
+    store = export_store()
     try:
-        with export_store().open(request.location, request.size) as file:
-            size, sha256 = _size_and_sha256(file)
+        size = store.size(request.location)
+        if size != request.size:
+            return f"The file has {size:,} bytes instead of {request.size:,}."
+        with store.open(request.location, request.size) as file:
+            sha256 = _sha256(file, request.size, check)
     except FileMissingError:
+        # A server answers the same if the whole bucket is missing.
+        store.probe()
         return "The file is missing in the export store."
-    except OSError as error:
-        # One bad sector must not stop the verification of all other files.
-        export_store().probe()
-        return f"The file cannot be read: {error.strerror or error}."
-    if size != request.size:
-        return f"The file has {size:,} bytes instead of {request.size:,}."
     if sha256 != request.sha256:
         return "The file does not have the checksum with which it was published."
     return ""
 
 
-def _size_and_sha256(file: IO[bytes]) -> tuple[int, str]:
-    sha256, size, started = hashlib.sha256(), 0, monotonic()
+def _sha256(file: IO[bytes], size: int, check: Check) -> str:
+    sha256, done, started = hashlib.sha256(), 0, monotonic()
+    limit = OVERHEAD_SECONDS + size / MIN_BYTES_PER_SECOND
     while block := file.read(_BLOCK_BYTES):
+        check()
         sha256.update(block)
-        size += len(block)
-        ahead = size / MAX_BYTES_PER_SECOND - (monotonic() - started)
+        done += len(block)
+        elapsed = monotonic() - started
+        if elapsed > limit:
+            raise TimeoutError(f"The file could not be read within {limit:.0f} s.")
+        ahead = done / MAX_BYTES_PER_SECOND - elapsed
         if ahead > 0:
             sleep(ahead)
-    return size, sha256.hexdigest()
+    return sha256.hexdigest()

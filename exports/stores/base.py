@@ -60,6 +60,10 @@ class ExportStore(ABC):
         """
 
     @abstractmethod
+    def size(self, location: str) -> int:
+        """Return the size of a file in bytes, as the store reports it. Raises :class:`FileMissingError`."""
+
+    @abstractmethod
     def open(self, location: str, size: int) -> IO[bytes]:
         """Open a file of ``size`` bytes. It is seekable, and never completely in memory.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -45,13 +46,20 @@ class DiskStore(ExportStore):
         final.parent.mkdir(exist_ok=True)
         temporary.replace(final)
 
-    def open(self, location: str, size: int) -> IO[bytes]:
-        """See :meth:`ExportStore.open`. A symbolic link in the path is not followed, but treated as missing."""
-        root = self._root.resolve()
-        if Path(self._storage.path(location)).resolve() != root / location:
-            raise FileMissingError
+    def size(self, location: str) -> int:
+        """See :meth:`ExportStore.size`."""
         try:
-            return (self._root / location).open("rb")
+            status = self._path(location).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileMissingError from None
+        if not stat.S_ISREG(status.st_mode):
+            raise FileMissingError
+        return status.st_size
+
+    def open(self, location: str, size: int) -> IO[bytes]:
+        """See :meth:`ExportStore.open`."""
+        try:
+            return self._path(location).open("rb")
         except FileNotFoundError:
             raise FileMissingError from None
 
@@ -88,6 +96,12 @@ class DiskStore(ExportStore):
         with _durable_file(self._root / f".probe-{uuid.uuid4()}") as file:
             file.write(b"headend")
         Path(file.name).unlink()
+
+    def _path(self, location: str) -> Path:
+        """Return the path of a file. Raises :class:`FileMissingError` if a part of it is a symbolic link."""
+        if Path(self._storage.path(location)).resolve() != self._root.resolve() / location:
+            raise FileMissingError
+        return self._root / location
 
     def _blocks(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
         for piece in pieces:

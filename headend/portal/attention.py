@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.urls import reverse
 from django.utils.timesince import timesince
 
-from exports.models import IS_FILE_DAMAGED, Delivery, DeliveryState, FileRequest, Status, is_failing
+from exports.models import (
+    IS_FILE_DAMAGED,
+    IS_FILE_UNREADABLE,
+    Delivery,
+    DeliveryState,
+    FileRequest,
+    Status,
+    is_failing,
+)
 from exports.pipeline.transitions import CANCELLED
 from headend.portal.coverage import DAY, Coverage, may_still_arrive
 from readings.feed import silent_intervals
@@ -38,7 +47,7 @@ def alerts(now: datetime, coverage: Coverage, newest: datetime | None) -> list[A
     found = [
         _interrupted_feed(now, newest),
         _incomplete_intervals(now, coverage),
-        _damaged_files(),
+        *_stored_files(),
         _failed_requests(now),
         _waiting_requests(now),
         _failed_deliveries(now),
@@ -78,13 +87,23 @@ def _failed_requests(now: datetime) -> Alert | None:
     return Alert(message, reverse("file-requests", query={"status": Status.FAILED.value}))
 
 
-def _damaged_files() -> Alert | None:
-    damaged = FileRequest.objects.filter(IS_FILE_DAMAGED)
-    pks = list(damaged.order_by("damaged_at").values_list("pk", flat=True))
+def _stored_files() -> tuple[Alert | None, Alert | None]:
+    """Return the alerts about damaged and about unreadable files, from one query."""
+    faulty = FileRequest.objects.filter(IS_FILE_DAMAGED | IS_FILE_UNREADABLE)
+    rows = list(faulty.order_by("damaged_at", "verify_after").values_list("pk", "damaged_at"))
+    damaged = [pk for pk, damaged_at in rows if damaged_at is not None]
+    unreadable = [pk for pk, damaged_at in rows if damaged_at is None]
+    verb = "is" if len(damaged) == 1 else "are"
+    return (
+        _about_files(damaged, f"{verb} damaged and cannot be fetched"),
+        _about_files(unreadable, "could not be read at the last verification"),
+    )
+
+
+def _about_files(pks: list[UUID], problem: str) -> Alert | None:
     if not pks:
         return None
-    verb = "is" if len(pks) == 1 else "are"
-    message = f"{_counted(len(pks), 'stored file')} {verb} damaged and cannot be fetched."
+    message = f"{_counted(len(pks), 'stored file')} {problem}."
     return Alert(message, reverse("file-request", args=[pks[0]]))
 
 

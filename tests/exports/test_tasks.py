@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from celery import current_app
+from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from pytest_django import DjangoCaptureOnCommitCallbacks
@@ -15,6 +16,7 @@ from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from exports import message_sender, tasks
+from exports.leases.model import MAX_CLOCK_DIFFERENCE
 from exports.models import FileRequest, Status, Supplier
 from exports.pipeline import transitions
 from exports.schedule import BEAT_SCHEDULE
@@ -120,9 +122,15 @@ def test_recover_wakes_a_worker_only_if_there_is_work(
 def test_every_scheduled_task_exists_under_the_name_that_old_messages_use() -> None:
     scheduled = {entry["task"] for entry in BEAT_SCHEDULE.values()}
     assert scheduled == {
-        f"exports.tasks.{name}" for name in ("recover", "tidy", "expire", "verify")
+        f"exports.tasks.{name}" for name in ("recover", "tidy", "expire", "verify", "verify_again")
     }
     assert scheduled | {"exports.tasks.work", "exports.tasks.deliver"} <= set(current_app.tasks)
+
+
+def test_messages_of_the_schedule_expire_so_that_they_do_not_pile_up() -> None:
+    for entry in settings.CELERY_BEAT_SCHEDULE.values():
+        # Longer than the clocks of two hosts may differ: otherwise a worker discards every message.
+        assert MAX_CLOCK_DIFFERENCE.total_seconds() < entry["options"]["expires"] <= 3600
 
 
 def test_no_file_expires_after_the_clock_has_jumped(

@@ -76,6 +76,13 @@ def test_parts_are_joined_to_one_object_with_the_key_in_the_reference_guide(
     assert seen.hexdigest() == hashlib.sha256(expected).hexdigest()
 
 
+def test_the_size_of_a_file_is_that_of_the_bucket(store: S3Store) -> None:
+    with pytest.raises(FileMissingError):
+        store.size(LOCATION)
+    store.join(LOCATION, [b"12345"], attempt="try", on_block=ignore)
+    assert store.size(LOCATION) == 5
+
+
 def test_a_cancelled_join_leaves_no_object_and_no_upload(
     store: S3Store, seaweedfs: SeaweedFS
 ) -> None:

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from exports.file_requests import FileSpec, accept
+from exports.metrics import DatabaseMetrics
 from exports.models import FileRequest, Supplier
 from exports.pipeline import export_file
-from tests.suppliers import END, FLEET, START
+from exports.pipeline.verification import verify_files
+from tests.suppliers import END, FLEET, START, file_path
 
 READINGS_PER_INTERVAL = len(FLEET.meters)
 
@@ -45,3 +48,40 @@ def request_file() -> CreateRequest:
         return accept(supplier, FileSpec(START, end))
 
     return create
+
+
+@pytest.fixture
+def due(completed: FileRequest) -> FileRequest:
+    """A completed request whose file was last verified the day before yesterday."""
+    FileRequest.objects.update(verified_at=timezone.now() - timedelta(days=2))
+    return completed
+
+
+def change_a_byte(request: FileRequest) -> bytes:
+    """Change one byte of the stored file, and return the bytes that it had."""
+    file = file_path(request.location)
+    content = file.read_bytes()
+    file.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    return content
+
+
+def wait_for_the_next_try() -> None:
+    """Let the pause of all damaged and unreadable files be over."""
+    past = timezone.now() - timedelta(seconds=1)
+    FileRequest.objects.exclude(verify_after=None).update(verify_after=past)
+
+
+@pytest.fixture
+def damaged(due: FileRequest) -> FileRequest:
+    """A completed request whose file was found to be damaged."""
+    change_a_byte(due)
+    assert verify_files() == 1
+    due.refresh_from_db()
+    return due
+
+
+def metric(name: str) -> float:
+    """Return the value of a metric without labels."""
+    [found] = [each for each in DatabaseMetrics().collect() if each.name == name]
+    [sample] = found.samples
+    return sample.value

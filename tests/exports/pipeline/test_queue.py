@@ -22,7 +22,7 @@ def statuses(*requests: FileRequest) -> list[str]:
 @pytest.fixture
 def low_priority_per_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each reading moves the priority of its request back by a second."""
-    monkeypatch.setattr(transitions, "READINGS_PER_SECOND", 1)
+    monkeypatch.setattr(transitions, "READINGS_PER_PRIORITY_SECOND", 1)
 
 
 @pytest.mark.usefixtures("readings", "part_per_interval")

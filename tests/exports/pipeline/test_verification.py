@@ -1,4 +1,4 @@
-"""Stored files are compared with their checksums. A damaged file is refused to everybody and reported."""
+"""Stored files are compared with their sizes and checksums, by one worker at a time."""
 
 from __future__ import annotations
 
@@ -6,59 +6,55 @@ import errno
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from exports import tasks
-from exports.delivery.audited_file import DAMAGED, Fetcher, open_file
-from exports.delivery.dispatch import deliver_next
-from exports.delivery.links import download_path
-from exports.metrics import DatabaseMetrics
+from exports.leases.heartbeat import Heartbeat, LeaseLostError
 from exports.models import (
-    Delivery,
-    DeliveryKind,
-    FetchWay,
     FileRequest,
-    PushTarget,
+    FileVerification,
     Supplier,
 )
-from exports.pipeline import cleanup, verification
-from exports.pipeline.verification import verify_files
-from exports.sftp.filesystem import PathNotFoundError, SupplierFilesystem
-from exports.stores import FileDamagedError
+from exports.pipeline import verification
+from exports.pipeline.verification import VerificationRun, verify_files
 from exports.stores.disk import DiskStore
+from exports.stores.s3 import S3Store
 from headend.config.service_urls import exports_storage
-from tests.suppliers import PUBLIC_KEY, api_client, file_path, store_completed
+from tests.exports.pipeline.conftest import change_a_byte, metric, wait_for_the_next_try
+from tests.suppliers import file_path, store_completed
 
 LogLines = Callable[[], list[dict[str, Any]]]
 
 
+class FakeClock:
+    """A clock that stands still."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.seconds += seconds
+
+
 @pytest.fixture
-def due(completed: FileRequest) -> FileRequest:
-    """A completed request whose file was last verified the day before yesterday."""
-    FileRequest.objects.update(verified_at=timezone.now() - timedelta(days=2))
-    return completed
-
-
-def change_a_byte(request: FileRequest) -> bytes:
-    """Change one byte of the stored file, and return the bytes that it had."""
-    file = file_path(request.location)
-    content = file.read_bytes()
-    file.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
-    return content
-
-
-@pytest.fixture
-def damaged(due: FileRequest) -> FileRequest:
-    """A completed request whose file was found to be damaged."""
-    change_a_byte(due)
-    assert verify_files() == 1
-    due.refresh_from_db()
-    return due
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The clock that verification uses."""
+    clock = FakeClock()
+    monkeypatch.setattr(verification, "monotonic", clock)
+    monkeypatch.setattr(verification, "sleep", clock.sleep)
+    return clock
 
 
 def test_a_good_file_is_verified_once_a_night(due: FileRequest) -> None:
@@ -92,7 +88,8 @@ def test_a_damaged_file_is_one_error_in_the_log(
 ) -> None:
     damage(file_path(due.location))
     verify_files()
-    verify_files()
+    wait_for_the_next_try()
+    assert verify_files() == 1
     due.refresh_from_db()
     assert due.is_file_damaged
     assert due.damage.startswith(reason)
@@ -100,80 +97,39 @@ def test_a_damaged_file_is_one_error_in_the_log(
     assert (line["level"], line["request"], line["damage"]) == ("ERROR", str(due.pk), due.damage)
 
 
-def test_nobody_can_fetch_a_damaged_file(
-    damaged: FileRequest, alice: Supplier, operator: Client
-) -> None:
-    with pytest.raises(FileDamagedError):
-        open_file(damaged)
-    files = SupplierFilesystem(alice.pk)
-    assert files.entries("/") == []
-    with pytest.raises(PathNotFoundError):
-        files.open(damaged.location, Fetcher(FetchWay.SFTP, "key", "127.0.0.1"))
-    answer = operator.get(download_path(damaged))
-    assert (answer.status_code, answer.json()) == (404, {"error": DAMAGED})
-    status = api_client(alice).get("/readings/file", {"request_id": str(damaged.pk)}).json()
-    assert (status["status"], status["reason"]) == ("completed", DAMAGED)
-    assert {"sftp_location", "download_url"}.isdisjoint(status)
-
-
-def test_a_damaged_file_is_not_pushed(damaged: FileRequest, alice: Supplier) -> None:
-    PushTarget.objects.create(
-        supplier=alice, host="127.0.0.1", port=1, user="u", host_key=PUBLIC_KEY
-    )
-    delivery = Delivery.objects.create(request=damaged, kind=DeliveryKind.PUSH)
-    assert deliver_next()
-    assert delivery.attempt_log.get().outcome == DAMAGED
-
-
-def test_operators_see_a_damaged_file_and_can_request_it_again(
-    damaged: FileRequest, operator: Client
-) -> None:
-    assert "1 stored file is damaged and cannot be fetched." in operator.get("/").content.decode()
-    page = operator.get(f"/requests/{damaged.pk}/").content.decode()
-    assert damaged.damage in page
-    assert "Request again" in page
-    assert download_path(damaged) not in page
-
-
-def test_a_damaged_file_is_kept_and_available_again_when_it_is_restored(
-    due: FileRequest, log_lines: LogLines
-) -> None:
-    content = change_a_byte(due)
-    verify_files()
-    cleanup.remove_leftovers_if_final(due.pk)
-    file_path(due.location).write_bytes(content)
-    verify_files()
-    due.refresh_from_db()
-    assert (due.has_file, due.damage) == (True, "")
-    with open_file(due) as file:
-        assert file.read() == content
-    assert "a damaged file was restored" in [line["message"] for line in log_lines()]
-
-
-def test_a_damaged_file_expires_as_every_other(damaged: FileRequest) -> None:
-    FileRequest.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    assert cleanup.expire_files(by_age=True) == 1
-    assert not file_path(damaged.location).exists()
-
-
-def test_the_metric_counts_damaged_files(damaged: FileRequest, client: Client) -> None:
-    found = {metric.name: metric for metric in DatabaseMetrics().collect()}
-    assert [sample.value for sample in found["headend_damaged_files"].samples] == [1]
+def store_due(supplier: Supplier, *, days: int) -> FileRequest:
+    """Store a completed request whose file was last verified so many days ago."""
+    request = store_completed(supplier)
+    request.verified_at = timezone.now() - timedelta(days=days)
+    request.save()
+    return request
 
 
 def test_a_run_ends_after_its_time_and_the_next_one_continues(
-    due: FileRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
+    due: FileRequest, alice: Supplier, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = store_completed(alice)
-    FileRequest.objects.filter(pk=other.pk).update(verified_at=timezone.now() - timedelta(days=3))
-    now = iter(range(0, 10_000, 150))
-    monkeypatch.setattr("exports.pipeline.verification.monotonic", lambda: next(now))
-    monkeypatch.setattr("exports.pipeline.verification.sleep", lambda seconds: None)
-    assert [verify_files(), verify_files()] == [1, 1]
+    store_due(alice, days=3)
+    monkeypatch.setattr(verification, "MAX_BYTES_PER_SECOND", (due.size or 0) / 239)
+    assert [verify_files(), verify_files(), verify_files()] == [1, 1, 0]
+
+
+def test_a_file_that_takes_longer_than_a_run_is_verified_first_in_a_run_of_its_own(
+    due: FileRequest, alice: Supplier, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = store_due(alice, days=3)
+    monkeypatch.setattr(verification, "MAX_BYTES_PER_SECOND", (due.size or 0) / 9000)
+    monkeypatch.setattr(verification, "MIN_BYTES_PER_SECOND", (due.size or 0) / 10_000)
+    assert verify_files() == 1
+    assert clock.seconds == pytest.approx(9000)
+    due.refresh_from_db()
+    large.refresh_from_db()
+    assert large.verified_at is not None
+    assert due.verified_at is not None
+    assert large.verified_at - due.verified_at > timedelta(days=1)
 
 
 def test_damaged_files_are_verified_first_but_not_for_the_whole_run(
-    due: FileRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
+    due: FileRequest, alice: Supplier, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     damaged = [store_completed(alice).pk for _ in range(3)]
     now = timezone.now()
@@ -181,27 +137,56 @@ def test_damaged_files_are_verified_first_but_not_for_the_whole_run(
         at = now - timedelta(hours=hours)
         FileRequest.objects.filter(pk=pk).update(damaged_at=at, verified_at=at)
     verified: list[object] = []
-    monkeypatch.setattr(verification, "_verify", lambda request: verified.append(request.pk))
-    monkeypatch.setattr(verification, "monotonic", iter((0, 0, 59, 60, 239, 240)).__next__)
+
+    def verify(request: FileRequest, check: object) -> None:
+        verified.append(request.pk)
+        clock.sleep(30)
+
+    monkeypatch.setattr(verification, "_verify", verify)
     verify_files()
     assert verified == [damaged[2], damaged[1], due.pk]
 
 
-def test_reading_is_limited_in_rate(due: FileRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    monkeypatch.setattr("exports.pipeline.verification.sleep", slept.append)
-    monkeypatch.setattr("exports.pipeline.verification.monotonic", lambda: 0.0)
+def test_only_one_run_at_a_time_verifies_files(due: FileRequest) -> None:
+    other = VerificationRun.claim()
+    assert other is not None
+    assert VerificationRun.claim() is None
+    assert verify_files() == 0
+    FileVerification.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    assert verify_files() == 1
+    assert FileVerification.objects.get().lease is None
+
+
+def test_a_run_ends_when_another_worker_has_taken_its_lease(
+    due: FileRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(self: Heartbeat) -> None:
+        raise LeaseLostError
+
+    change_a_byte(due)
+    monkeypatch.setattr(Heartbeat, "check", lose)
+    assert verify_files() == 0
+    due.refresh_from_db()
+    assert (due.has_file, due.verify_after) == (True, None)
+
+
+def test_reading_is_limited_in_rate(
+    due: FileRequest, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(verification, "MAX_BYTES_PER_SECOND", 1000)
     verify_files()
     assert due.size is not None
-    assert slept == [due.size / 1000]
+    assert clock.seconds == due.size / 1000
 
 
-def test_a_file_that_the_disk_cannot_read_is_damaged_and_the_next_one_is_verified(
-    due: FileRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_cannot_be_read_is_not_damaged_and_the_next_one_is_verified(
+    due: FileRequest,
+    alice: Supplier,
+    monkeypatch: pytest.MonkeyPatch,
+    operator: Client,
+    log_lines: LogLines,
 ) -> None:
-    other = store_completed(alice)
-    FileRequest.objects.filter(pk=other.pk).update(verified_at=timezone.now() - timedelta(days=1))
+    other = store_due(alice, days=1)
     open_stored = DiskStore.open
 
     def fail(self: DiskStore, location: str, size: int) -> IO[bytes]:
@@ -209,12 +194,108 @@ def test_a_file_that_the_disk_cannot_read_is_damaged_and_the_next_one_is_verifie
             raise OSError(errno.EIO, "Input/output error")
         return open_stored(self, location, size)
 
-    monkeypatch.setattr(DiskStore, "open", fail)
-    assert verify_files() == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(DiskStore, "open", fail)
+        assert [verify_files(), verify_files()] == [2, 0]
     due.refresh_from_db()
     other.refresh_from_db()
-    assert due.damage == "The file cannot be read: Input/output error."
-    assert other.has_file
+    assert (due.has_file, due.is_file_unreadable, due.damage) == (True, True, "")
+    assert (other.has_file, other.is_file_unreadable) == (True, False)
+    [line] = [line for line in log_lines() if line["level"] == "ERROR"]
+    assert (line["request"], line["error"]) == (str(due.pk), "[Errno 5] Input/output error")
+    assert "1 stored file could not be read" in operator.get("/").content.decode()
+    assert "could not be read" in operator.get(f"/requests/{due.pk}/").content.decode()
+    assert metric("headend_unreadable_files") == 1
+
+    wait_for_the_next_try()
+    tasks.verify_again()
+    assert metric("headend_unreadable_files") == 0
+
+
+def test_a_file_that_is_read_too_slowly_is_verified_again_later(
+    due: FileRequest, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "MAX_BYTES_PER_SECOND", 0.001)
+    monkeypatch.setattr(verification, "_BLOCK_BYTES", (due.size or 0) // 2)
+    assert verify_files() == 1
+    due.refresh_from_db()
+    assert due.is_file_unreadable
+
+
+class Bucket:
+    """A client of a bucket whose calls raise an error."""
+
+    def __init__(self, error: Exception, *, exists: bool = True) -> None:
+        self._error = error
+        self._exists = exists
+
+    def head_object(self, **_: Any) -> Any:
+        """Raise the error."""
+        raise self._error
+
+    def head_bucket(self, **_: Any) -> None:
+        """Raise the error if the bucket does not exist."""
+        if not self._exists:
+            raise self._error
+
+
+def answer(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "said the bucket"}}, "HeadObject")
+
+
+UNREACHABLE = EndpointConnectionError(endpoint_url="https://bucket.example")
+
+
+@pytest.mark.parametrize(
+    ("bucket", "damage", "is_unreadable"),
+    [
+        (Bucket(answer("404")), "The file is missing in the export store.", False),
+        (Bucket(answer("404"), exists=False), "", False),
+        (Bucket(answer("500")), "", True),
+        (Bucket(answer("403")), "", True),
+        (Bucket(UNREACHABLE), "", True),
+        (Bucket(UNREACHABLE, exists=False), "", False),
+        (Bucket(ReadTimeoutError(endpoint_url="https://bucket.example")), "", True),
+    ],
+    ids=["missing", "no bucket", "error 500", "error 403", "cut", "unreachable", "timeout"],
+)
+def test_only_a_missing_object_of_a_bucket_is_a_damaged_file(
+    bucket: Bucket,
+    damage: str,
+    is_unreadable: bool,
+    due: FileRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    log_lines: LogLines,
+) -> None:
+    storage: Any = SimpleNamespace(bucket_name="bucket", location="")
+    store = S3Store(storage)
+    store._client = bucket
+    monkeypatch.setattr(verification, "export_store", lambda: store)
+    tasks.verify()
+    due.refresh_from_db()
+    assert (due.damage, due.is_file_unreadable) == (damage, is_unreadable)
+    assert [line for line in log_lines() if "exc_info" in line] == []
+    assert FileVerification.objects.get().lease is None
+
+
+def test_a_damaged_file_is_verified_again_by_day(damaged: FileRequest, alice: Supplier) -> None:
+    other = store_due(alice, days=3)
+    assert damaged.verify_after is not None
+    assert timedelta(minutes=20) < damaged.verify_after - timezone.now() < timedelta(hours=1)
+    tasks.verify_again()
+    assert FileRequest.objects.get(pk=damaged.pk).verified_at == damaged.verified_at
+    wait_for_the_next_try()
+    tasks.verify_again()
+    assert FileRequest.objects.get(pk=damaged.pk).verified_at != damaged.verified_at
+    assert FileRequest.objects.filter(pk=other.pk, verified_at=other.verified_at).exists()
+
+
+def test_times_of_a_clock_that_was_ahead_do_not_count(damaged: FileRequest) -> None:
+    ahead = timezone.now() + timedelta(days=3650)
+    FileRequest.objects.update(verify_after=ahead)
+    assert verify_files() == 1
+    FileRequest.objects.update(damaged_at=None, verify_after=None, verified_at=ahead)
+    assert verify_files() == 1
 
 
 def test_a_store_that_cannot_be_used_damages_no_file(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.files.storage import FileSystemStorage
 
+from exports.stores.base import FileMissingError
 from exports.stores.disk import DiskStore
 
 REQUEST = uuid.UUID("00000000-0000-0000-0000-000000000001")
@@ -19,6 +20,18 @@ def store(tmp_path: Path) -> DiskStore:
     store = DiskStore(FileSystemStorage(location=tmp_path))
     store.put_part(f"{REQUEST}/00000-1", [b"part"])
     return store
+
+
+def test_the_size_of_a_file_is_that_on_the_disk(store: DiskStore, tmp_path: Path) -> None:
+    folder = tmp_path / str(REQUEST)
+    folder.mkdir()
+    (folder / "file.gz").write_bytes(b"12345")
+    assert store.size(f"{REQUEST}/file.gz") == 5
+    (folder / "folder").mkdir()
+    (folder / "link.gz").symlink_to(folder / "file.gz")
+    for missing in ("other.gz", "folder", "link.gz", "file.gz/other.gz"):
+        with pytest.raises(FileMissingError):
+            store.size(f"{REQUEST}/{missing}")
 
 
 def add_files_of_other_programs(folder: Path) -> None:
