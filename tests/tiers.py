@@ -6,7 +6,8 @@ file. ``pytest --fast`` (``make check``) runs all other tests. A test without th
 a missing mark is noticed in every run.
 
 ``on_servers``: the test uses the database, or a deployment with one. ``make test`` runs these tests twice: with SQLite and
-folders, and with PostgreSQL, Valkey and S3. The other tests behave the same in both runs.
+folders, and with PostgreSQL, Valkey and S3. The other tests behave the same in both runs; so do those of
+:data:`_SAME_ON_SERVERS`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,29 @@ _MARKS = {
 _TESTS = Path(__file__).parent
 _PROCESS_FOLDERS = [_TESTS / name for name in ("contract", "e2e", "services", "upgrade")]
 """Every test in these folders starts processes. ``--fast`` does not import them: some imports take seconds."""
+_SAME_ON_SERVERS = [
+    # The commands write to the readings store. The database has no part in what these tests assert.
+    *(
+        f"readings/ingest/test_{name}.py"
+        for name in (
+            "backfill", "cases", "file_import", "load_options", "local_time", "memory", "scratch", "stop_request",
+            "stored_differences",
+        )
+    ),
+    # These are about a protocol or a file format. They read a few rows by their keys.
+    "examples/",
+    "exports/delivery/test_deadline.py",
+    "exports/delivery/test_push_options.py",
+    "exports/formats/",
+    "exports/sftp/test_algorithms.py",
+    "exports/sftp/test_hostile_clients.py",
+    "headend/http/test_malformed_requests.py",
+    "headend/http/test_usable_headers.py",
+    # These count the queries of Django's ORM, which are the same, and look at modules.
+    "headend/portal/test_query_counts.py",
+    "test_architecture.py",
+]  # fmt: skip
+"""Folders and files whose tests use the database, but behave the same with each one."""
 _DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "on_servers"}
 _PROCESS_STARTERS: list[tuple[Any, str]] = [
     (subprocess.Popen, "__init__"),
@@ -78,7 +102,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
         fixtures = set(getattr(item, "fixturenames", ()))
         if "starts_processes" in fixtures:
             item.add_marker("starts_processes")
-        if item.get_closest_marker("django_db") or fixtures & _DATABASE_FIXTURES:
+        uses_database = item.get_closest_marker("django_db") or fixtures & _DATABASE_FIXTURES
+        path = item.path.relative_to(_TESTS).as_posix()
+        if uses_database and not path.startswith(tuple(_SAME_ON_SERVERS)):
             item.add_marker("on_servers")
         if not _starts_processes(item) and not set(_PROCESS_FOLDERS).isdisjoint(item.path.parents):
             raise pytest.UsageError(
