@@ -11,6 +11,7 @@ from tests.attack.attack import Outcome, Scale
 from tests.attack.target import Supplier, Target
 
 _DRIP_SECONDS = 0.5
+_LOG_IN_PAGE = b"GET /login/ HTTP/1.1\r\nHost: localhost\r\nCookie: sessionid=%d\r\n\r\n"
 _HEADER = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 
 
@@ -66,6 +67,21 @@ def strangers_at_the_web_server(target: Target, scale: Scale, outcome: Outcome) 
         outcome.lines.append(f"{len(connections)} opened")
 
 
+def invented_credentials(target: Target, scale: Scale, outcome: Outcome) -> None:
+    """200 connections at a time that request the log-in page, each with another cookie."""
+    requests = 0
+    until = time.monotonic() + scale.seconds
+    while time.monotonic() < until:
+        with ExitStack() as opened:
+            connections = _open(opened, target.http_socket, scale.connections, outcome)
+            for connection in connections:
+                requests += 1
+                _send(connection, _LOG_IN_PAGE % requests)
+            for connection in connections:
+                _status(connection)
+    outcome.lines.append(f"{requests} requests")
+
+
 def a_large_form(target: Target, scale: Scale, outcome: Outcome) -> None:
     """A multipart body of 200 MiB sent to /login/."""
     size = scale.body_mebibytes * 2**20
@@ -103,7 +119,7 @@ def unknown_codings(target: Target, scale: Scale, outcome: Outcome) -> None:
 
 ATTACKS = [
     silent_connections, half_sent_headers, slow_bodies, pages_that_nobody_reads,
-    strangers_at_the_web_server, a_large_form, unknown_codings,
+    strangers_at_the_web_server, invented_credentials, a_large_form, unknown_codings,
 ]  # fmt: skip
 
 
