@@ -21,6 +21,7 @@ _HISTORY = [
     "exports.deliveryattempt",
     "exports.filefetch",
     "exports.fileremoval",
+    "exports.fileverification",
     "exports.sftpsession",
     "readings.livearrival",
     "readings.intervaltotals",

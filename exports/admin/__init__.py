@@ -10,6 +10,7 @@ from exports.admin.deliveries import (
 )
 from exports.admin.downloads import FileFetchAdmin, FileRemovalAdmin
 from exports.admin.file_requests import FileRequestAdmin
+from exports.admin.file_verification import FileVerificationAdmin
 from exports.admin.keys import ApiKeyAdmin, SshKeyAdmin
 from exports.admin.parts import ExportPartAdmin
 from exports.admin.sftp_sessions import SftpSessionAdmin
@@ -24,6 +25,7 @@ __all__ = [
     "FileFetchAdmin",
     "FileRemovalAdmin",
     "FileRequestAdmin",
+    "FileVerificationAdmin",
     "PushTargetAdmin",
     "RoleAdmin",
     "SftpSessionAdmin",

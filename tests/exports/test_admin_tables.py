@@ -18,6 +18,7 @@ from exports.models import (
     FileFetch,
     FileRemoval,
     FileRequest,
+    FileVerification,
     PushTarget,
     SftpSession,
     Supplier,
@@ -41,6 +42,7 @@ def a_row_of_each(completed: FileRequest, alice: Supplier, admin_user: User) -> 
         request=completed, way="sftp", who="SHA256:x", peer="::1", started_at=now, ended_at=now
     )
     FileRemoval.objects.create(request=completed, who="SHA256:x", peer="::1", at=now)
+    FileVerification.objects.create(pk=1)
     SftpSession.objects.create(supplier=alice, who="SHA256:x", peer="::1", seen_at=now)
     user = User.objects.create_user("ann")
     SupplierPerson.objects.create(supplier=alice, user=user)
@@ -75,7 +77,7 @@ def test_every_model_has_a_list_and_a_page(operator: Client, a_row_of_each: None
 def test_history_is_read_only(operator: Client, a_row_of_each: None) -> None:
     for model in (
         FileRequest, ExportPart, Delivery, DeliveryAttempt, FileFetch, FileRemoval,
-        SftpSession, IntervalTotals, LiveArrival, Meter,
+        FileVerification, SftpSession, IntervalTotals, LiveArrival, Meter,
     ):  # fmt: skip
         row = model._default_manager.first()
         assert row is not None
