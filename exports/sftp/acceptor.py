@@ -16,6 +16,7 @@ from headend.config.open_files import SpareFile
 limited_log = LimitedLog(logging.getLogger("exports.sftp"))
 
 _NO_FREE_FILE = {errno.EMFILE, errno.ENFILE}
+_NO_MEMORY = {errno.ENOBUFS, errno.ENOMEM}
 _PAUSE_SECONDS = 0.05
 """The pause after an error that may come again at once."""
 
@@ -52,6 +53,8 @@ class Acceptor:
             limited_log.warning("a connection cannot be accepted", error=str(error))
             if error.errno in _NO_FREE_FILE:
                 self._refuse_one()
+            elif error.errno in _NO_MEMORY:
+                time.sleep(_PAUSE_SECONDS)
             return None
         self._spare_file.open()
         return connection, without_ipv4_mapping(peer)

@@ -102,9 +102,8 @@ class ConnectionAuth(paramiko.ServerInterface):
         self.last_active = time.monotonic()
         return None
 
-    def connection_closed(self, seconds: float) -> None:
-        """Free what the connection holds. Wait until its sessions have ended, for ``seconds`` at most."""
-        self.sessions.connection_closed(seconds)
+    def connection_ended(self) -> None:
+        """Stop counting the connection of the supplier, after all its threads have ended."""
         if self.is_logged_in:
             self.quotas.connections.release(self.logged_in_key.supplier_id)
 

@@ -1,12 +1,15 @@
 """Delays new connections of an address that opens more than 10 per second, by 0.3 s at most.
 
-It does not limit their number. Each one makes the server compute keys, before anybody logs in.
+It does not limit their number. Each one makes the server compute keys, before anybody logs in. All addresses of an
+IPv6 network of 64 bits count as one address.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+
+from headend.config.addresses import network_of
 
 PER_SECOND = 10
 """New connections of one address in a second that are not delayed. ssh-audit calls less than 20 safe."""
@@ -17,7 +20,7 @@ MAX_DELAY = 0.3
 
 
 class ConnectionDelay:
-    """Tells how long to wait before a new connection is served."""
+    """Calculates how long a new connection waits before it is served. Safe to use in several threads."""
 
     def __init__(self) -> None:
         self._next_at: dict[str, float] = {}
@@ -25,13 +28,13 @@ class ConnectionDelay:
 
     def seconds(self, address: str) -> float:
         """Count one more connection of the address, and return the seconds to wait before it is served."""
-        now = time.monotonic()
+        network, now = network_of(address), time.monotonic()
         with self._lock:
             self._next_at = {other: at for other, at in self._next_at.items() if at > now}
-            # The time that the address has used up, a tenth of a second for each connection.
-            used_until = max(self._next_at.get(address, 0.0), now)
+            # The time that the network has used up, a tenth of a second for each connection.
+            used_until = max(self._next_at.get(network, 0.0), now)
             delay = min(max(0.0, used_until - now - BURST / PER_SECOND), MAX_DELAY)
-            self._next_at[address] = min(
+            self._next_at[network] = min(
                 used_until + 1 / PER_SECOND, now + BURST / PER_SECOND + MAX_DELAY
             )
             return delay

@@ -1,4 +1,4 @@
-"""The open connections of an SFTP process: which new ones are accepted, and which older ones are closed for them."""
+"""Decides which new connections an SFTP process accepts, and which older ones it closes for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from collections import Counter
 from contextlib import suppress
 
 from exports.sftp.authentication import ConnectionAuth
+from headend.config.addresses import network_of
 from headend.config.sftp_limits import SftpLimits
+
+CUT_SECONDS = 1.0
+"""A new connection waits this long at most until the connection that it replaces has ended: usually a millisecond."""
 
 
 class Connection:
@@ -17,18 +21,32 @@ class Connection:
     def __init__(self, sock: socket.socket, auth: ConnectionAuth) -> None:
         self.socket = sock
         self.auth = auth
+        self.network = network_of(auth.address)
+        """Limits of an address apply to all connections of this network."""
+        self._cut = threading.Event()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the connection was cut. Its threads may still run."""
+        return self._cut.is_set()
 
     def cut(self) -> None:
         """End the connection at once, in any thread: every read and write of the socket fails from now on."""
+        self._cut.set()
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
+    def wait(self, seconds: float) -> bool:
+        """Wait before the client is served. Return false at once if the connection is cut."""
+        return not self._cut.wait(seconds)
+
 
 class Connections:
-    """The open connections, the oldest first.
+    """The open connections, the oldest first. Safe to use in several threads.
 
-    A new connection is always accepted while connections without a login can be cut: the oldest of the address that
-    has the most of them. So neither many silent connections nor connections of one address keep others out.
+    A connection that was cut counts until its threads have ended, so no client can collect threads. A new connection
+    is accepted while a connection without a login can be cut for it: the oldest of the network that has the most of
+    them. So neither many silent connections nor connections of one network keep others out.
     """
 
     def __init__(self, limits: SftpLimits) -> None:
@@ -37,61 +55,67 @@ class Connections:
         self._changed = threading.Condition()
 
     def admit(self, connection: Connection) -> bool:
-        """Add a new connection, and cut older ones if a limit requires it. Return false if all slots are in use."""
-        limits = self._limits
+        """Add a new connection. If a limit requires it, cut an older one and wait until that one has ended.
+
+        Return false if there is none to cut, or if it does not end within :data:`CUT_SECONDS`.
+        """
+        network = connection.network
         with self._changed:
-            same_address = self._count(connection.auth.address)
-            if same_address >= limits.connections_per_address and not self._cut_oldest(
-                connection.auth.address
-            ):
-                return False
-            waiting = self._without_login()
-            if waiting.total() >= limits.connections_without_login:
-                self._cut_oldest(_most_frequent(waiting))
-            if len(self._open) >= limits.connections:
-                return False
+            if not self._has_room(network):
+                is_full = self._count(network) >= self._limits.connections_per_address
+                if not self._cut_oldest(network if is_full else self._largest_network()):
+                    return False
+                if not self._changed.wait_for(lambda: self._has_room(network), CUT_SECONDS):
+                    return False
             self._open[connection] = None
             return True
 
     def make_room(self) -> None:
-        """Cut one connection without a login, if there is one: the oldest of the address that has the most."""
+        """Cut one connection without a login, if there is one: the oldest of the network that has the most."""
         with self._changed:
-            waiting = self._without_login()
-            if waiting:
-                self._cut_oldest(_most_frequent(waiting))
+            self._cut_oldest(self._largest_network())
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
+        """Stop counting a connection, after its threads have ended."""
         with self._changed:
             self._open.pop(connection, None)
             self._changed.notify_all()
 
     def logged_in(self) -> list[Connection]:
-        """Return the connections with a login."""
+        """Return the connections with a login that were not cut."""
         with self._changed:
-            return [connection for connection in self._open if connection.auth.is_logged_in]
+            return [each for each in self._open if each.auth.is_logged_in and not each.is_cut]
 
     def wait_until_closed(self, seconds: float) -> None:
-        """Wait until no connection is open, for ``seconds`` at most."""
+        """Wait until the threads of all connections have ended, for ``seconds`` at most."""
         with self._changed:
             self._changed.wait_for(lambda: not self._open, seconds)
 
-    def _without_login(self) -> Counter[str]:
-        """Return the number of connections without a login, for each address."""
-        return Counter(other.auth.address for other in self._open if not other.auth.is_logged_in)
+    def _has_room(self, network: str) -> bool:
+        """Return whether one more connection of a network exceeds no limit."""
+        without_login = sum(not each.auth.is_logged_in for each in self._open)
+        return (
+            len(self._open) < self._limits.connections
+            and without_login < self._limits.connections_without_login
+            and self._count(network) < self._limits.connections_per_address
+        )
 
-    def _count(self, address: str) -> int:
-        return sum(connection.auth.address == address for connection in self._open)
+    def _count(self, network: str) -> int:
+        return sum(each.network == network for each in self._open)
 
-    def _cut_oldest(self, address: str) -> bool:
-        """Cut the oldest connection of an address that has not logged in. Return false if there is none."""
-        for connection in self._open:
-            if connection.auth.address == address and not connection.auth.is_logged_in:
-                del self._open[connection]
+    def _can_be_cut(self) -> list[Connection]:
+        """Return the connections without a login that were not cut yet, the oldest first."""
+        return [each for each in self._open if not each.auth.is_logged_in and not each.is_cut]
+
+    def _largest_network(self) -> str | None:
+        """Return the network with the most connections that can be cut, or None if there are none."""
+        networks = Counter(each.network for each in self._can_be_cut())
+        return networks.most_common(1)[0][0] if networks else None
+
+    def _cut_oldest(self, network: str | None) -> bool:
+        """Cut the oldest connection of a network that can be cut. Return false if there is none."""
+        for connection in self._can_be_cut():
+            if connection.network == network:
                 connection.cut()
                 return True
         return False
-
-
-def _most_frequent(addresses: Counter[str]) -> str:
-    return addresses.most_common(1)[0][0]

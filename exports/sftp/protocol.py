@@ -44,7 +44,8 @@ from exports.sftp.session import MAX_READ_BYTES, Session
 from headend.config.database_errors import first_line, is_database_outage
 from headend.config.limited_log import LimitedLog
 
-limited_log = LimitedLog(logging.getLogger("exports.sftp"))
+log = logging.getLogger("exports.sftp")
+limited_log = LimitedLog(log)
 
 SFTP_VERSION = 3
 MAX_HANDLES = 64
@@ -109,16 +110,24 @@ class LimitedSFTPServer(_SFTPServer):
         super().start_subsystem(name, transport, channel)
 
     def finish_subsystem(self) -> None:
-        """Close the session's handles and end it. Runs in the session's thread, also if the connection broke."""
-        channel, handles = self._channel, self._open_handles()
+        """Close the channel and the session's handles. Runs in the session's thread, also if the connection broke."""
+        channel, handles = self._channel, [*self.file_table.values(), *self.folder_table.values()]
+        # paramiko does not close handles if the message that the channel is closed cannot be sent.
+        self.file_table, self.folder_table = {}, {}
         try:
-            # Without an exit status, scp exits with an error although it received everything.
             with suppress(OSError, EOFError, paramiko.SSHException):
+                # Without an exit status, scp exits with an error although it received everything.
                 if not channel.closed:
                     channel.send_exit_status(0)
-            super().finish_subsystem()
+                super().finish_subsystem()
         finally:
-            self.server.release_handles(handles)
+            for handle in handles:
+                try:
+                    self._close_handle(handle)
+                except (
+                    Exception
+                ):  # whatever it is, the other handles must be closed and the session must end
+                    log.exception("a handle was not closed")
             self.server.closed(channel.get_id())
 
     def _process(self, t: int, request_number: int, msg: paramiko.Message) -> None:
@@ -167,18 +176,21 @@ class LimitedSFTPServer(_SFTPServer):
                 self._send_handle_response(request_number, folder, True)  # noqa: FBT003
         finally:
             if self._open_handles() == before:
-                self.server.release_handles(1)
+                self.server.release_handle()
 
     def _close(self, request_number: int, handle: bytes) -> None:
         opened = self.file_table.pop(handle, None) or self.folder_table.pop(handle, None)
         if opened is None:
             self._send_status(request_number, SFTP_BAD_MESSAGE, "Invalid handle")
             return
-        try:
-            opened.close()
-        finally:
-            self.server.release_handles(1)
+        self._close_handle(opened)
         self._send_status(request_number, SFTP_OK)
+
+    def _close_handle(self, handle: paramiko.SFTPHandle) -> None:
+        try:
+            handle.close()
+        finally:
+            self.server.release_handle()
 
     def _answer_extension(self, request_number: int, msg: paramiko.Message) -> None:
         """Answer an extended request of :data:`EXTENSIONS`, and refuse every other."""

@@ -1,4 +1,4 @@
-"""How many connections, sessions and handles suppliers may have in one SFTP process."""
+"""Limits the connections, sessions and handles of each supplier in one SFTP process."""
 
 from __future__ import annotations
 

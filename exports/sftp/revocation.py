@@ -1,4 +1,4 @@
-"""Whether the suppliers and keys of open connections are still allowed to log in."""
+"""Finds the open connections whose supplier or key is no longer allowed to log in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The SFTP server. Each connection has its own thread, and another one of paramiko's."""
+"""The SFTP server. Each connection has two threads, its own and one of paramiko, and each session has one more."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ IDLE_TIMEOUT = 30 * 60
 """Seconds until a connection without requests is closed: the limit of AWS Transfer Family."""
 SHUTDOWN_TIMEOUT = 3
 """Seconds that :meth:`Listener.serve` waits for open connections after :meth:`Listener.stop`."""
+SLOW_END_SECONDS = 5
+"""If the threads of a closed connection still run after this time, the server logs a warning."""
 REVOCATION_SECONDS = 2
 """How often the server checks whether suppliers and keys of open connections are still allowed to log in."""
 _POLL_SECONDS = 0.5
@@ -111,30 +113,32 @@ class Listener:
     def _serve_connection(self, connection: Connection, delay: float) -> None:
         sock, auth = connection.socket, connection.auth
         trace.begin(auth.trace_id)
+        transport = None
         try:
-            self._stopped.wait(delay)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            with self._transport_class(sock, auth) as transport:
-                self._run_transport(transport, auth)
+            if connection.wait(delay) and not self._stopped.is_set():
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                with self._transport_class(sock, auth) as transport:
+                    self._run_transport(transport, connection)
         except (paramiko.SSHException, OSError, EOFError, RuntimeError) as error:
             # RuntimeError: the system lets the process start no more threads.
             limited_log.warning("a connection ended", peer=auth.address, error=str(error))
         finally:
             sock.close()
-            # The sessions' threads record the downloads. They are daemon threads: without this
-            # wait they would end with the process, before they have recorded anything.
-            auth.connection_closed(SHUTDOWN_TIMEOUT / 2)
+            if transport is not None:
+                _wait_for_threads(transport, auth)
+            auth.connection_ended()
             self._connections.remove(connection)
 
-    def _run_transport(self, transport: ServerTransport, auth: ConnectionAuth) -> None:
+    def _run_transport(self, transport: ServerTransport, connection: Connection) -> None:
+        auth = connection.auth
         for key in self._host_keys:
             transport.add_server_key(key)
         transport.local_version = "SSH-2.0-headend"
         transport.set_subsystem_handler("sftp", LimitedSFTPServer, sftp_si=Session)
         transport.start_server(server=auth, event=threading.Event())
         with SessionLog(auth) as session_log:
-            while transport.is_active() and not self._stopped.is_set():
+            while not (connection.is_cut or self._stopped.is_set()) and transport.is_active():
                 transport.join(_POLL_SECONDS)
                 session_log.update()
                 if is_timed_out(auth) or transport.is_rekeying_too_long():
@@ -152,6 +156,18 @@ class Listener:
                     limited_log.warning("the database cannot be used", error=first_line(error))
                 else:
                     log.exception("access cannot be checked")
+
+
+def _wait_for_threads(transport: ServerTransport, auth: ConnectionAuth) -> None:
+    """Wait until the other threads of a closed connection have ended. The connection counts until then.
+
+    A session's thread records its downloads before it ends. A thread that uses the database or the export store ends
+    when the call there ends: their timeouts limit that, except for a disk or a file system that hangs.
+    """
+    for seconds in (SLOW_END_SECONDS, None):
+        if transport.wait_until_ended(seconds) and auth.sessions.connection_closed(seconds):
+            return
+        limited_log.warning("threads of a closed connection still run", peer=auth.address)
 
 
 def is_timed_out(auth: ConnectionAuth) -> bool:

@@ -77,10 +77,9 @@ class Session(paramiko.SFTPServerInterface):
         """Count one more open handle of the supplier, or return false at a limit."""
         return self._auth.quotas.handles.take(self._key.supplier_id)
 
-    def release_handles(self, count: int) -> None:
-        """Count so many open handles less."""
-        for _ in range(count):
-            self._auth.quotas.handles.release(self._key.supplier_id)
+    def release_handle(self) -> None:
+        """Count one open handle of the supplier less."""
+        self._auth.quotas.handles.release(self._key.supplier_id)
 
     def canonicalize(self, path: str) -> str:
         """Return the absolute path inside the filesystem."""

@@ -1,4 +1,4 @@
-"""The sessions (SSH channels) of one connection, counted from their request to their end."""
+"""Counts the sessions (SSH channels) of one connection, from their request to their end."""
 
 from __future__ import annotations
 
@@ -63,13 +63,17 @@ class SessionSlots:
                 self._slots[channel_id].channel_is_open = False
             self._free_unused()
 
-    def connection_closed(self, seconds: float) -> None:
-        """Note that all channels are closed, and wait until all threads have ended, for ``seconds`` at most."""
+    def connection_closed(self, seconds: float | None) -> bool:
+        """Note that all channels are closed, and wait until all threads have ended.
+
+        Return false if a thread still runs after ``seconds``. None waits without a limit. No channel may be opened any
+        more.
+        """
         with self._changed:
             for slot in self._slots.values():
                 slot.channel_is_open = False
             self._free_unused()
-            self._changed.wait_for(lambda: not self._slots, seconds)
+            return self._changed.wait_for(lambda: not self._slots, seconds)
 
     def _free_unused(self) -> None:
         for channel_id, slot in list(self._slots.items()):

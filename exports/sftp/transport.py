@@ -86,6 +86,15 @@ class ServerTransport(_StrongTransport):
             self.packetizer._trigger_rekey()
         return False
 
+    def wait_until_ended(self, seconds: float | None) -> bool:
+        """Wait until the thread of this closed transport has ended: after that, no login and no session begins.
+
+        Return false if it still runs after ``seconds``. None waits without a limit.
+        """
+        if self.is_alive():
+            self.join(seconds)
+        return not self.is_alive()
+
     def _send_kex_init(self) -> None:
         if self._rekey_began_at is None:
             self._rekey_began_at = time.monotonic()

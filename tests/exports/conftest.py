@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -21,22 +22,37 @@ from tests.suppliers import private_key_of
 Connect = Callable[[], AbstractContextManager[paramiko.Transport]]
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until a condition is true. Fail if it is not within 30 seconds."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.fixture(autouse=True)
 def separate_exports_folder(exports_folder: Path) -> None:
     """Apply the fixture ``exports_folder`` to every test in this folder."""
 
 
 @contextmanager
-def running_sftp_server(keys: list[paramiko.PKey] | None = None, **options: Any) -> Iterator[int]:
-    """Run an SFTP server with these host keys and options of :class:`Listener`, and yield its port."""
+def running_listener(keys: list[paramiko.PKey] | None = None, **options: Any) -> Iterator[Listener]:
+    """Run an SFTP server with these host keys and options of :class:`Listener`, and yield it."""
     listener = Listener("127.0.0.1", 0, keys or host_keys(), **options)
     thread = threading.Thread(target=listener.serve)
     thread.start()
     try:
-        yield listener.port
+        yield listener
     finally:
         listener.stop()
         thread.join()
+
+
+@contextmanager
+def running_sftp_server(keys: list[paramiko.PKey] | None = None, **options: Any) -> Iterator[int]:
+    """Run an SFTP server with these host keys and options of :class:`Listener`, and yield its port."""
+    with running_listener(keys, **options) as listener:
+        yield listener.port
 
 
 @pytest.fixture

@@ -31,12 +31,22 @@ LIMITS = SftpLimits(connections=6, connections_per_address=3, connections_withou
 
 
 class Socket:
-    """A socket that only knows whether it was shut down."""
+    """A socket that tells the threads of its connection that it was shut down."""
 
-    is_cut = False
+    def __init__(self) -> None:
+        self.on_shutdown: Callable[[], None] = lambda: None
 
     def shutdown(self, how: int) -> None:
-        self.is_cut = True
+        self.on_shutdown()
+
+
+class ConnectionsThatEnd(Connections):
+    """Connections whose threads end as soon as they are cut."""
+
+    def admit(self, connection: Connection) -> bool:
+        sock = cast("Socket", connection.socket)
+        sock.on_shutdown = lambda: self.remove(connection)
+        return super().admit(connection)
 
 
 def connection(address: str, *, supplier: int | None = None) -> Connection:
@@ -47,46 +57,81 @@ def connection(address: str, *, supplier: int | None = None) -> Connection:
     return Connection(cast("socket.socket", Socket()), auth)
 
 
-def is_cut(opened: Connection) -> bool:
-    return cast("Socket", opened.socket).is_cut
-
-
 def test_a_new_connection_replaces_the_oldest_one_of_its_address_without_a_login() -> None:
-    connections = Connections(LIMITS)
+    connections = ConnectionsThatEnd(LIMITS)
     first, second, logged_in, fourth = [
         *(connection("192.0.2.1"), connection("192.0.2.1")),
         *(connection("192.0.2.1", supplier=1), connection("192.0.2.1")),
     ]
     assert all(connections.admit(opened) for opened in (first, second, logged_in, fourth))
-    assert [is_cut(opened) for opened in (first, second, logged_in, fourth)] == [
+    assert [opened.is_cut for opened in (first, second, logged_in, fourth)] == [
         *(True, False, False, False)
     ]
     other = connection("192.0.2.2")
     assert connections.admit(other)
-    assert not is_cut(second)
+    assert not second.is_cut
 
 
 def test_an_address_whose_connections_are_all_logged_in_gets_no_further_one() -> None:
-    connections = Connections(LIMITS)
+    connections = ConnectionsThatEnd(LIMITS)
     assert all(connections.admit(connection("192.0.2.1", supplier=n)) for n in range(3))
     assert not connections.admit(connection("192.0.2.1"))
     assert connections.admit(connection("192.0.2.2"))
 
 
 def test_strangers_of_one_address_are_closed_before_those_of_another() -> None:
-    connections = Connections(LIMITS)
+    connections = ConnectionsThatEnd(LIMITS)
     innocent = connection("192.0.2.9")
     strangers = [connection("192.0.2.1") for _ in range(3)]
     assert connections.admit(innocent)
     for stranger in strangers:
         assert connections.admit(stranger)
     assert connections.admit(connection("192.0.2.8"))
-    assert not is_cut(innocent)
-    assert [is_cut(stranger) for stranger in strangers] == [True, False, False]
+    assert not innocent.is_cut
+    assert [stranger.is_cut for stranger in strangers] == [True, False, False]
+
+
+def test_an_ipv6_network_of_64_bits_counts_as_one_address() -> None:
+    connections = ConnectionsThatEnd(LIMITS)
+    same_network = [connection(f"2001:db8::{n}") for n in range(1, 5)]
+    assert all(connections.admit(opened) for opened in same_network)
+    assert [opened.is_cut for opened in same_network] == [True, False, False, False]
+    other_network, mapped = connection("2001:db8:0:1::1"), connection("192.0.2.1")
+    assert connections.admit(other_network)
+    assert connections.admit(mapped), "the larger network loses one more connection"
+    assert [opened.is_cut for opened in (*same_network, other_network)] == [
+        *(True, True, False, False, False)
+    ]
+
+
+def test_a_connection_that_was_cut_counts_until_its_threads_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exports.sftp.connections.CUT_SECONDS", 0)
+    connections = Connections(LIMITS)
+    strangers = [connection(f"192.0.2.{number}") for number in range(4)]
+    assert all(connections.admit(stranger) for stranger in strangers)
+    newcomer = connection("192.0.2.9")
+    for _ in range(6):
+        assert not connections.admit(newcomer)
+    assert all(stranger.is_cut for stranger in strangers)
+    assert len(connections._open) == 4
+    connections.remove(strangers[2])
+    assert connections.admit(newcomer)
+    assert not newcomer.is_cut
+
+
+def test_a_connection_that_was_cut_is_not_checked_for_revocation_again() -> None:
+    connections = Connections(LIMITS)
+    supplier, other = connection("192.0.2.1", supplier=1), connection("192.0.2.1", supplier=2)
+    assert connections.admit(supplier)
+    assert connections.admit(other)
+    supplier.cut()
+    assert connections.logged_in() == [other]
 
 
 def test_any_number_of_strangers_leaves_room_for_one_more_client() -> None:
-    connections = Connections(LIMITS)
+    connections = ConnectionsThatEnd(LIMITS)
     for number in range(50):
         assert connections.admit(connection(f"192.0.2.{number}"))
     assert len(connections._open) == LIMITS.connections_without_login
@@ -120,7 +165,11 @@ def test_a_session_counts_from_its_request_until_channel_and_thread_have_ended()
     assert slots.take(1, 20)
     slots.channel_closed(1)
     assert not slots.start(1)
-    slots.connection_closed(0)
+    assert slots.start(2)
+    assert not slots.connection_closed(0), "the thread of channel 2 still runs"
+    assert quota.taken(1) == 1
+    slots.thread_ended(2)
+    assert slots.connection_closed(None)
     assert quota.taken(1) == 0
 
 
@@ -143,7 +192,7 @@ class FullSocket:
 
 
 def test_without_a_free_file_the_waiting_client_is_refused_and_room_is_made_for_the_next() -> None:
-    listening, connections = FullSocket(errno.EMFILE), Connections(LIMITS)
+    listening, connections = FullSocket(errno.EMFILE), ConnectionsThatEnd(LIMITS)
     strangers = [connection("192.0.2.1") for _ in range(3)]
     supplier = connection("192.0.2.2", supplier=1)
     assert all(connections.admit(opened) for opened in (supplier, *strangers))
@@ -153,22 +202,31 @@ def test_without_a_free_file_the_waiting_client_is_refused_and_room_is_made_for_
         assert full.accept() is None
         assert full._spare_file.is_open
     assert len(listening.refused) == 2
-    assert [is_cut(stranger) for stranger in strangers] == [True, True, False]
+    assert [stranger.is_cut for stranger in strangers] == [True, True, False]
     connections.make_room()
     connections.make_room()
-    assert not is_cut(supplier)
+    assert not supplier.is_cut
 
 
-@pytest.mark.parametrize("error", [errno.ECONNABORTED, errno.ENOBUFS, errno.EPROTO, errno.ENFILE])
+@pytest.mark.parametrize(
+    ("error", "pauses"),
+    [
+        *((errno.ECONNABORTED, 0), (errno.EPROTO, 0)),
+        *((errno.ENOBUFS, 50), (errno.ENOMEM, 50), (errno.ENFILE, 50)),
+    ],
+)
 def test_an_error_of_accept_does_not_end_the_server_and_is_logged_once_a_second(
     error: int,
+    pauses: int,
     monkeypatch: pytest.MonkeyPatch,
     log_lines: Callable[[], list[dict[str, Any]]],
 ) -> None:
-    monkeypatch.setattr(acceptor, "_PAUSE_SECONDS", 0)
+    slept: list[float] = []
+    monkeypatch.setattr("exports.sftp.acceptor.time.sleep", slept.append)
     monkeypatch.setattr(acceptor, "limited_log", LimitedLog(server.log, seconds=3600))
     with Acceptor(cast("socket.socket", FullSocket(error)), lambda: None) as failing:
         assert [failing.accept() for _ in range(50)] == [None] * 50
+    assert len(slept) == pauses
     assert [line["message"] for line in log_lines()] == ["a connection cannot be accepted"]
 
 
@@ -224,6 +282,23 @@ def test_an_address_that_opens_many_connections_gets_them_served_slowly(
     now += MAX_DELAY + BURST / PER_SECOND
     assert delay.seconds("192.0.2.1") == 0.0
     assert list(delay._next_at) == ["192.0.2.1"]
+
+
+def test_all_addresses_of_an_ipv6_network_are_delayed_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exports.sftp.connection_delay.time.monotonic", lambda: 100.0)
+    delay = ConnectionDelay()
+    delays = [delay.seconds(f"2001:db8::{number:x}") for number in range(100)]
+    assert delays[-1] == pytest.approx(MAX_DELAY)
+    assert delay.seconds("2001:db8:0:1::1") == 0.0
+
+
+def test_a_connection_that_is_cut_during_its_delay_ends_at_once() -> None:
+    delayed = connection("192.0.2.1")
+    assert delayed.wait(0)
+    delayed.cut()
+    assert not delayed.wait(3600)
 
 
 def test_a_session_or_connection_that_gets_no_thread_is_refused_and_the_next_one_works(

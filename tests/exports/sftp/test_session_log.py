@@ -19,16 +19,7 @@ from exports.sftp.quotas import Quotas
 from exports.sftp.session_log import LOST_AFTER, SessionLog
 from headend.config.sftp_limits import SftpLimits
 from headend.portal.delivery_activity import open_sessions, past_sessions
-from tests.exports.conftest import Connect
-
-TIMEOUT = 30
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+from tests.exports.conftest import Connect, wait_until
 
 
 def test_a_session_is_recorded_from_the_login_to_the_end(
