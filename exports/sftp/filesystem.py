@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import posixpath
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Max, QuerySet, Sum
 
 from exports import file_requests
 from exports.delivery.audited_file import AuditedFile, Fetcher
 from exports.models import HAS_FILE, FileRemoval, FileRequest, Supplier
 from exports.stores import FileMissingError
+
+BLOCK_ENTRIES = 256
+"""Entries that are read from the database at once for a listing. They need about 70 KB of memory."""
 
 
 class PathNotFoundError(Exception):
@@ -62,8 +66,8 @@ class SupplierFilesystem:
         """Return the file or folder at ``path``. Raises :class:`PathNotFoundError`."""
         match _names(path):
             case []:
-                newest = list(self._requests()[:1])
-                return _folder_entry("/", newest[0].finished_at if newest else None)
+                newest = self._requests().aggregate(finished_at=Max("finished_at"))
+                return _folder_entry("/", newest["finished_at"])
             case [folder]:
                 request = self._request(folder)
                 return _folder_entry(folder, request.finished_at)
@@ -71,14 +75,14 @@ class SupplierFilesystem:
                 return file_entry(self._request(folder, name))
         raise PathNotFoundError
 
-    def entries(self, path: str) -> list[Entry]:
-        """Return the contents of a folder. Raises :class:`PathNotFoundError` and :class:`WrongFileTypeError`."""
+    def list_folder(self, path: str) -> Listing:
+        """Begin to list a folder. Raises :class:`PathNotFoundError` and :class:`WrongFileTypeError`."""
         match _names(path):
             case []:
-                listed = self._requests().values_list("pk", "finished_at").iterator()
-                return [_folder_entry(str(pk), finished_at) for pk, finished_at in listed]
+                self._requests()  # raises the error of a deactivated supplier
+                return Listing([], self._requests)
             case [folder]:
-                return [file_entry(self._request(folder))]
+                return Listing([file_entry(self._request(folder))])
             case [folder, name]:
                 self._request(folder, name)
                 raise WrongFileTypeError
@@ -140,8 +144,7 @@ class SupplierFilesystem:
     def _requests(self) -> QuerySet[FileRequest]:
         if not Supplier.objects.filter(pk=self.supplier_id, active=True).exists():
             raise PathNotFoundError
-        with_file = FileRequest.objects.filter(HAS_FILE, supplier=self.supplier_id)
-        return with_file.order_by("-finished_at")
+        return FileRequest.objects.filter(HAS_FILE, supplier=self.supplier_id)
 
     def _request(self, folder: str, name: str | None = None) -> FileRequest:
         request = self._requests().filter(pk=_uuid(folder)).first()
@@ -151,6 +154,47 @@ class SupplierFilesystem:
         if name is not None and request.location != f"{folder}/{name}":
             raise PathNotFoundError
         return request
+
+
+class Listing:
+    """The entries of a folder that are not listed yet.
+
+    Those of the root folder are read from the database in blocks: its listing can be very long, and a supplier can have
+    many of them open. A file that is completed meanwhile is not listed. No other entry is missed or listed twice.
+    """
+
+    def __init__(
+        self, entries: list[Entry], requests: Callable[[], QuerySet[FileRequest]] | None = None
+    ) -> None:
+        """List ``entries``, and then a folder for each of the ``requests``, the newest first."""
+        self._entries = entries
+        self._requests = requests
+        self._last: tuple[datetime, uuid.UUID] | None = None
+
+    def next_block(self) -> list[Entry]:
+        """Return the next entries, :data:`BLOCK_ENTRIES` at most, or none at the end.
+
+        After an error of the database, the next call continues at the same entry. Raises :class:`PathNotFoundError` if
+        the supplier was deactivated.
+        """
+        block, self._entries = self._entries, []
+        if block or self._requests is None:
+            return block
+        requests = self._requests()
+        if self._last is not None:
+            queued_at, pk = self._last
+            # The first condition is for the index, which has no column for the second one.
+            requests = requests.filter(queued_at__lte=queued_at).exclude(
+                queued_at=queued_at, pk__gte=pk
+            )
+        rows = list(
+            requests.order_by("-queued_at", "-pk").values_list("queued_at", "pk", "finished_at")[
+                :BLOCK_ENTRIES
+            ]
+        )
+        if rows:
+            self._last = rows[-1][:2]
+        return [_folder_entry(str(pk), finished_at) for _, pk, finished_at in rows]
 
 
 def canonical(path: str) -> str:

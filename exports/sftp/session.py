@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
 import paramiko
@@ -27,6 +27,7 @@ from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.database import database_connection
 from exports.sftp.filesystem import (
     Entry,
+    Listing,
     PathNotFoundError,
     RemovalNotAllowedError,
     SupplierFilesystem,
@@ -89,7 +90,7 @@ class Session(paramiko.SFTPServerInterface):
         """Open a folder for listing."""
         try:
             with database_connection():
-                return OpenFolder(self._filesystem.entries(path))
+                return OpenFolder(self._filesystem.list_folder(path))
         except PathNotFoundError:
             return SFTP_NO_SUCH_FILE
         except WrongFileTypeError:
@@ -204,11 +205,16 @@ class OpenFile(paramiko.SFTPHandle):
 
 
 class OpenFolder(paramiko.SFTPHandle):
-    """The handle of an open folder. It stores entries, which need a fifth of the memory of paramiko's attributes."""
+    """The handle of an open folder. It holds only the entries of one block, however many the folder has."""
 
-    def __init__(self, entries: list[Entry]) -> None:
+    def __init__(self, listing: Listing) -> None:
         super().__init__()
-        self._rest = iter(entries)
+        self._listing = listing
+        self._block: deque[Entry] = deque()
 
     def _get_next_files(self) -> list[paramiko.SFTPAttributes]:
-        return [listed_attributes_of(entry) for entry in islice(self._rest, _ENTRIES_PER_ANSWER)]
+        if not self._block:
+            with database_connection():
+                self._block.extend(self._listing.next_block())
+        count = min(len(self._block), _ENTRIES_PER_ANSWER)
+        return [listed_attributes_of(self._block.popleft()) for _ in range(count)]

@@ -17,16 +17,9 @@ from exports.sftp import revocation, server
 from exports.sftp.authentication import OUTAGE
 from exports.sftp.filesystem import SupplierFilesystem
 from headend.config.limited_log import LimitedLog
-from tests.exports.conftest import Connect
+from tests.exports.conftest import Connect, wait_until
 
 Key = tuple[SshKey, paramiko.PKey]
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +99,7 @@ def test_a_request_without_a_database_fails_with_a_message_and_the_session_conti
 
     with connect() as client, client.open_sftp_client() as sftp:
         with monkeypatch.context() as locked:
-            for method in ("entries", "entry", "open", "usage"):
+            for method in ("list_folder", "entry", "open", "usage"):
                 locked.setattr(SupplierFilesystem, method, fail)
             for request in (sftp.listdir, sftp.stat, sftp.open):
                 with pytest.raises(OSError, match=OUTAGE):
