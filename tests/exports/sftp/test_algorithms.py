@@ -97,6 +97,9 @@ def test_ssh_audit_finds_no_failure_and_old_algorithms_are_offered_only_on_reque
         added = [name for name in offered(legacy, kind) if name not in offered(report, kind)]
         assert added == OLD.get(kind, []), kind
     assert offered(legacy, "key")[-1] == "ssh-rsa"
+    # The reason why there is no ECDSA host key by default.
+    ecdsa = next(each for each in legacy["key"] if each["algorithm"] == "ecdsa-sha2-nistp256")
+    assert ecdsa["notes"]["fail"]
 
 
 def test_pushes_use_no_weak_cipher_or_checksum() -> None:
