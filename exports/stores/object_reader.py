@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
+from weakref import WeakSet
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
@@ -14,6 +16,12 @@ from exports.stores.base import FileMissingError
 from headend.config.aws_clients import read_body
 
 BLOCK_BYTES = 4 * 2**20
+SMALL_BLOCK_BYTES = 256 * 1024
+MAX_READERS_WITH_LARGE_BLOCKS = 32
+"""So many readers of a process have blocks of :data:`BLOCK_BYTES`, and the next one read ahead: 256 MiB. Others have
+one block of :data:`SMALL_BLOCK_BYTES`. So clients that open many files, and read little of each, fill no memory."""
+IDLE_SECONDS = 10.0
+"""A reader that was not used for this time drops its blocks if another one needs large blocks."""
 _ATTEMPTS = 6
 READ_SECONDS = 120.0
 """How long a range may take with all attempts. A timeout of the connection limits only the pause between two bytes."""
@@ -63,13 +71,18 @@ def read_blocks(read_range: ReadRange, start: int, end: int) -> Iterator[bytes]:
 class ObjectReader(io.RawIOBase):
     """A seekable file over ranges. Holds two blocks at most: the current one and, in a sequential read, the next."""
 
+    _with_large_blocks: ClassVar[WeakSet[ObjectReader]] = WeakSet()
+    # Python may close a forgotten reader at any time, also in a thread that has the lock.
+    _lock = threading.RLock()
+
     def __init__(self, read_range: ReadRange, size: int) -> None:
         self._read_range = read_range
         self._size = size
         self._position = 0
-        self._block_start = 0
-        self._block = b""
+        # The start of the block and its bytes. Another thread may replace the pair, and the next block, by nothing.
+        self._block = (0, b"")
         self._next: tuple[int, Future[bytes]] | None = None
+        self._used_at = time.monotonic()
 
     def readable(self) -> bool:
         return True
@@ -93,34 +106,56 @@ class ObjectReader(io.RawIOBase):
         """Fill ``buffer`` with bytes of one block and return how many; 0 at the end of the file."""
         if self._position >= self._size:
             return 0
-        if not self._block_start <= self._position < self._block_start + len(self._block):
-            self._load_block()
-        within = self._position - self._block_start
-        data = self._block[within : within + len(buffer)]
+        self._used_at = time.monotonic()
+        start, block = self._block
+        if not start <= self._position < start + len(block):
+            start, block = self._load_block()
+        within = self._position - start
+        data = block[within : within + len(buffer)]
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)
 
     def close(self) -> None:
         """Cancel the read ahead."""
-        if self._next is not None:
-            self._next[1].cancel()
-            self._next = None
+        with self._lock:
+            self._with_large_blocks.discard(self)
+        read_ahead, self._next = self._next, None
+        if read_ahead is not None:
+            read_ahead[1].cancel()
         super().close()
 
-    def _load_block(self) -> None:
-        """Load the block at the position, and read the next one ahead if the reads are sequential."""
-        start = self._position - self._position % BLOCK_BYTES
-        read_ahead, self._next = self._next, None
-        is_sequential = start == self._block_start + len(self._block) or not self._block
+    def _load_block(self) -> tuple[int, bytes]:
+        """Load and return the block at the position, and read the next one ahead if the reads are sequential."""
+        block_bytes = BLOCK_BYTES if self._may_have_large_blocks() else SMALL_BLOCK_BYTES
+        start = self._position - self._position % block_bytes
+        (last_start, last_block), read_ahead = self._block, self._next
+        self._block, self._next = (0, b""), None
+        is_sequential = start == last_start + len(last_block) or not last_block
+        del last_block
         if read_ahead is not None and read_ahead[0] == start:
-            self._block = read_ahead[1].result()
+            block = read_ahead[1].result()
         else:
             if read_ahead is not None:
                 read_ahead[1].cancel()
-            self._block = self._read_range(start, min(start + BLOCK_BYTES, self._size))
-        self._block_start = start
-        next_start = start + len(self._block)
-        if is_sequential and next_start < self._size:
+            block = self._read_range(start, min(start + block_bytes, self._size))
+        next_start = start + len(block)
+        if is_sequential and next_start < self._size and self._may_have_large_blocks():
             next_end = min(next_start + BLOCK_BYTES, self._size)
             self._next = (next_start, _READ_AHEAD.submit(self._read_range, next_start, next_end))
+        self._block = (start, block)
+        return start, block
+
+    def _may_have_large_blocks(self) -> bool:
+        """Return whether this reader is one of those with large blocks, or can become one."""
+        readers = self._with_large_blocks
+        with self._lock:
+            self._used_at = now = time.monotonic()
+            if self not in readers and len(readers) >= MAX_READERS_WITH_LARGE_BLOCKS:
+                idle = {each for each in readers if now - each._used_at > IDLE_SECONDS}
+                for reader in idle:
+                    reader._block, reader._next = (0, b""), None
+                readers -= idle
+            if len(readers) < MAX_READERS_WITH_LARGE_BLOCKS:
+                readers.add(self)
+            return self in readers
