@@ -22,7 +22,7 @@ _ON_RUNNING_DEPLOYMENT = {
 }
 _LONGEST_FIRST = [
     "e2e",
-    "tests/services/test_resilience.py",
+    "tests/services/on_cluster",
     "deployment",
     "contract",
     "tests/contract/test_recovery.py",
@@ -36,14 +36,14 @@ def group_of(nodeid: str) -> str:
     """Return the name of the group of a test.
 
     Tests that share a deployment are one group: the contract tests (only the test of recovery has its own), the
-    browser tests, and the tests with the fixture ``running_deployment``. The tests of a repository are a group for
-    each engine. The tests of resilience take long and share nothing.
+    browser tests, the tests on a cluster, and those with the fixture ``running_deployment``. The tests of a
+    repository are a group for each engine.
     """
     file = nodeid.partition("::")[0]
-    if file == "tests/services/test_resilience.py":
-        return nodeid
     if file.startswith("tests/contract/") and file != "tests/contract/test_recovery.py":
         return "contract"
+    if file.startswith("tests/services/on_cluster/"):
+        return "tests/services/on_cluster"
     if file in _ON_RUNNING_DEPLOYMENT:
         return "deployment"
     if file.startswith("tests/e2e/"):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import requests
 from honcho.environ import parse_procfile
 
@@ -28,11 +29,10 @@ HTTP_TIMEOUT_SECONDS = 60
 RETRY_SECONDS = 300
 _LOG_TAIL = 5000
 
-_ATTEMPTS = """
-from exports.models import ExportPart, FileRequest
-print(list(FileRequest.objects.order_by("pk").values_list("pk", "attempts", "finished_at")))
-print(list(ExportPart.objects.order_by("pk").values_list("pk", "attempts", "written_at")))
-"""
+_ATTEMPTS = (
+    "SELECT id, attempts, finished_at FROM exports_filerequest ORDER BY id",
+    "SELECT id, attempts, written_at FROM exports_exportpart ORDER BY id",
+)
 
 
 @dataclass
@@ -172,9 +172,10 @@ class Cluster:
         """Return the last output of a process."""
         return (self.folder / f"{name}.log").read_text(errors="replace")[-_LOG_TAIL:]
 
-    def attempts(self) -> str:
-        """Return the attempts and end times of all file requests and parts, as text to compare."""
-        return self.manage("shell", "--verbosity", "0", "--command", _ATTEMPTS).stdout
+    def attempts(self) -> list[tuple[Any, ...]]:
+        """Return the attempts and end times of all file requests and parts."""
+        with psycopg.connect(self.environment["DATABASE_URL"]) as connection:
+            return [row for query in _ATTEMPTS for row in connection.execute(query).fetchall()]
 
     def call(self, method: str, path: str, **request: Any) -> requests.Response:
         """Call the API as the default supplier. Raises ``requests.RequestException``."""

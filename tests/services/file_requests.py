@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import zlib
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,65 +77,56 @@ def wait_until_final(cluster: Cluster, ids: list[str], *, seconds: float) -> lis
 
 
 @dataclass
-class Comparison:
-    """The final statuses of the same requests in a disturbed and an undisturbed run, and what the bucket contained."""
+class Outcome:
+    """The final statuses of file requests, and what the bucket contained during and after the run."""
 
-    disturbed: list[dict[str, Any]]
-    undisturbed: list[dict[str, Any]]
+    statuses: list[dict[str, Any]]
     checksums: dict[str, str]
     """The SHA-256 of every file, by key."""
     incomplete: list[str]
     """Keys of files that were visible before they were complete."""
     leftovers: list[str]
     seconds: float
-    undisturbed_seconds: float
 
     def check(self) -> None:
-        """Check that all requests completed, with the same files as without a disturbance, and nothing is left over."""
-        assert {status["status"] for status in self.disturbed} == {"completed"}, [
-            status for status in self.disturbed if status["status"] != "completed"
+        """Check that all requests completed, that their files are in the bucket, and that nothing is left over."""
+        assert {status["status"] for status in self.statuses} == {"completed"}, [
+            status for status in self.statuses if status["status"] != "completed"
         ]
-        for disturbed, undisturbed in zip(self.disturbed, self.undisturbed, strict=True):
-            for key in ("record_count", "size", "sha256"):
-                assert disturbed[key] == undisturbed[key], (disturbed, undisturbed)
         assert self.incomplete == []
         assert self.leftovers == []
         files = {key.rpartition("/sftp/")[2]: sha256 for key, sha256 in self.checksums.items()}
-        for status in self.disturbed + self.undisturbed:
+        for status in self.statuses:
             assert files[status["sftp_location"]] == status["sha256"]
 
+    def check_against(self, undisturbed: Outcome) -> None:
+        """Check both runs, and that the same requests have the same files in both."""
+        self.check()
+        undisturbed.check()
+        for ours, theirs in zip(self.statuses, undisturbed.statuses, strict=True):
+            for key in ("record_count", "size", "sha256"):
+                assert ours[key] == theirs[key], (ours, theirs)
 
-def compare_runs(
+
+def run_requests(
     cluster: Cluster,
     bodies: list[RequestBody],
-    disturbance: AbstractContextManager[object],
+    disturbance: AbstractContextManager[object] | None = None,
     *,
-    pause: float,
-) -> Comparison:
-    """Create the requests during ``disturbance``, ``pause`` seconds apart, and again when it is over."""
+    pause: float = 0,
+) -> Outcome:
+    """Create the requests during ``disturbance``, ``pause`` seconds apart, and wait until all are final."""
     started = time.monotonic()
     with BucketWatcher(cluster) as watcher:
-        with disturbance:
+        with disturbance or nullcontext():
             ids = []
             for number, body in enumerate(bodies):
                 ids += create_requests(cluster, [body], run=f"{started}-{number}")
                 time.sleep(pause)
-        disturbed = wait_until_final(cluster, ids, seconds=600)
+        statuses = wait_until_final(cluster, ids, seconds=600)
         seconds = time.monotonic() - started
-        started = time.monotonic()
-        ids = create_requests(cluster, bodies, run=f"{started}-undisturbed")
-        undisturbed = wait_until_final(cluster, ids, seconds=600)
-        undisturbed_seconds = time.monotonic() - started
         leftovers = find_leftovers(cluster)
-    return Comparison(
-        disturbed,
-        undisturbed,
-        watcher.checksums,
-        watcher.incomplete,
-        leftovers,
-        seconds,
-        undisturbed_seconds,
-    )
+    return Outcome(statuses, watcher.checksums, watcher.incomplete, leftovers, seconds)
 
 
 @dataclass

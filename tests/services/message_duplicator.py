@@ -14,6 +14,8 @@ from tests.services.servers import Valkey
 QUEUES = ("exports", "readings")
 SENT, DELIVERED = 1, 2
 """Processes send to one database of the broker and receive from another; the duplicator moves the messages."""
+_WAIT_SECONDS = 0.1
+_RECONNECT_SECONDS = 0.2
 
 
 class MessageDuplicator:
@@ -21,9 +23,13 @@ class MessageDuplicator:
 
     Each copy waits up to ``max_delay`` seconds. The messages of the queue ``exports`` are also stored, until
     :meth:`deliver_again` sends them a third time. ``counted`` counts messages by what happened to them.
+    While ``duplicates`` is False, it moves each message once and at once. The broker may be killed and restarted.
     """
 
-    def __init__(self, broker: Valkey, *, seed: int, max_delay: float = 3.0) -> None:
+    def __init__(
+        self, broker: Valkey, *, seed: int, max_delay: float = 3.0, duplicates: bool = True
+    ) -> None:
+        self.duplicates = duplicates
         self.counted: Counter[str] = Counter()
         self.sent_url = broker.url.replace("/0", f"/{SENT}")
         self.delivered_url = broker.url.replace("/0", f"/{DELIVERED}")
@@ -41,7 +47,7 @@ class MessageDuplicator:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop to move messages."""
+        """Stop to move messages. Delayed messages are not delivered."""
         self._stopped.set()
         self._thread.join()
 
@@ -55,18 +61,29 @@ class MessageDuplicator:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            for queue in QUEUES:
-                message = self._sent.rpop(queue)
-                if isinstance(message, bytes):
-                    self._duplicate(queue, message)
-            now = time.monotonic()
-            due = [entry for entry in self._delayed if entry[0] <= now]
-            self._delayed = [entry for entry in self._delayed if entry[0] > now]
-            self._random.shuffle(due)
-            for _, queue, message in due:
-                self._delivered.lpush(queue, message)
-                self.counted["delivered"] += 1
-            time.sleep(0.01)
+            try:
+                self._move_messages()
+            except redis.ConnectionError:
+                time.sleep(_RECONNECT_SECONDS)
+
+    def _move_messages(self) -> None:
+        """Receive at most one message, and deliver those that are due."""
+        popped = self._sent.brpop(QUEUES, _WAIT_SECONDS)
+        if popped is not None:
+            queue, message = popped
+            assert isinstance(queue, bytes)
+            assert isinstance(message, bytes)
+            if self.duplicates:
+                self._duplicate(queue.decode(), message)
+            else:
+                self._delivered.lpush(queue.decode(), message)
+        now = time.monotonic()
+        due = [entry for entry in self._delayed if entry[0] <= now]
+        self._delayed = [entry for entry in self._delayed if entry[0] > now]
+        self._random.shuffle(due)
+        for _, queue, message in due:
+            self._delivered.lpush(queue, message)
+            self.counted["delivered"] += 1
 
     def _duplicate(self, queue: str, message: bytes) -> None:
         self.counted["sent"] += 1

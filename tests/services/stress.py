@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from tests.deployment import Deployment
 from tests.services.cluster import Cluster, Servers
 from tests.services.concurrent_suppliers import measure_suppliers
 from tests.services.fault_proxy import FaultProxy
-from tests.services.file_requests import Comparison, backfill, compare_runs, mixed_bodies
+from tests.services.file_requests import Outcome, backfill, mixed_bodies, run_requests
 from tests.services.fuzzing import fuzz
 from tests.services.message_duplicator import MessageDuplicator
 from tests.services.process_killer import ProcessKiller
@@ -66,9 +66,9 @@ def kill(run: Run) -> Lines:
         cluster.start()
         killer = ProcessKiller(cluster, kills=100, seed=SEED, pause=1.5)
         run.progress = lambda: f"{killer.killed.total()} of 100 kills"
-        comparison = _compare(cluster, 200, killer, pause=0.7)
+        outcomes = _run_twice(cluster, 200, killer, pause=0.7)
         yield "killed: " + ", ".join(f"{name} {n}" for name, n in killer.killed.most_common())
-        yield from _results(comparison)
+        yield from _results(*outcomes)
         assert killer.killed.total() == 100
 
 
@@ -79,9 +79,9 @@ def faults(run: Run) -> Lines:
         with FaultProxy(seaweedfs.endpoint, share=0.1, seed=SEED, hang_seconds=2) as proxy:
             cluster.start(**_for_all(EXPORTS_URL=seaweedfs.url_by(proxy.url, cluster.prefix)))
             run.progress = lambda: f"{proxy.faults.total():,} of {proxy.calls:,} calls failed"
-            comparison = _compare(cluster, 100, nullcontext(), pause=0)
+            outcomes = _run_twice(cluster, 100)
         yield f"{proxy.faults.total():,} of {proxy.calls:,} calls failed"
-        yield from _results(comparison)
+        yield from _results(*outcomes)
 
 
 def duplicates(run: Run) -> Lines:
@@ -96,13 +96,13 @@ def duplicates(run: Run) -> Lines:
         )
         duplicator.start()
         run.progress = lambda: f"{duplicator.counted['delivered']:,} messages delivered"
-        comparison = _compare(cluster, 100, nullcontext(), pause=0)
+        outcomes = _run_twice(cluster, 100)
         attempts = cluster.attempts()
         duplicator.deliver_again()
         duplicator.stop()
         counts = ", ".join(f"{n:,} {event}" for event, n in duplicator.counted.items())
         yield f"messages: {counts}"
-        yield from _results(comparison)
+        yield from _results(*outcomes)
         assert cluster.attempts() == attempts, "late messages repeated finished work"
 
 
@@ -146,21 +146,28 @@ def _for_all(**settings: str) -> dict[str, dict[str, str]]:
     return dict.fromkeys(("web", "beat", "worker", "sftp"), settings)
 
 
-def _compare(
-    cluster: Cluster, count: int, disturbance: AbstractContextManager[object], *, pause: float
-) -> Comparison:
+def _run_twice(
+    cluster: Cluster,
+    count: int,
+    disturbance: AbstractContextManager[object] | None = None,
+    *,
+    pause: float = 0,
+) -> tuple[Outcome, Outcome]:
     bodies = mixed_bodies(count, hours=HOURS, seed=SEED)
-    return compare_runs(cluster, bodies, disturbance, pause=pause)
+    disturbed = run_requests(cluster, bodies, disturbance, pause=pause)
+    return disturbed, run_requests(cluster, bodies)
 
 
-def _results(comparison: Comparison) -> Lines:
-    statuses = comparison.disturbed
+def _results(disturbed: Outcome, undisturbed: Outcome) -> Lines:
+    statuses = disturbed.statuses
     completed = sum(status["status"] == "completed" for status in statuses)
     sizes = [status.get("record_count", 0) for status in statuses]
+    incomplete = len(disturbed.incomplete + undisturbed.incomplete)
+    leftovers = len(disturbed.leftovers + undisturbed.leftovers)
     yield f"{completed} of {len(statuses)} completed, with {min(sizes):,} to {max(sizes):,} readings each"
-    yield f"{comparison.seconds:.0f} s; undisturbed: {comparison.undisturbed_seconds:.0f} s"
-    yield f"{len(comparison.incomplete)} incomplete files seen, {len(comparison.leftovers)} leftovers"
-    comparison.check()
+    yield f"{disturbed.seconds:.0f} s; undisturbed: {undisturbed.seconds:.0f} s"
+    yield f"{incomplete} incomplete files seen, {leftovers} leftovers"
+    disturbed.check_against(undisturbed)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,24 +20,19 @@ from tests.services.file_requests import (
 from tests.services.servers import Moto
 
 
-@pytest.fixture(scope="module")
-def cluster(
-    servers: Servers, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Cluster]:
-    """A running cluster with one worker and an hour of readings, with the broker that the test names."""
-    extra = {}
-    if request.param == "sqs":
-        moto: Moto = request.getfixturevalue("moto_server")
-        extra = {"CELERY_BROKER_URL": moto.url}
-    folder = tmp_path_factory.mktemp(request.param)
-    started = Cluster(folder / "cluster", servers, workers=1, serves_files=False, extra=extra)
-    started.set_up(backfill(hours=1))
-    started.start()
-    yield started
-    started.stop()
+@pytest.fixture
+def cluster_on_sqs(servers: Servers, moto_server: Moto, tmp_path: Path) -> Iterator[Cluster]:
+    """A running cluster with SQS, one worker and an hour of readings."""
+    extra = {"CELERY_BROKER_URL": moto_server.url}
+    cluster = Cluster(tmp_path / "cluster", servers, workers=1, serves_files=False, extra=extra)
+    try:
+        cluster.set_up(backfill(hours=1))
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
 
 
-@pytest.mark.parametrize("cluster", ["valkey"], indirect=True)
 def test_a_file_request_is_accepted_without_a_broker_and_runs_when_the_broker_is_back(
     cluster: Cluster,
 ) -> None:
@@ -51,7 +47,6 @@ def test_a_file_request_is_accepted_without_a_broker_and_runs_when_the_broker_is
     assert (status["status"], status["record_count"]) == ("completed", 2000)
 
 
-@pytest.mark.parametrize("cluster", ["valkey"], indirect=True)
 def test_a_file_request_is_accepted_while_the_broker_hangs_and_runs_afterwards(
     cluster: Cluster,
 ) -> None:
@@ -68,8 +63,7 @@ def test_a_file_request_is_accepted_while_the_broker_hangs_and_runs_afterwards(
     assert [s["record_count"] for s in statuses] == [2000] * 3
 
 
-@pytest.mark.parametrize("cluster", ["sqs"], indirect=True)
-def test_sqs_wakes_the_workers(cluster: Cluster) -> None:
-    ids = create_requests(cluster, mixed_bodies(4, hours=1, seed=1), run="sqs")
-    statuses: list[dict[str, Any]] = wait_until_final(cluster, ids, seconds=90)
+def test_sqs_wakes_the_workers(cluster_on_sqs: Cluster) -> None:
+    ids = create_requests(cluster_on_sqs, mixed_bodies(4, hours=1, seed=1), run="sqs")
+    statuses: list[dict[str, Any]] = wait_until_final(cluster_on_sqs, ids, seconds=90)
     assert {status["status"] for status in statuses} == {"completed"}
