@@ -41,6 +41,41 @@ def deploy(tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
         deployment.stop()
 
 
+NOT_UTF_8 = {
+    "LC_ALL": "POSIX",
+    "PYTHONCOERCECLOCALE": "0",
+    "PYTHONUTF8": "0",
+    "PYTHONIOENCODING": "ascii",
+}
+"""Python then takes paths as ASCII, as it takes them as ISO-8859-1 with the locale de_DE.ISO-8859-1."""
+
+
+@pytest.fixture(scope="module")
+def unusual_deployment(
+    tmp_path_factory: pytest.TempPathFactory, starts_processes: None
+) -> Iterator[Deployment]:
+    """A deployment that was started in an empty folder with an unusual name, with many unusual settings.
+
+    Several tests use it, because each start takes about eight seconds of processor time.
+    """
+    settings = {
+        "HEADEND_HOST": "::",
+        "HEADEND_PUBLIC_URL": "https://meters.example",
+        "HEADEND_ANONYMOUS_SUPPLIER": "sftp-user",
+    }
+    home = tmp_path_factory.mktemp("unusual") / "größe #1? 50% 電力"
+    deployment = Deployment(home, SMALL | NOT_UTF_8 | settings).start(shares_set_up=False)
+    yield deployment
+    deployment.stop()
+
+
+def behind_a_proxy(deployment: Deployment, path: str, **headers: str) -> requests.Response:
+    """Send a request for the public URL, as a proxy on this host does."""
+    headers |= {"Host": "meters.example", "X-Forwarded-Proto": "https"}
+    url = f"http://localhost:{deployment.http_port}{path}"
+    return requests.get(url, headers=headers, allow_redirects=False, timeout=30)
+
+
 def outputs_and_total(deployment: Deployment) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what ``manage.py outputs`` prints now, and the total that ``manage.py readings`` prints."""
     printed = deployment.manage_each(("outputs", "--json"), ("readings", "--json"))
@@ -57,28 +92,35 @@ def error_of(deployment: Deployment, *command: str) -> str:
     return line
 
 
-def test_the_first_run_creates_everything_and_the_second_prints_the_same_values(
-    deploy: Callable[..., Deployment],
-) -> None:
-    first = deploy().start(shares_set_up=False)
-    out, stored = outputs_and_total(first)
+def test_the_first_run_creates_everything(unusual_deployment: Deployment) -> None:
+    out, stored = outputs_and_total(unusual_deployment)
     assert list(out) == KEYS
     assert out["SecretName"] == "headend/sftp/private_key"
     assert out["SftpUserName"] == "sftp-user"
-    assert Path(out["PrivateKeyFile"]).read_text().startswith("-----BEGIN RSA PRIVATE KEY-----")
-    assert Path(out["PrivateKeyFile"]).stat().st_mode & 0o777 == 0o600
-    for value in out.values():
-        assert str(value) in first.log
+    private_key = Path(out["PrivateKeyFile"])
+    assert private_key.is_relative_to(unusual_deployment.home)
+    assert private_key.read_text().startswith("-----BEGIN RSA PRIVATE KEY-----")
+    assert private_key.stat().st_mode & 0o777 == 0o600
     assert stored["intervals"] >= 12
     assert stored["meters"] == 200
 
-    assert first.interrupt() == 0
-    assert first.processes() == {}
-    first.start()
-    out_again, stored_again = outputs_and_total(first)
+
+def test_one_of_two_deployments_ends_and_its_second_run_prints_the_same_values(
+    unusual_deployment: Deployment, running_deployment: Deployment
+) -> None:
+    assert running_deployment.outputs()["ApiKey"] != unusual_deployment.outputs()["ApiKey"]
+    out, stored = outputs_and_total(unusual_deployment)
+    for value in out.values():
+        assert str(value).encode("ascii", "backslashreplace").decode() in unusual_deployment.log
+    assert unusual_deployment.interrupt() == 0
+    assert unusual_deployment.processes() == {}
+    assert running_deployment.answers()
+    unusual_deployment.start()
+    out_again, stored_again = outputs_and_total(unusual_deployment)
     assert out_again == out
-    assert first.log.count(out["ApiKey"]) % 2 == 0
-    passwords = {line.split()[-1] for line in first.log.splitlines() if "operator / " in line}
+    assert unusual_deployment.log.count(out["ApiKey"]) % 2 == 0
+    lines = unusual_deployment.log.splitlines()
+    passwords = {line.split()[-1] for line in lines if "operator / " in line}
     assert len(passwords) == 1
     assert stored_again["readings"] >= stored["readings"]
 
@@ -105,39 +147,26 @@ def test_the_operator_can_log_in_with_the_printed_password(running_deployment: D
     assert "File requests" in page.text
 
 
-def test_two_deployments_run_at_the_same_time_and_end_separately(
-    running_deployment: Deployment, deploy: Callable[..., Deployment]
+def test_callers_without_a_key_act_as_the_supplier_that_the_setting_names(
+    unusual_deployment: Deployment,
 ) -> None:
-    other = deploy(HEADEND_ANONYMOUS_SUPPLIER="sftp-user").start()
-    assert running_deployment.answers()
-    assert other.answers()
-    assert running_deployment.outputs()["ApiKey"] != other.outputs()["ApiKey"]
-    callers_without_a_key_act_as_the_supplier_that_the_setting_names(other)
-    processes_that_are_killed_start_again(other)
-    assert running_deployment.answers()
-    assert other.interrupt() == 0
-    assert other.processes() == {}
+    assert behind_a_proxy(unusual_deployment, "/readings/files").status_code == 200
+    assert "HEADEND_ANONYMOUS_SUPPLIER is on" in unusual_deployment.log
 
 
-def callers_without_a_key_act_as_the_supplier_that_the_setting_names(
-    deployment: Deployment,
-) -> None:
-    url = deployment.outputs()["apiGatewayInvokeURL"]
-    assert requests.get(f"{url}/readings/files", timeout=30).status_code == 200
-    assert "HEADEND_ANONYMOUS_SUPPLIER is on" in deployment.log
-
-
-def processes_that_are_killed_start_again(deployment: Deployment) -> None:
-    """Kill beat and the main process of the web server. Children of the web server would keep its port."""
+def test_processes_that_are_killed_start_again(unusual_deployment: Deployment) -> None:
+    # Children of the web server's main process would keep its port.
     for name in ("beat", "web"):
-        os.kill(deployment.started(name)[0], signal.SIGKILL)
-        assert deployment.wait_for_log(f"{name} was killed by SIGKILL; it starts again in 0.5 s")
-        assert deployment.wait_for_log(f"{name} started", times=2)
+        killed = unusual_deployment.started(name)
+        os.kill(killed[-1], signal.SIGKILL)
+        said = f"{name} was killed by SIGKILL; it starts again in 0.5 s"
+        assert unusual_deployment.wait_for_log(said)
+        assert unusual_deployment.wait_for_log(f"{name} started", times=len(killed) + 1)
     deadline = time.monotonic() + END_SECONDS
-    while not deployment.answers():
-        assert time.monotonic() < deadline, deployment.log
+    while not unusual_deployment.answers():
+        assert time.monotonic() < deadline, unusual_deployment.log
         time.sleep(0.1)
-    assert len(deployment.started("web")) == 2
+    assert len(unusual_deployment.started("web")) == len(killed) + 1
 
 
 def test_a_home_folder_that_is_in_use_is_a_one_line_error(running_deployment: Deployment) -> None:
@@ -219,51 +248,32 @@ def test_a_home_folder_in_which_no_table_can_be_is_a_one_line_error_of_every_com
         assert "contains [" in error_of(deploy("home[1]"), command)
 
 
-NOT_UTF_8 = {
-    "LC_ALL": "POSIX",
-    "PYTHONCOERCECLOCALE": "0",
-    "PYTHONUTF8": "0",
-    "PYTHONIOENCODING": "ascii",
-}
-"""Python then takes paths as ASCII, as it takes them as ISO-8859-1 with the locale de_DE.ISO-8859-1."""
-
-
-def test_a_deployment_works_in_a_home_folder_of_any_name_in_any_locale_and_on_ipv6(
-    deploy: Callable[..., Deployment],
+def test_a_deployment_works_in_a_home_folder_of_any_name_in_any_locale(
+    unusual_deployment: Deployment,
 ) -> None:
-    # One deployment for all of this, because each takes about ten seconds of processor time to start.
-    ipv6 = {"HEADEND_HOST": "::", "HEADEND_PUBLIC_URL": "https://meters.example"}
-    deployment = deploy("größe #1? 50% 電力", **NOT_UTF_8, **ipv6).start()
-    out, total = outputs_and_total(deployment)
-    assert Path(out["PrivateKeyFile"]).is_relative_to(deployment.home)
-    it_answers_by_ipv6_and_ipv4(deployment)
-    page = requests.get(
-        f"http://localhost:{deployment.http_port}/readings",
-        params={"start_date": "2023-02-27"},
-        headers={
-            "Authorization": f"Token {out['ApiKey']}",
-            "Host": "meters.example",
-            "X-Forwarded-Proto": "https",
-        },
-        allow_redirects=False,
-        timeout=30,
+    out, total = outputs_and_total(unusual_deployment)
+    page = behind_a_proxy(
+        unusual_deployment,
+        "/readings?start_date=2023-02-27",
+        Authorization=f"Token {out['ApiKey']}",
     )
     assert len(page.json()["records"]) == 10
     assert total["readings"] >= int(SMALL["SIMULATION_DEVICES"])
-    assert "Traceback" not in deployment.log
-    assert [path.name for path in deployment.home.parent.iterdir() if path.is_dir()] == [
-        deployment.home.name
-    ]
+    assert "Traceback" not in unusual_deployment.log
+    home = unusual_deployment.home
+    assert [path.name for path in home.parent.iterdir() if path.is_dir()] == [home.name]
 
 
-def it_answers_by_ipv6_and_ipv4(deployment: Deployment) -> None:
-    for host in ("[::1]", "127.0.0.1"):
-        probe = f"http://{host}:{deployment.http_port}/health/ready"
-        ready = requests.get(probe, timeout=60, allow_redirects=False)
-        assert (ready.status_code, set(ready.json().values())) == (200, {"ok"})
-        address = (host.strip("[]"), deployment.sftp_port)
-        with socket.create_connection(address, timeout=60) as connection:
-            assert connection.recv(4) == b"SSH-"
+@pytest.mark.parametrize("host", ["[::1]", "127.0.0.1"])
+def test_a_deployment_on_ipv6_answers_by_ipv4_too(
+    unusual_deployment: Deployment, host: str
+) -> None:
+    probe = f"http://{host}:{unusual_deployment.http_port}/health/ready"
+    ready = requests.get(probe, timeout=60, allow_redirects=False)
+    assert (ready.status_code, set(ready.json().values())) == (200, {"ok"})
+    address = (host.strip("[]"), unusual_deployment.sftp_port)
+    with socket.create_connection(address, timeout=60) as connection:
+        assert connection.recv(4) == b"SSH-"
 
 
 def test_a_file_that_cannot_be_read_is_a_one_line_error(
