@@ -9,7 +9,7 @@ import zlib
 
 # The kernel takes ports from 32768 on for outgoing connections. Such a port could be given to the client that tries
 # to reach a stopped server.
-_FIRST, _SLOTS, _PORTS_PER_SLOT = 15_000, 17, 1000
+_FIRST, _SLOTS, _PORTS_PER_SLOT = 15_000, 18, 900
 _draw = random.SystemRandom()
 _used: set[int] = set()
 
@@ -33,7 +33,11 @@ def unused_port() -> int:
 
 
 def _slot() -> int:
-    """Return the slot of this process: the next one for each process of a run, so that runs differ, too."""
+    """Return the slot of this process: the next one for each process of a run.
+
+    Tests on servers have the odd slots, because `make test` runs them beside the others.
+    """
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return (zlib.crc32(run.encode()) + process) % _SLOTS
+    on_servers = os.environ.get("TESTS_ON") == "servers"
+    return (2 * (zlib.crc32(run.encode()) + process) + on_servers) % _SLOTS

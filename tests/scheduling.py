@@ -26,6 +26,7 @@ _LONGEST_FIRST = [
     "deployment",
     "contract",
     "tests/contract/test_recovery.py",
+    "tests/headend/test_every_url.py",
     "tests/services",
     "tests/upgrade",
 ]
