@@ -18,12 +18,16 @@ from headend.deployment.supervision import supervisor
 
 pytestmark = pytest.mark.starts_processes
 
+# As in the supervisor's own program: without the package `headend`, which imports Celery.
+_IMPORT = f"""
+import signal, sys
+from pathlib import Path
+sys.path.append({str(Path(supervisor.__file__).parent.parent)!r})
+"""
 # Signals are blocked from the start, as `manage.py run` blocks them before the supervisor's program begins. A signal that
 # interrupts an import or a fork instead can be lost.
 _RUN = """
-import signal, sys
-from pathlib import Path
-from headend.deployment.supervision import supervisor
+from supervision import supervisor
 
 signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.END_SIGNALS)
 print("go", flush=True)
@@ -38,7 +42,7 @@ def running(folder: Path, procfile: str, *, program: str = _RUN) -> Iterator[sub
     path = folder / "Procfile"
     path.write_text(procfile)
     process = subprocess.Popen(
-        [sys.executable, "-c", program, str(path)],
+        [sys.executable, "-P", "-c", _IMPORT + program, str(path)],
         env=os.environ | {"MARK_OF_THIS_TEST": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -222,7 +226,7 @@ def test_the_supervisor_starts_only_its_guard_and_the_processes_of_the_procfile(
         assert guard_of(process) in living_processes(tmp_path)
 
 
-_IMPATIENT = "from headend.deployment.supervision import guard; guard.KILL_AFTER_SECONDS = 0.5\n"
+_IMPATIENT = "from supervision import guard; guard.KILL_AFTER_SECONDS = 0.5\n"
 
 
 @pytest.mark.parametrize("whom", ["the supervisor", "its process group"])
