@@ -23,7 +23,7 @@ WINDOW = {"start_date": "2023-02-27 00:00:00", "end_date": "2023-02-27 05:00:00"
 def own_deployment(tmp_path: Path) -> Iterator[Deployment]:
     """A deployment with five hours of readings. The test kills its worker, so no other test uses it."""
     # With the default of 30 seconds, the test would wait so long for the lease of the killed worker to end.
-    extra = {"SIMULATION": "off", "SIMULATION_DEVICES": "30000", "EXPORTS_LEASE_SECONDS": "5"}
+    extra = {"SIMULATION": "off", "SIMULATION_DEVICES": "15000", "EXPORTS_LEASE_SECONDS": "5"}
     started = Deployment(tmp_path / "home", extra).start()
     started.manage("backfill", "--start", WINDOW["start_date"], "--end", WINDOW["end_date"])
     yield started
@@ -54,7 +54,7 @@ def test_an_export_completes_with_the_same_file_after_its_worker_was_killed(
     killed = poll_until_final(supplier, request_id)
     assert killed[0]["status"] == "running"
     quiet = poll_until_final(supplier, supplier.request_file(**WINDOW))[-1]
-    assert killed[-1]["record_count"] == quiet["record_count"] == 61 * 30_000
+    assert killed[-1]["record_count"] == quiet["record_count"] == 61 * 15_000
     assert killed[-1]["sha256"] == quiet["sha256"]
     assert fetch(supplier, killed[-1]["sftp_location"]) == fetch(supplier, quiet["sftp_location"])
     exports = own_deployment.home / "exports"
