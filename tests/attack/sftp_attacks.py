@@ -16,6 +16,7 @@ _ERRORS = (OSError, EOFError, paramiko.SSHException)
 MAX_CONNECTIONS, MAX_SESSIONS, MAX_HANDLES = 50, 10, 100
 """Of one supplier, of one connection and of one supplier: the defaults of the deployment."""
 _ANSWER_SECONDS = 20.0
+_FREE, _FREE_SECONDS = "free again when the connections had ended", 60.0
 _PACKET_BYTES = 32 * 2**20
 """More than the buffers of both sockets hold."""
 
@@ -46,6 +47,7 @@ def idle_log_ins(target: Target, scale: Scale, outcome: Outcome) -> None:
         0 < accepted <= MAX_CONNECTIONS,
         f"{accepted} of {scale.connections} could open a session",
     )
+    outcome.expect(_opens_again(target), _FREE)
 
 
 def many_sessions(target: Target, scale: Scale, outcome: Outcome) -> None:
@@ -57,6 +59,7 @@ def many_sessions(target: Target, scale: Scale, outcome: Outcome) -> None:
             with suppress(*_ERRORS):
                 sessions.append(transport.open_session(timeout=_ANSWER_SECONDS))
     outcome.expect(0 < len(sessions) <= MAX_SESSIONS, f"{len(sessions)} sessions")
+    outcome.expect(_opens_again(target), _FREE)
 
 
 def many_handles(target: Target, scale: Scale, outcome: Outcome) -> None:
@@ -76,6 +79,7 @@ def many_handles(target: Target, scale: Scale, outcome: Outcome) -> None:
                 break
         time.sleep(scale.seconds)
     outcome.expect(0 < len(handles) <= MAX_HANDLES, f"{len(handles)} handles")
+    outcome.expect(_opens_again(target), _FREE)
 
 
 def extended_requests(target: Target, scale: Scale, outcome: Outcome) -> None:
@@ -146,6 +150,19 @@ def _file_of(target: Target) -> str:
         assert client is not None
         folder = f"/{target.attacker.request}"
         return f"{folder}/{client.listdir(folder)[0]}"
+
+
+def _opens_again(target: Target) -> bool:
+    """Return whether the attacker can soon log in and open a file."""
+    deadline = time.monotonic() + _FREE_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(*_ERRORS), target.sftp(target.attacker) as transport:
+            client = paramiko.SFTPClient.from_transport(transport)
+            assert client is not None
+            client.open(_file_of(target)).close()
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def _answer(client: paramiko.SFTPClient, name: str, arguments: list[object]) -> str:
