@@ -73,18 +73,21 @@ def _batch(
     selected = select(late)
     if not selected.all():
         meters, streams, late = meters.filter(selected), streams[selected], late[selected]
-    on_time = frame.literal(time)
-    arrival_time = (
-        pl.when(pl.Series(late)).then(frame.literal(time + fleet.delay)).otherwise(on_time)
-    )
-    values = uniform_profile(fleet, meters, streams)
-    return pl.DataFrame({"device_id": meters.device_id, "load": meters.load}).select(
-        on_time.alias("time"),
-        arrival_time.alias("arrival_time"),
-        "device_id",
-        pl.lit(frame.MEASURE_NAME).alias("measure_name"),
-        "load",
-        *(pl.Series(name, column) for name, column in values.items()),
+    on_time = frame.instants(np.full(len(late), to_micros(time)))
+    arrival_time = on_time
+    if late.any():
+        arrives = np.where(late, to_micros(time + fleet.delay), to_micros(time))
+        arrival_time = frame.instants(arrives)
+    # Expressions would take most of the time of a backfill: each interval would start a query.
+    return pl.DataFrame(
+        {
+            "time": on_time,
+            "arrival_time": arrival_time,
+            "device_id": meters.device_id,
+            "measure_name": pl.Series([frame.MEASURE_NAME]).new_from_index(0, len(late)),
+            "load": meters.load,
+            **uniform_profile(fleet, meters, streams),
+        }
     )
 
 
