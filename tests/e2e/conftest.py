@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from tests.e2e import scene
 from tests.e2e.browser import PageMonitor, Site, chromium, log_in, running_site
@@ -85,14 +85,19 @@ class Window:
     width: str = "desktop"
     javascript: bool = True
 
+    @property
+    def size(self) -> ViewportSize:
+        """Its width and height in pixels."""
+        width, height = WIDTHS[self.width]
+        return {"width": width, "height": height}
+
     def open(
         self, browser: Browser, site: Site, cookies: Callable[[str], Any], *, dark: bool = False
     ) -> BrowserContext:
         """Open the window, without a page."""
-        width, height = WIDTHS[self.width]
         context = browser.new_context(
             base_url=site.url,
-            viewport={"width": width, "height": height},
+            viewport=self.size,
             java_script_enabled=self.javascript,
             color_scheme="dark" if dark else "light",
             storage_state=cookies(self.user) if self.user else None,
@@ -139,6 +144,7 @@ def visit(
         observer.expected = monitor.expected
         visited.append(observer)
         page.emulate_media(color_scheme="dark" if dark else "light")
+        page.set_viewport_size(window.size)
         page.goto(path)
         return page
 
