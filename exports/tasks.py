@@ -55,13 +55,16 @@ def wake_deliveries() -> None:
 @shared_task
 @in_one_line
 def work() -> None:
-    """Run one step, then wake workers for the steps that are left.
+    """Run the next step, and then the one that it makes possible; wake workers for all others.
 
-    One message runs one step, so that the steps are shared among all workers.
+    A worker would wait for the message of a single next step, which no other worker needs. So a small file takes one
+    message; the parts of a large one are shared among all workers.
     """
     from exports.pipeline import worker
 
     new_steps = worker.run_next_step()
+    while new_steps == 1:
+        new_steps = worker.run_next_step()
     if new_steps is not None and (new_steps or worker.has_claimable_step()):
         wake_workers(max(1, new_steps))
     if due().exists():

@@ -133,7 +133,7 @@ class WritePart(Step[int]):
         return cls(lease, ExportPart.objects.select_related("request").get(pk=pk))
 
     def run(self, check: Callable[[], None]) -> int:
-        """Write the part. No further step can be claimed because of it, so return 0."""
+        """Write the part. Return 1 if it was the last one, so that the file can be published, otherwise 0."""
 
         def progress(records: int) -> None:
             self._records_done = records
@@ -143,8 +143,9 @@ class WritePart(Step[int]):
         written = export_file.write_part(
             self._part, repository(), attempt=str(self.lease.token), progress=progress
         )
-        transitions.finish_part(self.lease, written)
-        return 0
+        if not transitions.finish_part(self.lease, written):
+            return 0
+        return 0 if queue.pending_parts().filter(request=self.request_id).exists() else 1
 
     def renew(self) -> bool:
         """Renew the lease and save the progress. Return False if the request is final or the lease is lost."""

@@ -24,7 +24,8 @@ CANDIDATES = 8
 def run_next_step() -> int | None:
     """Claim the next step and run it. Return None if no step can be claimed.
 
-    Otherwise return how many further steps can be claimed because of it: the parts of a plan.
+    Otherwise return how many further steps can be claimed because of it: the parts of a plan, or the publishing of a
+    file whose last part it was.
 
     An error in a step is not raised. It is logged and stored as the reason, and the step is
     retried. After ``EXPORTS_ATTEMPTS`` attempts its request fails.

@@ -17,11 +17,11 @@ from rest_framework.test import APIClient
 
 from exports import message_sender, tasks
 from exports.leases.model import MAX_CLOCK_DIFFERENCE
-from exports.models import FileRequest, Status, Supplier
-from exports.pipeline import transitions
+from exports.models import FileRequest, PartState, Status, Supplier
+from exports.pipeline import export_file, transitions
 from exports.schedule import BEAT_SCHEDULE
 from readings.steady_clock import ClockRecord
-from tests.suppliers import END, START, api_client, store_completed
+from tests.suppliers import END, FLEET, START, api_client, store_completed
 
 BODY = {"start_date": START.isoformat(), "end_date": END.isoformat()}
 
@@ -90,6 +90,35 @@ def test_workers_are_woken_until_no_step_is_left(
         steps += 1
         assert steps < 20
     assert FileRequest.objects.get().status == Status.COMPLETED
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_file_of_one_part_takes_one_message(
+    client_of_alice: APIClient,
+    sent: list[str],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+) -> None:
+    client_of_alice.post("/readings/file", BODY, format="json")
+    with django_capture_on_commit_callbacks(execute=True):
+        tasks.work()
+    assert FileRequest.objects.get().status == Status.COMPLETED
+    assert sent == []
+
+
+@pytest.mark.usefixtures("readings")
+def test_the_parts_of_a_large_file_are_shared_among_workers(
+    client_of_alice: APIClient,
+    sent: list[str],
+    django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(export_file, "PART_READINGS", len(FLEET.meters))
+    client_of_alice.post("/readings/file", BODY, format="json")
+    with django_capture_on_commit_callbacks(execute=True):
+        tasks.work()
+    parts = FileRequest.objects.get().parts
+    assert parts.count() > 1
+    assert len(sent) == parts.filter(state=PartState.PENDING).count() == parts.count()
 
 
 @pytest.mark.usefixtures("readings")
