@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shlex
 import signal
@@ -20,7 +19,7 @@ import psycopg
 import requests
 from honcho.environ import parse_procfile
 
-from tests.deployment import ROOT, Deployment, share_set_up
+from tests.deployment import ROOT, Deployment
 from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
 
 RESTART_SECONDS = 0.5
@@ -126,10 +125,8 @@ class Cluster:
 
     def set_up(self, *commands: tuple[str, ...]) -> None:
         """Run ``manage.py setup``, once for all processes, and then ``commands``."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        share_set_up(self.home)
-        printed = self._command_line.manage_each(("setup",), ("outputs", "--json"), *commands)
-        self.outputs = json.loads(printed[1])
+        self._command_line.set_up(*commands)
+        self.outputs = self._command_line.outputs()
 
     def start(self, **environments: dict[str, str]) -> None:
         """Start all processes and wait until the API answers.

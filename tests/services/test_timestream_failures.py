@@ -21,18 +21,16 @@ TIMEOUT_SECONDS = 120
 def deployment(
     timestream: TimestreamLocal, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    """A deployment on Timestream with readings of 100 meters; the live fleet is off."""
+    """The web server of a deployment on Timestream, with readings of 100 meters."""
     home = tmp_path_factory.mktemp("failures") / "home"
     url = timestream.url_of("failures", "readings")
     started = Deployment(home, {**AWS, "READINGS_URL": url, "SIMULATION": "off"})
-    started.manage_each(
+    started.set_up(
         ("timestream", "create", "--magnetic-days", "73000"),
         ("backfill", "--start", "2023-02-27", "--end", "2023-02-27 00:30", "--devices", "100"),
     )
-    started.start()
-    yield started
+    yield started.start_web_server()
     started.stop()
-    started.manage("timestream", "destroy", "--yes")
 
 
 @pytest.fixture
