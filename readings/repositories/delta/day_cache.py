@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 
 FilesByDay = Mapping[date, Sequence[str]]
 """The full paths of each day's data files."""
-MINUTE_COUNTS, HOURLY_SUMS = "_minutes", "_hours"
-"""The folders: for :mod:`file_counts` and :mod:`hourly_sums`. Delta ignores names that begin with an underscore."""
+MINUTE_COUNTS, HOURLY_SUMS, DAY_SUMMARIES = "_minutes", "_hours", "_days"
+"""The folders: for :mod:`file_counts`, :mod:`hourly_sums` and :mod:`day_summaries`. Delta ignores names that begin with
+an underscore."""
 FINISHED_AFTER = DAY
 """How long after its end a day counts as finished. Few late readings are expected after that."""
 _ROWS_PER_GROUP = 24_000

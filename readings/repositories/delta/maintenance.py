@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import re
 import time
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from readings.repositories.delta.data_files import PARTITION, root_of
+from readings.repositories.delta.data_files import PARTITION, collect, root_of, scan
 from readings.repositories.delta.day_cache import (
     DayCache,
     FilesByDay,
     delete_if_older,
     finished_days,
 )
+from readings.repositories.delta.day_summaries import summarise
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.hourly_sums import sum_meters_by_hour
 from readings.repositories.delta.snapshot import DeltaSnapshot
@@ -56,9 +57,22 @@ def fill_hourly_sums(
     cache: DayCache, snapshot: DeltaSnapshot, by_day: FilesByDay, now: datetime
 ) -> int:
     """Cache the hourly sums of finished days, newest first, at most :data:`MAX_DAYS_SUMMED`; return how many."""
-    cached = cache.find(by_day)
-    missing = [day for day in finished_days(by_day, now) if day not in cached]
-    for day in missing[:MAX_DAYS_SUMMED]:
+    missing = _missing_days(cache, by_day, now)
+    for day in missing:
         frames = snapshot.frames(window_of_day(day), frame_readings=_FRAME_READINGS)
         cache.store(day, by_day[day], sum_meters_by_hour(frames))
-    return len(missing[:MAX_DAYS_SUMMED])
+    return len(missing)
+
+
+def fill_day_summaries(cache: DayCache, by_day: FilesByDay, now: datetime) -> int:
+    """Cache the summaries of finished days, newest first, at most :data:`MAX_DAYS_SUMMED`; return how many."""
+    missing = _missing_days(cache, by_day, now)
+    for day in missing:
+        cache.store(day, by_day[day], collect(summarise(scan(by_day[day]))))
+    return len(missing)
+
+
+def _missing_days(cache: DayCache, by_day: FilesByDay, now: datetime) -> list[date]:
+    cached = cache.find(by_day)
+    missing = [day for day in finished_days(by_day, now) if day not in cached]
+    return missing[:MAX_DAYS_SUMMED]

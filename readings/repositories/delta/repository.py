@@ -26,10 +26,16 @@ from readings.repositories.delta.data_files import (
     scan,
     unavailable_if_it_fails,
 )
-from readings.repositories.delta.day_cache import HOURLY_SUMS, MINUTE_COUNTS, DayCache
+from readings.repositories.delta.day_cache import (
+    DAY_SUMMARIES,
+    HOURLY_SUMS,
+    MINUTE_COUNTS,
+    DayCache,
+)
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.maintenance import (
     delete_unused_files,
+    fill_day_summaries,
     fill_hourly_sums,
     fill_minute_counts,
 )
@@ -58,6 +64,7 @@ class DeltaRepository(ReadingsRepository):
         self._clock = clock
         self._minute_counts = DayCache(path, MINUTE_COUNTS)
         self._hourly_sums = DayCache(path, HOURLY_SUMS)
+        self._day_summaries = DayCache(path, DAY_SUMMARIES)
         self._file_counts = FileCounts(self._minute_counts)
         self._lock = Lock()
         self._read_table = OpenTable(path)
@@ -143,9 +150,10 @@ class DeltaRepository(ReadingsRepository):
         done = {
             "days counted": fill_minute_counts(self._file_counts, by_day, now),
             "days summed up": fill_hourly_sums(self._hourly_sums, snapshot, by_day, now),
+            "days summarised": fill_day_summaries(self._day_summaries, by_day, now),
         }
         if may_delete:
-            caches = (self._minute_counts, self._hourly_sums)
+            caches = (self._minute_counts, self._hourly_sums, self._day_summaries)
             done["files out of use"] = sum(cache.delete_unused(by_day) for cache in caches)
         return done
 
@@ -165,7 +173,11 @@ class DeltaRepository(ReadingsRepository):
 
     def _snapshot_of(self, table: DeltaTable) -> DeltaSnapshot:
         return DeltaSnapshot(
-            table.version(), DataFiles(table), self._file_counts, self._hourly_sums
+            table.version(),
+            DataFiles(table),
+            self._file_counts,
+            self._hourly_sums,
+            self._day_summaries,
         )
 
 

@@ -11,6 +11,7 @@ from readings import frame
 from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, Page, Snapshot
 from readings.repositories.delta.data_files import DataFiles, collect, scan
 from readings.repositories.delta.day_cache import DayCache
+from readings.repositories.delta.day_summaries import read_or_summarise
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.hourly_sums import (
     complete_days,
@@ -29,11 +30,17 @@ class DeltaSnapshot(Snapshot):
     """One version of the table. Its name is the version number."""
 
     def __init__(
-        self, version: int, files: DataFiles, file_counts: FileCounts, hourly_sums: DayCache
+        self,
+        version: int,
+        files: DataFiles,
+        file_counts: FileCounts,
+        hourly_sums: DayCache,
+        day_summaries: DayCache,
     ) -> None:
         self.name = str(version)
         self._files = files
         self._hourly_sums = hourly_sums
+        self._day_summaries = day_summaries
         self._reader = DeltaMinuteReader(files, file_counts)
         self._finder = PageFinder(self._reader)
 
@@ -87,24 +94,15 @@ class DeltaSnapshot(Snapshot):
         return collect(readings.agg(pl.col("time").max().alias("last")))
 
     def day_summaries(self) -> pl.DataFrame:
-        """See :meth:`Snapshot.day_summaries`."""
-        return collect(
-            self._scan_all()
-            .group_by(pl.col("time").dt.date().alias("day"))
-            .agg(
-                pl.col("time").min().alias("earliest"),
-                pl.col("time").max().alias("latest"),
-                pl.len().cast(pl.Int64).alias("readings"),
-                pl.col("time").n_unique().cast(pl.Int64).alias("intervals"),
-                pl.col("device_id").n_unique().cast(pl.Int64).alias("meters"),
-            )
-            .sort("day")
-        )
+        """See :meth:`Snapshot.day_summaries`. Those of finished days come from the day cache if they are in it."""
+        meters = pl.col("device_ids").list.len().cast(pl.Int64).alias("meters")
+        summaries = self._summaries().with_columns(meters).drop("device_ids")
+        return collect(summaries.sort("day"))
 
     def meter_count(self) -> int:
         """See :meth:`Snapshot.meter_count`."""
-        meters = self._scan_all().select(pl.col("device_id").n_unique())
-        return int(collect(meters).item())
+        device_ids = self._summaries().select(pl.col("device_ids").explode())
+        return int(collect(device_ids.select(pl.col("device_ids").drop_nulls().n_unique())).item())
 
     def read_newest_file(self) -> None:
         """Read the first row of the file with the newest readings, if there is a file.
@@ -114,5 +112,6 @@ class DeltaSnapshot(Snapshot):
         if self._files.paths:
             collect(scan(self._files.paths[-1:]).head(1))
 
-    def _scan_all(self) -> pl.LazyFrame:
-        return scan(self._files.paths) if self._files.paths else frame.empty().lazy()
+    def _summaries(self) -> pl.LazyFrame:
+        by_day = self._files.by_day
+        return read_or_summarise(by_day, self._day_summaries.find(by_day))

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from readings.repositories.delta.day_cache import HOURLY_SUMS, MINUTE_COUNTS
+from readings.repositories.delta.day_cache import DAY_SUMMARIES, HOURLY_SUMS, MINUTE_COUNTS
 from readings.repositories.delta.hourly_sums import MEASURED, without_days
 from readings.repositories.delta.maintenance import MAX_DAYS_SUMMED
 from readings.repositories.delta.repository import DeltaRepository
@@ -138,6 +138,30 @@ def test_another_process_reads_the_counts_from_the_cache(
         another.minute_counts(window).equals(counts)
         for window, counts in zip(windows, before, strict=True)
     )
+
+
+def test_another_process_reads_the_summaries_from_the_cache(
+    folder_before_maintenance: Path,
+) -> None:
+    folder = folder_before_maintenance
+    repository = DeltaRepository(str(folder))
+    before, meters = repository.snapshot().day_summaries(), repository.snapshot().meter_count()
+    assert repository.maintain()["days summarised"] == 3
+    assert cached_days(folder, DAY_SUMMARIES) == ["2023-02-27", "2023-02-28", "2023-03-01"]
+    assert repository.maintain()["days summarised"] == 0
+    delete_data_files(folder)
+    another = DeltaRepository(str(folder)).snapshot()
+    assert another.day_summaries().equals(before)
+    assert another.meter_count() == meters == 40
+
+
+def test_a_summary_contains_readings_that_came_after_it_was_cached(
+    repository: DeltaRepository,
+) -> None:
+    repository.write(readings_for(Fleet(devices=50, interval_minutes=60), MONDAY + DAY))
+    snapshot = repository.snapshot()
+    assert snapshot.day_summaries()["meters"].to_list() == [40, 50, 40]
+    assert snapshot.meter_count() == 50
 
 
 def test_a_day_that_received_another_reading_is_counted_again(
