@@ -25,7 +25,6 @@ run: $(VENV)/.run ## install what is missing and run the whole deployment until 
 PYTEST_OPTIONS = --dist loadscope --durations 10
 PYTEST = $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 COVERAGE = .pytest_cache/coverage.json
-ON_SERVERS_OUTPUT = .pytest_cache/on_servers.txt
 # The warning is about the measurement of the tests' own files, which is not wanted.
 MEASURED_PYTEST = $(BIN)/python -W "ignore:Unable to activate pytest branch coverage:RuntimeWarning" -m slipcover \
 	--json --out $(COVERAGE) -m pytest $(PYTEST_OPTIONS)
@@ -37,18 +36,10 @@ check: $(VENV)/.test ## lint, and run the tests that need no server, browser or 
 .fast-tests:
 	$(PYTEST) -n 2 --fast
 
-test: $(VENV)/.test .browser .sftp ## run all tests, and at the same time those with a database on PostgreSQL, Valkey and S3
-	@mkdir -p $(dir $(COVERAGE))
-	@$(MAKE) --no-print-directory -j2 --keep-going .all-tests .tests-on-servers; result=$$?; \
-	echo; echo 'Tests on PostgreSQL, Valkey and S3:'; cat $(ON_SERVERS_OUTPUT); \
-	$(BIN)/python -m tests.branch_coverage $(COVERAGE) && exit $$result
-
-.PHONY: .all-tests .tests-on-servers
-.all-tests:
+test: $(VENV)/.test .browser .sftp ## run all tests, then those with a database again on PostgreSQL, Valkey and S3
 	$(MEASURED_PYTEST) -n 4
-
-.tests-on-servers:
-	@TESTS_ON=servers $(PYTEST) -n 2 -m on_servers > $(ON_SERVERS_OUTPUT) 2>&1
+	TESTS_ON=servers $(PYTEST) -n 4 -m on_servers
+	@$(BIN)/python -m tests.branch_coverage $(COVERAGE)
 
 stress: $(VENV)/.test ## test a deployment with killed processes, failing S3 calls, repeated messages, random input and load
 	$(BIN)/python -m tests.services.stress

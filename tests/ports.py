@@ -35,7 +35,7 @@ def unused_port() -> int:
 def _slot() -> int:
     """Return the slot of this process: the next one for each process of a run.
 
-    Tests on servers have the odd slots, because `make test` runs them beside the others.
+    Tests on servers have the odd slots, so that both kinds can run at the same time.
     """
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
