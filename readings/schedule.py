@@ -11,12 +11,25 @@ MESSAGE_SECONDS = 600
 
 It is longer than the clocks of two hosts may differ.
 """
+RARE_MESSAGE_SECONDS = 3000
+"""The same for tasks that run once an hour or once a day. The next run of such a task is far away."""
 
 
 def with_expiry(schedule: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the entries of a schedule with messages that expire after :data:`MESSAGE_SECONDS`."""
-    options = {"expires": MESSAGE_SECONDS}
-    return {name: {**entry, "options": options} for name, entry in schedule.items()}
+    """Return the entries of a schedule with messages that expire.
+
+    This takes :data:`MESSAGE_SECONDS`, or :data:`RARE_MESSAGE_SECONDS`.
+    """
+    return {
+        name: {**entry, "options": {"expires": _expiry(entry["schedule"])}}
+        for name, entry in schedule.items()
+    }
+
+
+def _expiry(schedule: Any) -> int:
+    """Return the expiry for a crontab, or for a number of seconds. A crontab's ``minute`` is a set."""
+    is_rare = len(getattr(schedule, "minute", ())) == 1
+    return RARE_MESSAGE_SECONDS if is_rare else MESSAGE_SECONDS
 
 
 def beat_schedule(*, simulation: bool, timestream: bool) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 botocore's timeouts limit the pause between two bytes. A server that sends one byte before each timeout would hold a
 thread for ever. So the connections of every client are shut down at a :class:`Deadline`. A call that is cut is not
-retried. Without the deadline stay the name resolution, and the body of an object that the caller reads itself; see
+retried. The deadline covers neither the resolution of the server's name nor a body that the caller reads later; see
 :func:`read_body`.
 
 Importing this module takes half a second, because it imports boto3. Modules that a deployment without AWS needs import
@@ -104,7 +104,7 @@ def read_body(body: Any, seconds: float) -> bytes:
 
 def _shut_down(body: Any) -> None:
     # The response may have ended meanwhile. Then it has no connection any more.
-    with suppress(OSError, ValueError, AttributeError):
+    with suppress(OSError, ValueError):
         body._raw_stream.shutdown()
 
 

@@ -69,7 +69,7 @@ def insert(cursor: Any, row: Any, *, without: set[str]) -> None:
 
 
 @pytest.mark.django_db
-def test_during_an_upgrade_processes_of_the_version_before_can_insert_rows() -> None:
+def test_columns_that_were_added_later_have_defaults_in_the_database() -> None:
     supplier = Supplier(id=1, name="carol")
     rows = [
         supplier,

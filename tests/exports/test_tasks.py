@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from celery import current_app
+from celery.schedules import crontab
 from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -20,6 +21,7 @@ from exports.leases.model import MAX_CLOCK_DIFFERENCE
 from exports.models import FileRequest, PartState, Status, Supplier
 from exports.pipeline import export_file, transitions
 from exports.schedule import BEAT_SCHEDULE
+from readings.schedule import MESSAGE_SECONDS, RARE_MESSAGE_SECONDS, with_expiry
 from readings.steady_clock import ClockRecord
 from tests.suppliers import END, FLEET, START, api_client, store_completed
 
@@ -160,6 +162,14 @@ def test_messages_of_the_schedule_expire_so_that_they_do_not_pile_up() -> None:
     for entry in settings.CELERY_BEAT_SCHEDULE.values():
         # Longer than the clocks of two hosts may differ: otherwise a worker discards every message.
         assert MAX_CLOCK_DIFFERENCE.total_seconds() < entry["options"]["expires"] <= 3600
+
+
+def test_messages_of_rare_tasks_wait_longer_for_a_worker() -> None:
+    every_minute = {"schedule": crontab()}, {"schedule": 30.0}, {"schedule": crontab(minute="*/10")}
+    rare = {"schedule": crontab(minute="23")}, {"schedule": crontab(hour="3", minute="43")}
+    for entries, seconds in (every_minute, MESSAGE_SECONDS), (rare, RARE_MESSAGE_SECONDS):
+        for entry in entries:
+            assert with_expiry({"name": entry})["name"]["options"] == {"expires": seconds}
 
 
 def test_no_file_expires_after_the_clock_has_jumped(

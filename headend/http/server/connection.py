@@ -58,11 +58,11 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         self.network = network_of(address[0])
         self.caller = Caller(self.network, self.network)
         self.waiting_since = time.monotonic()
-        """The time when the server began to wait for this request, for the next one, or for the rest of a refused one."""
+        """When the server began to wait for bytes from this caller."""
         self._limits: Limits = server.limits
         self._has_had_request = False
         self._unparsed = b""
-        """What the caller has sent after a request that is not answered yet."""
+        """Received bytes that are not parsed yet."""
         self._response: Response | None = None
         self._continues_when_flushed = False
         self._reading_deadline = ReadingDeadline(self._limits)
@@ -75,8 +75,8 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
     # --- deadlines, in the main thread ---
 
     @property
-    def holder(self) -> str:
-        """The address or network that this connection belongs to: the caller's, or that of a proxy in front."""
+    def counted_network(self) -> str:
+        """The network that this connection counts for: the caller's, or that of the proxy in front."""
         return self.caller.address or self.network
 
     @property

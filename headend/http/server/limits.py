@@ -13,7 +13,7 @@ _FILES_PER_CONNECTION = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of each process. A time limit is in seconds. Bytes that a caller sends or reads do not extend it."""
+    """The limits of each process. A time limit is in seconds. Sending or reading slowly does not extend it."""
 
     connections: int = 1000
     connections_per_address: int = 250
@@ -36,7 +36,7 @@ class Limits:
     response_bytes_per_second: int = 16 * 1024
     """A caller must read a large response at this speed on average."""
     unsent_bytes: int = 256 * 2**20
-    """All responses that callers have not read yet must not be larger than this together."""
+    """The largest total size of unread responses."""
     linger_seconds: float = 2.0
     linger_bytes: int = 4 * 2**20
     """After a refusal, the server reads and drops up to this many bytes, so that the caller gets the refusal."""

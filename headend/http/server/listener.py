@@ -55,7 +55,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         self.limits = limits
         self.caller_address = caller_address
         self._spare_file = SpareFile()
-        self._connections_wait = False
+        self._has_waiting = False
         self._paused_until = 0.0
         self._log = LimitedLog(log)
         super().__init__(
@@ -75,16 +75,16 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
     def handle_accept(self) -> None:
         """Note that connections wait.
 
-        They are accepted after all events of this round. If a connection was closed in the round, the system gives
-        its number to the next one, which would get the events of the closed one, and be closed too.
+        They are accepted after all events of this round. Otherwise the system could give a new connection the number
+        of one that was closed in this round. The new one would then get the events of the old one, and be closed too.
         """
-        self._connections_wait = True
+        self._has_waiting = True
 
     def accept_waiting(self) -> None:
         """Accept the connections that wait. No error of one of them ends the server."""
-        if not self._connections_wait:
+        if not self._has_waiting:
             return
-        self._connections_wait = False
+        self._has_waiting = False
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 accepted, address = self.socket.accept()
@@ -113,25 +113,25 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         same = [each for each in connections if each.network == network]
         is_proxy = self.caller_address(address, "") is None
         if len(same) >= self.limits.connections_per_address and not is_proxy:
-            return self._close_one(same, network)
+            return self._replace_one(same, network)
         if len(connections) >= self.limits.possible_connections:
-            return self._close_one(connections, network)
+            return self._replace_one(connections, network)
         return True
 
-    def _close_one(self, connections: Sequence[Connection], newcomer: str) -> bool:
+    def _replace_one(self, connections: Sequence[Connection], newcomer: str) -> bool:
         """Close a connection that waits for its caller, to make room for one from the network ``newcomer``.
 
-        It is a connection of the network that holds most, and there the one that has waited longest. Return False if
-        no connection waits, or only those of networks that hold fewer than the new one would.
+        Choose the network with the most connections, then its connection that has waited longest. Return False if no
+        connection waits, or if that network has fewer than the network of the new connection would have.
         """
-        held = Counter([*(each.holder for each in connections), newcomer])
+        held = Counter([*(each.counted_network for each in connections), newcomer])
         waiting = [each for each in connections if each.is_idle or each.total_outbufs_len]
         chosen = min(
             waiting,
-            key=lambda each: (-held[each.holder], not each.is_idle, each.waiting_since),
+            key=lambda each: (-held[each.counted_network], not each.is_idle, each.waiting_since),
             default=None,
         )
-        if chosen is None or held[chosen.holder] < held[newcomer]:
+        if chosen is None or held[chosen.counted_network] < held[newcomer]:
             return False
         chosen.handle_close()
         self._log.warning("a connection was closed for a newer one", peer=chosen.addr[0])
@@ -158,8 +158,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         """Close the largest unread response of the network with most unread bytes, and remove it from the list."""
         unsent: Counter[str] = Counter()
         for connection in reading:
-            unsent[connection.holder] += connection.total_outbufs_len
-        largest = max(reading, key=lambda each: (unsent[each.holder], each.total_outbufs_len))
+            unsent[connection.counted_network] += connection.total_outbufs_len
+        largest = max(
+            reading, key=lambda each: (unsent[each.counted_network], each.total_outbufs_len)
+        )
         reading.remove(largest)
         largest.handle_close()
         self._log.warning(

@@ -8,8 +8,8 @@ from headend.http.server.limits import Limits
 class ReadingDeadline:
     """Measures the time in which a caller has something to read.
 
-    The time in which the application computes the next block, and has sent all others, does not count. The allowed
-    time depends on the size of the response, so bytes that trickle to the caller do not extend it.
+    The clock stops while the caller has read everything and the application computes the next block. The allowed time
+    depends on the size of the response. Reading slowly does not extend it.
     """
 
     def __init__(self, limits: Limits) -> None:

@@ -19,10 +19,10 @@ HEADER_TOO_LARGE = (
 )
 NOT_STORED = (
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "The server cannot store this request now; try again shortly.",
+    "The server cannot store this request at the moment. Retry later.",
 )
 UNKNOWN_EXPECTATION = (HTTPStatus.EXPECTATION_FAILED, "This Expect header is not supported.")
-FAILED = (HTTPStatus.INTERNAL_SERVER_ERROR, "The server has failed to answer this request.")
+FAILED = (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error.")
 
 
 def body_too_large(limit: int) -> tuple[HTTPStatus, str]:

@@ -52,7 +52,7 @@ class FairThreads:
         # The threads begin when this lock is free.
         with self._changed:
             started = _start_threads(self._serve, number + 1)
-            # Without another thread, probes share the one that there is.
+            # If only one thread started, probes and requests share it.
             self._requests = _Turns(max(1, started - 1))
             self._probes = _Turns(1)
 
@@ -105,7 +105,7 @@ class FairThreads:
 
 
 class _Turns:
-    """Says whose work is next. Addresses take turns; in each turn of an address, its next identity is served.
+    """Chooses the next work. Addresses take turns; in each turn of an address, its next identity is served.
 
     No address and no identity uses all threads, unless there is only one. If the address is not known, the identity
     takes its place.

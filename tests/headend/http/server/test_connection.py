@@ -61,7 +61,7 @@ def test_slow_callers_delay_nobody(server: Server, name: str, beginning: bytes) 
 
 
 @pytest.mark.parametrize(
-    ("limits", "beginning", "trickle"),
+    ("limits", "beginning", "repeated"),
     [
         (Limits(header_seconds=0.2), b"", b""),
         (Limits(header_seconds=0.2), b"", b"\r\n"),
@@ -74,14 +74,14 @@ def test_slow_callers_delay_nobody(server: Server, name: str, beginning: bytes) 
         ),
     ],
 )
-def test_bytes_that_trickle_in_extend_no_deadline(
-    limits: Limits, beginning: bytes, trickle: bytes
+def test_sending_slowly_extends_no_deadline(
+    limits: Limits, beginning: bytes, repeated: bytes
 ) -> None:
     with serving(limits=limits) as server, server.connect() as slow:
         slow.sendall(beginning)
         wait_until(lambda: server.connections() == 1)
         started = time.monotonic()
-        while server.connections() and send(slow, trickle):
+        while server.connections() and send(slow, repeated):
             assert time.monotonic() - started < 5
             time.sleep(0.02)
 
@@ -133,7 +133,9 @@ def test_the_time_in_which_the_application_computes_is_not_the_time_of_the_calle
         caller.sendall(GET_AND_CLOSE)
         received = b""
         while not received.endswith(b"begin"):
-            received += caller.recv(1000)
+            data = caller.recv(1000)
+            assert data
+            received += data
         (connection,) = server.listener.active_channels.values()
         now[0] += 5000
         continues.set()
@@ -364,4 +366,4 @@ def test_an_error_of_the_application_is_a_500_in_json() -> None:
     with serving(app) as server:
         response = server.response_to(GET)
     assert response.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
-    assert response.endswith(b'{"error": "The server has failed to answer this request."}')
+    assert response.endswith(b'{"error": "Internal server error."}')

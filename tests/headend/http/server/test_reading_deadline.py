@@ -22,7 +22,7 @@ def test_a_caller_that_does_not_read_has_the_time_of_the_size(deadline: ReadingD
     assert deadline.is_over(1021)
 
 
-def test_bytes_that_trickle_to_the_caller_extend_nothing(deadline: ReadingDeadline) -> None:
+def test_reading_slowly_extends_nothing(deadline: ReadingDeadline) -> None:
     for now in range(1000, 1021):
         deadline.update(now, is_unread=True)
     assert not deadline.is_over(1020)
