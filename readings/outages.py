@@ -6,13 +6,26 @@ from headend.config.database_errors import is_database_outage
 from readings.repository_errors import RepositoryUnavailableError
 
 _LIBRARIES_OF_BUCKETS = {"boto3", "botocore", "s3transfer", "urllib3"}
+_WRONG_CALLS = {
+    "MissingParametersError",
+    "OperationNotPageableError",
+    "ParamValidationError",
+    "RangeError",
+    "UnknownClientMethodError",
+    "UnknownKeyError",
+    "UnknownParameterError",
+}
+"""botocore's errors about a call that headend makes in a wrong way. botocore raises them before it sends anything."""
 
 
 def is_bucket_outage(error: BaseException) -> bool:
     """Return whether a bucket, or another service of AWS, rejected a call or cannot be reached."""
     # The names of the modules, because importing boto3 takes half a second, and a deployment on a disk does not need it.
-    packages = {each.__module__.partition(".")[0] for each in type(error).__mro__}
-    return not packages.isdisjoint(_LIBRARIES_OF_BUCKETS)
+    classes = type(error).__mro__
+    packages = {each.__module__.partition(".")[0] for each in classes}
+    return not packages.isdisjoint(_LIBRARIES_OF_BUCKETS) and _WRONG_CALLS.isdisjoint(
+        each.__name__ for each in classes
+    )
 
 
 def is_outage(error: BaseException) -> bool:
