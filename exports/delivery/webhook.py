@@ -23,7 +23,6 @@ import hashlib
 import hmac
 import json
 import secrets
-import socket
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -38,7 +37,7 @@ from exports.delivery.addresses import AddressNotAllowedError, checked_address
 from exports.models import FileRequest, Supplier, Webhook
 from exports.models.suppliers import NOTHING_IS_SENT
 from exports.webhook_url import split_webhook_url
-from headend.config.deadline import Deadline
+from headend.config.deadline import Deadline, WatchedConnection
 
 CONNECT_TIMEOUT = 5
 """Seconds until the receiver accepts the connection."""
@@ -179,21 +178,20 @@ def _status_of_call(
     return answer.status
 
 
-class _Connection(urllib3.connection.HTTPConnection):
-    """A connection that is shut down at a deadline."""
+class _Connection(WatchedConnection, urllib3.connection.HTTPConnection):
+    """A connection for one call, which is shut down at the call's deadline."""
 
     def __init__(self, *args: Any, deadline: Deadline, **options: Any) -> None:
         super().__init__(*args, **options)
         self._deadline = deadline
 
-    def _new_conn(self) -> socket.socket:
-        connection = super()._new_conn()
-        self._deadline.watch(connection)
-        return connection
+    def current_deadline(self) -> Deadline:
+        """Return the deadline of the only call."""
+        return self._deadline
 
 
 class _TLSConnection(_Connection, urllib3.connection.HTTPSConnection):
-    """A connection with TLS that is shut down at a deadline, also during the handshake."""
+    """The same with TLS."""
 
 
 class _Pool(urllib3.HTTPConnectionPool):
@@ -207,7 +205,7 @@ class _TLSPool(urllib3.HTTPSConnectionPool):
 def _pool(
     url: SplitResult, address: str, port: int, deadline: Deadline
 ) -> urllib3.HTTPConnectionPool:
-    """Return a pool for one connection to the address that was checked. TLS verifies the URL's host name nevertheless."""
+    """Return a pool for one connection to the address that was checked. TLS still verifies the URL's host name."""
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=ANSWER_TIMEOUT)
     if url.scheme == "https":
         return _TLSPool(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,18 +14,20 @@ from weakref import WeakSet
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from exports.stores.base import FileMissingError
-from headend.config.aws_clients import read_body
+from headend.config.aws_clients import calls_end_by, read_body
 
 BLOCK_BYTES = 4 * 2**20
 SMALL_BLOCK_BYTES = 256 * 1024
 MAX_READERS_WITH_LARGE_BLOCKS = 32
-"""So many readers of a process have blocks of :data:`BLOCK_BYTES`, and the next one read ahead: 256 MiB. Others have
-one block of :data:`SMALL_BLOCK_BYTES`. So clients that open many files, and read little of each, fill no memory."""
+"""How many readers of a process have large blocks: one block of :data:`BLOCK_BYTES`, and the next one read ahead. They
+need 256 MiB. Every other reader has one block of :data:`SMALL_BLOCK_BYTES`. Otherwise a client could fill the memory by
+opening many files."""
 IDLE_SECONDS = 10.0
-"""A reader that was not used for this time drops its blocks if another one needs large blocks."""
+"""A reader that was not used for this time loses its blocks if another reader needs large ones."""
 _ATTEMPTS = 6
 READ_SECONDS = 120.0
-"""How long a range may take with all attempts. A timeout of the connection limits only the pause between two bytes."""
+"""How long a range may take with all attempts, from the first request to the last byte. Only a pause before a retry may
+take longer."""
 _READ_AHEAD = ThreadPoolExecutor(8, thread_name_prefix="read-ahead")
 
 ReadRange = Callable[[int, int], bytes]
@@ -44,7 +47,10 @@ def range_reader(client: Any, bucket: str, key: str) -> ReadRange:
             if time.monotonic() > deadline:
                 raise OSError(f"{key}: the bytes did not arrive within {READ_SECONDS:g} s.")
             try:
-                answer = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}")
+                with calls_end_by(deadline):
+                    answer = client.get_object(
+                        Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}"
+                    )
                 data = read_body(answer["Body"], deadline - time.monotonic())
                 if len(data) == end - start:
                     return data
@@ -117,16 +123,28 @@ class ObjectReader(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        """Cancel the read ahead."""
+        """Drop the blocks, and cancel the read-ahead."""
         with self._lock:
             self._with_large_blocks.discard(self)
+        self._drop_blocks()
+        super().close()
+
+    def _drop_blocks(self) -> None:
+        self._block = (0, b"")
         read_ahead, self._next = self._next, None
         if read_ahead is not None:
             read_ahead[1].cancel()
-        super().close()
 
     def _load_block(self) -> tuple[int, bytes]:
         """Load and return the block at the position, and read the next one ahead if the reads are sequential."""
+        # A reader that loads is never idle: the block that arrives would not count.
+        self._used_at = math.inf
+        try:
+            return self._load_next()
+        finally:
+            self._used_at = time.monotonic()
+
+    def _load_next(self) -> tuple[int, bytes]:
         block_bytes = BLOCK_BYTES if self._may_have_large_blocks() else SMALL_BLOCK_BYTES
         start = self._position - self._position % block_bytes
         (last_start, last_block), read_ahead = self._block, self._next
@@ -150,11 +168,11 @@ class ObjectReader(io.RawIOBase):
         """Return whether this reader is one of those with large blocks, or can become one."""
         readers = self._with_large_blocks
         with self._lock:
-            self._used_at = now = time.monotonic()
+            now = time.monotonic()
             if self not in readers and len(readers) >= MAX_READERS_WITH_LARGE_BLOCKS:
                 idle = {each for each in readers if now - each._used_at > IDLE_SECONDS}
                 for reader in idle:
-                    reader._block, reader._next = (0, b""), None
+                    reader._drop_blocks()
                 readers -= idle
             if len(readers) < MAX_READERS_WITH_LARGE_BLOCKS:
                 readers.add(self)

@@ -11,9 +11,12 @@ it when they create a client.
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boto3
@@ -24,12 +27,12 @@ from botocore.awsrequest import (
     AWSHTTPSConnectionPool,
 )
 
-from headend.config.deadline import Deadline
+from headend.config.deadline import Deadline, WatchedConnection
 
 _creating = threading.Lock()
 """boto3's default session is not safe for several threads."""
 _calls = threading.local()
-"""``deadline`` is the one of the call that the current thread makes."""
+"""``deadline`` is the one of the call that the current thread makes; ``end`` is that of :func:`calls_end_by`."""
 
 
 def create_client(service: str, *, seconds: float, **options: Any) -> Any:
@@ -49,25 +52,38 @@ def limit_calls(client: Any, seconds: float) -> Any:
     session = endpoint.http_session
     if not isinstance(session, LimitedSession):
         session._pool_classes_by_scheme = session._manager.pool_classes_by_scheme = _POOLS
-        message = f"{client.meta.service_model.service_id} did not answer within {seconds:g} s."
-        endpoint.http_session = LimitedSession(session, seconds, message)
+        service = str(client.meta.service_model.service_id)
+        endpoint.http_session = LimitedSession(session, seconds, service)
     return client
 
 
-class LimitedSession:
-    """botocore's session of HTTP connections, with a deadline for each call."""
+@contextmanager
+def calls_end_by(end: float) -> Iterator[None]:
+    """Let the current thread's calls end at ``end`` (of ``time.monotonic``), if their own deadline is later."""
+    _calls.end = end
+    try:
+        yield
+    finally:
+        _calls.end = math.inf
 
-    def __init__(self, session: Any, seconds: float, message: str) -> None:
+
+class LimitedSession:
+    """botocore's session of HTTP connections, with a deadline for each call to ``service``."""
+
+    def __init__(self, session: Any, seconds: float, service: str) -> None:
         self._session = session
         self._seconds = seconds
-        self._message = message
+        self._service = service
 
     def send(self, request: Any) -> Any:
         """Send the request and return the response, with its body unless it is a stream.
 
         Raises ``TimeoutError`` at the deadline, and botocore's errors.
         """
-        with Deadline(self._seconds, self._message) as deadline:
+        left = getattr(_calls, "end", math.inf) - time.monotonic()
+        seconds = min(self._seconds, max(0.0, left))
+        message = f"{self._service} did not answer within {round(seconds, 1):g} s."
+        with Deadline(seconds, message) as deadline:
             _calls.deadline = deadline
             try:
                 response = self._session.send(request)
@@ -108,35 +124,28 @@ def _shut_down(body: Any) -> None:
         body._raw_stream.shutdown()
 
 
-class _Watched:
+class _SharedConnection(WatchedConnection):
     """A connection that the deadline of the current thread's call shuts down."""
 
     sock: socket.socket | None
 
-    def _new_conn(self) -> socket.socket:
-        # Before the TLS handshake, which also takes as long as the server likes.
-        connection: socket.socket = super()._new_conn()  # type: ignore[misc]
-        _watch(connection)
-        return connection
+    def current_deadline(self) -> Deadline | None:
+        """Return the deadline of the current thread's call."""
+        deadline: Deadline | None = getattr(_calls, "deadline", None)
+        return deadline
 
     def request(self, *args: Any, **options: Any) -> Any:
         """Send a request. The connection may be one that an earlier call opened."""
         if self.sock is not None:
-            _watch(self.sock)
+            self._watch(self.sock)
         return super().request(*args, **options)  # type: ignore[misc]
 
 
-def _watch(connection: socket.socket) -> None:
-    deadline: Deadline | None = getattr(_calls, "deadline", None)
-    if deadline is not None:
-        deadline.watch(connection)
-
-
-class _Connection(_Watched, AWSHTTPConnection):  # type: ignore[misc] # botocore ships no types
+class _Connection(_SharedConnection, AWSHTTPConnection):  # type: ignore[misc] # botocore ships no types
     pass
 
 
-class _TLSConnection(_Watched, AWSHTTPSConnection):  # type: ignore[misc] # botocore ships no types
+class _TLSConnection(_SharedConnection, AWSHTTPSConnection):  # type: ignore[misc] # botocore ships no types
     pass
 
 

@@ -121,6 +121,25 @@ class Deadline:
                 connection.shutdown(socket.SHUT_RDWR)
 
 
+class WatchedConnection:
+    """A mixin for urllib3's connections: the deadline of the current call also limits the TLS handshake."""
+
+    def current_deadline(self) -> Deadline | None:
+        """Return the deadline of the call that needs this connection now, or None without one."""
+        raise NotImplementedError
+
+    def _new_conn(self) -> socket.socket:
+        # urllib3 calls this before the handshake, and has no public method for it.
+        connection: socket.socket = super()._new_conn()  # type: ignore[misc]
+        self._watch(connection)
+        return connection
+
+    def _watch(self, connection: socket.socket) -> None:
+        deadline = self.current_deadline()
+        if deadline is not None:
+            deadline.watch(connection)
+
+
 def resolve(host: str, port: int, seconds: float) -> list[Any]:
     """Return what ``socket.getaddrinfo`` returns for TCP. Raises ``TimeoutError`` after ``seconds``, and its errors.
 

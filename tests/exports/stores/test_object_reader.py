@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
-from contextlib import suppress
-from types import SimpleNamespace
-from typing import Any
+from concurrent.futures import Future
 from weakref import WeakSet
 
 import pytest
-import urllib3
-from botocore.response import StreamingBody
 
 from exports.stores import object_reader
 from exports.stores.object_reader import ObjectReader, range_reader
-
-MUCH_LONGER = 30.0
-
-
-def drip(listener: socket.socket) -> None:
-    """Answer each connection with one byte every 20 ms, far fewer than announced, until it is closed."""
-
-    def serve(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            connection.recv(4096)
-            connection.sendall(b"HTTP/1.1 206 Partial Content\r\nContent-Length: 4000000\r\n\r\n")
-            while True:
-                time.sleep(0.02)
-                connection.sendall(b"x")
-
-    with suppress(OSError):
-        while True:
-            threading.Thread(target=serve, args=[listener.accept()[0]], daemon=True).start()
+from headend.config.aws_clients import create_client
+from tests.dripping import Server, drip, running, soon
 
 
 @pytest.mark.starts_processes
-def test_a_store_that_drips_is_an_error_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "server",
+    [
+        drip(b"HTTP/1.1 206 Partial Content\r\n", b"x: 1\r\n"),
+        drip(b"HTTP/1.1 206 Partial Content\r\nContent-Length: 4000000\r\n\r\n", b"x"),
+    ],
+    ids=["headers", "body"],
+)
+def test_a_store_that_drips_is_an_error_after_the_deadline(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(object_reader, "READ_SECONDS", 0.4)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=drip, args=[listener], daemon=True).start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-
-        def get_object(**_: Any) -> dict[str, Any]:
-            answer = urllib3.PoolManager().request("GET", url, preload_content=False, retries=False)
-            return {"Body": StreamingBody(answer, "4000000")}
-
-        read_range = range_reader(SimpleNamespace(get_object=get_object), "bucket", "key")
-        started = time.monotonic()
+    with running(server) as port, soon():
+        client = create_client(
+            "s3",
+            seconds=600,
+            endpoint_url=f"http://127.0.0.1:{port}",
+            region_name="us-east-1",
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+        )
         with pytest.raises(OSError, match=r"did not arrive within 0\.4 s"):
-            read_range(0, 4_000_000)
-        assert time.monotonic() - started < MUCH_LONGER
+            range_reader(client, "bucket", "key")(0, 4_000_000)
 
 
 CONTENT = bytes(range(256)) * 4
@@ -106,3 +91,41 @@ def test_an_object_that_nobody_reads_gives_its_blocks_up_for_another_one(
     assert bytes_held(readers) == [0, 256, 256]
     assert first.readall() == CONTENT[1:]
     assert bytes_held(readers)[0] == 16
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_an_object_that_takes_long_to_load_keeps_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("exports.stores.object_reader.time.monotonic", lambda: now)
+    second, third = new_reader(), new_reader()
+    second.read(1)
+
+    def load_slowly(start: int, end: int) -> bytes:
+        nonlocal now
+        if start == 0:
+            now += object_reader.IDLE_SECONDS + 1
+            second.read(1)
+            third.read(1)
+        return CONTENT[start:end]
+
+    slow = ObjectReader(load_slowly, len(CONTENT))
+    assert slow.read(1) == CONTENT[:1]
+    assert bytes_held([slow, second, third]) == [256, 256, 16]
+
+
+@pytest.mark.usefixtures("small_limits")
+def test_the_read_ahead_of_an_object_that_loses_its_blocks_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("exports.stores.object_reader.time.monotonic", lambda: now)
+    first, second, third = [new_reader() for _ in range(3)]
+    first.read(1)
+    second.read(1)
+    read_ahead: Future[bytes] = Future()
+    first._next = (128, read_ahead)
+    now += object_reader.IDLE_SECONDS + 1
+    third.read(1)
+    assert read_ahead.cancelled()
