@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import Counter
+from collections.abc import Collection
 from contextlib import suppress
 
 from exports.sftp.authentication import ConnectionAuth
@@ -47,28 +48,52 @@ class Connections:
     A connection that was cut counts until its threads have ended, so no client can collect threads. A new connection
     is accepted while a connection without a login can be cut for it: the oldest of the network that has the most of
     them. So neither many silent connections nor connections of one network keep others out.
+
+    The new connection waits in its own thread until the one that was cut for it has ended. Each one that waits has cut
+    another one, so no more can wait than can be open.
     """
 
     def __init__(self, limits: SftpLimits) -> None:
         self._limits = limits
         self._open: dict[Connection, None] = {}
+        self._waiting: set[Connection] = set()
         self._changed = threading.Condition()
 
     def admit(self, connection: Connection) -> bool:
-        """Add a new connection. If a limit requires it, cut an older one and wait until that one has ended.
+        """Add a new connection. If a limit requires it, cut an older one. Never waits.
 
-        Return false if there is none to cut, or if it does not end within :data:`CUT_SECONDS`.
+        Return false if there is none to cut. Otherwise the connection's thread must call :meth:`wait_for_room`.
         """
         network = connection.network
         with self._changed:
-            if not self._has_room(network):
-                is_full = self._count(network) >= self._limits.connections_per_address
+            # A new connection does not take the room that another one waits for.
+            if not self._has_room(network, self._waiting):
+                is_full = (
+                    self._count(network, self._waiting) >= self._limits.connections_per_address
+                )
                 if not self._cut_oldest(network if is_full else self._largest_network()):
                     return False
-                if not self._changed.wait_for(lambda: self._has_room(network), CUT_SECONDS):
-                    return False
-            self._open[connection] = None
+            if self._has_room(network, self._waiting):
+                self._open[connection] = None
+            else:
+                self._waiting.add(connection)
             return True
+
+    def wait_for_room(self, connection: Connection) -> bool:
+        """Wait until an admitted connection exceeds no limit.
+
+        Return false if the connection that was cut for it does not end within :data:`CUT_SECONDS`.
+        """
+        with self._changed:
+            if connection in self._open:
+                return True
+            has_room = self._changed.wait_for(
+                lambda: self._has_room(connection.network), CUT_SECONDS
+            )
+            self._waiting.discard(connection)
+            if has_room:
+                self._open[connection] = None
+            return has_room
 
     def make_room(self) -> None:
         """Cut one connection without a login, if there is one: the oldest of the network that has the most."""
@@ -79,6 +104,7 @@ class Connections:
         """Stop counting a connection, after its threads have ended."""
         with self._changed:
             self._open.pop(connection, None)
+            self._waiting.discard(connection)
             self._changed.notify_all()
 
     def logged_in(self) -> list[Connection]:
@@ -91,17 +117,17 @@ class Connections:
         with self._changed:
             self._changed.wait_for(lambda: not self._open, seconds)
 
-    def _has_room(self, network: str) -> bool:
-        """Return whether one more connection of a network exceeds no limit."""
-        without_login = sum(not each.auth.is_logged_in for each in self._open)
+    def _has_room(self, network: str, waiting: Collection[Connection] = ()) -> bool:
+        """Return whether one more connection of a network exceeds no limit. ``waiting`` ones count as open."""
+        without_login = sum(not each.auth.is_logged_in for each in self._open) + len(waiting)
         return (
-            len(self._open) < self._limits.connections
+            len(self._open) + len(waiting) < self._limits.connections
             and without_login < self._limits.connections_without_login
-            and self._count(network) < self._limits.connections_per_address
+            and self._count(network, waiting) < self._limits.connections_per_address
         )
 
-    def _count(self, network: str) -> int:
-        return sum(each.network == network for each in self._open)
+    def _count(self, network: str, waiting: Collection[Connection]) -> int:
+        return sum(each.network == network for each in (*self._open, *waiting))
 
     def _can_be_cut(self) -> list[Connection]:
         """Return the connections without a login that were not cut yet, the oldest first."""

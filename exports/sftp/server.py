@@ -28,6 +28,8 @@ from headend.config.sftp_limits import SftpLimits
 
 log = logging.getLogger("exports.sftp")
 limited_log = LimitedLog(log)
+slow_end_log = LimitedLog(log)
+"""Its own limit, so that other lines never replace this one."""
 
 LOGIN_TIMEOUT = 30
 """Seconds until a connection that has not logged in is closed."""
@@ -95,8 +97,7 @@ class Listener:
     def _start_connection(self, sock: socket.socket, address: str) -> None:
         connection = Connection(sock, ConnectionAuth(address, trace.begin(), self._quotas))
         if not self._connections.admit(connection):
-            limited_log.warning("too many connections", peer=address)
-            sock.close()
+            _refuse(connection)
             return
         try:
             threading.Thread(
@@ -113,6 +114,9 @@ class Listener:
     def _serve_connection(self, connection: Connection, delay: float) -> None:
         sock, auth = connection.socket, connection.auth
         trace.begin(auth.trace_id)
+        if not self._connections.wait_for_room(connection):
+            _refuse(connection)
+            return
         transport = None
         try:
             if connection.wait(delay) and not self._stopped.is_set():
@@ -158,16 +162,25 @@ class Listener:
                     log.exception("access cannot be checked")
 
 
+def _refuse(connection: Connection) -> None:
+    limited_log.warning("too many connections", peer=connection.auth.address)
+    connection.socket.close()
+
+
 def _wait_for_threads(transport: ServerTransport, auth: ConnectionAuth) -> None:
     """Wait until the other threads of a closed connection have ended. The connection counts until then.
 
     A session's thread records its downloads before it ends. A thread that uses the database or the export store ends
     when the call there ends: their timeouts limit that, except for a disk or a file system that hangs.
     """
-    for seconds in (SLOW_END_SECONDS, None):
-        if transport.wait_until_ended(seconds) and auth.sessions.connection_closed(seconds):
-            return
-        limited_log.warning("threads of a closed connection still run", peer=auth.address)
+    end = time.monotonic() + SLOW_END_SECONDS
+    if transport.wait_until_ended(SLOW_END_SECONDS) and auth.sessions.connection_closed(
+        max(0.0, end - time.monotonic())
+    ):
+        return
+    slow_end_log.warning("threads of a closed connection still run", peer=auth.address)
+    transport.wait_until_ended(None)
+    auth.sessions.connection_closed(None)
 
 
 def is_timed_out(auth: ConnectionAuth) -> bool:

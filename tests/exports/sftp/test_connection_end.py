@@ -51,7 +51,7 @@ def listener(
 ) -> Iterator[Listener]:
     """A running SFTP server, which logs at once that threads of a closed connection still run."""
     monkeypatch.setattr(server, "SLOW_END_SECONDS", 0)
-    monkeypatch.setattr(server, "limited_log", LimitedLog(server.log, seconds=0))
+    monkeypatch.setattr(server, "slow_end_log", LimitedLog(server.log, seconds=0))
     with running_listener() as running:
         yield running
 
@@ -118,6 +118,37 @@ def test_a_login_that_hangs_counts_and_leaves_nothing_behind(
             assert counted(listener, supplier_id)["open"] == 1
         wait_until(lambda: not listener._connections._open)
     assert counted(listener, supplier_id)["connections"] == 0
+
+
+def test_slow_threads_are_logged_after_five_seconds_in_total_beside_other_lines(
+    monkeypatch: pytest.MonkeyPatch, log_lines: LogLines
+) -> None:
+    now, waits = 100.0, list[float | None]()
+    monkeypatch.setattr("exports.sftp.server.time.monotonic", lambda: now)
+    monkeypatch.setattr(server, "limited_log", LimitedLog(server.log))
+    monkeypatch.setattr(server, "slow_end_log", LimitedLog(server.log))
+
+    def end_slowly(seconds: float | None) -> bool:
+        nonlocal now
+        waits.append(seconds)
+        now += 4.5
+        return True
+
+    def close_sessions(seconds: float | None) -> bool:
+        waits.append(seconds)
+        return seconds is None
+
+    transport: Any = SimpleNamespace(wait_until_ended=end_slowly)
+    auth: Any = SimpleNamespace(
+        address="192.0.2.1", sessions=SimpleNamespace(connection_closed=close_sessions)
+    )
+    server.limited_log.warning("a connection ended")
+    server._wait_for_threads(transport, auth)
+    assert waits == [5, 0.5, None, None]
+    assert [line["message"] for line in log_lines()] == [
+        "a connection ended",
+        "threads of a closed connection still run",
+    ]
 
 
 class LostChannel:

@@ -112,13 +112,50 @@ def test_a_connection_that_was_cut_counts_until_its_threads_have_ended(
     strangers = [connection(f"192.0.2.{number}") for number in range(4)]
     assert all(connections.admit(stranger) for stranger in strangers)
     newcomer = connection("192.0.2.9")
-    for _ in range(6):
-        assert not connections.admit(newcomer)
+    for number in range(6):
+        # A newcomer is admitted if a connection can be cut for it, and then it gets no room.
+        assert connections.admit(newcomer) == (number < 4)
+        assert not connections.wait_for_room(newcomer)
     assert all(stranger.is_cut for stranger in strangers)
     assert len(connections._open) == 4
     connections.remove(strangers[2])
     assert connections.admit(newcomer)
+    assert connections.wait_for_room(newcomer)
     assert not newcomer.is_cut
+
+
+def test_connections_that_wait_for_room_are_limited_and_nobody_takes_their_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exports.sftp.connections.CUT_SECONDS", 0)
+    connections = Connections(LIMITS)
+    strangers = [connection(f"192.0.2.{number}") for number in range(4)]
+    newcomers = [connection(f"198.51.100.{number}") for number in range(5)]
+    assert all(connections.admit(stranger) for stranger in strangers)
+    assert [connections.admit(newcomer) for newcomer in newcomers] == [*[True] * 4, False]
+    connections.remove(strangers[0])
+    assert not connections.admit(newcomers[4])
+    assert connections.wait_for_room(newcomers[0])
+    assert not connections.wait_for_room(newcomers[1])
+    assert connections.wait_for_room(newcomers[0])
+
+
+@pytest.mark.starts_processes
+def test_a_client_for_which_no_connection_ends_is_refused_in_its_own_thread(
+    monkeypatch: pytest.MonkeyPatch, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    monkeypatch.setattr("exports.sftp.connections.CUT_SECONDS", 0)
+    monkeypatch.setattr(server, "limited_log", LimitedLog(server.log))
+    one = SftpLimits(connections=2, connections_per_address=2, connections_without_login=1)
+    listener = Listener("127.0.0.1", 0, [], limits=one)
+    hanging = connection("192.0.2.1")
+    with listener._socket, accepted_pair() as (client, accepted):
+        assert listener._connections.admit(hanging)
+        listener._start_connection(accepted, "192.0.2.2")
+        assert client.recv(1) == b""
+    assert hanging.is_cut
+    assert list(listener._connections._open) == [hanging]
+    assert [line["message"] for line in log_lines()] == ["too many connections"]
 
 
 def test_a_connection_that_was_cut_is_not_checked_for_revocation_again() -> None:
