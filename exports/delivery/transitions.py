@@ -27,6 +27,7 @@ from exports.models import (
 
 MAX_RUNNING = 2
 """How many deliveries of one supplier run at once: half of the threads of ``make run``. Others find a free thread."""
+_IS_PAUSED = Q(state=DeliveryState.PENDING, lease__isnull=True, leased_until__isnull=False)
 
 
 def schedule_deliveries(request_id: uuid.UUID, status: str) -> None:
@@ -88,9 +89,14 @@ def retry(pk: uuid.UUID) -> bool:
     Return False if no attempt has failed, or one is running. Attempts are not counted from 1 again. A delivery
     that has used all its attempts gets one more.
     """
-    paused = Q(state=DeliveryState.PENDING, lease__isnull=True, leased_until__isnull=False)
-    retriable = Delivery.objects.filter(Q(state=DeliveryState.FAILED) | paused, pk=pk)
+    retriable = Delivery.objects.filter(Q(state=DeliveryState.FAILED) | _IS_PAUSED, pk=pk)
     return bool(retriable.update(state=DeliveryState.PENDING, finished_at=None, **NO_LEASE))
+
+
+def end_pause_of_push(request_id: uuid.UUID) -> None:
+    """End the pause of the request's push after a failed attempt: its file can be read again."""
+    pushes = Delivery.objects.filter(_IS_PAUSED, request=request_id, kind=DeliveryKind.PUSH)
+    pushes.update(**NO_LEASE)
 
 
 def renew(lease: Lease[uuid.UUID]) -> bool:

@@ -13,10 +13,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Exists, F, QuerySet
 from django.utils import timezone
 
-from exports.delivery.transitions import schedule_deliveries
+from exports.delivery.transitions import end_pause_of_push, schedule_deliveries
 from exports.leases.model import NO_LEASE, Lease
 from exports.models import (
     ACTIVE,
@@ -25,6 +25,7 @@ from exports.models import (
     ExportPart,
     FileRemoval,
     FileRequest,
+    FileVerification,
     PartState,
     Status,
 )
@@ -34,9 +35,6 @@ READINGS_PER_PRIORITY_SECOND = 100_000
 
 Far fewer than a worker writes in a second, so that small requests overtake large ones.
 """
-
-VERIFY_AGAIN_AFTER = timedelta(minutes=30)
-"""The pause before a file that is damaged, or that could not be read, is verified again."""
 
 CANCELLED = "cancelled"
 """The reason of a request that was cancelled. The API returns it."""
@@ -168,33 +166,40 @@ def remove_file(pk: uuid.UUID, *, who: str, peer: str) -> bool:
     return bool(removed)
 
 
-def record_verification(pk: uuid.UUID, *, damage: str) -> bool:
+def record_verification(lease: Lease[int], pk: uuid.UUID, *, damage: str, pause: timedelta) -> bool:
     """Record that the stored file was compared with its checksum. Return whether it has become damaged or was restored.
 
-    With ``damage``, a sentence that says what is wrong, nobody can download the file; without, it is available.
-    A damaged file is verified again after :data:`VERIFY_AGAIN_AFTER`.
+    With ``damage``, a sentence that says what is wrong, nobody can download the file, and it is verified again after
+    ``pause``. Without, it is available, and its push continues if the file was restored. Changes nothing if the worker
+    has lost the ``lease`` of the verification.
     """
     now = timezone.now()
-    kept = FileRequest.objects.filter(IS_FILE_KEPT, pk=pk)
+    kept = _verified_file(lease, pk)
     with transaction.atomic():
         changed = kept.filter(damaged_at__isnull=bool(damage)).update(
             damaged_at=now if damage else None
         )
         kept.update(
             verified_at=now,
-            verify_after=now + VERIFY_AGAIN_AFTER if damage else None,
+            verify_after=now + pause if damage else None,
             damage=damage[:MAX_REASON_LENGTH],
         )
+        if changed and not damage:
+            end_pause_of_push(pk)
     return bool(changed)
 
 
-def postpone_verification(pk: uuid.UUID) -> None:
-    """Record that the stored file could not be read. It is verified again after :data:`VERIFY_AGAIN_AFTER`.
+def postpone_verification(lease: Lease[int], pk: uuid.UUID, *, pause: timedelta) -> bool:
+    """Record that the stored file could not be read. It is verified again after ``pause``.
 
     A file that was damaged before stays damaged, and every other file stays available.
     """
-    kept = FileRequest.objects.filter(IS_FILE_KEPT, pk=pk)
-    kept.update(verify_after=timezone.now() + VERIFY_AGAIN_AFTER)
+    return bool(_verified_file(lease, pk).update(verify_after=timezone.now() + pause))
+
+
+def _verified_file(lease: Lease[int], pk: uuid.UUID) -> QuerySet[FileRequest]:
+    is_held = Exists(FileVerification.objects.held_by(lease))
+    return FileRequest.objects.filter(IS_FILE_KEPT, is_held, pk=pk)
 
 
 def _finish(

@@ -31,12 +31,20 @@ log = logging.getLogger(__name__)
 
 VERIFY_AFTER = timedelta(hours=20)
 """A file is verified once each night."""
+VERIFY_AGAIN_AFTER = timedelta(minutes=30)
+"""The shortest pause before a file that is damaged, or that could not be read, is verified again."""
+MAX_VERIFY_AGAIN_AFTER = timedelta(days=1)
+"""The longest pause before such a file is verified again."""
+PAUSE_PER_READ_TIME = 50
+"""Between these limits, the pause is this many times the time of reading the file. Otherwise a huge file that stays
+damaged would be read most of the time."""
 MAX_FILES = 10_000
 """How many files of a kind one run selects. It has time for fewer."""
 RUN_SECONDS = 240.0
-"""A run begins no file that would take longer than this in total. The schedule starts a run every five minutes.
+"""A run ends after this time. The schedule starts the next one every five minutes.
 
-A run may begin with a file that takes longer. The next runs do nothing until it is verified.
+A run does not begin a file that it would not complete in time, except its first file. While that one is verified, other
+runs do nothing.
 """
 FAILING_SECONDS = 60.0
 """The time for damaged and unreadable files, so that many of them leave time for the other files."""
@@ -86,11 +94,15 @@ class VerificationRun(LeasedWork):
         return FileVerification.objects.renew(self._lease)
 
     def fail(self, reason: str) -> None:
-        """Release the lease. The files that were not verified are due in the next run."""
+        """Release the lease. Nothing is recorded: the files that were not verified are due in the next run."""
+        self.release()
+
+    def release(self) -> None:
+        """Let another run start."""
         FileVerification.objects.held_by(self._lease).update(**NO_LEASE)
 
     def verify(self, kinds: list[tuple[float, QuerySet[FileRequest]]]) -> int:
-        """Verify each kind of files until its time is over, in seconds since the start. Return how many.
+        """Verify files, and return how many. ``kinds`` are in order, each with the seconds since the start when it ends.
 
         Releases the lease. Raises the store's errors if the store cannot be used now.
         """
@@ -99,20 +111,22 @@ class VerificationRun(LeasedWork):
             export_store().probe()
             with Heartbeat(self) as heartbeat:
                 for seconds, requests in kinds:
-                    verified += _verify_until(start + seconds, requests, heartbeat.check)
+                    verified += _verify_until(
+                        start + seconds, requests, self._lease, heartbeat.check
+                    )
         except LeaseLostError:
             log.info("another worker verifies the stored files now")
         finally:
-            self.fail("the run has ended")
+            self.release()
         return verified
 
 
 def _failing() -> QuerySet[FileRequest]:
     now = timezone.now()
-    # Later than a worker could set it now: it was set while the clock was ahead.
-    impossible = now + transitions.VERIFY_AGAIN_AFTER + MAX_CLOCK_DIFFERENCE
+    # A time that is later than a worker could set it now was written while the clock was ahead.
+    impossible = now + MAX_VERIFY_AGAIN_AFTER + MAX_CLOCK_DIFFERENCE
     is_time = Q(verify_after__lt=now) | Q(verify_after__gt=impossible)
-    # A process of the version before records damage without a time.
+    # A process of the previous version records damage without a time.
     return FileRequest.objects.filter(
         is_time & IS_FILE_KEPT | IS_FILE_DAMAGED & Q(verify_after__isnull=True)
     )
@@ -129,7 +143,9 @@ def _due() -> QuerySet[FileRequest]:
     return FileRequest.objects.filter(HAS_FILE, is_time, verify_after__isnull=True)
 
 
-def _verify_until(end: float, requests: QuerySet[FileRequest], check: Check) -> int:
+def _verify_until(
+    end: float, requests: QuerySet[FileRequest], lease: Lease[int], check: Check
+) -> int:
     verified = 0
     ordered = requests.order_by(F("verified_at").asc(nulls_first=True))
     # Not one query for all rows: while it is open, SQLite refuses to record a result if another process has written.
@@ -140,7 +156,7 @@ def _verify_until(end: float, requests: QuerySet[FileRequest], check: Check) -> 
         now = monotonic()
         if now >= end or (verified and now + _expected_seconds(request) > end):
             break
-        _verify(request, check)
+        _verify(request, lease, check)
         verified += 1
     return verified
 
@@ -149,7 +165,13 @@ def _expected_seconds(request: FileRequest) -> float:
     return (request.size or 0) / MAX_BYTES_PER_SECOND
 
 
-def _verify(request: FileRequest, check: Check) -> None:
+def _pause(request: FileRequest) -> timedelta:
+    """Return the pause before the next verification of a file that is damaged or could not be read."""
+    in_proportion = timedelta(seconds=PAUSE_PER_READ_TIME * _expected_seconds(request))
+    return min(max(VERIFY_AGAIN_AFTER, in_proportion), MAX_VERIFY_AGAIN_AFTER)
+
+
+def _verify(request: FileRequest, lease: Lease[int], check: Check) -> None:
     extra = {"request": str(request.pk), "location": request.location}
     try:
         damage = _damage(request, check)
@@ -158,14 +180,15 @@ def _verify(request: FileRequest, check: Check) -> None:
     except Exception as error:
         # If the whole store cannot be used, the run ends, and nothing is recorded about this file.
         export_store().probe()
-        transitions.postpone_verification(request.pk)
+        if not transitions.postpone_verification(lease, request.pk, pause=_pause(request)):
+            return
         log.error(
             "a stored file could not be read; it is verified again later",
             extra=extra | {"error": first_line(error)},
             exc_info=not is_outage(error),
         )
         return
-    if not transitions.record_verification(request.pk, damage=damage):
+    if not transitions.record_verification(lease, request.pk, damage=damage, pause=_pause(request)):
         return
     if damage:
         log.error("a stored file is damaged", extra=extra | {"damage": damage})

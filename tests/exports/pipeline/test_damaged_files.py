@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from exports import tasks
+from exports.delivery import transitions
 from exports.delivery.audited_file import DAMAGED, Fetcher, open_file
 from exports.delivery.dispatch import deliver_next
 from exports.delivery.links import download_path
@@ -61,6 +62,26 @@ def test_a_push_of_a_damaged_file_waits_until_it_is_restored(
     # It is pushed after it is restored.
     delivery.refresh_from_db()
     assert (delivery.state, delivery.can_be_retried) == (DeliveryState.PENDING, True)
+
+
+def test_a_push_continues_at_once_when_its_file_is_restored(
+    due: FileRequest, alice: Supplier
+) -> None:
+    content = change_a_byte(due)
+    verify_files()
+    PushTarget.objects.create(
+        supplier=alice, host="127.0.0.1", port=1, user="u", host_key=PUBLIC_KEY
+    )
+    in_an_hour = timezone.now() + timedelta(hours=1)
+    push, _ = [
+        Delivery.objects.create(request=due, kind=kind, attempts=6, leased_until=in_an_hour)
+        for kind in (DeliveryKind.PUSH, DeliveryKind.WEBHOOK)
+    ]
+    assert not deliver_next()
+    file_path(due.location).write_bytes(content)
+    wait_for_the_next_try()
+    verify_files()
+    assert transitions.due().get() == push
 
 
 def test_operators_see_a_damaged_file_and_can_request_it_again(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_damaged_files_are_verified_first_but_not_for_the_whole_run(
         FileRequest.objects.filter(pk=pk).update(damaged_at=at, verified_at=at)
     verified: list[object] = []
 
-    def verify(request: FileRequest, check: object) -> None:
+    def verify(request: FileRequest, lease: object, check: object) -> None:
         verified.append(request.pk)
         clock.sleep(30)
 
@@ -168,6 +169,25 @@ def test_a_run_ends_when_another_worker_has_taken_its_lease(
     assert verify_files() == 0
     due.refresh_from_db()
     assert (due.has_file, due.verify_after) == (True, None)
+
+
+@pytest.mark.parametrize("damage", ["The file is missing.", "", None])
+def test_a_run_that_has_lost_its_lease_while_it_read_a_file_records_nothing(
+    due: FileRequest, damage: str | None, monkeypatch: pytest.MonkeyPatch, log_lines: LogLines
+) -> None:
+    def read_slowly(*_: object) -> str:
+        FileVerification.objects.update(lease=uuid.uuid4())
+        if damage is None:
+            raise OSError(errno.EIO, "Input/output error")
+        return damage
+
+    monkeypatch.setattr(verification, "_damage", read_slowly)
+    due.refresh_from_db()
+    before = (due.damaged_at, due.damage, due.verified_at, due.verify_after)
+    verify_files()
+    due.refresh_from_db()
+    assert (due.damaged_at, due.damage, due.verified_at, due.verify_after) == before
+    assert [line for line in log_lines() if line["level"] == "ERROR"] == []
 
 
 def test_reading_is_limited_in_rate(
@@ -290,6 +310,27 @@ def test_a_damaged_file_is_verified_again_by_day(damaged: FileRequest, alice: Su
     assert FileRequest.objects.filter(pk=other.pk, verified_at=other.verified_at).exists()
 
 
+@pytest.mark.parametrize(
+    ("size", "pause"),
+    [
+        (1, timedelta(minutes=30)),
+        (1_800_000_000, timedelta(minutes=30)),
+        (10_000_000_000, timedelta(seconds=10_000)),
+        (1_000_000_000_000, timedelta(days=1)),
+    ],
+)
+def test_a_large_damaged_file_is_verified_less_often(
+    damaged: FileRequest, size: int, pause: timedelta
+) -> None:
+    FileRequest.objects.update(size=size)
+    wait_for_the_next_try()
+    assert [verify_files(), verify_files()] == [1, 0]
+    damaged.refresh_from_db()
+    assert damaged.verify_after is not None
+    assert damaged.verified_at is not None
+    assert damaged.verify_after - damaged.verified_at == pause
+
+
 def test_times_of_a_clock_that_was_ahead_do_not_count(damaged: FileRequest) -> None:
     ahead = timezone.now() + timedelta(days=3650)
     FileRequest.objects.update(verify_after=ahead)
@@ -299,8 +340,9 @@ def test_times_of_a_clock_that_was_ahead_do_not_count(damaged: FileRequest) -> N
 
 
 def test_a_store_that_cannot_be_used_damages_no_file(
-    due: FileRequest, settings: Settings, tmp_path: Path
+    due: FileRequest, settings: Settings, tmp_path: Path, log_lines: LogLines
 ) -> None:
+    verified_at = FileRequest.objects.get().verified_at
     (tmp_path / "file").write_text("no folder")
     settings.STORAGES = {
         **settings.STORAGES,
@@ -308,4 +350,8 @@ def test_a_store_that_cannot_be_used_damages_no_file(
     }
     tasks.verify()
     due.refresh_from_db()
-    assert due.has_file
+    assert (due.has_file, due.verify_after, due.verified_at) == (True, None, verified_at)
+    [line] = log_lines()
+    assert line["message"] == "a task ends early; it runs again at its next time"
+    assert (line["level"], line["task"]) == ("ERROR", "verify")
+    assert "Not a directory" in line["error"]
