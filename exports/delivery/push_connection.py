@@ -51,7 +51,10 @@ class PushClient(paramiko.SFTPClient):
     """paramiko's SFTP client. A refused request raises :class:`RefusedError`, and each request has a deadline."""
 
     deadline: Deadline | None = None
-    """It starts again with each request that is sent and each complete answer. None until the login is complete."""
+    """The deadline of the current request. Each request that is sent, and each complete answer, restarts it.
+
+    None until the login is complete.
+    """
 
     def _send_packet(self, t: int, packet: Any) -> None:
         self._restart_deadline()

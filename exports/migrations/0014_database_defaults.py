@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Defaults in the database for columns that were added to existing tables.
 
-    During an upgrade, processes of the version before still insert rows. They do not know these columns.
+    During an upgrade, processes of the previous version still insert rows. They do not know these columns.
     """
 
     dependencies = [

@@ -160,7 +160,8 @@ class Listing:
     """The entries of a folder that are not listed yet.
 
     Those of the root folder are read from the database in blocks: its listing can be very long, and a supplier can have
-    many of them open. A file that is completed meanwhile is not listed. No other entry is missed or listed twice.
+    many of them open. A file that is completed, expires or is removed during the listing may or may not be listed. All
+    other entries are listed exactly once.
     """
 
     def __init__(

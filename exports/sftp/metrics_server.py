@@ -23,7 +23,7 @@ MAX_REQUESTS = 8
 REQUEST_SECONDS = 5.0
 """A request must be complete, with its response, within this time after its connection."""
 _PAUSE_SECONDS = 0.1
-"""The server waits after an error of accept, which would come again at once."""
+"""How long the server waits after it could not accept a connection. Without a pause, the same error follows at once."""
 
 
 def start_metrics_server(host: str, port: int) -> MetricsServer:
@@ -39,7 +39,7 @@ class MetricsServer(ThreadingWSGIServer):
     """prometheus_client's server, with a limit of requests and a deadline for each of them."""
 
     request_queue_size = 128
-    """So many connections can wait until the server accepts or refuses them. Python's default of 5 is too small."""
+    """How many connections can wait until the server accepts or refuses them. Python's default of 5 is too small."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._deadlines: dict[Any, float] = {}

@@ -124,9 +124,8 @@ class LimitedSFTPServer(_SFTPServer):
             for handle in handles:
                 try:
                     self._close_handle(handle)
-                except (
-                    Exception
-                ):  # whatever it is, the other handles must be closed and the session must end
+                except Exception:
+                    # The other handles must be closed, and the session must end, after any error.
                     log.exception("a handle was not closed")
             self.server.closed(channel.get_id())
 

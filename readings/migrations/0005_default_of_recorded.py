@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """A default in the database: during an upgrade, processes of the version before insert rows without the column."""
+    """A default in the database: during an upgrade, processes of the previous version insert rows without the column."""
 
     dependencies = [
         ('readings', '0004_meters'),

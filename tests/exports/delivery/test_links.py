@@ -39,7 +39,7 @@ def revoke(*keys: ApiKey) -> None:
 
 
 def old_link(request: FileRequest) -> str:
-    """Return the path of a link that the version before this one created."""
+    """Return the path of a link that the previous version created."""
     signed = TimestampSigner(salt="exports.download").sign(request.location)
     return f"{download_path(request)}?signature={signed.removeprefix(request.location + ':')}"
 

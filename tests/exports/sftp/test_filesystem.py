@@ -120,6 +120,22 @@ def test_a_listing_continues_if_its_last_entry_expires_and_another_file_is_compl
     ]
 
 
+def test_a_file_that_is_completed_during_a_listing_is_listed_if_its_request_is_older(
+    alice: Supplier, ten_requests: list[str]
+) -> None:
+    older, newer = create_completed(alice), create_completed(alice)
+    for request, queued_at in ((older, END - timedelta(days=1)), (newer, END + timedelta(days=1))):
+        FileRequest.objects.filter(pk=request.pk).update(queued_at=queued_at, status=Status.RUNNING)
+    listing = SupplierFilesystem(alice.pk).list_folder("/")
+    assert names(listing.next_block()) == ten_requests[:4]
+    FileRequest.objects.update(status=Status.COMPLETED)
+    assert [names(listing.next_block()) for _ in range(3)] == [
+        ten_requests[4:8],
+        [*ten_requests[8:], str(older.pk)],
+        [],
+    ]
+
+
 def test_a_listing_ends_when_the_supplier_is_deactivated(
     alice: Supplier, ten_requests: list[str]
 ) -> None:
