@@ -70,7 +70,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--headend-other-key", help="API key of another supplier")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deployment(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -78,7 +78,7 @@ def deployment(
     *,
     on_servers: bool,
 ) -> Iterator[Deployment | None]:
-    """The deployment that is started here, or None if --headend-url names one."""
+    """The deployment that is started here, or None if --headend-url names one. It ends before other tests begin."""
     if request.config.getoption("--headend-url"):
         yield None
         return
@@ -116,7 +116,7 @@ def _on_servers(folder: Path, running: ExitStack) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def supplier(request: pytest.FixtureRequest, deployment: Deployment | None) -> Supplier:
     """The default supplier."""
     if deployment is not None:
@@ -151,7 +151,7 @@ print(json.dumps(key))
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def other_key(request: pytest.FixtureRequest, deployment: Deployment | None) -> str:
     """An API key of another supplier."""
     if deployment is not None:
@@ -165,7 +165,7 @@ def other_key(request: pytest.FixtureRequest, deployment: Deployment | None) -> 
     return str(key)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def newest(supplier: Supplier) -> list[str]:
     """The times of two complete intervals in the last hour, in canonical form. Their readings do not change."""
     since = datetime.now(UTC) - timedelta(minutes=55)
