@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from tests.deployment import ROOT, Deployment
 
 COMPLETED_SECONDS = 300
+DOWNLOADED = "readings.csv.gz"
 EXAMPLE_REQUEST_ID = "cbbf6adf-dd0d-4d4d-b78e-5c48d9cbdcf1"
 
 
@@ -72,6 +74,15 @@ def commands_in(text: str) -> list[str]:
     return commands
 
 
+def wait_until_completed(terminal: Terminal, status: str) -> str:
+    """Repeat the command that gets the status of a file request, and return the answer of the completed one."""
+    deadline = time.monotonic() + COMPLETED_SECONDS
+    while '"status":"completed"' not in (answer := terminal.run(status)):
+        assert time.monotonic() < deadline, answer
+        time.sleep(0.5)
+    return answer
+
+
 def test_the_first_file_in_five_minutes(terminal: Terminal, tmp_path: Path) -> None:
     readme = (ROOT / "README.md").read_text()
     section = readme[readme.index("## The first file") : readme.index("## Where to go next")]
@@ -80,10 +91,7 @@ def test_the_first_file_in_five_minutes(terminal: Terminal, tmp_path: Path) -> N
         terminal.run(command)
     assert '"records_total": 1' in terminal.run(page)
     terminal.run(request)
-    deadline = time.monotonic() + COMPLETED_SECONDS
-    while '"status":"completed"' not in (answer := terminal.run(status)):
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.5)
+    wait_until_completed(terminal, status)
     terminal.run(fetch)
     [file] = tmp_path.glob("*.gz")
     assert subprocess.run(["gzip", "-t", os.fspath(file)]).returncode == 0
@@ -91,7 +99,7 @@ def test_the_first_file_in_five_minutes(terminal: Terminal, tmp_path: Path) -> N
 
 
 def test_the_calls_in_the_suppliers_guide(
-    terminal: Terminal, running_deployment: Deployment
+    terminal: Terminal, running_deployment: Deployment, tmp_path: Path
 ) -> None:
     guide = (ROOT / "docs" / "suppliers.md").read_text()
     calls = [command for command in commands_in(guide) if command.startswith("curl")]
@@ -100,11 +108,27 @@ def test_the_calls_in_the_suppliers_guide(
     terminal.set("KEY", outputs["ApiKey"])
     request_id = EXAMPLE_REQUEST_ID
     for call in calls:
+        command = call.replace(EXAMPLE_REQUEST_ID, request_id)
         if "$DOWNLOAD_URL" in call:
-            continue
-        printed = terminal.run(call.replace(EXAMPLE_REQUEST_ID, request_id))
-        assert "error" not in printed or "already" in printed, (call, printed)
-        if "start_date" in call and "/readings/file" in call:
-            [request_id] = re.findall(r'"request_id":"([0-9a-f-]{36})"', printed)
+            download_twice(terminal, command, tmp_path / DOWNLOADED)
+        elif call.startswith('curl -s "$URL/readings/file?'):
+            answer = wait_until_completed(terminal, command)
+            [url] = re.findall(r'"download_url":"([^"]+)"', answer)
+            terminal.set("DOWNLOAD_URL", url)
+        else:
+            printed = terminal.run(command)
+            assert "error" not in printed or "already" in printed, (call, printed)
+            if "start_date" in call and "/readings/file" in call:
+                [request_id] = re.findall(r'"request_id":"([0-9a-f-]{36})"', printed)
     assert request_id != EXAMPLE_REQUEST_ID
     assert len(calls) == 8
+
+
+def download_twice(terminal: Terminal, command: str, file: Path) -> None:
+    """Download a file, and again after a part of it is missing: the command continues."""
+    terminal.run(command)
+    whole = file.read_bytes()
+    assert gzip.decompress(whole).startswith(b"time,arrival_time,device_id")
+    file.write_bytes(whole[:20])
+    terminal.run(command)
+    assert file.read_bytes() == whole
