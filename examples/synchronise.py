@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import sqlite3
+import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -50,6 +51,8 @@ def pull(copy: sqlite3.Connection, get_page: GetPage, url: str) -> int:
         with copy:
             copy.executemany(INSERT, ([r[name] for name in COLUMNS] for r in page["records"]))
         count += len(page["records"])
+        if page["next"]:
+            print(f"{count:,} readings so far", file=sys.stderr)
         # All pages of a pull have the same `as_of`: the server chose it for the first one.
         as_of, next_url = page["filter_params"]["as_of"], page["next"]
     with copy:
@@ -77,11 +80,11 @@ def main() -> None:
     parser.add_argument("database", help="the SQLite database; it is created if it is missing")
     parser.add_argument("--every", type=float, help="seconds between two pulls; without it, once")
     options = parser.parse_args()
+    key = os.environ.get("HEADEND_KEY") or sys.exit("HEADEND_KEY is not set: it is the API key.")
     copy = sqlite3.connect(options.database)
-    get_page = page_over_http(os.environ["HEADEND_KEY"])
     while True:
         try:
-            count = pull(copy, get_page, options.url.rstrip("/"))
+            count = pull(copy, page_over_http(key), options.url.rstrip("/"))
             print(f"{count:,} readings")
         except OSError as error:  # no connection, a timeout, or an error status
             if not options.every:

@@ -163,5 +163,30 @@ def test_readings_that_arrive_during_a_pull_are_in_the_next_one(
     assert copied(copy).rows() == stored.rows()
 
 
+def test_progress_is_printed_after_each_page_but_the_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading = dict.fromkeys(synchronise.COLUMNS, 1)
+    pages = iter(
+        {
+            "filter_params": {"as_of": "2026-05-01"},
+            "records": [reading | {"time": n}],
+            "next": following,
+        }
+        for n, following in enumerate(["second", "third", None])
+    )
+    copy = sqlite3.connect(tmp_path / "copy.sqlite3")
+    assert synchronise.pull(copy, lambda _: next(pages), URL) == 3
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "1 readings so far\n2 readings so far\n")
+
+
+def test_a_missing_key_is_an_error_of_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HEADEND_KEY", raising=False)
+    monkeypatch.setattr("sys.argv", ["synchronise.py", URL, "copy.sqlite3"])
+    with pytest.raises(SystemExit, match="HEADEND_KEY is not set"):
+        synchronise.main()
+
+
 def test_the_client_is_short() -> None:
     assert len(Path(synchronise.__file__).read_text().splitlines()) < 100
