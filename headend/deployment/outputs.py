@@ -6,6 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -83,7 +84,10 @@ class Outputs:
 
 
 def collect() -> Outputs:
-    """Return the outputs of this deployment, and write its ``known_hosts`` file to the home folder.
+    """Return the outputs of this deployment.
+
+    Addresses and ports are those of the settings. Only a missing ``known_hosts`` file is written: the settings of the
+    caller can differ from those of the running deployment.
 
     Raises ``ImproperlyConfigured`` if the deployment has not been set up.
     """
@@ -94,10 +98,8 @@ def collect() -> Outputs:
         raise ImproperlyConfigured(
             f"HEADEND_HOME: {settings.HEADEND_HOME} contains no deployment; start one with: make run"
         )
-    known_hosts = settings.HEADEND_HOME / "known_hosts"
-    known_hosts.write_text(
-        known_hosts_lines(settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT), encoding="utf-8"
-    )
+    if not _known_hosts_file().exists():
+        write_known_hosts()
     operator = get_user_model().objects.get(username=bootstrap.OPERATOR)
     return Outputs(
         url=settings.HEADEND_PUBLIC_URL,
@@ -107,11 +109,21 @@ def collect() -> Outputs:
         sftp_user=settings.DEFAULT_SUPPLIER,
         secret_name=bootstrap.private_key_secret(),
         private_key_file=str(secrets.path(bootstrap.private_key_secret())),
-        known_hosts_file=str(known_hosts),
+        known_hosts_file=str(_known_hosts_file()),
         operator_url=f"{settings.HEADEND_PUBLIC_URL}/",
         operator=bootstrap.OPERATOR,
         operator_password=password if operator.check_password(password) else "(changed)",
     )
+
+
+def write_known_hosts() -> None:
+    """Write the file with the SFTP server's host keys, for ``sftp``, to the home folder."""
+    lines = known_hosts_lines(settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT)
+    _known_hosts_file().write_text(lines, encoding="utf-8")
+
+
+def _known_hosts_file() -> Path:
+    return Path(settings.HEADEND_HOME, "known_hosts")
 
 
 def _identity_option(file: str) -> str:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from exports.checks import anonymous_supplier_exists, staff_belong_to_no_supplier
 from headend.config.folders import create_folders
 from headend.config.private_files import make_private
-from headend.deployment import bootstrap
+from headend.deployment import bootstrap, outputs
 from headend.deployment.static_files import collect_static_files
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.instants import FIRST_INSTANT, format_instant
@@ -46,6 +46,7 @@ class Command(BaseCommand):
         collect_static_files()
         supplier = bootstrap.ensure_default_supplier()
         self._print_step("supplier", supplier.name)
+        outputs.write_known_hosts()
         for problem in anonymous_supplier_exists(databases=["default"]):
             raise CommandError(f"{problem.msg} {problem.hint}")
         bootstrap.ensure_operator()

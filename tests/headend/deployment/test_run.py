@@ -115,7 +115,10 @@ def test_one_of_two_deployments_ends_and_its_second_run_prints_the_same_values(
     assert unusual_deployment.interrupt() == 0
     assert unusual_deployment.processes() == {}
     assert running_deployment.answers()
+    known_hosts = unusual_deployment.home / "known_hosts"
+    known_hosts.write_text("those of an earlier port")
     unusual_deployment.start()
+    assert f"]:{unusual_deployment.sftp_port} ssh-ed25519" in known_hosts.read_text()
     out_again, stored_again = outputs_and_total(unusual_deployment)
     assert out_again == out
     assert unusual_deployment.log.count(out["ApiKey"]) % 2 == 0
