@@ -169,13 +169,27 @@ def _status_of_call(
         except (urllib3.exceptions.HTTPError, OSError) as error:
             if deadline.is_over:
                 raise WebhookError(deadline.message) from error
-            raise WebhookError(f"The URL cannot be reached: {error}.") from error
+            raise WebhookError(f"The URL cannot be reached: {_reason(error)}.") from error
         # Only the status counts, so the body is not read.
         answer.close()
         if deadline.is_over:
             # The end of the connection looks like the end of the headers.
             raise WebhookError(deadline.message)
     return answer.status
+
+
+def _reason(error: Exception) -> str:
+    """Return why a call failed. The texts of urllib3 describe its own objects, which a reader does not know."""
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        cause = error.__cause__
+        return (cause.strerror if isinstance(cause, OSError) else None) or "no connection"
+    if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
+        return f"no connection within {CONNECT_TIMEOUT} s"
+    if isinstance(error, urllib3.exceptions.ReadTimeoutError):
+        return f"no answer within {ANSWER_TIMEOUT} s"
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return "the receiver closed the connection, or did not answer in HTTP"
+    return str(error)
 
 
 class _Connection(WatchedConnection, urllib3.connection.HTTPConnection):

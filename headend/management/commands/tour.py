@@ -35,13 +35,32 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the tour and print each step."""
+        client = _client(options)
         try:
-            run_tour(_client(options), lambda line: self.stdout.write(f"  {line}"))
+            run_tour(client, lambda line: self.stdout.write(f"  {line}"))
         except DifferenceError as difference:
             raise CommandError(f"Different from the guide: {difference}") from None
-        except (requests.RequestException, paramiko.SSHException, OSError) as error:
-            raise CommandError(f"The deployment is not reachable: {error}") from None
+        except requests.RequestException as error:
+            raise CommandError(_http_problem(client.url, error)) from None
+        except (paramiko.SSHException, OSError) as error:
+            raise CommandError(
+                f"The SFTP server {client.sftp_host}:{client.sftp_port} cannot be used: {error}"
+            ) from None
         self.stdout.write(self.style.SUCCESS("  ✓ the deployment behaves as the guide says"))
+
+
+def _http_problem(url: str, error: requests.RequestException) -> str:
+    """Return one sentence, or two, about a failed HTTP call. The texts of the library describe its own objects."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"{url}: there is no TLS connection. Is the certificate valid, and does the server use https?"
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        return (
+            f"{url} does not answer. Is `make run` running, and with the same HEADEND_PORT and"
+            " HEADEND_PUBLIC_URL as this command?"
+        )
+    if isinstance(error, requests.JSONDecodeError):
+        return f"{url} does not answer with JSON. Is it the address of a headend deployment?"
+    return f"{url}: {error}"
 
 
 def _client(options: dict[str, Any]) -> Client:

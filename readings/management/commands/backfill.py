@@ -86,8 +86,10 @@ class Command(CommandWithExamples):
         start, end = _instant("--start", options["start"]), now
         if options["end"]:
             end = _instant("--end", options["end"])
+        if start > now:
+            raise CommandError("--start is in the future.")
         if end < start:
-            raise CommandError(f"--end {options['end'] or 'now'} is before --start.")
+            raise CommandError(f"--end {options['end']} is before --start.")
         if end > now:
             self.stderr.write("--end is in the future. Only readings up to now are written.")
             end = now

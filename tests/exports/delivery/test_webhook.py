@@ -9,6 +9,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from http.client import BadStatusLine
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 import standardwebhooks
 from django.test import Client
 from pytest_django.fixtures import Settings
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, ProtocolError, ReadTimeoutError
 
 from exports import file_requests
 from exports.delivery import webhook
@@ -200,6 +203,31 @@ def test_a_redirect_is_not_followed(receiver: Receiver, delivery: Delivery) -> N
     receiver.location = receiver.url
     assert attempt(delivery) == "The receiver answered 302."
     assert len(receiver.calls) == 1
+
+
+def test_a_refused_connection_is_named_in_words(receiver: Receiver, delivery: Delivery) -> None:
+    receiver.server.shutdown()
+    receiver.server.server_close()
+    assert attempt(delivery) == "The URL cannot be reached: Connection refused."
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ConnectTimeoutError("HTTPConnection(…)", "timed out"), "no connection within 5 s"),
+        (ReadTimeoutError(HTTPConnectionPool("localhost"), "/news", "timed out"), "no answer within 10 s"),
+        (ProtocolError("Connection aborted.", BadStatusLine("SSH-2.0")),
+         "the receiver closed the connection, or did not answer in HTTP"),
+    ],
+)  # fmt: skip
+def test_a_failed_call_is_described_in_words(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def fail(*_: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(HTTPConnectionPool, "urlopen", fail)
+    assert attempt(delivery) == f"The URL cannot be reached: {reason}."
 
 
 def test_a_private_address_is_refused(
