@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from typing import Any
 
 import django
 from celery import Celery
-from celery.signals import beat_init, before_task_publish, task_postrun, task_prerun, worker_init
+from celery.exceptions import SecurityWarning
+from celery.signals import (
+    beat_init,
+    before_task_publish,
+    celeryd_init,
+    task_postrun,
+    task_prerun,
+    worker_init,
+)
 from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
@@ -24,6 +33,12 @@ TRANSPORT_ALIASES["filesystem"] = "headend.deployment.filesystem_broker:Transpor
 app = Celery("headend")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@celeryd_init.connect
+def _accept_root(**_: Any) -> None:
+    """Start workers of root without Celery's warning: messages are JSON, and root is the usual user of a container."""
+    warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
 @worker_init.connect
