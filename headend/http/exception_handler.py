@@ -23,6 +23,9 @@ from readings.repository_errors import RepositoryUnavailableError
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
+_NO_API_KEY = (
+    "The API key is missing; send it in the header Authorization: Token <key>, or X-API-Key: <key>."
+)
 
 
 def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -63,7 +66,8 @@ def _api_error(error: APIException) -> Response:
     wait = getattr(error, "wait", None)
     if wait is not None:
         headers["Retry-After"] = str(int(wait))
-    return Response({"error": str(error.detail)}, status=error.status_code, headers=headers)
+    sentence = _NO_API_KEY if isinstance(error, NotAuthenticated) else str(error.detail)
+    return Response({"error": sentence}, status=error.status_code, headers=headers)
 
 
 def _validation_body(detail: Any) -> dict[str, Any]:

@@ -47,3 +47,11 @@ def test_another_value_is_refused(alice: Supplier, value: str) -> None:
     answer = APIClient().get("/readings/files", headers={"Authorization": value.format(key, key)})
     assert answer.status_code == 401
     assert "API key" in answer.json()["error"]
+
+
+def test_a_call_without_a_key_is_told_which_header_to_send(alice: Supplier) -> None:
+    answer = APIClient().get("/readings/files")
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "error": "The API key is missing; send it in the header Authorization: Token <key>, or X-API-Key: <key>."
+    }
