@@ -6,7 +6,6 @@ from django.contrib import admin, messages
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,6 +16,7 @@ from exports.admin.deliveries import DeliveryInline
 from exports.admin.downloads import FileFetchInline, FileRemovalInline
 from exports.delivery.links import download_path
 from exports.models import ExportPart, FileRequest
+from exports.templatetags.file_size import file_size
 from headend.read_only_admin import ReadOnly
 from readings.instants import format_instant
 
@@ -116,7 +116,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     @admin.display(description="size", ordering="size")
     def file_size(self, obj: FileRequest) -> str | None:
         """Return the size of the file, or None before it is published."""
-        return None if obj.size is None else filesizeformat(obj.size)
+        return None if obj.size is None else file_size(obj.size)
 
     @admin.display(description="queued (UTC)", ordering="queued_at")
     def queued(self, obj: FileRequest) -> SafeString:

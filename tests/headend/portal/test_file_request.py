@@ -74,7 +74,7 @@ def test_downloads_and_delivery_attempts_are_listed(
         delivery=delivery, number=1, target="files.example", outcome="Connection refused."
     )
     page = page_of(operator, completed)
-    assert "SFTP · SHA256:abc from 192.0.2.7: 2.0\xa0KB" in page
+    assert "SFTP · SHA256:abc from 192.0.2.7: 2.0\xa0kB" in page
     assert "files.example: Connection refused." in page
 
 

@@ -97,7 +97,7 @@ def test_the_estimate_counts_the_readings_of_the_window(
     IntervalTotals.objects.create(time=END, readings=500_000, late=0, kw=1.0)
     form = {"supplier": "alice", "start": "2023-02-27", "end": "2023-02-27 16:30", "format": "csv"}
     estimate = operator.get("/requests/estimate/", form).content.decode()
-    assert "About 1,000,000 readings, 37.2\xa0MB." in estimate
+    assert "About 1,000,000 readings, 39.0\xa0MB." in estimate
     assert estimate.strip() in operator.get("/requests/new/", form).content.decode()
     empty = operator.get("/requests/estimate/", form | {"end": "2023-02-27 01:00"})
     assert "About 0 readings" in empty.content.decode()
