@@ -29,6 +29,7 @@ from headend.portal.delivery_activity import deliveries_today, failing_deliverie
 from headend.portal.fleet_load import load_points
 from headend.portal.htmx import page_or_fragment
 from readings.feed import newest_interval
+from readings.models import IntervalTotals
 
 _PERMISSIONS = (
     "exports.view_filerequest",
@@ -58,6 +59,7 @@ def overview_context(now: datetime) -> dict[str, Any]:
         "now": now,
         "coverage": coverage,
         "coverage_chart": _coverage_chart(coverage),
+        "first_reading": _first_reading(coverage),
         "newest": newest,
         "newest_age": timesince(newest, now) if newest else None,
         "alerts": alerts(now, coverage, newest),
@@ -68,6 +70,15 @@ def overview_context(now: datetime) -> dict[str, Any]:
         "back": reverse("overview"),
         "open_sessions": open_sessions(now).count(),
     }
+
+
+def _first_reading(coverage: Coverage) -> datetime | None:
+    """Return the time of the very first reading, or None if it is at the start of the coverage or before it."""
+    first = next((each.time for each in coverage.intervals if each.expected), None)
+    if first is None or first == coverage.intervals[0].time:
+        return None
+    # Meters that seldom send also leave the first intervals of a coverage empty.
+    return None if IntervalTotals.objects.filter(time__lt=first, readings__gt=0).exists() else first
 
 
 def _coverage_chart(coverage: Coverage) -> charts.BarChart:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import timezone
 from pytest_django.asserts import assertNumQueries
@@ -36,6 +38,13 @@ def two_days() -> None:
 def alert_messages() -> list[str]:
     """Return the alerts of the overview."""
     return [alert.message for alert in overview_context(NOW)["alerts"]]
+
+
+def all_good() -> str:
+    """Return what the overview says if nothing needs attention, without tags."""
+    page = render_to_string("portal/_overview.html", overview_context(NOW))
+    [text] = re.findall(r"<p>(\s*All good.*?)</p>", page, re.DOTALL)
+    return " ".join(re.sub(r"<.*?>", "", text).split())
 
 
 @pytest.mark.usefixtures("two_days")
@@ -73,6 +82,30 @@ def test_no_readings_are_expected_before_the_first_reading() -> None:
     IntervalTotals.objects.create(time=NEWEST, readings=METERS, late=0, kw=1.0)
     assert overview_context(NOW)["coverage"].percent == 100.0
     assert alert_messages() == []
+    assert all_good() == (
+        "All good. Every interval since 2026-05-02 11:55 UTC, the time of the first reading, is complete, "
+        "and no file request or delivery has failed."
+    )
+
+
+@pytest.mark.usefixtures("two_days")
+def test_with_readings_of_more_than_a_day_every_interval_of_the_day_is_complete() -> None:
+    assert all_good() == (
+        "All good. Every interval of the last 24 hours is complete, "
+        "and no file request or delivery has failed."
+    )
+
+
+def test_meters_that_send_every_three_hours_do_not_begin_today(settings: Settings) -> None:
+    settings.SIMULATION = False
+    # The intervals are not those of midnight, so the first one of the coverage has no readings.
+    first = NEWEST.replace(hour=1) - timedelta(days=3)
+    store_totals(first, 24 + 4, step=timedelta(hours=3))
+    assert overview_context(NOW)["first_reading"] is None
+
+
+def test_without_readings_the_overview_says_nothing_about_intervals() -> None:
+    assert all_good() == "All good. No file request or delivery has failed."
 
 
 @pytest.mark.usefixtures("two_days")
