@@ -1,5 +1,6 @@
 """The deployment as a Django app, so that Django finds its commands and checks; and the admin with the deployment's site."""
 
+from axes.apps import AppConfig as AxesConfig
 from django.apps import AppConfig
 from django.contrib.admin.apps import SimpleAdminConfig
 
@@ -22,3 +23,9 @@ class HeadendAdminConfig(SimpleAdminConfig):
     """
 
     default_site = "headend.admin_site.HeadendAdminSite"
+
+
+class LoginAttemptsConfig(AxesConfig):  # type: ignore[misc] # axes ships no types
+    """The library that counts failed logins, with a name that operators understand in the admin."""
+
+    verbose_name = "Login attempts"

@@ -100,7 +100,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_htmx",
     "csp",
-    "axes",
+    "headend.apps.LoginAttemptsConfig",
 ]
 MIDDLEWARE = [
     "headend.trace.TraceMiddleware",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.forms import AuthenticationForm
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm, UsernameField
 from django.contrib.auth.views import PasswordChangeView, redirect_to_login
 from django.contrib.messages.views import SuccessMessageMixin
 from django.core.exceptions import PermissionDenied
@@ -14,7 +15,13 @@ MAX_USERNAME_LENGTH = 150
 
 
 class LoginForm(AuthenticationForm):
-    """Django's form, which limits the length of a user name in browsers only."""
+    """Django's form, which limits the length of a user name in browsers only. Labels are those of the portal."""
+
+    username = UsernameField(label="User name", widget=forms.TextInput(attrs={"autofocus": True}))
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "Please enter a correct user name and password. Note that both fields may be case-sensitive.",
+    }
 
     def clean_username(self) -> str:
         """Refuse a name that no user can have. The record of failed logins has no space for longer ones either."""

@@ -119,7 +119,7 @@ class PageMonitor:
 def log_in(page: Page, site: Site, name: str, password: str, *, next_path: str = "/") -> None:
     """Log in with the form, and open ``next_path``."""
     page.goto(f"{site.url}/login/?next={next_path}")
-    page.get_by_label("Username").fill(name)
+    page.get_by_label("User name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
 

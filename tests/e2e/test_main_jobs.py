@@ -139,6 +139,20 @@ def test_the_form_estimates_the_file_size(open_page: OpenPage, options: dict[str
     expect(page.locator("#estimate")).to_contain_text(f"About {12 * METERS:,} readings")
 
 
+def test_an_error_disappears_when_a_field_is_changed(open_page: OpenPage) -> None:
+    page = open_page("/requests/new/")
+    page.get_by_label("From (UTC)").fill("2023-02-28")
+    page.get_by_label("To (UTC)").fill("2023-02-27")
+    page.get_by_role("button", name="Create file request").click()
+    error = page.get_by_text("must not be earlier")
+    expect(error).to_be_visible()
+    page.get_by_label("Supplier").select_option("gridco")
+    expect(error).to_be_visible()
+    # The error is shown at To.
+    page.get_by_label("From (UTC)").fill("2023-02-26")
+    expect(error).to_have_count(0)
+
+
 def test_progress_is_shown_without_a_reload(open_page: OpenPage) -> None:
     page = open_page("/requests/?supplier=gridco")
     page.evaluate("window.notReloaded = true")
@@ -264,7 +278,7 @@ def test_a_supplier_user_logs_in_and_downloads_a_file(
     open_page: OpenPage, site: Site, options: dict[str, object]
 ) -> None:
     page = open_page("/", user=None, **options)
-    page.get_by_label("Username").fill(SUPPLIER_USER)
+    page.get_by_label("User name").fill(SUPPLIER_USER)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page).to_have_url(re.compile("/requests/$"))
@@ -279,10 +293,10 @@ def test_a_supplier_user_logs_in_and_downloads_a_file(
 @every_browser
 def test_a_wrong_password_shows_an_error(open_page: OpenPage, options: dict[str, object]) -> None:
     page = open_page("/login/", user=None, **options)
-    page.get_by_label("Username").fill("nobody")
+    page.get_by_label("User name").fill("nobody")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
-    expect(page.locator(".errorlist")).to_contain_text("correct username and password")
+    expect(page.locator(".errorlist")).to_contain_text("correct user name and password")
 
 
 def test_a_viewer_sees_no_actions(open_page: OpenPage, site: Site) -> None:

@@ -100,3 +100,9 @@ def test_an_action_with_a_row_that_cannot_exist_changes_nothing(
     form["_selected_action"] = [str(supplier.pk)]
     admin_client.post("/admin/exports/supplier/", form, follow=True)
     assert not Supplier.objects.exists()
+
+
+def test_the_records_of_logins_have_a_name_that_operators_understand(admin_client: Client) -> None:
+    page = admin_client.get("/admin/").content.decode()
+    assert "Login attempts" in page
+    assert ">Axes<" not in page

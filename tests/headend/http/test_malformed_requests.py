@@ -115,7 +115,7 @@ def test_a_login_with_a_name_that_no_user_can_have_is_not_recorded(
 ) -> None:
     """The last one has 2,700 characters in its normal form. PostgreSQL has no space for it in the record."""
     answer = client.post("/login/", {"username": name, "password": "x"})
-    assert "Please enter a correct username and password." in answer.content.decode()
+    assert "Please enter a correct user name and password." in answer.content.decode()
     assert not AccessAttempt.objects.exists()
     assert User._meta.get_field("username").max_length == MAX_USERNAME_LENGTH
 

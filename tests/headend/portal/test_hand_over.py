@@ -50,7 +50,7 @@ def test_one_form_creates_a_supplier_with_working_credentials(operator: Client) 
     assert found[0] == carol
     for line in (
         f"Authorization: Token {key}", "/readings/file", "sftp -i carol.pem -P", "carol@localhost",
-        "ssh-ed25519 AAAA",
+        "ssh-ed25519 AAAA", "Lines for the supplier's known_hosts file",
     ):  # fmt: skip
         assert line in page, line
 

@@ -32,6 +32,13 @@ def test_a_login_leads_to_the_overview(client: Client, alice: User) -> None:
     assert client.post("/login/?next=/", form)["Location"] == "/"
 
 
+def test_the_form_uses_the_words_of_the_portal(client: Client) -> None:
+    assert ">User name:</label>" in client.get("/login/").content.decode()
+    form = {"username": "alice", "password": "wrong"}
+    page = client.post("/login/", form).content.decode()
+    assert "Please enter a correct user name and password." in page
+
+
 def test_the_admin_uses_the_login_of_the_portal(
     client: Client, django_user_model: type[User]
 ) -> None:

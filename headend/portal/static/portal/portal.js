@@ -1,4 +1,5 @@
-// What HTML alone cannot do: a regular event that refreshes parts of a page, and local times as tooltips.
+// What HTML alone cannot do: a regular event that refreshes parts of a page, local times as tooltips, and errors that
+// disappear when the user changes the value.
 (() => {
   "use strict";
   const TICK_MS = 2000;
@@ -8,6 +9,22 @@
       time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
     }
   };
+
+  // The error "To must not be earlier than From" is shown at one of the two fields.
+  const WINDOW = ["start", "end"];
+
+  // An error is about the value that was sent. The server checks the new value.
+  const removeErrors = (event) => {
+    const { form, name } = event.target;
+    if (!form) return;
+    for (const each of WINDOW.includes(name) ? WINDOW : [name]) {
+      const field = form.elements.namedItem(each);
+      if (!(field instanceof Element)) continue;
+      field.removeAttribute("aria-invalid");
+      field.closest("div")?.querySelector(".errorlist")?.remove();
+    }
+  };
+  document.addEventListener("input", removeErrors);
 
   document.addEventListener("DOMContentLoaded", () => {
     addLocalTimes(document);
