@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,16 +127,18 @@ def test_a_presigned_link_to_seaweedfs_needs_no_credentials_and_cannot_be_change
 
 
 def test_moto_transports_messages_and_stores_secrets(moto_server: Moto) -> None:
+    # Other tests use the same server.
+    name = uuid.uuid4().hex
     [endpoint] = parse_qs(urlsplit(moto_server.url).query)["endpoint_url"]
     sqs = boto3.client("sqs", endpoint_url=endpoint)
-    queue = sqs.create_queue(QueueName="headend-exports")["QueueUrl"]
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
     sqs.send_message(QueueUrl=queue, MessageBody="an id")
     [message] = sqs.receive_message(QueueUrl=queue)["Messages"]
     assert message["Body"] == "an id"
 
     secrets = boto3.client("secretsmanager", endpoint_url=moto_server.endpoint)
-    secrets.create_secret(Name="headend/sftp", SecretString="a key")
-    assert secrets.get_secret_value(SecretId="headend/sftp")["SecretString"] == "a key"
+    secrets.create_secret(Name=name, SecretString="a key")
+    assert secrets.get_secret_value(SecretId=name)["SecretString"] == "a key"
 
 
 def test_the_error_of_a_server_that_cannot_start_contains_its_log(postgres: Postgres) -> None:
