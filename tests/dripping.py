@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import paramiko
 
 MUCH_LONGER = 10.0
-"""Seconds. Each call would take for ever; how much longer than its deadline it takes depends on the machine."""
+"""Seconds. Without a deadline, a call would not end. With one, it ends after this time even on a busy machine."""
 
 Server = Callable[[socket.socket], object]
 

@@ -169,9 +169,9 @@ def remove_file(pk: uuid.UUID, *, who: str, peer: str) -> bool:
 def record_verification(lease: Lease[int], pk: uuid.UUID, *, damage: str, pause: timedelta) -> bool:
     """Record that the stored file was compared with its checksum. Return whether it has become damaged or was restored.
 
-    With ``damage``, a sentence that says what is wrong, nobody can download the file, and it is verified again after
-    ``pause``. Without, it is available, and its push continues if the file was restored. Changes nothing if the worker
-    has lost the ``lease`` of the verification.
+    ``damage`` is a sentence that says what is wrong. Then the file cannot be downloaded, and it is verified again after
+    ``pause``. If ``damage`` is empty, the file is available, and its push continues if the file was restored. Nothing
+    changes if the worker has lost the ``lease`` of the verification.
     """
     now = timezone.now()
     kept = _verified_file(lease, pk)

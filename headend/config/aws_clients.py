@@ -1,7 +1,7 @@
 """Clients of AWS's services, or of servers with the same protocols, whose calls have a total deadline.
 
 botocore's timeouts limit the pause between two bytes. A server that sends one byte before each timeout would hold a
-thread for ever. So the connections of every client are shut down at a :class:`Deadline`. A call that is cut is not
+thread without end. So a :class:`Deadline` shuts down the connections of every client. A call that is cut is not
 retried. The deadline covers neither the resolution of the server's name nor a body that the caller reads later; see
 :func:`read_body`.
 
@@ -138,6 +138,7 @@ class _SharedConnection(WatchedConnection):
         """Send a request. The connection may be one that an earlier call opened."""
         if self.sock is not None:
             self._watch(self.sock)
+        # The class beside this mixin has the method.
         return super().request(*args, **options)  # type: ignore[misc]
 
 

@@ -1,7 +1,7 @@
 """Deadlines of calls to other servers.
 
-A timeout of a socket limits each single read. A server that sends one byte before each timeout would hold a worker for
-ever. A :class:`Deadline` limits the whole call: when it is over, it shuts the call's connections down, and the thread
+A timeout of a socket limits each single read. A server that sends one byte before each timeout would hold a worker
+without end. A :class:`Deadline` limits the whole call: when it is over, it shuts the call's connections down, and the thread
 that reads or writes them continues with an error.
 """
 
@@ -129,7 +129,7 @@ class WatchedConnection:
         raise NotImplementedError
 
     def _new_conn(self) -> socket.socket:
-        # urllib3 calls this before the handshake, and has no public method for it.
+        # urllib3 calls this before the handshake, and has no public method for it. The class beside this mixin has it.
         connection: socket.socket = super()._new_conn()  # type: ignore[misc]
         self._watch(connection)
         return connection

@@ -1,4 +1,4 @@
-"""A slow caller occupies its own connection only, and not for ever."""
+"""A slow caller occupies its own connection only, and for a limited time."""
 
 from __future__ import annotations
 
