@@ -54,7 +54,7 @@ lint: $(VENV)/.test ## run ruff, djlint and mypy, and look for missing migration
 	$(BIN)/mypy .
 	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: $(VENV)/.test ## measure the three ratios of benchmarks/
+bench: $(VENV)/.test ## compare the speed with peers, on the same readings (benchmarks/)
 	$(BIN)/python -m benchmarks
 
 screenshots: $(VENV)/.test .browser ## take the pictures in docs/screenshots/ again

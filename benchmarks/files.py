@@ -18,6 +18,7 @@ from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
 from exports.pipeline import worker
 from readings.repositories import ReadingsRepository
+from readings.repositories import repository as deployment_repository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
@@ -31,13 +32,15 @@ WORKERS = 2
 TARGET = 8
 
 
-def fill(repository: ReadingsRepository) -> None:
-    """Write the readings of the file."""
+def measure(folder: Path) -> Iterator[Ratio]:
+    """Write the readings of the file, and yield a ratio per peer."""
+    repository = deployment_repository()
     for time in FLEET.intervals(START, END):
         repository.write(readings_for(FLEET, time))
+    yield from _ratios(repository, folder)
 
 
-def ratios(repository: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
+def _ratios(repository: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
     """Yield a ratio per peer.
 
     For headend, the time from the request to the published file counts, including reading from the repository. The peers

@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from benchmarks.ratio import Ratio, compare
 from readings.simulation.arrivals import readings_for
@@ -15,7 +16,7 @@ TARGET = 30
 TIME = datetime(2024, 5, 1, tzinfo=UTC)
 
 
-def ratios() -> Iterator[Ratio]:
+def measure(_folder: Path) -> Iterator[Ratio]:
     """Yield the ratio for one interval of 50,000 meters."""
     fleet = Fleet()
     readings_for(fleet, TIME)

@@ -18,6 +18,7 @@ from exports.models import Supplier
 from readings.api import ReadingsViewSet
 from readings.instants import format_instant
 from readings.repositories import ReadingsRepository
+from readings.repositories import repository as deployment_repository
 from readings.repositories.delta.minute_reader import decode
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -36,7 +37,14 @@ REFERENCE_QUERY = """
 """
 
 
-def fill_day(repository: ReadingsRepository) -> None:
+def measure(folder: Path) -> Iterator[Ratio]:
+    """Write a day, and yield a ratio per offset."""
+    repository = deployment_repository()
+    _fill_day(repository)
+    yield from _ratios(repository, folder)
+
+
+def _fill_day(repository: ReadingsRepository) -> None:
     """Write a day of the default fleet, 14.4 million readings, and compact it."""
     fleet = Fleet()
     for hour in range(24):
@@ -46,7 +54,7 @@ def fill_day(repository: ReadingsRepository) -> None:
     repository.maintain()
 
 
-def ratios(repository: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
+def _ratios(repository: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
     """Yield a ratio per offset. headend answers a complete API call, with no decoded minutes in its cache."""
     with duckdb.connect(str(folder / "peer.duckdb")) as peer:
         _fill_peer(peer, repository)

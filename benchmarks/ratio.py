@@ -1,11 +1,12 @@
-"""A ratio: how many times as fast as a peer this project is."""
+"""The rows of a benchmark: a ratio to a peer, or a figure with a limit."""
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,54 @@ class Ratio:
     def passed(self) -> bool:
         """Whether the target is reached."""
         return self.value >= self.target
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """What was measured, the peer, the result and the requirement, as text."""
+        durations = f"{_seconds(self.peer_seconds)} / {_seconds(self.ours_seconds)}"
+        return self.what, self.peer, f"{self.value:.2f} ({durations})", f"≥ {self.target:g}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured value without a peer, and the limit that it must keep: a maximum, or else a minimum."""
+
+    what: str
+    value: float
+    unit: str
+    limit: float
+    limit_is_maximum: bool = True
+
+    @property
+    def passed(self) -> bool:
+        """Whether the limit is kept."""
+        return self.value <= self.limit if self.limit_is_maximum else self.value >= self.limit
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """What was measured, no peer, the value and the limit, as text."""
+        sign = "≤" if self.limit_is_maximum else "≥"
+        return (
+            self.what,
+            "none",
+            f"{self.value:,.4g} {self.unit}",
+            f"{sign} {self.limit:g} {self.unit}",
+        )
+
+
+def as_json(row: Ratio | Figure) -> str:
+    """Return the row as one line, for :func:`from_json`."""
+    return json.dumps([type(row).__name__, asdict(row)])
+
+
+def from_json(line: str) -> Ratio | Figure:
+    """Return the row of a line."""
+    name, values = json.loads(line)
+    return Ratio(**values) if name == Ratio.__name__ else Figure(**values)
+
+
+def _seconds(duration: float) -> str:
+    return f"{duration:.2f} s" if duration >= 1 else f"{duration * 1000:.3g} ms"
 
 
 def duration(work: Callable[[], object]) -> float:

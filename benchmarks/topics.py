@@ -1,0 +1,28 @@
+"""The topics of ``python -m benchmarks``, and what each needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A module of this package with a function ``measure(folder)``, which yields a row per comparison.
+
+    ``disk_bytes`` and ``seconds`` are the most that the topic has needed on a machine with 2 cores.
+    """
+
+    module: str
+    description: str
+    disk_bytes: int
+    seconds: int
+
+
+TOPICS = {
+    topic.module: topic
+    for topic in (
+        Topic("generation", "an interval of 50,000 meters", 10**7, 30),
+        Topic("files", "a file of 2,920,000 readings", 10**9, 180),
+        Topic("pages", "a page of the API at several depths", 2 * 10**9, 120),
+    )
+}
