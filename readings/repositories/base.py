@@ -169,6 +169,8 @@ class ReadingsRepository(ABC):
 
 def in_order_without_duplicates(readings: pl.DataFrame) -> pl.DataFrame:
     """Return a readings frame in order that holds each (``device_id``, ``time``) once: the first of them."""
-    return frame.in_order(
-        readings.select(frame.COLUMNS).unique(frame.ORDER, keep="first", maintain_order=True)
-    )
+    readings = readings.select(frame.COLUMNS)
+    if frame.is_in_strict_order(readings):
+        return readings
+    distinct = readings.unique(frame.ORDER, keep="first", maintain_order=True)
+    return frame.in_order(distinct)

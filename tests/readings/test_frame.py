@@ -42,3 +42,20 @@ def test_readings_are_sorted_by_time_and_then_by_device_id(intervals: int) -> No
         }
     )
     assert frame.in_order(shuffled).equals(shuffled.sort("time", "device_id"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], True),
+        ([(1, "a")], True),
+        ([(1, "a"), (1, "b"), (2, "a")], True),
+        ([(1, "a"), (1, "a")], False),
+        ([(1, "b"), (1, "a")], False),
+        ([(2, "a"), (1, "b")], False),
+    ],
+)
+def test_a_strict_order_has_no_row_twice(rows: list[tuple[int, str]], expected: bool) -> None:
+    schema = {"time": pl.Int64(), "device_id": pl.String()}
+    readings = pl.DataFrame(rows, schema, orient="row").cast({"time": frame.INSTANT})
+    assert frame.is_in_strict_order(readings) == expected

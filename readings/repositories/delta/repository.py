@@ -13,16 +13,17 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from readings import frame
 from readings.repositories.base import ReadingsRepository, in_order_without_duplicates
-from readings.repositories.delta.compaction import ROWS_PER_GROUP, compact_day, days_to_compact
+from readings.repositories.delta.compaction import compact_day, days_to_compact
 from readings.repositories.delta.data_files import (
     PARTITION,
     DataFiles,
     collect,
+    root_of,
     scan,
     unavailable_if_it_fails,
 )
@@ -33,6 +34,7 @@ from readings.repositories.delta.day_cache import (
     DayCache,
 )
 from readings.repositories.delta.file_counts import FileCounts
+from readings.repositories.delta.file_writer import delete_files, write_days
 from readings.repositories.delta.maintenance import (
     delete_unused_files,
     fill_day_summaries,
@@ -48,7 +50,6 @@ log = logging.getLogger(__name__)
 
 _TRANSACTION_ID = "readings-writer"
 _WRITE_ATTEMPTS = 20
-_WRITER_PROPERTIES = WriterProperties(compression="ZSTD", max_row_group_size=ROWS_PER_GROUP)
 
 KEEP_VERSIONS = timedelta(days=7)
 """For this long, an export can read the version with which it started."""
@@ -158,13 +159,20 @@ class DeltaRepository(ReadingsRepository):
         return done
 
     def _append(self, table: DeltaTable, readings: pl.DataFrame) -> None:
-        write_deltalake(
-            table,
-            readings.with_columns(pl.col("time").dt.date().alias(PARTITION)),
-            mode="append",
-            writer_properties=_WRITER_PROPERTIES,
-            commit_properties=exclusive_commit(table),
-        )
+        root = root_of(table)
+        new_files = write_days(root, readings)
+        try:
+            table.create_write_transaction(
+                [*new_files],
+                mode="append",
+                schema=table.schema(),
+                partition_by=[PARTITION],
+                commit_properties=exclusive_commit(table),
+            )
+        except CommitFailedError:
+            # After any other error, the commit may exist. Then maintenance deletes the files if they are not in use.
+            delete_files(root, new_files)
+            raise
 
     def _newest_snapshot(self) -> DeltaSnapshot:
         if self._newest is None or not self._read_table.is_newest():

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
@@ -113,7 +114,7 @@ def test_a_full_disk_makes_the_repository_unavailable(
 
     monkeypatch.setattr(DeltaTable, "vacuum", fail)
     monkeypatch.setattr(DeltaTable, "delete", fail)
-    monkeypatch.setattr("readings.repositories.delta.repository.write_deltalake", fail)
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", fail)
     with pytest.raises(RepositoryUnavailableError, match="No space left on device"):
         act(store)
 

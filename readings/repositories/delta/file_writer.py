@@ -1,0 +1,106 @@
+"""Write data files for a commit of the Delta table.
+
+Polars writes a file with all cores. delta-rs's own writer has one thread and takes four times as long.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+from deltalake.transaction import AddAction
+
+from readings import frame
+from readings.repositories.delta.data_files import PARTITION
+
+ROWS_PER_GROUP = 10_000
+"""The rows that are decoded together.
+
+A meter's reading of an interval is in one of the interval's row groups. The smallest and largest device id of each
+group show which one. A meter's day among 14.4 million readings took 0.13 s with these groups. With groups of
+50,000 rows it took 0.46 s, and 3 % less disk space.
+"""
+_COMPRESSION_LEVEL = 1
+"""Higher levels take twice as long, and make the files of readings no smaller."""
+
+
+def write_days(root: Path, readings: pl.DataFrame) -> list[AddAction]:
+    """Write readings (in order, not empty) into new data files, one for each of their days.
+
+    The files are not part of the table until the returned actions are committed. If a file cannot be written, no file
+    is left. Raises ``OSError`` and Polars' ``ComputeError``.
+    """
+    new_files: list[AddAction] = []
+    try:
+        for day, of_day in _by_day(readings):
+            new_files.append(write_file(root, day, of_day, data_change=True))
+    except BaseException:
+        delete_files(root, new_files)
+        raise
+    return new_files
+
+
+def write_file(root: Path, day: date, readings: pl.DataFrame, *, data_change: bool) -> AddAction:
+    """Write the readings (in order) of one day into a new data file, and return the action that adds it to the table.
+
+    ``data_change`` is false if the table has these readings already. If the file cannot be written, it is deleted.
+    """
+    name = f"{PARTITION}={day.isoformat()}/part-{uuid.uuid4()}.zstd.parquet"
+    file = root / name
+    file.parent.mkdir(exist_ok=True)
+    try:
+        readings.write_parquet(
+            file,
+            compression="zstd",
+            compression_level=_COMPRESSION_LEVEL,
+            row_group_size=ROWS_PER_GROUP,
+        )
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    return AddAction(
+        path=name,
+        size=file.stat().st_size,
+        partition_values={PARTITION: day.isoformat()},
+        modification_time=int(time.time() * 1000),
+        data_change=data_change,
+        stats=json.dumps(_statistics(readings)),
+    )
+
+
+def delete_files(root: Path, new_files: Iterable[AddAction]) -> None:
+    """Delete files that were written, but not committed."""
+    for file in new_files:
+        (root / file.path).unlink()
+
+
+def _by_day(readings: pl.DataFrame) -> Iterable[tuple[date, pl.DataFrame]]:
+    first, last = readings["time"][0].date(), readings["time"][-1].date()
+    if first == last:
+        return [(first, readings)]
+    with_day = readings.with_columns(pl.col("time").dt.date().alias(PARTITION))
+    days = with_day.partition_by(PARTITION, maintain_order=True, include_key=False, as_dict=True)
+    return [(day, of_day) for (day,), of_day in days.items()]
+
+
+def _statistics(readings: pl.DataFrame) -> dict[str, object]:
+    """Return what the table's log stores about a file: bounds of its two instants, truncated to milliseconds."""
+    instants = ("time", "arrival_time")
+
+    def as_texts(values: pl.DataFrame) -> dict[str, str]:
+        return {
+            name: instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            for name, instant in values.row(0, named=True).items()
+        }
+
+    return {
+        "numRecords": len(readings),
+        "minValues": as_texts(readings.select(pl.col(instants).min())),
+        "maxValues": as_texts(readings.select(pl.col(instants).max())),
+        "nullCount": dict.fromkeys(frame.COLUMNS, 0),
+    }
