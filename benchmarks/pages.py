@@ -19,7 +19,7 @@ from readings.api import ReadingsViewSet
 from readings.instants import format_instant
 from readings.repositories import ReadingsRepository
 from readings.repositories import repository as deployment_repository
-from readings.repositories.delta.minute_reader import decode
+from readings.repositories.delta.decoded_rows import decode
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window

@@ -19,7 +19,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from readings import frame
 from readings.instants import to_micros
-from readings.repositories.minute_index import as_int_array
+from readings.repositories.minute_index import (
+    MINUTE_INDEX_SCHEMA,
+    MinuteIndex,
+    as_int_array,
+)
 from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
 
@@ -68,34 +72,53 @@ def root_of(table: DeltaTable) -> Path:
 
 
 class DataFiles:
-    """The files of one version of a table, and the bounds of ``time`` in each.
+    """The files of one version of a table, and what the table's log knows about them.
 
-    ``paths`` are sorted by their earliest reading; ``by_day`` maps each UTC day to its paths.
+    ``paths`` are sorted by their earliest reading; ``by_day`` maps each UTC day, ascending, to its paths. ``days`` is an
+    index with one row per day instead of one per minute.
     """
 
     def __init__(self, table: DeltaTable) -> None:
-        root = root_of(table)
-        actions = pl.DataFrame(table.get_add_actions(flatten=True))
-        if actions.is_empty():
-            self.paths: list[str] = []
-            self.by_day: dict[date, list[str]] = {}
-            return
-        files = actions.select(
-            (pl.lit(f"{root}/") + pl.col("path")).alias("path"),
-            pl.col("min.time").cast(frame.INSTANT).alias("first"),
-            (pl.col("max.time").cast(frame.INSTANT) + _STATISTICS_PRECISION).alias("last"),
-            pl.col(f"partition.{PARTITION}").alias("day"),
-        ).sort("first", "path")
-        self.paths = files["path"].to_list()
-        self.by_day = dict(files.group_by("day").agg("path").iter_rows())
+        self.root = root_of(table)
+        files = _describe(self.root, pl.DataFrame(table.get_add_actions(flatten=True)))
+        self.paths: list[str] = files["path"].to_list()
         self._first, self._last = as_int_array(files["first"]), as_int_array(files["last"])
+        days = files.group_by("day").agg(
+            "path",
+            pl.col("readings").sum(),
+            pl.col("first", "first_arrival").min(),
+            pl.col("last", "last_arrival").max(),
+        )
+        days = days.sort("day")
+        self.by_day: dict[date, tuple[str, ...]] = {
+            day: tuple(paths) for day, paths in days.select("day", "path").iter_rows()
+        }
+        self.days = MinuteIndex(
+            days.with_columns(pl.col("day").cast(frame.INSTANT).alias("minute"))
+        )
 
     def overlapping(self, start: datetime, end: datetime) -> tuple[str, ...]:
         """Return the files that may hold readings with ``start <= time <= end``."""
-        if not self.paths:
-            return ()
         overlaps = (self._last >= to_micros(start)) & (self._first <= to_micros(end))
         return tuple(self.paths[number] for number in np.flatnonzero(overlaps))
+
+
+def _describe(root: Path, actions: pl.DataFrame) -> pl.DataFrame:
+    """Return the path, day, number of readings, and bounds of ``time`` and ``arrival_time`` of each file."""
+    if actions.is_empty():
+        return pl.DataFrame(schema={"path": pl.String(), "day": pl.Date(), **MINUTE_INDEX_SCHEMA})
+    bounds = {"first": "min.time", "first_arrival": "min.arrival_time"}
+    upper_bounds = {"last": "max.time", "last_arrival": "max.arrival_time"}
+    return actions.select(
+        (pl.lit(f"{root}/") + pl.col("path")).alias("path"),
+        pl.col(f"partition.{PARTITION}").alias("day"),
+        pl.col("num_records").cast(pl.Int64).alias("readings"),
+        *(pl.col(theirs).cast(frame.INSTANT).alias(ours) for ours, theirs in bounds.items()),
+        *(
+            (pl.col(theirs).cast(frame.INSTANT) + _STATISTICS_PRECISION).alias(ours)
+            for ours, theirs in upper_bounds.items()
+        ),
+    ).sort("first", "path")
 
 
 @dataclass(frozen=True)

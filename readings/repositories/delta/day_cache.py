@@ -31,7 +31,7 @@ FINISHED_AFTER = DAY
 """How long after its end a day counts as finished. Few late readings are expected after that."""
 _ROWS_PER_GROUP = 24_000
 """The hourly sums of a thousand meters for a day."""
-_DELETE_AFTER_SECONDS = 3600
+DELETE_AFTER_SECONDS = 3600
 """An unused file is deleted after this time, because a running query may still read it."""
 
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -88,7 +88,7 @@ class DayCache:
         Return how many files were deleted. Unfinished temporary files are included, files of other programs are not.
         """
         used = set(self.find(by_day).values())
-        limit = time.time() - _DELETE_AFTER_SECONDS
+        limit = time.time() - DELETE_AFTER_SECONDS
         files = self._folder.iterdir() if self._folder.exists() else ()
         unused = (file for file in files if _OUR_NAME.fullmatch(file.name) and file not in used)
         return sum(delete_if_older(file, limit) for file in unused)

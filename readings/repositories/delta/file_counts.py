@@ -1,78 +1,96 @@
 """Minute counts of data files.
 
-Each process counts a data file once. Files of finished days are counted once for all processes: the counts are
-in the day cache.
+The counts of a file are stored when it is written, see :mod:`minute_statistics`. Those of finished days are also in the
+day cache, one file for each day. Each process counts other files once, by reading them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
 import polars as pl
+from cachetools import LRUCache
 
 from readings.instants import to_micros
-from readings.repositories.delta.data_files import RowRange, collect, merge_row_ranges
+from readings.repositories.delta.data_files import RowRange, collect
 from readings.repositories.delta.day_cache import DayCache, FilesByDay
+from readings.repositories.delta.minute_statistics import FILE_STATISTICS_SCHEMA, read_statistics
 from readings.repositories.minute_index import (
-    MINUTE_INDEX_SCHEMA,
+    MinuteCounts,
     MinuteIndex,
     as_int_array,
     minute_of_time,
 )
 
-FILE_COUNTS_SCHEMA = {
-    "file": pl.String(),
-    **MINUTE_INDEX_SCHEMA,
-    "row": pl.Int64(),
-    "span": pl.Int64(),
-}
-"""One row per file and minute.
-
-``row`` is the first row of the minute in the file. ``span`` is the number of rows from the first to the last reading
-of the minute; if it equals ``readings``, no other readings are between them.
-"""
+FileRows = tuple[str, int, int, int]
+"""A minute in a file: the file, the first row, the number of readings, and the rows from the first to the last reading."""
+_MAX_INDEXES = 4_000
+"""The days of ten years."""
 
 
 class FileCounts:
     """The counts of all files that were requested so far. All versions of the table share them."""
 
-    def __init__(self, cache: DayCache) -> None:
+    def __init__(self, table_folder: str, cache: DayCache) -> None:
+        self._table_folder = Path(table_folder)
         self._cache = cache
         self._by_file: dict[str, pl.DataFrame] = {}
+        self._indexes: LRUCache[tuple[str, ...], DeltaMinuteIndex] = LRUCache(_MAX_INDEXES)
         self._lock = Lock()
 
-    def get(self, by_day: FilesByDay) -> pl.DataFrame:
-        """Return the counts of these files: :data:`FILE_COUNTS_SCHEMA`. Files without counts are counted first."""
+    def index(self, day: date, files: tuple[str, ...]) -> DeltaMinuteIndex:
+        """Return the index of a day that has these files."""
         with self._lock:
-            self._by_file |= self._read_cache(by_day)
-            files = [file for files in by_day.values() for file in files]
-            self._by_file |= _count(file for file in files if file not in self._by_file)
-            counts = [self._by_file[file] for file in files]
-        return pl.concat([pl.DataFrame(schema=FILE_COUNTS_SCHEMA), *counts])
+            index = self._indexes.get(files)
+            if index is None:
+                index = self._indexes[files] = DeltaMinuteIndex(self._get({day: files}))
+            return index
+
+    def load(self, by_day: FilesByDay) -> None:
+        """Count the files of these days that are not counted yet. Several days at once are faster than one by one."""
+        with self._lock:
+            self._get({day: files for day, files in by_day.items() if files not in self._indexes})
 
     def fill_cache(self, by_day: FilesByDay) -> int:
         """Write the counts of these days to the day cache; return how many days were missing there."""
         cached = self._cache.find(by_day)
         missing = {day: files for day, files in by_day.items() if day not in cached}
         for day, files in missing.items():
-            self._cache.store(day, files, self.get({day: files}).with_columns(_file_name()))
+            with self._lock:
+                counts = self._get({day: files})
+            self._cache.store(day, files, counts.with_columns(_file_name()))
         return len(missing)
 
+    def _get(self, by_day: FilesByDay) -> pl.DataFrame:
+        """Return the counts of the files of these days: :data:`FILE_STATISTICS_SCHEMA`."""
+        self._by_file |= self._read_cache(by_day)
+        files = [file for files in by_day.values() for file in files]
+        self._by_file |= _split_by_file(read_statistics(self._table_folder, self._unknown(files)))
+        self._by_file |= _count(self._unknown(files))
+        counts = [self._by_file[file] for file in files]
+        return pl.concat([pl.DataFrame(schema=FILE_STATISTICS_SCHEMA), *counts])
+
+    def _unknown(self, files: Iterable[str]) -> list[str]:
+        return [file for file in files if file not in self._by_file]
+
     def _read_cache(self, by_day: FilesByDay) -> dict[str, pl.DataFrame]:
-        unknown = {
-            day: files
-            for day, files in by_day.items()
-            if any(file not in self._by_file for file in files)
-        }
+        unknown = {day: files for day, files in by_day.items() if self._unknown(files)}
         cached = self._cache.find(unknown)
         if not cached:
             return {}
         paths = {Path(file).name: file for day in cached for file in unknown[day]}
-        counts = pl.read_parquet(list(cached.values()), glob=False)
-        return _split_by_file(counts.with_columns(pl.col("file").replace_strict(paths)))
+        # The files of earlier releases do not have all columns.
+        counts = pl.scan_parquet(
+            list(cached.values()),
+            glob=False,
+            schema=FILE_STATISTICS_SCHEMA,
+            missing_columns="insert",
+        )
+        return _split_by_file(collect(counts.with_columns(pl.col("file").replace_strict(paths))))
 
 
 def _file_name() -> pl.Expr:
@@ -84,13 +102,13 @@ def _split_by_file(counts: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {part["file"][0]: part for part in counts.partition_by("file")}
 
 
-def _count(files: Iterable[str]) -> dict[str, pl.DataFrame]:
-    paths = list(files)
-    if not paths:
+def _count(files: list[str]) -> dict[str, pl.DataFrame]:
+    """Return the counts of these files by reading them, without the columns that only a writer knows."""
+    if not files:
         return {}
-    # Polars numbers the rows across all files; the last step subtracts each file's first number.
+    # Polars numbers the rows across all files; a later step subtracts each file's first number.
     counts = (
-        pl.scan_parquet(paths, include_file_paths="file", row_index_name="row", glob=False)
+        pl.scan_parquet(files, include_file_paths="file", row_index_name="row", glob=False)
         .select("file", "time", "arrival_time", pl.col("row").cast(pl.Int64))
         .group_by("file", minute_of_time())
         .agg(
@@ -103,28 +121,45 @@ def _count(files: Iterable[str]) -> dict[str, pl.DataFrame]:
             (pl.col("row").max() - pl.col("row").min() + 1).alias("span"),
         )
         .with_columns(pl.col("row") - pl.col("row").min().over("file"))
-        .select(*FILE_COUNTS_SCHEMA)
     )
-    return _split_by_file(collect(counts))
+    rows = collect(counts)
+    unknown = [name for name in FILE_STATISTICS_SCHEMA if name not in rows.columns]
+    nulls = (pl.lit(None, FILE_STATISTICS_SCHEMA[name]).alias(name) for name in unknown)
+    return _split_by_file(rows.with_columns(nulls).select(*FILE_STATISTICS_SCHEMA))
 
 
 class DeltaMinuteIndex(MinuteIndex):
-    """The minutes of one version, and the rows of the data files that hold them."""
+    """The minutes of one day, and the rows of the data files that hold them."""
 
     def __init__(self, counts: pl.DataFrame) -> None:
-        """``counts`` has the columns of :data:`FILE_COUNTS_SCHEMA`."""
-        rows = counts.sort("minute")
-        self._minute_of_row = as_int_array(rows["minute"])
-        self._rows = rows.select("file", "row", "readings", "span")
-        minutes = rows.group_by("minute", maintain_order=True).agg(
+        """``counts`` has the columns of :data:`FILE_STATISTICS_SCHEMA`."""
+        self.statistics = counts.sort("minute")
+        self._minute_of_row = as_int_array(self.statistics["minute"])
+        self._rows: list[FileRows] = self.statistics.select(
+            "file", "row", "readings", "span"
+        ).rows()
+        self._is_in_order = self.statistics["meters"].is_not_null().to_numpy()
+        minutes = self.statistics.group_by("minute", maintain_order=True).agg(
             pl.col("readings").sum(),
             pl.col("first", "first_arrival").min(),
             pl.col("last", "last_arrival").max(),
         )
         super().__init__(minutes)
 
-    def row_ranges(self, first: datetime, last: datetime) -> tuple[RowRange, ...] | None:
-        """Return the rows of the minutes from ``first`` to ``last``, as :func:`merge_row_ranges` does."""
-        start = self._minute_of_row.searchsorted(to_micros(first))
-        end = self._minute_of_row.searchsorted(to_micros(last), side="right")
-        return merge_row_ranges(self._rows[start:end].iter_rows())
+    def file_rows(self, first: datetime, last: datetime) -> list[FileRows]:
+        """Return the rows of the minutes from ``first`` to ``last``, in each of their files."""
+        return self._rows[self._between(to_micros(first), to_micros(last))]
+
+    def rows_in_order(self, minutes: MinuteCounts) -> list[RowRange] | None:
+        """Return the rows of some minutes of this index, if their readings are stored in order; otherwise None."""
+        between = self._between(int(minutes.minute[0]), int(minutes.minute[-1]))
+        if not (
+            np.array_equal(self._minute_of_row[between], minutes.minute)
+            and self._is_in_order[between].all()
+        ):
+            return None
+        return [RowRange(file, row, readings) for file, row, readings, _ in self._rows[between]]
+
+    def _between(self, first: int, last: int) -> slice:
+        start = self._minute_of_row.searchsorted(first)
+        return slice(int(start), int(self._minute_of_row.searchsorted(last, side="right")))

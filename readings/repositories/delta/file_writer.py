@@ -17,6 +17,7 @@ from deltalake.transaction import AddAction
 
 from readings import frame
 from readings.repositories.delta.data_files import PARTITION
+from readings.repositories.delta.minute_statistics import store_statistics
 
 ROWS_PER_GROUP = 10_000
 """The rows that are decoded together.
@@ -24,6 +25,12 @@ ROWS_PER_GROUP = 10_000
 A meter's reading of an interval is in one of the interval's row groups. The smallest and largest device id of each
 group show which one. A meter's day among 14.4 million readings took 0.13 s with these groups. With groups of
 50,000 rows it took 0.46 s, and 3 % less disk space.
+"""
+_PAGE_BYTES = 16_000
+"""The size of a data page before compression. Pages without a requested row are not decompressed.
+
+A hundred rows are read in 0.55 ms, with pages of 1 MB in 1.3 ms; the file is 7 % larger. With 8 KB it is 15 % larger, and
+reading is not faster.
 """
 _COMPRESSION_LEVEL = 1
 """Higher levels take twice as long, and make the files of readings no smaller."""
@@ -59,7 +66,9 @@ def write_file(root: Path, day: date, readings: pl.DataFrame, *, data_change: bo
             compression="zstd",
             compression_level=_COMPRESSION_LEVEL,
             row_group_size=ROWS_PER_GROUP,
+            data_page_size=_PAGE_BYTES,
         )
+        store_statistics(root, name, readings)
     except BaseException:
         file.unlink(missing_ok=True)
         raise

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable
-from datetime import datetime
-from functools import cached_property
-from threading import Lock
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, datetime
 
+import numpy as np
 import polars as pl
-from cachetools import LRUCache, cached
 
 from readings import frame
 from readings.instants import LAST_INSTANT, from_micros
 from readings.repositories.chunks import Chunk
-from readings.repositories.delta.data_files import DataFiles, RowSelection, collect
-from readings.repositories.delta.file_counts import DeltaMinuteIndex, FileCounts
-from readings.repositories.minute_index import (
-    LAST_MICROSECOND,
-    MinuteCounts,
-    MinuteIndex,
-    count_by_minute,
+from readings.repositories.delta.data_files import (
+    DataFiles,
+    RowRange,
+    RowSelection,
+    collect,
+    merge_row_ranges,
 )
+from readings.repositories.delta.decoded_rows import (
+    count_in_order_up_to,
+    count_up_to,
+    decode,
+    read_rows,
+)
+from readings.repositories.delta.file_counts import DeltaMinuteIndex, FileCounts
+from readings.repositories.minute_index import LAST_MICROSECOND, MinuteCounts, count_by_minute
 from readings.window import Position, Window
 
-DECODED_BYTES = 256 * 2**20
-"""The memory in a process for decoded minutes."""
 _MAX_DECODED_MINUTES = 4
 """Minutes are decoded one by one, and cached, if a call reads at most this many."""
-
-
-@cached(LRUCache(DECODED_BYTES, pl.DataFrame.estimated_size), lock=Lock())
-def decode(rows: RowSelection) -> pl.DataFrame:
-    """Return the readings of these rows, in order. Data files never change, so the result can be cached."""
-    return frame.in_order(collect(rows.scan()))
+_MAX_FILES_READ_BY_ROW = 32
+"""If a page is spread over more row ranges than this, one scan of its minutes is faster."""
 
 
 class DeltaMinuteReader:
@@ -43,13 +42,38 @@ class DeltaMinuteReader:
         self._files = files
         self._file_counts = file_counts
 
-    @cached_property
-    def _index(self) -> DeltaMinuteIndex:
-        return DeltaMinuteIndex(self._file_counts.get(self._files.by_day))
+    def indexes(self, window: Window) -> Iterator[DeltaMinuteIndex]:
+        """Yield one index for each day."""
+        for day in self._days(window):
+            yield self._index(day)
 
-    def indexes(self, window: Window) -> Iterable[MinuteIndex]:
-        """Return one index of all minutes of the version."""
-        return [self._index]
+    def count_days(self, window: Window) -> None:
+        """Count the files of all days of the window now. One by one it takes longer."""
+        self._file_counts.load({day: self._files.by_day[day] for day in self._days(window)})
+
+    def without_first_days(self, window: Window, offset: int) -> tuple[Window, int]:
+        """Return a window that starts at a later day, and the offset in it of the same readings.
+
+        The table's log has the number of readings of each day. So the days before a page are not counted by minute.
+        """
+        days = self._files.days.overlapping(window)
+        if offset == 0 or window.device_ids or len(days) < 2:
+            return window, offset
+        readings, complete = days.readings, days.complete
+        if not complete[0]:
+            # The window starts within this day.
+            minutes = self._index(days.first_minute.date()).overlapping(window)
+            if not minutes.complete.all():
+                return window, offset
+            readings = np.concatenate([[minutes.readings.sum()], readings[1:]])
+        # Only complete days have this number of readings. Nothing after the last day can be counted.
+        known = 1 + int(np.append(complete[1:-1], False).argmin())
+        ends = readings[:known].cumsum()
+        skipped = int(ends.searchsorted(offset, side="right"))
+        if skipped == 0:
+            return window, offset
+        start = from_micros(days.minute[skipped])
+        return replace(window, start=max(window.start, start)), offset - int(ends[skipped - 1])
 
     def count(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
         """See :meth:`MinuteReader.count`."""
@@ -57,6 +81,9 @@ class DeltaMinuteReader:
 
     def read(self, window: Window, minutes: MinuteCounts, *, skip: int, limit: int) -> pl.DataFrame:
         """See :meth:`MinuteReader.read`."""
+        rows = self._rows_in_order(minutes)
+        if rows is not None and len(rows) <= _MAX_FILES_READ_BY_ROW:
+            return read_rows(rows, skip=skip, limit=limit)
         return self._read_minutes(window, minutes).slice(skip, limit)
 
     def read_chunk(self, window: Window, chunk: Chunk) -> pl.DataFrame:
@@ -68,16 +95,14 @@ class DeltaMinuteReader:
 
         The window must not start before the minute of the position's time.
         """
-        first_minute = self._index.overlapping(window)[:1]
-        if not len(first_minute):
-            return 0
-        readings = self._read_minutes(window, first_minute)
-        times, device_ids = readings["time"], readings["device_id"]
-        return bisect_right(
-            range(len(readings)),
-            (position.time, position.device_id),
-            key=lambda row: (times[row], device_ids[row]),
-        )
+        for index in self.indexes(window):
+            first_minute = index.overlapping(window)[:1]
+            if len(first_minute):
+                rows = self._rows_in_order(first_minute)
+                if rows is not None:
+                    return count_in_order_up_to(rows[0], position)
+                return count_up_to(self._read_minutes(window, first_minute), position)
+        return 0
 
     def scan(self, window: Window, first: datetime, last: datetime) -> pl.LazyFrame:
         """Return the window's readings in the minutes from ``first`` to ``last``, in no particular order."""
@@ -94,6 +119,19 @@ class DeltaMinuteReader:
         files = self._files.overlapping(window.start, end)
         return RowSelection(files, window.start, end, None).scan().filter(window.predicate())
 
+    def _days(self, window: Window) -> list[date]:
+        days = self._files.days.overlapping(window).minute
+        return [from_micros(midnight).date() for midnight in days]
+
+    def _index(self, day: date) -> DeltaMinuteIndex:
+        return self._file_counts.index(day, self._files.by_day[day])
+
+    def _rows_in_order(self, minutes: MinuteCounts) -> list[RowRange] | None:
+        """Return the rows of some minutes of one day, or None if their order or their number is not known."""
+        if not minutes.complete.all():
+            return None
+        return self._index(minutes.first_minute.date()).rows_in_order(minutes)
+
     def _read_minutes(self, window: Window, minutes: MinuteCounts) -> pl.DataFrame:
         """Return the window's readings in some minutes, in order. If the minutes are few, they stay decoded in the cache."""
         if window.device_ids or len(minutes) > _MAX_DECODED_MINUTES:
@@ -109,5 +147,9 @@ class DeltaMinuteReader:
         self, first: datetime, last: datetime, *, search: bool = False
     ) -> RowSelection:
         end = last + LAST_MICROSECOND
-        ranges = None if search else self._index.row_ranges(first, last)
+        ranges = None if search else self._row_ranges(first, last)
         return RowSelection(self._files.overlapping(first, end), first, end, ranges)
+
+    def _row_ranges(self, first: datetime, last: datetime) -> tuple[RowRange, ...] | None:
+        indexes = self.indexes(Window(first, last + LAST_MICROSECOND))
+        return merge_row_ranges(rows for index in indexes for rows in index.file_rows(first, last))

@@ -41,6 +41,7 @@ from readings.repositories.delta.maintenance import (
     fill_hourly_sums,
     fill_minute_counts,
 )
+from readings.repositories.delta.minute_statistics import delete_unused_statistics
 from readings.repositories.delta.open_table import OpenTable, OpenTablePerThread
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.repository_errors import RepositoryUnavailableError
@@ -66,7 +67,7 @@ class DeltaRepository(ReadingsRepository):
         self._minute_counts = DayCache(path, MINUTE_COUNTS)
         self._hourly_sums = DayCache(path, HOURLY_SUMS)
         self._day_summaries = DayCache(path, DAY_SUMMARIES)
-        self._file_counts = FileCounts(self._minute_counts)
+        self._file_counts = FileCounts(path, self._minute_counts)
         self._lock = Lock()
         self._read_table = OpenTable(path)
         self._newest: DeltaSnapshot | None = None
@@ -147,7 +148,8 @@ class DeltaRepository(ReadingsRepository):
 
     def _fill_day_cache(self, *, may_delete: bool) -> dict[str, int]:
         table = self._written_table.newest()
-        by_day, snapshot, now = DataFiles(table).by_day, self._snapshot_of(table), self._clock()
+        files, snapshot, now = DataFiles(table), self._snapshot_of(table), self._clock()
+        by_day = files.by_day
         done = {
             "days counted": fill_minute_counts(self._file_counts, by_day, now),
             "days summed up": fill_hourly_sums(self._hourly_sums, snapshot, by_day, now),
@@ -156,6 +158,7 @@ class DeltaRepository(ReadingsRepository):
         if may_delete:
             caches = (self._minute_counts, self._hourly_sums, self._day_summaries)
             done["files out of use"] = sum(cache.delete_unused(by_day) for cache in caches)
+            done["files out of use"] += delete_unused_statistics(root_of(table), files.paths)
         return done
 
     def _append(self, table: DeltaTable, readings: pl.DataFrame) -> None:

@@ -52,16 +52,20 @@ class DeltaSnapshot(Snapshot):
             # Readings before the position's minute are not even counted.
             window = replace(window, start=max(window.start, after.time))
             offset = self._reader.count_up_to(window, after)
+        else:
+            window, offset = self._reader.without_first_days(window, offset)
         return self._finder.page(window, offset=offset, size=size)
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """See :meth:`Extract.minute_counts`."""
+        self._reader.count_days(window)
         return self._finder.minute_counts(window)
 
     def frames(
         self, window: Window, *, frame_readings: int = FRAME_READINGS
     ) -> Iterator[pl.DataFrame]:
         """See :meth:`Extract.frames`. A frame holds about ``frame_readings`` readings."""
+        self._reader.count_days(window)
         return self._finder.frames(window, frame_readings=frame_readings)
 
     def interval_totals(self, window: Window) -> pl.DataFrame:

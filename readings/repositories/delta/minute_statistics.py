@@ -1,0 +1,112 @@
+"""Statistics of each minute of a data file, stored next to the table when the file is written.
+
+With them, another process finds a page and describes the table without reading the data file. A file without them,
+such as one of an earlier release, is counted by reading it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from readings import frame
+from readings.repositories.delta.day_cache import (
+    DELETE_AFTER_SECONDS,
+    delete_if_older,
+)
+from readings.repositories.minute_index import MINUTE_INDEX_SCHEMA, as_int_array
+
+MINUTE_STATISTICS_SCHEMA = {
+    **MINUTE_INDEX_SCHEMA,
+    "row": pl.Int64(),
+    "span": pl.Int64(),
+    "times": pl.Int64(),
+    "late": pl.Int64(),
+    "kw": pl.Float64(),
+    "meters": pl.UInt64(),
+}
+"""One row per minute of a file.
+
+``row`` is the first row of the minute in the file. ``span`` is the number of rows from the first to the last reading
+of the minute; if it equals ``readings``, no other readings are between them.
+
+The other columns are null if the file was counted by reading it. Otherwise its readings are in order. ``times`` is the
+number of distinct times, ``late`` that of late readings, ``kw`` the sum of the active power. ``meters`` is a hash of the
+minute's device ids: minutes with equal hashes have the same meters.
+"""
+FILE_STATISTICS_SCHEMA = {"file": pl.String(), **MINUTE_STATISTICS_SCHEMA}
+"""One row per file and minute. ``file`` is the full path."""
+_FOLDER = "_statistics"
+"""Delta ignores names that begin with an underscore."""
+_PREFIX, _SUFFIX = "part-", ".json"
+_MICROS_PER_MINUTE = 60_000_000
+
+
+def minute_statistics(readings: pl.DataFrame) -> pl.DataFrame:
+    """Return :data:`MINUTE_STATISTICS_SCHEMA` of a readings frame that becomes a data file. It is not empty."""
+    # Arrays, because a query on a data frame takes several times as long, for each write.
+    time, arrival = as_int_array(readings["time"]), as_int_array(readings["arrival_time"])
+    new_time = np.concatenate([[True], time[1:] != time[:-1]])
+    instants = np.flatnonzero(new_time)
+    minutes = time[instants] // _MICROS_PER_MINUTE
+    rows = instants[np.concatenate([[True], minutes[1:] != minutes[:-1]])]
+    count = np.diff(rows, append=len(time))
+    meters = readings["device_id"].hash().to_numpy()
+    return pl.DataFrame(
+        {
+            "minute": time[rows] // _MICROS_PER_MINUTE * _MICROS_PER_MINUTE,
+            "readings": count,
+            "first": time[rows],
+            "last": time[rows + count - 1],
+            "first_arrival": np.minimum.reduceat(arrival, rows),
+            "last_arrival": np.maximum.reduceat(arrival, rows),
+            "row": rows,
+            "span": count,
+            "times": np.add.reduceat(new_time, rows, dtype=np.int64),
+            "late": np.add.reduceat(arrival > time, rows, dtype=np.int64),
+            "kw": np.add.reduceat(readings["kw"].to_numpy(), rows),
+            "meters": np.add.reduceat(meters, rows),
+        }
+    ).cast(MINUTE_STATISTICS_SCHEMA)  # type: ignore[arg-type] # a schema is a mapping of types
+
+
+def store_statistics(table_folder: Path, data_file: str, readings: pl.DataFrame) -> None:
+    """Store the statistics of a new data file, whose rows are ``readings``, in order. The file appears atomically."""
+    file = _file(table_folder, data_file)
+    file.parent.mkdir(exist_ok=True)
+    columns = minute_statistics(readings).with_columns(pl.col(frame.INSTANT).to_physical())
+    temporary = file.with_name(f".{uuid.uuid4()}")
+    temporary.write_text(json.dumps(columns.to_dict(as_series=False)))
+    temporary.replace(file)
+
+
+def read_statistics(table_folder: Path, data_files: Iterable[str]) -> pl.DataFrame:
+    """Return the stored statistics of those data files that have some: the column ``file``, and those of the schema."""
+    rows: dict[str, list[object]] = {name: [] for name in FILE_STATISTICS_SCHEMA}
+    for data_file in data_files:
+        try:
+            columns = json.loads(_file(table_folder, data_file).read_bytes())
+            stored = [columns[name] for name in MINUTE_STATISTICS_SCHEMA]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        for values, new in zip(rows.values(), ([data_file] * len(stored[0]), *stored), strict=True):
+            values.extend(new)
+    return pl.DataFrame(rows, schema=FILE_STATISTICS_SCHEMA)
+
+
+def delete_unused_statistics(table_folder: Path, data_files: Iterable[str]) -> int:
+    """Delete the statistics of all other data files, an hour after they were stored. Return how many were deleted."""
+    used = {_file(table_folder, data_file) for data_file in data_files}
+    stored = (table_folder / _FOLDER).glob(f"{_PREFIX}*{_SUFFIX}")
+    limit = time.time() - DELETE_AFTER_SECONDS
+    return sum(delete_if_older(file, limit) for file in stored if file not in used)
+
+
+def _file(table_folder: Path, data_file: str) -> Path:
+    return table_folder / _FOLDER / f"{Path(data_file).stem}{_SUFFIX}"

@@ -1,0 +1,226 @@
+"""Pages of a Delta table are read by row number, from minutes that were counted when their files were written."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import write_deltalake
+
+from readings import frame
+from readings.repositories.delta import decoded_rows, file_counts, minute_reader
+from readings.repositories.delta.data_files import PARTITION
+from readings.repositories.delta.minute_statistics import (
+    MINUTE_STATISTICS_SCHEMA,
+    minute_statistics,
+    read_statistics,
+)
+from readings.repositories.delta.repository import DeltaRepository
+from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
+from readings.window import DAY, Position, Window
+
+FLEET = Fleet(devices=60, interval_minutes=60)
+START = datetime(2023, 2, 27, 20, tzinfo=UTC)
+END = START + DAY
+EVERYTHING = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
+LATE = readings_for(Fleet(devices=75, interval_minutes=60), START + timedelta(hours=6))
+"""Readings of one interval. 60 of them are stored before."""
+ODD_SECONDS = EVERYTHING.with_columns(
+    (pl.col("time") + pl.duration(milliseconds=pl.int_range(pl.len()) % 90_000)).alias("time")
+).sort(frame.ORDER)
+"""Readings at other times in each minute, also after its end."""
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode few rows together, so that pages are in several blocks."""
+    monkeypatch.setattr(decoded_rows, "BLOCK_ROWS", 8)
+    monkeypatch.setattr(decoded_rows, "_MAX_BLOCKS", 4)
+    decoded_rows.decode.cache_clear()
+
+
+def written(folder: Path, *frames: pl.DataFrame) -> DeltaRepository:
+    repository = DeltaRepository(str(folder))
+    for readings in frames:
+        repository.write(readings)
+    return repository
+
+
+def forbid_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the test fail if a data file is counted by reading it."""
+
+    def count(files: list[str]) -> dict[str, pl.DataFrame]:
+        assert not files
+        return {}
+
+    monkeypatch.setattr(file_counts, "_count", count)
+
+
+def assert_same_pages(repository: DeltaRepository, window: Window, expected: pl.DataFrame) -> None:
+    """Compare pages at all places of the window, by offset and by position, with the slices of a frame."""
+    snapshot = repository.snapshot()
+    for size in (1, 7, 64, 200):
+        for offset in range(0, len(expected) + 70, 61):
+            page = snapshot.page(window, offset=offset, size=size)
+            assert page.readings.equals(expected.slice(offset, size))
+            assert page.more == (offset + size < len(expected))
+            if 0 < offset <= len(expected):
+                last = expected.row(offset - 1, named=True)
+                after = Position(last["time"], last["device_id"])
+                page = snapshot.page(window, offset=0, size=size, after=after)
+                assert page.readings.equals(expected.slice(offset, size))
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        Window(START),
+        Window(START + timedelta(hours=3, minutes=30), END - timedelta(hours=2)),
+        Window(START, as_of=START + timedelta(hours=9)),
+        Window(START, arrived_after=START + timedelta(hours=9)),
+        Window(START, None, tuple(FLEET.meters.device_id[3:20])),
+    ],
+    ids=["all", "part", "as of", "arrived after", "some meters"],
+)
+@pytest.mark.parametrize("content", ["one file a day", "late file", "odd seconds"])
+def test_pages_are_slices_of_the_window(tmp_path: Path, content: str, window: Window) -> None:
+    frames = {
+        "one file a day": [EVERYTHING],
+        "late file": [EVERYTHING, LATE],
+        "odd seconds": [ODD_SECONDS],
+    }[content]
+    repository = written(tmp_path / "readings", *frames)
+    stored = pl.concat(frames).unique(frame.ORDER, keep="first").sort(frame.ORDER)
+    assert_same_pages(repository, window, stored.filter(window.predicate()))
+
+
+def test_another_process_counts_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "readings"
+    written(folder, EVERYTHING, LATE)
+    forbid_counting(monkeypatch)
+    another = DeltaRepository(str(folder)).snapshot()
+    assert another.minute_counts(Window(START))["readings"].sum() == len(EVERYTHING) + 15
+
+
+def test_a_page_reads_no_statistics_of_earlier_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[list[str]] = []
+
+    def recorded(folder: Path, files: list[str]) -> pl.DataFrame:
+        read.append(files)
+        return read_statistics(folder, files)
+
+    days = [readings_for(FLEET, START + n * DAY) for n in range(5)]
+    folder = tmp_path / "readings"
+    written(folder, *days)
+    monkeypatch.setattr(file_counts, "read_statistics", recorded)
+    page = DeltaRepository(str(folder)).snapshot().page(Window(START), offset=3 * 60 + 5, size=10)
+    assert page.readings.equals(days[3].slice(5, 10))
+    assert [f"{PARTITION}=2023-03-02" in file for [file] in read] == [True]
+
+
+@pytest.mark.parametrize("damage", ["deleted", "cut", "other content"])
+def test_a_file_without_usable_statistics_is_counted(tmp_path: Path, damage: str) -> None:
+    folder = tmp_path / "readings"
+    written(folder, EVERYTHING)
+    for file in (folder / "_statistics").iterdir():
+        text = file.read_text()
+        file.write_text({"cut": text[:100], "other content": "[]"}.get(damage, ""))
+        if damage == "deleted":
+            file.unlink()
+    assert_same_pages(DeltaRepository(str(folder)), Window(START), EVERYTHING)
+
+
+def test_a_file_of_another_program_is_not_taken_as_being_in_order(tmp_path: Path) -> None:
+    folder = tmp_path / "readings"
+    repository = written(folder, EVERYTHING.head(0))
+    repository.snapshot()
+    reverse = EVERYTHING.reverse().with_columns(pl.col("time").dt.date().alias(PARTITION))
+    write_deltalake(str(folder), reverse, mode="append")
+    assert_same_pages(DeltaRepository(str(folder)), Window(START), EVERYTHING)
+
+
+def test_device_ids_that_are_no_random_numbers_are_found(tmp_path: Path) -> None:
+    meters = pl.Series(
+        [f"{'0' * 8}-{n:027d}" for n in range(30)] + [f"meter {n}" for n in range(30)]
+    )
+    readings = EVERYTHING.with_columns(
+        pl.col("device_id").replace_strict(FLEET.meters.device_id, meters)
+    ).sort(frame.ORDER)
+    assert_same_pages(written(tmp_path / "readings", readings), Window(START), readings)
+
+
+def test_a_page_of_an_interval_decodes_a_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = written(tmp_path / "readings", EVERYTHING)
+    snapshot = repository.snapshot()
+    monkeypatch.delattr(minute_reader, "decode")
+    rows: list[int] = []
+    read = decoded_rows._read
+
+    def recorded(file: str, start: int, length: int) -> pl.DataFrame:
+        rows.append(length)
+        return read(file, start, length)
+
+    monkeypatch.setattr(decoded_rows, "_read", recorded)
+    snapshot.page(Window(START + timedelta(hours=5)), offset=17, size=5)
+    assert sum(rows) <= 16
+
+
+def test_statistics_describe_each_minute() -> None:
+    first, second = LATE.head(3), LATE.head(2)
+    second = second.with_columns(
+        pl.col("time") + pl.duration(seconds=90), pl.col("arrival_time") + pl.duration(hours=1)
+    )
+    last = second.with_columns(pl.col("time") + pl.duration(seconds=1))
+    minutes = minute_statistics(pl.concat([first, second, last]))
+    assert minutes.schema == MINUTE_STATISTICS_SCHEMA
+    assert minutes["minute"].to_list() == [
+        LATE["time"][0],
+        LATE["time"][0] + timedelta(minutes=1),
+    ]
+    columns = ("readings", "row", "span", "times", "late")
+    assert minutes.select(columns).rows() == [(3, 0, 3, 1, 0), (4, 3, 4, 2, 4)]
+    assert minutes["last"][1] == last["time"][0]
+    assert minutes["kw"].to_list() == pytest.approx([first["kw"].sum(), 2 * second["kw"].sum()])
+
+
+def test_the_same_meters_have_the_same_hash_in_every_minute() -> None:
+    two_hours = pl.concat([readings_for(FLEET, START), readings_for(FLEET, START + DAY / 24)])
+    [meters] = minute_statistics(two_hours)["meters"].unique()
+    assert minute_statistics(EVERYTHING.tail(60))["meters"].to_list() == [meters]
+    assert minute_statistics(EVERYTHING.tail(59))["meters"].to_list() != [meters]
+
+
+def test_statistics_of_unused_files_are_deleted_after_an_hour(tmp_path: Path) -> None:
+    folder = tmp_path / "readings"
+    hours = [readings_for(FLEET, START.replace(hour=hour)) for hour in range(24)]
+    repository = written(folder, *hours)
+    statistics = folder / "_statistics"
+    (statistics / "notes.json").write_text(json.dumps("of an operator"))
+    assert repository.maintain()["days compacted"] == 1
+    assert len(list(statistics.iterdir())) == 26
+    over_an_hour_ago = time.time() - 3601
+    for file in statistics.iterdir():
+        os.utime(file, (over_an_hour_ago, over_an_hour_ago))
+    assert repository.maintain()["files out of use"] == 24
+    assert len(list(statistics.iterdir())) == 2
+
+
+def test_the_statistics_stay_valid_when_the_table_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "readings", EVERYTHING)
+    moved = shutil.move(tmp_path / "readings", tmp_path / "moved")
+    forbid_counting(monkeypatch)
+    counts = DeltaRepository(str(moved)).snapshot().minute_counts(Window(START))
+    assert counts["readings"].sum() == len(EVERYTHING)
