@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.contrib import admin
 from django.http.response import HttpResponseBase
@@ -10,6 +11,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from exports.api import FileRequestViewSet
+from exports.suppliers.authentication import RecentApiKeyAuthentication
 from headend.api.compression import compressed
 from headend.monitoring import health
 from headend.monitoring.metrics import metrics
@@ -17,9 +19,16 @@ from readings.api import ReadingsViewSet
 
 admin.autodiscover()
 
+
+def _readings(actions: dict[str, Any]) -> Callable[..., HttpResponseBase]:
+    return compressed(
+        ReadingsViewSet.as_view(actions, authentication_classes=[RecentApiKeyAuthentication])
+    )
+
+
 _views: dict[str, Callable[..., HttpResponseBase]] = {
-    "readings": compressed(ReadingsViewSet.as_view({"get": "list"})),
-    "readings/query": compressed(ReadingsViewSet.as_view({"post": "query"})),
+    "readings": _readings({"get": "list"}),
+    "readings/query": _readings({"post": "query"}),
     "readings/file": FileRequestViewSet.as_view(
         {"post": "create", "get": "retrieve", "delete": "destroy"}
     ),

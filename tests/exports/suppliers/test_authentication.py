@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import requests
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
+from exports import credentials
 from exports.models import ApiKey, Supplier
-from exports.suppliers.authentication import find_supplier
+from exports.suppliers import authentication
+from exports.suppliers.authentication import (
+    RECENT_SECONDS,
+    RecentApiKeyAuthentication,
+    find_supplier,
+)
+from tests.deployment import Deployment
 from tests.suppliers import create_api_key
+
+
+class Clock:
+    """A clock that a test sets, in place of ``time.monotonic``."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        """Return the time of the test."""
+        return self.now
 
 
 @pytest.mark.parametrize(
@@ -55,3 +77,76 @@ def test_a_call_without_a_key_is_told_which_header_to_send(alice: Supplier) -> N
     assert answer.json() == {
         "error": "The API key is missing; send it in the header Authorization: Token <key>, or X-API-Key: <key>."
     }
+
+
+@pytest.mark.parametrize("revocation", ["key", "supplier"])
+def test_a_page_of_readings_accepts_a_revoked_key_for_less_than_five_seconds(
+    alice: Supplier,
+    revocation: str,
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    monkeypatch.setattr(authentication, "time", clock := Clock())
+    key, find = create_api_key(alice), RecentApiKeyAuthentication().find_supplier
+    assert find(key) == (alice, ApiKey.objects.get())
+    if revocation == "key":
+        ApiKey.objects.update(revoked_at=timezone.now())
+    else:
+        Supplier.objects.update(active=False)
+
+    clock.now += RECENT_SECONDS - 0.1
+    with django_assert_num_queries(0):
+        assert find(key) is not None
+    clock.now += 0.1
+    assert find(key) is None
+    assert RECENT_SECONDS < 5
+
+
+def test_a_lookup_that_takes_long_does_not_extend_the_time_of_a_revoked_key(
+    alice: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "time", clock := Clock())
+    key, find = create_api_key(alice), RecentApiKeyAuthentication().find_supplier
+
+    def slow(key: str) -> object:
+        found = find_supplier(key)
+        clock.now += 60
+        return found
+
+    monkeypatch.setattr(authentication, "find_supplier", slow)
+    assert find(key) is not None
+    ApiKey.objects.update(revoked_at=timezone.now())
+    assert find(key) is None
+
+
+def test_a_key_is_valid_as_soon_as_it_exists(alice: Supplier) -> None:
+    find, key = RecentApiKeyAuthentication().find_supplier, credentials.new_api_key()
+    assert find(key) is None
+    ApiKey.objects.create(supplier=alice, prefix="hek_", digest=credentials.digest(key))
+    assert find(key) is not None
+
+
+@pytest.mark.starts_processes
+def test_a_revoked_key_stops_within_five_seconds_on_every_process(tmp_path: Path) -> None:
+    deployment = Deployment(tmp_path / "home", {"SIMULATION": "off", "WEB_WORKERS": "3"})
+    deployment.set_up()
+    deployment.start_web_server()
+    headers = {"X-API-Key": deployment.outputs()["ApiKey"]}
+    url = f"http://localhost:{deployment.http_port}/readings?start_date=2023-02-27"
+
+    def statuses() -> set[int]:
+        # Each call has its own connection, which the system gives to any of the processes.
+        with ThreadPoolExecutor(12) as threads:
+            calls = threads.map(lambda _: requests.get(url, headers=headers, timeout=60), range(48))
+            return {call.status_code for call in calls}
+
+    try:
+        assert statuses() == {200}
+        revoke = (
+            "from exports.models import *; ApiKey.objects.update(revoked_at='2023-02-27 16:00Z')"
+        )
+        deployment.manage("shell", "-v0", "-c", revoke)
+        time.sleep(5)
+        assert statuses() == {401}
+    finally:
+        deployment.stop()
