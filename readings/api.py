@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import polars as pl
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_serializer, inline_serializer
@@ -22,7 +23,7 @@ from headend.api.negotiation import IgnoreClientContentNegotiation
 from headend.api.parsers import LargeJSONObjectParser
 from readings import frame
 from readings.ingest.settled import settled_until
-from readings.page_query import FilterParams, NextQuery, ReadingsQuery
+from readings.page_query import FilterParams, NextQuery, ReadingsQuery, requested_window
 from readings.parameters import DeviceIdField, InstantField, query_parameters
 from readings.repositories import Page, repository
 from readings.window import Position
@@ -96,8 +97,9 @@ class ReadingsPage(serializers.Serializer[Any]):
     records = Reading(many=True)
 
 
-_PAGE_SERIALIZER = ReadingsPage()
-"""Serializes every page. With a serializer for each request, DRF would copy about 25 fields each time."""
+# DRF would copy all fields of a serializer that is made for a call.
+_QUERY, _NEXT_QUERY, _PAGE = ReadingsQuery(), NextQuery(), ReadingsPage()
+"""They check the parameters of every call, and serialize every page."""
 
 
 class ReadingsRenderer(JSONRenderer):
@@ -132,9 +134,8 @@ class ReadingsViewSet(ViewSet):
     )
     def list(self, request: Request) -> Response:
         """Return one page of readings. For the next page follow `next`, or repeat with `offset` = `last_offset`."""
-        query = ReadingsQuery(data=query_parameters(request, repeatable={"device_id"}))
-        query.is_valid(raise_exception=True)
-        return _page_response(request, query)
+        selected = _QUERY.valid(query_parameters(request, repeatable={"device_id"}))
+        return _page_response(request, selected)
 
     @extend_schema(
         operation_id="query_readings",
@@ -148,24 +149,19 @@ class ReadingsViewSet(ViewSet):
 
         A body may name 50,000 meters. For the next page, POST the same body to `next`.
         """
-        position = NextQuery(data=query_parameters(request))
-        position.is_valid(raise_exception=True)
-        query = ReadingsQuery(data=request.data)
-        query.is_valid(raise_exception=True)
-        query.validated_data.update(
-            {name: position.validated_data[name] for name in request.query_params}
-        )
-        return _page_response(request, query, repeated=position.fields)
+        position = _NEXT_QUERY.valid(query_parameters(request))
+        selected = _QUERY.valid(request.data)
+        selected |= {name: position[name] for name in request.query_params}
+        return _page_response(request, selected, repeated=_NEXT_QUERY.fields)
 
 
 def _page_response(
-    request: Request, query: ReadingsQuery, repeated: Collection[str] | None = None
+    request: Request, selected: dict[str, Any], repeated: Collection[str] | None = None
 ) -> Response:
-    """Return the page that ``query``, which is valid, selects.
+    """Return the page that ``selected`` selects: the valid values of a :class:`ReadingsQuery`.
 
     ``repeated`` names the parameters that the URL of the next page repeats; None means all.
     """
-    selected = query.validated_data
     if "arrived_after" in selected and "as_of" not in selected:
         # Before the snapshot is opened: it then has every reading that arrived up to this instant.
         selected["as_of"] = max(settled_until(timezone.now()), selected["arrived_after"])
@@ -173,39 +169,39 @@ def _page_response(
         repository()
         .snapshot()
         .page(
-            query.window(),
+            requested_window(selected),
             offset=selected["offset"],
             size=selected["page_size"],
             after=selected.get("after"),
         )
     )
-    content = _page_content(request, query, page, repeated)
-    return Response(_PAGE_SERIALIZER.to_representation(content))
+    content = _page_content(request, selected, page, repeated)
+    return Response(_PAGE.to_representation(content))
 
 
 def _page_content(
-    request: Request, query: ReadingsQuery, page: Page, repeated: Collection[str] | None
+    request: Request, selected: dict[str, Any], page: Page, repeated: Collection[str] | None
 ) -> dict[str, Any]:
     """Return the values that :class:`ReadingsPage` serializes."""
-    offset = query.validated_data["offset"]
-    last_offset = offset + len(page.readings)
-    last = page.readings.row(-1, named=True) if len(page.readings) else None
+    offset, readings = selected["offset"], page.readings
+    last_offset = offset + len(readings)
+    last_date = readings.item(-1, "time") if len(readings) else None
     next_url = None
-    if page.more and last:
-        after = Position(last["time"], last["device_id"])
-        next_query = query.validated_data | {"offset": last_offset, "after": after}
+    if page.more and last_date is not None:
+        after = Position(last_date, readings.item(-1, "device_id"))
+        next_query = selected | {"offset": last_offset, "after": after}
         if repeated is not None:
             next_query = {name: next_query[name] for name in next_query if name in repeated}
-        parameters = urlencode(query.to_representation(next_query), doseq=True)
+        parameters = urlencode(_QUERY.to_representation(next_query), doseq=True)
         next_url = f"{request.build_absolute_uri(request.path)}?{parameters}"
-    offsets = pl.int_range(offset + 1, last_offset + 1, dtype=pl.Int64, eager=True)
+    offsets = pl.Series("offset", np.arange(offset + 1, last_offset + 1, dtype=np.int64))
     return {
-        "filter_params": query.validated_data,
+        "filter_params": selected,
         "results": {
-            "records_total": len(page.readings),
+            "records_total": len(readings),
             "last_offset": last_offset,
-            "last_date": last["time"] if last else None,
+            "last_date": last_date,
         },
         "next": next_url,
-        "records": page.readings.clone().insert_column(0, offsets.alias("offset")),
+        "records": readings.clone().insert_column(0, offsets),
     }

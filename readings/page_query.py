@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -73,17 +74,6 @@ class ReadingsQuery(StrictSerializer):
         help_text="The position that a next link carries. It replaces offset, and is faster.",
     )
 
-    def window(self) -> Window:
-        """Return the requested window. Call it after ``is_valid``."""
-        values = self.validated_data
-        return Window(
-            start=values["start_date"],
-            end=values.get("end_date"),
-            device_ids=tuple(sorted(set(values.get("device_id", ())))),
-            arrived_after=values.get("arrived_after"),
-            as_of=values.get("as_of"),
-        )
-
 
 class NextQuery(StrictSerializer):
     """The query parameters of POST /readings/query, which a next link carries. They replace those of the body."""
@@ -102,3 +92,14 @@ class FilterParams(ReadingsQuery):
         """Return the fields of the query without ``page_size`` and ``after``."""
         fields = super().get_fields()
         return {name: fields[name] for name in fields if name not in ("page_size", "after")}
+
+
+def requested_window(selected: Mapping[str, Any]) -> Window:
+    """Return the window of a query. ``selected`` has the valid values of :class:`ReadingsQuery`."""
+    return Window(
+        start=selected["start_date"],
+        end=selected.get("end_date"),
+        device_ids=tuple(sorted(set(selected.get("device_id", ())))),
+        arrived_after=selected.get("arrived_after"),
+        as_of=selected.get("as_of"),
+    )

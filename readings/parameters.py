@@ -78,7 +78,16 @@ class PositionField(serializers.CharField):
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer that refuses unknown parameters, and writes only the parameters that have a value."""
+    """A serializer that refuses unknown parameters, and writes only the parameters that have a value.
+
+    One instance can check and write the parameters of all calls, in all threads: with a serializer for each call, DRF
+    would copy all fields each time.
+    """
+
+    def valid(self, data: Any) -> dict[str, Any]:
+        """Return the values of the parameters in ``data``. Raise ``ValidationError`` if one is wrong or missing."""
+        values: dict[str, Any] = self.run_validation(data)
+        return values
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the values of all fields. Raise ``ValidationError`` that names unknown parameters.
