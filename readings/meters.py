@@ -6,9 +6,9 @@ from datetime import date
 
 import polars as pl
 
+from readings.cancellation import raise_if_cancelled
 from readings.models import IntervalTotals, Meter
 from readings.repositories import Snapshot
-from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.window import Window
 

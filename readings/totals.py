@@ -10,11 +10,11 @@ from django.db import DatabaseError, InterfaceError
 from django.db.models import CharField
 from django.db.models.functions import Cast, Substr
 
+from readings.cancellation import raise_if_cancelled
 from readings.instants import EARLIEST_INSTANT, latest_instant
 from readings.meters import delete_meters_without_readings, record_meters
 from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository, Snapshot
-from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window

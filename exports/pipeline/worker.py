@@ -10,8 +10,8 @@ from exports.models import ACTIVE, FileRequest
 from exports.pipeline import cleanup, queue, transitions
 from exports.pipeline.failure_reasons import failure_reason
 from exports.pipeline.steps import Plan, Publish, Step, WritePart
+from readings.cancellation import cancel_when
 from readings.outages import is_outage
-from readings.repositories.cancellation import cancel_when
 
 log = logging.getLogger(__name__)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
-from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -14,7 +11,6 @@ from django.core.exceptions import ImproperlyConfigured
 from exports import credentials
 from exports.models import ApiKey, SshKey, Supplier
 from exports.suppliers.hand_over import FIRST_KEY_LABEL
-from headend.config.addresses import bound_socket, with_port
 from headend.monitoring import health
 
 OPERATOR = "operator"
@@ -79,17 +75,6 @@ def ensure_operator() -> None:
         users.create_superuser(OPERATOR, password=password)
 
 
-def check_port(setting: str, port: int) -> None:
-    """Raise ``ImproperlyConfigured`` if this deployment cannot listen on ``port``."""
-    try:
-        bound_socket(settings.HEADEND_HOST, port).close()
-    except OSError as error:
-        raise ImproperlyConfigured(
-            f"{setting}: cannot listen on {with_port(settings.HEADEND_HOST, port)}"
-            f" ({error.strerror}); set {setting} to a free port."
-        ) from None
-
-
 def check_broker() -> None:
     """Raise ``ImproperlyConfigured`` if the message broker cannot be used."""
     try:
@@ -100,24 +85,6 @@ def check_broker() -> None:
         raise ImproperlyConfigured(
             f"CELERY_BROKER_URL: the broker cannot be used: {reason}."
         ) from None
-
-
-def lock_home(home: Path) -> None:
-    """Lock the home folder for this deployment until the process ends, also if it is killed.
-
-    The lock survives ``exec``; child processes do not inherit it. Raises ``ImproperlyConfigured`` if
-    another deployment has the lock.
-    """
-    lock = os.open(home / "deployment.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise ImproperlyConfigured(
-            f"HEADEND_HOME: another deployment is running in {home}."
-        ) from None
-    # Never closed: the kernel releases the lock at the end of the process.
-    os.set_inheritable(lock, True)  # noqa: FBT003 (the function's own interface)
 
 
 def gigabytes_per_day() -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from readings.repositories.cancellation import cancel_when
+from readings.cancellation import cancel_when
 from readings.repository_errors import RepositoryUnavailableError
 
 DEADLINE_SECONDS = 25.0

@@ -8,9 +8,9 @@ from datetime import datetime
 
 import polars as pl
 
+from readings.cancellation import raise_if_cancelled
 from readings.ingest import READINGS_PER_WRITE
 from readings.repositories import ReadingsRepository
-from readings.repositories.cancellation import raise_if_cancelled
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 

@@ -13,6 +13,7 @@ import polars as pl
 from django.utils import timezone
 
 from readings import frame
+from readings.cancellation import raise_if_cancelled
 from readings.ingest import READINGS_PER_WRITE
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.plausibility import add_implausible_values
@@ -32,7 +33,6 @@ from readings.ingest.settled import WRITE_TIME
 from readings.ingest.source_file import SourceFile
 from readings.ingest.stored_differences import compare_with_stored
 from readings.repositories import ReadingsRepository
-from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repositories.minute_index import count_by_minute
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import polars as pl
 
 from readings import frame
+from readings.cancellation import raise_if_cancelled
 from readings.ingest.local_time import SECOND_TIME, arrival_not_before_time
 from readings.ingest.row_validation import IS_UNAMBIGUOUS, ROW, BadRow, BadRows
 from readings.ingest.scratch import scratch_errors
-from readings.repositories.cancellation import raise_if_cancelled
 
 ROWS_PER_PART = 1_000_000
 """About how many rows of an hour are in memory at once."""

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
 
-from readings.repositories.cancellation import cancel_when, raise_if_cancelled
+from readings.cancellation import cancel_when, raise_if_cancelled
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _acts_at_once: ContextVar[bool] = ContextVar("a stop request acts at once", default=False)

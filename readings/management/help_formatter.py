@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+from django.core.management.base import CommandParser, DjangoHelpFormatter
+
+from headend.config.project_command import ProjectCommand
 
 
 class ExampleFormatter(DjangoHelpFormatter):
@@ -19,7 +21,7 @@ class ExampleFormatter(DjangoHelpFormatter):
         )
 
 
-class CommandWithExamples(BaseCommand):
+class CommandWithExamples(ProjectCommand):
     """A command whose ``help`` has several lines. Indented lines are examples."""
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:

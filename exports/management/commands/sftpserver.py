@@ -8,13 +8,13 @@ from types import FrameType
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from exports.sftp.host_keys import host_keys
 from exports.sftp.metrics_server import start_metrics_server
 from exports.sftp.server import Listener
 from headend.config.addresses import with_port
-from headend.config.checks import TAG
+from headend.config.project_command import ProjectCommand
 
 log = logging.getLogger("exports.sftp")
 
@@ -24,7 +24,7 @@ LEGACY_WARNING = (
 )
 
 
-class Command(BaseCommand):
+class Command(ProjectCommand):
     """Serves SFTP until SIGTERM or Ctrl-C, then closes the open connections."""
 
     help = (
@@ -32,9 +32,6 @@ class Command(BaseCommand):
         "You can run several of these processes on the same database and export store. "
         "Example: SFTP_PORT=2300 python manage.py sftpserver"
     )
-
-    # All other checks are about the web server. They would load its URLs, and with them Polars.
-    requires_system_checks = [TAG]
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve. Raises ``CommandError`` if a port is in use."""

@@ -43,9 +43,13 @@ class Guard:
         """Forget a process group that has ended: the system can give its number to other processes."""
         self._tell(f"-{group}\n")
 
+    def close(self) -> None:
+        """Close the pipe to the guard, in a process that was forked from the supervisor."""
+        os.close(self._writing)
+
     def end(self) -> None:
         """End the guard. Groups that were not removed are ended, too."""
-        os.close(self._writing)
+        self.close()
         os.waitpid(self.pid, 0)
 
     def _tell(self, line: str) -> None:

@@ -1,27 +1,25 @@
 """Run the processes of a Procfile in the foreground until a signal arrives. A process that dies is started again.
 
-A guard process ends them if this process is killed.
+A guard process ends them if this process is killed. There is only one thread, because processes are forked.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
-import subprocess
 import sys
-import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from typing import IO
 
 from honcho.environ import parse_procfile
 
-# Relative: the program imports this package without `headend`.
-from .announcement import Announcement, announce
+from . import process
+from .child import END_SIGNALS
 from .guard import KILL_AFTER_SECONDS, Guard
+from .process import Process, Program
 
 MAX_DEATHS = 5
 """The deployment ends after this many deaths of one process in a row."""
@@ -29,49 +27,60 @@ STABLE_SECONDS = 60.0
 """A process that has run this long was started well: its earlier deaths do not count any more."""
 FIRST_PAUSE_SECONDS = 0.5
 """The pause before a process is started again. It doubles after each further death in a row."""
-_LAST_LINES_TIMEOUT_SECONDS = 1.0
-END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COLOURS = ("36", "33", "32", "35", "31", "34")
 """ANSI codes for the names of the processes: cyan, yellow, green, magenta, red, blue."""
 
 
-def run(procfile: Path, announcement: Announcement | None = None) -> int:
+def run(
+    procfile: Path,
+    *,
+    program: Callable[[str], Program | None] = lambda _: None,
+    announcer: int | None = None,
+    own_descriptors: Iterable[int] = (),
+) -> int | Program:
     """Run the processes of ``procfile`` and return the exit code for this process.
 
     The first SIGINT, SIGTERM or SIGHUP (a closed terminal) ends all processes; the code is then 0. A process that
     ends by itself is started again. After :data:`MAX_DEATHS` deaths of a process in a row all processes end, and
     the code is 1.
+
+    In a forked process, return what it must do. The processes share the memory of all modules that are imported now.
+
+    Args:
+        procfile: Each line is a name and a shell command.
+        program: Returns what a forked process does for a command, or None if a shell must run the command.
+        announcer: The id of a child that ends by itself. It ends with the processes at the latest.
+        own_descriptors: Open files of this process that no other process may have.
     """
+    os.chdir(procfile.parent)
     commands = parse_procfile(procfile.read_text(encoding="utf-8")).processes
-    # Before any thread: the guard begins as a copy of this process.
+    programs = {
+        name: program(command) or process.shell(command, environment())
+        for name, command in commands.items()
+    }
     guard = Guard()
-    supervisor = _Supervisor(commands, procfile.parent, guard)
-    if announcement is not None:
-        threading.Thread(target=announce, args=[announcement], daemon=True).start()
+    supervisor, pid = _Supervisor(programs, guard, announcer, own_descriptors), os.getpid()
     try:
         return supervisor.run()
     finally:
-        guard.end()
+        # Also after an error, such as a start for which the machine has no memory: no process may stay behind. But a
+        # forked process ends nothing.
+        if os.getpid() == pid:
+            supervisor.end_all()
+            guard.end()
 
 
-class _Printer:
-    """Prints lines with the time and the name of the process. All threads may use it."""
-
-    def __init__(self, names: list[str]) -> None:
-        self._width = max(map(len, names))
-        coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        codes = [_COLOURS[i % len(_COLOURS)] for i in range(len(names) - 1)]
-        self._colours = dict(zip(names[1:], codes, strict=True)) if coloured else {}
-        self._lock = threading.Lock()
-
-    def print(self, name: str, line: str) -> None:
-        prefix = f"{time.strftime('%H:%M:%S')} {name:<{self._width}} |"
-        if name in self._colours:
-            prefix = f"\033[{self._colours[name]}m{prefix}\033[0m"
-        # The terminal may be closed: the processes still have to be read and ended.
-        with self._lock, suppress(OSError):
-            sys.stdout.write(f"{prefix} {line}\n")
-            sys.stdout.flush()
+def environment() -> dict[str, str]:
+    """Return the environment of the processes: programs of this Python environment come first."""
+    folder = Path(sys.executable).parent
+    return os.environ | {
+        "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+        # The supervisor reads their output as UTF-8.
+        "PYTHONIOENCODING": "utf-8",
+        # `manage.py run` has run the checks. Celery would repeat them in three processes, and import the whole API.
+        "CELERY_SKIP_CHECKS": "true",
+    }
 
 
 class Deaths:
@@ -92,142 +101,146 @@ class Deaths:
         return FIRST_PAUSE_SECONDS * 2.0**earlier
 
 
-@dataclass(frozen=True)
-class _Process:
-    """A process that was started."""
-
-    name: str
-    popen: subprocess.Popen[bytes]
-    started: float
-    """In seconds of the monotonic clock."""
-
-    def ending(self) -> str:
-        """Return how the process has ended, in words."""
-        code = self.popen.returncode
-        if code >= 0:
-            return f"{self.name} ended with exit code {code}"
-        return f"{self.name} was killed by {signal.Signals(-code).name}"
-
-    def kill_group(self, number: signal.Signals) -> None:
-        """Send the signal to the process and its children, if there are any left."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.popen.pid, number)
-
-
 class _Supervisor:
     """Starts processes, prints their output, starts them again when they die, and ends them together."""
 
-    def __init__(self, commands: dict[str, str], folder: Path, guard: Guard) -> None:
-        self._commands = commands
-        self._folder = folder
+    def __init__(
+        self,
+        programs: dict[str, Program],
+        guard: Guard,
+        announcer: int | None,
+        own_descriptors: Iterable[int],
+    ) -> None:
+        self._programs = programs
         self._guard = guard
-        self._printer = _Printer(["system", *commands])
-        self._running: dict[str, _Process] = {}
+        self._width = max(map(len, ["system", *programs]))
+        coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._colours = dict(zip(programs, _COLOURS, strict=False)) if coloured else {}
+        self._running: dict[str, Process] = {}
+        self._announcer = announcer
+        if announcer is not None:
+            guard.add(announcer)
         self._deaths = Deaths()
-        # What the main thread waits for: a signal, a process that has ended, or the name of a process to start. A
-        # signal handler may put into a SimpleQueue even while the main thread reads from it.
-        self._events: SimpleQueue[signal.Signals | _Process | str] = SimpleQueue()
+        # When to start each process that does not run, in seconds of the monotonic clock.
+        self._due = dict.fromkeys(programs, 0.0)
+        # Python writes the number of each signal that arrives into this pipe.
+        self._signals, self._signals_end = os.pipe()
+        os.set_blocking(self._signals, False)
+        os.set_blocking(self._signals_end, False)
+        self._own_descriptors = [self._signals, self._signals_end, *own_descriptors]
 
-    def run(self) -> int:
-        """Run the processes, and return the exit code."""
-        for number in END_SIGNALS:
-            signal.signal(number, lambda number, _: self._events.put(signal.Signals(number)))
+    def run(self) -> int | Program:
+        """Run the processes. Return the exit code, or in a forked process what it must do."""
+        signal.set_wakeup_fd(self._signals_end, warn_on_full_buffer=False)
+        for number in (*END_SIGNALS, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, END_SIGNALS)
-        for name in self._commands:
-            self._events.put(name)
-        code = None if self._commands else 0
-        try:
-            while code is None:
-                code = self._handle(self._events.get())
-        finally:
-            # Also after an error, such as a start for which the machine has no memory: no process may stay behind.
-            self._end_all()
+        code = None if self._programs else 0
+        while code is None:
+            for name in [name for name, due in self._due.items() if due <= time.monotonic()]:
+                del self._due[name]
+                if not self._start(name):
+                    return self._programs[name]
+            self._wait(min(self._due.values(), default=None))
+            code = self._end_signal()
+            if code is None:
+                code = self._plan_restarts()
         return code
 
-    def _handle(self, event: signal.Signals | _Process | str) -> int | None:
-        """Return the exit code if all processes must end now, otherwise None."""
-        if isinstance(event, signal.Signals):
-            self._printer.print("system", f"{event.name} received")
-            return 0
-        if isinstance(event, str):
-            self._start(event)
-            return None
-        del self._running[event.name]
-        pause = self._deaths.pause_after(event.name, time.monotonic() - event.started)
-        if pause is None:
-            reason = f"{event.ending()}, after {MAX_DEATHS - 1} other deaths in a row"
-            self._printer.print("system", f"{reason}; the deployment ends")
-            return 1
-        self._printer.print("system", f"{event.ending()}; it starts again in {pause:g} s")
-        restart = threading.Timer(pause, self._events.put, [event.name])
-        restart.daemon = True
-        restart.start()
-        return None
-
-    def _start(self, name: str) -> None:
-        popen = subprocess.Popen(
-            ["/bin/sh", "-c", self._commands[name]],
-            cwd=self._folder,
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            # A terminal's Ctrl-C then reaches this process only, which ends the others in order.
-            start_new_session=True,
-        )
-        self._guard.add(popen.pid)
-        process = self._running[name] = _Process(name, popen, time.monotonic())
-        self._printer.print("system", f"{name} started (pid={popen.pid})")
-        assert popen.stdout is not None
-        reader = threading.Thread(target=self._print_lines, args=[name, popen.stdout], daemon=True)
-        reader.start()
-        threading.Thread(target=self._report_end, args=[process, reader], daemon=True).start()
-
-    def _print_lines(self, name: str, output: IO[bytes]) -> None:
-        for line in output:
-            self._printer.print(name, line.decode(errors="replace").rstrip("\r\n"))
-
-    def _report_end(self, process: _Process, reader: threading.Thread) -> None:
-        process.popen.wait()
-        # Children of a killed process would keep its port and its output open.
-        process.kill_group(signal.SIGKILL)
-        self._guard.remove(process.popen.pid)
-        # A child can have left the process group, so the wait has a timeout.
-        reader.join(_LAST_LINES_TIMEOUT_SECONDS)
-        self._events.put(process)
-
-    def _end_all(self) -> None:
+    def end_all(self) -> None:
         """End all processes and wait until they have ended."""
         self._send(signal.SIGTERM)
-        deadline = time.monotonic() + KILL_AFTER_SECONDS
-        killed = False
+        if self._announcer is not None:
+            os.kill(self._announcer, signal.SIGKILL)
+        deadline: float | None = time.monotonic() + KILL_AFTER_SECONDS
         while self._running:
-            timeout = None if killed else max(0.0, deadline - time.monotonic())
-            try:
-                event = self._events.get(timeout=timeout)
-            except Empty:
+            self._wait(deadline)
+            for _, ending in self._reap():
+                self._print("system", ending)
+            self._end_signal()
+            if deadline is not None and time.monotonic() >= deadline:
                 self._send(signal.SIGKILL)
-                killed = True
-                continue
-            if isinstance(event, _Process):
-                del self._running[event.name]
-                self._printer.print("system", event.ending())
+                deadline = None
+
+    def _start(self, name: str) -> bool:
+        """Start the process. Return False in the new process."""
+        started = process.start(name, self._close_own_descriptors)
+        if started is None:
+            return False
+        self._guard.add(started.pid)
+        self._running[name] = started
+        self._print("system", f"{name} started (pid={started.pid})")
+        return True
+
+    def _close_own_descriptors(self) -> None:
+        for descriptor in self._own_descriptors:
+            os.close(descriptor)
+        for other in self._running.values():
+            os.close(other.output)
+        self._guard.close()
+
+    def _wait(self, until: float | None) -> None:
+        """Print what the processes print, until a signal arrives or until this time of the monotonic clock."""
+        poll = select.poll()
+        poll.register(self._signals, select.POLLIN)
+        printing = {each.output: each for each in self._running.values() if each.prints}
+        for output in printing:
+            poll.register(output, select.POLLIN)
+        timeout = None if until is None else max(0.0, until - time.monotonic()) * 1000
+        for descriptor, _ in poll.poll(timeout):
+            if descriptor in printing:
+                self._print_each(printing[descriptor].name, printing[descriptor].lines())
+
+    def _end_signal(self) -> int | None:
+        """Return the exit code if a signal has arrived that ends the deployment."""
+        with suppress(BlockingIOError):
+            for number in os.read(self._signals, 4096):
+                if number in END_SIGNALS:
+                    self._print("system", f"{signal.Signals(number).name} received")
+                    return 0
+        return None
+
+    def _plan_restarts(self) -> int | None:
+        """Plan the next start of each process that has died. Return the exit code if one has died too often."""
+        for died, ending in self._reap():
+            pause = self._deaths.pause_after(died.name, time.monotonic() - died.started)
+            if pause is None:
+                reason = f"{ending}, after {MAX_DEATHS - 1} other deaths in a row"
+                self._print("system", f"{reason}; the deployment ends")
+                return 1
+            self._print("system", f"{ending}; it starts again in {pause:g} s")
+            self._due[died.name] = time.monotonic() + pause
+        return None
+
+    def _reap(self) -> Iterator[tuple[Process, str]]:
+        """Yield each process that has ended, and how it has ended in words."""
+        for each in [*self._running.values()]:
+            ending = each.wait()
+            if ending is not None:
+                # Children of a killed process would keep its port and its output open.
+                each.kill_group(signal.SIGKILL)
+                self._guard.remove(each.pid)
+                del self._running[each.name]
+                self._print_each(each.name, each.end())
+                yield each, ending
+        if self._announcer is not None and os.waitpid(self._announcer, os.WNOHANG)[0]:
+            self._guard.remove(self._announcer)
+            self._announcer = None
 
     def _send(self, number: signal.Signals) -> None:
-        for name, process in self._running.items():
-            pid = process.popen.pid
-            self._printer.print("system", f"sending {number.name} to {name} (pid {pid})")
-            process.kill_group(number)
+        for name, each in self._running.items():
+            self._print("system", f"sending {number.name} to {name} (pid {each.pid})")
+            each.kill_group(number)
 
+    def _print_each(self, name: str, lines: Iterable[str]) -> None:
+        for line in lines:
+            self._print(name, line)
 
-def _environment() -> dict[str, str]:
-    """Return the environment of the processes: programs of this Python environment come first."""
-    folder = Path(sys.executable).parent
-    return os.environ | {
-        "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
-        "PYTHONUNBUFFERED": "1",
-        # This process reads their output as UTF-8.
-        "PYTHONIOENCODING": "utf-8",
-        # `manage.py run` has run the checks. Celery would repeat them in three processes, and import the whole API.
-        "CELERY_SKIP_CHECKS": "true",
-    }
+    def _print(self, name: str, line: str) -> None:
+        prefix = f"{time.strftime('%H:%M:%S')} {name:<{self._width}} |"
+        if name in self._colours:
+            prefix = f"\033[{self._colours[name]}m{prefix}\033[0m"
+        # The terminal may be closed: the processes still have to be read and ended.
+        with suppress(OSError):
+            sys.stdout.write(f"{prefix} {line}\n")
+            sys.stdout.flush()

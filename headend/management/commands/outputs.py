@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from headend.config.project_command import ProjectCommand
 from headend.deployment import outputs
 
 
-class Command(BaseCommand):
+class Command(ProjectCommand):
     """Prints the same values that ``manage.py run`` prints when the deployment is ready."""
 
     help = (

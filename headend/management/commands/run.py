@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import io
+import os
+import signal
 import sys
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
 from django.db import connections
 
 from headend.config.addresses import ANY_IPV6
+from headend.config.checks import TAG
 from headend.config.folders import create_folders
-from headend.deployment import bootstrap, launch, outputs
-from headend.deployment.supervision.announcement import Announcement
+from headend.config.project_command import ProjectCommand
+from headend.deployment import programs
+from headend.deployment.exclusive_use import check_port, lock_home
+from headend.deployment.supervision import supervisor
+from headend.deployment.supervision.announcement import Announcement, announce
+from headend.deployment.supervision.child import END_SIGNALS, fork_child
+
+_DONE = b"1"
 
 
-class Command(BaseCommand):
+class Command(ProjectCommand):
     """Runs ``setup``, then the processes of the Procfile until Ctrl-C."""
 
     help = (
@@ -24,27 +33,85 @@ class Command(BaseCommand):
         "The first run creates everything they need in HEADEND_HOME; later runs use it again. "
         "Example: HEADEND_PORT=8100 SFTP_PORT=2300 HEADEND_HOME=./second python manage.py run"
     )
+    requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Set up, then replace this process with the supervisor."""
-        bootstrap.check_port("HEADEND_PORT", settings.HEADEND_PORT)
-        bootstrap.check_port("SFTP_PORT", settings.SFTP_PORT)
+        """Set up in a process of its own, while this process imports what the others share; then supervise them."""
+        check_port("HEADEND_PORT", settings.HEADEND_PORT)
+        check_port("SFTP_PORT", settings.SFTP_PORT)
         create_folders(settings.FOLDERS)
-        bootstrap.lock_home(settings.HEADEND_HOME)
+        lock = lock_home(settings.HEADEND_HOME)
+        connections.close_all()
+        reading, writing = os.pipe()
+        child = fork_child()
+        if child == 0:
+            os.close(reading)
+            self._set_up_and_announce(writing)
+            return
+        os.close(writing)
+        _wait_for_set_up(child, reading)
+        # The encoding of the output may lack characters of the lines to print.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        outcome = supervisor.run(
+            settings.BASE_DIR / "Procfile",
+            program=programs.find,
+            announcer=child,
+            own_descriptors=[lock],
+        )
+        if callable(outcome):
+            # This process is a forked one.
+            outcome()
+        else:
+            sys.exit(outcome)
+
+    def _set_up_and_announce(self, done: int) -> None:
+        """Create what is missing, write a byte to ``done``, and print the addresses when the servers answer."""
+        # These import Polars, which no process may do before it forks.
+        from headend.deployment import bootstrap, outputs
+
         try:
+            self.check(tags=[TAG])
             bootstrap.check_broker()
             call_command("setup", stdout=self.stdout, stderr=self.stderr)
-            announcement = Announcement(
+        except KeyboardInterrupt:
+            self.stderr.write("Interrupted during setup; the next run continues it.")
+            sys.exit(130)
+        os.write(done, _DONE)
+        os.close(done)
+        announce(
+            Announcement(
                 outputs.collect().as_text(),
                 _reachable_host(),
                 settings.HEADEND_PORT,
                 settings.SFTP_PORT,
             )
-            connections.close_all()
-            launch.replace_process(settings.BASE_DIR / "Procfile", announcement)
-        except KeyboardInterrupt:
-            self.stderr.write("Interrupted during setup; the next run continues it.")
-            sys.exit(130)
+        )
+
+
+def _wait_for_set_up(child: int, done: int) -> None:
+    """Import libraries until the child has set up. If it fails, end this process with its exit code.
+
+    Signals end the child. One that comes too late for it waits until the supervisor handles signals.
+    """
+    received: list[int] = []
+
+    def pass_on(number: int, _: object) -> None:
+        received.append(number)
+        os.kill(child, number)
+
+    for each in END_SIGNALS:
+        signal.signal(each, pass_on)
+    programs.preload()
+    succeeded = os.read(done, 1) == _DONE
+    signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
+    os.close(done)
+    if not succeeded:
+        _, status = os.waitpid(child, 0)
+        code = os.waitstatus_to_exitcode(status)
+        sys.exit(code if code >= 0 else 128 - code)
+    for number in received:
+        os.kill(os.getpid(), number)
 
 
 def _reachable_host() -> str:

@@ -7,12 +7,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from exports.checks import anonymous_supplier_exists, staff_belong_to_no_supplier
 from headend.config.folders import create_folders
 from headend.config.private_files import make_private
+from headend.config.project_command import ProjectCommand
 from headend.deployment import bootstrap, outputs
 from headend.deployment.static_files import collect_static_files
 from readings.ingest.deployment_fleet import deployment_fleet
@@ -24,7 +25,7 @@ from readings.window import Window
 FIRST_BACKFILL = timedelta(hours=1)
 
 
-class Command(BaseCommand):
+class Command(ProjectCommand):
     """Creates folders, tables, static files, the default supplier, the operator, and first readings."""
 
     help = (

@@ -8,13 +8,14 @@ from typing import Any
 import paramiko
 import requests
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from headend.config.project_command import ProjectCommand
 from headend.deployment import outputs
 from headend.deployment.tour import Client, DifferenceError, run_tour
 
 
-class Command(BaseCommand):
+class Command(ProjectCommand):
     """Uses a deployment as a supplier does, over HTTP and SFTP only."""
 
     help = (

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from readings.cancellation import raise_if_cancelled
 from readings.ingest.backfill import backfill
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.ingest.stop_request import exit_code, stop_when_asked
@@ -18,7 +19,6 @@ from readings.instants import format_instant, parse_bounded_instant
 from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
 from readings.repositories import repository
-from readings.repositories.cancellation import raise_if_cancelled
 from readings.repository_errors import ReadingsRefusedError, RepositoryUnavailableError
 from readings.simulation.fleet import Fleet
 from readings.totals import update_totals_after_write

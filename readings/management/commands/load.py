@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from readings.cancellation import raise_if_cancelled
 from readings.frame import COLUMNS
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.file_import import ImportedFile, import_file
@@ -19,7 +20,6 @@ from readings.ingest.stop_request import exit_code, stop_when_asked
 from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
 from readings.repositories import repository
-from readings.repositories.cancellation import raise_if_cancelled
 from readings.repository_errors import ReadingsRefusedError, RepositoryUnavailableError
 from readings.totals import update_totals_after_write
 

@@ -9,11 +9,11 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
+from readings.cancellation import raise_if_cancelled
 from readings.ingest.stop_request import stop_when_asked
 from readings.instants import format_instant
 from readings.management.help_formatter import CommandWithExamples
 from readings.repositories import repository
-from readings.repositories.cancellation import raise_if_cancelled
 from readings.repository_errors import RepositoryUnavailableError
 
 _WIDTH_WITHOUT_TERMINAL = 120

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from readings import frame
-from readings.repositories.cancellation import raise_if_cancelled
+from readings.cancellation import raise_if_cancelled
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients, translate_aws_errors
 from readings.repositories.timestream.records import MEASURES

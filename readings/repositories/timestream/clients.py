@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, TypeVar
 
-from readings.repositories.cancellation import raise_if_cancelled
+from readings.cancellation import raise_if_cancelled
 from readings.repositories.timestream.address import Address
 from readings.repository_errors import RepositoryUnavailableError
 

@@ -35,7 +35,7 @@ def test_the_sftp_command_names_the_files_of_a_home_folder_of_any_name(
     store.write(readings_for(Fleet(devices=1), datetime(2023, 2, 27, tzinfo=UTC)))
     values = Outputs(
         "http://localhost", "key", "localhost", 2222, "user", "secret", f"{home}/key", f"{home}/known",
-        "http://localhost/", "operator", "password",
+        "http://localhost/", "operator", lambda: "password",
     )  # fmt: skip
     browse = values.as_text().splitlines()[-1]
     assert shlex.split(browse) == ["sftp", *options, "user@localhost"]

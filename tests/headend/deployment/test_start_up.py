@@ -19,13 +19,32 @@ headend.celery.app.loader.import_default_modules()
 headend.celery.app.finalize()
 """
 
+# It forks its worker processes.
+WEB_MASTER = "import headend.http.gunicorn_worker"
+# It forks all processes.
+SUPERVISOR = """
+import django; django.setup()
+import headend.management.commands.run
+from headend.deployment import programs
+programs.preload()
+"""
 
-@pytest.mark.parametrize("start_up", [SFTP_SERVER, BEAT], ids=["sftp", "beat"])
-def test_a_process_without_readings_does_not_load_polars(start_up: str) -> None:
-    program = (
-        f"import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'headend.settings'; {start_up.strip()}"
-    )
-    check = "\nimport sys; sys.exit('polars' in sys.modules or 'numpy' in sys.modules)"
+
+@pytest.mark.parametrize(
+    "start_up",
+    [SFTP_SERVER, BEAT, WEB_MASTER, SUPERVISOR],
+    ids=["sftp", "beat", "web", "supervisor"],
+)
+def test_a_process_that_forks_or_needs_no_readings_starts_no_threads_of_polars(
+    start_up: str,
+) -> None:
+    program = f"import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'headend.settings'\n{start_up}"
+    check = """
+import sys, threading
+from pathlib import Path
+assert not {"polars", "numpy", "deltalake"} & set(sys.modules)
+assert len(list(Path("/proc/self/task").iterdir())) == 1 == threading.active_count()
+"""
     # The supervisor sets the variable: `manage.py run` has run the checks.
     environment = os.environ | {"CELERY_SKIP_CHECKS": "true"}
     subprocess.run([sys.executable, "-c", program + check], cwd=ROOT, env=environment, check=True)

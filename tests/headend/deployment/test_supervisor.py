@@ -31,7 +31,8 @@ from supervision import supervisor
 
 signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.END_SIGNALS)
 print("go", flush=True)
-sys.exit(supervisor.run(Path(sys.argv[1])))
+outcome = supervisor.run(Path(sys.argv[1]))
+sys.exit(outcome() if callable(outcome) else outcome)
 """
 TWO_LONG_PROCESSES = "one: exec sleep 1000\nother: exec sleep 1000\n"
 
@@ -257,14 +258,15 @@ def test_the_deployment_goes_on_without_its_guard_and_ends_as_usual(tmp_path: Pa
 
 
 _NO_MEMORY_FOR_THE_THIRD_START = """
-import subprocess
-original, starts = subprocess.Popen, []
-def start(*arguments, **options):
-    starts.append(1)
-    if len(starts) == 3:
+import os
+original, forks = os.fork, []
+def fork():
+    forks.append(1)
+    # The first one is the guard.
+    if len(forks) == 4:
         raise OSError(12, "Cannot allocate memory")
-    return original(*arguments, **options)
-subprocess.Popen = start
+    return original()
+os.fork = fork
 """
 
 

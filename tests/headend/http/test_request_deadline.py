@@ -15,7 +15,7 @@ from headend.http.request_deadline import (
     RequestDeadlineMiddleware,
     is_disconnected,
 )
-from readings.repositories.cancellation import raise_if_cancelled
+from readings.cancellation import raise_if_cancelled
 from readings.repository_errors import RepositoryUnavailableError
 
 

@@ -113,7 +113,9 @@ def test_upkeep_compacts_and_caches_the_right_days(
 
 
 def test_the_commands_that_are_printed_ask_for_the_newest_right_readings(newest: datetime) -> None:
-    outputs = Outputs("http://x", "k", "x", 1, "u", "s", "/key", "/known", "http://x/", "o", "p")
+    outputs = Outputs(
+        "http://x", "k", "x", 1, "u", "s", "/key", "/known", "http://x/", "o", lambda: "p"
+    )
     assert f"start_date={newest - FIVE_MINUTES:%Y-%m-%d %H:%M}" in outputs.as_text()
 
 

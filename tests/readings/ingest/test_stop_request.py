@@ -17,10 +17,10 @@ from pytest_django.fixtures import Settings
 
 import manage
 from readings import totals
+from readings.cancellation import raise_if_cancelled
 from readings.ingest import backfill, file_import
 from readings.ingest.stop_request import StopRequested, stop_at_once, stop_when_asked
 from readings.repositories import ReadingsRepository
-from readings.repositories.cancellation import raise_if_cancelled
 from readings.repositories.delta.repository import DeltaRepository
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from tests.readings.ingest.loading import GOOD, HEADER, load

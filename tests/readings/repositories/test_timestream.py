@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from readings import frame
+from readings.cancellation import cancel_when
 from readings.repositories import ReadingsRepository, open_repository
-from readings.repositories.cancellation import cancel_when
 from readings.repositories.timestream import clients, unload
 from readings.repositories.timestream import repository as timestream_repository
 from readings.repositories.timestream.address import Address

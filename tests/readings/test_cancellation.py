@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from readings.repositories.cancellation import cancel_when, raise_if_cancelled
+from readings.cancellation import cancel_when, raise_if_cancelled
 
 
 class NotNeededError(Exception):

@@ -1,0 +1,43 @@
+"""What only one deployment can use at a time: its ports and its home folder.
+
+This module imports nothing that imports Polars: ``manage.py run`` forks.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from headend.config.addresses import bound_socket, with_port
+
+
+def check_port(setting: str, port: int) -> None:
+    """Raise ``ImproperlyConfigured`` if this deployment cannot listen on ``port``."""
+    try:
+        bound_socket(settings.HEADEND_HOST, port).close()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{setting}: cannot listen on {with_port(settings.HEADEND_HOST, port)}"
+            f" ({error.strerror}); set {setting} to a free port."
+        ) from None
+
+
+def lock_home(home: Path) -> int:
+    """Lock the home folder for this deployment until the process ends, also if it is killed.
+
+    Return the descriptor that holds the lock. Forked processes must close it, otherwise the lock lives as long as they do.
+    Raises ``ImproperlyConfigured`` if another deployment has the lock.
+    """
+    lock = os.open(home / "deployment.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise ImproperlyConfigured(
+            f"HEADEND_HOME: another deployment is running in {home}."
+        ) from None
+    return lock

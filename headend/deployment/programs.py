@@ -1,0 +1,101 @@
+"""The programs that ``manage.py run`` runs in forked processes.
+
+A forked process shares the memory of the modules that this process has imported, and does not spend time to import them
+again: Django, Celery and the other libraries need about 50 MB and a second of processor time.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import re
+import shlex
+import sys
+
+from django.core.management import execute_from_command_line
+
+from headend.deployment.supervision.process import Program
+from headend.deployment.supervision.supervisor import environment
+
+_SHELL_SYNTAX = re.compile(r"[;&|<>$`(){}\\*?~#\[\]\n]")
+PRELOADED = (
+    "axes.middleware",
+    "boto3",
+    "celery.apps.beat",
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "celery.concurrency.thread",
+    "csp.middleware",
+    "django.contrib.auth.views",
+    "django.contrib.staticfiles.storage",
+    "django_htmx.middleware",
+    "drf_spectacular.views",
+    "gunicorn.app.wsgiapp",
+    "paramiko",
+    "prometheus_client",
+    "requests",
+    "rest_framework.viewsets",
+    "waitress",
+    "whitenoise.middleware",
+)
+"""Libraries that several processes need. None of them starts a thread: a forked process would not have it.
+
+Polars, deltalake and NumPy start threads when they are imported. Our own modules import them.
+"""
+
+
+def preload() -> None:
+    """Import what forked processes share."""
+    for module in PRELOADED:
+        importlib.import_module(module)
+    # The collector would write into each object, and so copy its memory.
+    gc.collect()
+    gc.freeze()
+
+
+def find(command: str) -> Program | None:
+    """Return what a forked process does for this command of the Procfile, or None if only a shell can run it.
+
+    Known are gunicorn, celery and ``python manage.py``, also after ``exec`` and ``nice -n NUMBER``.
+    """
+    if sys.platform != "linux" or _SHELL_SYNTAX.search(command):
+        return None
+    words = shlex.split(command)
+    if words[:1] == ["exec"]:
+        del words[0]
+    niceness = 0
+    if words[:2] == ["nice", "-n"]:
+        niceness = int(words[2])
+        del words[:3]
+    if words[:2] == ["python", "manage.py"]:
+        words = words[1:]
+    if not words or words[0] not in _PROGRAMS:
+        return None
+
+    def run() -> None:
+        os.environ.update(environment())
+        os.nice(niceness)
+        sys.argv = words
+        _PROGRAMS[words[0]]()
+
+    return run
+
+
+def _gunicorn() -> None:
+    from gunicorn.app.wsgiapp import run
+
+    run()
+
+
+def _celery() -> None:
+    from celery.__main__ import main
+
+    main()
+
+
+def _manage() -> None:
+    execute_from_command_line(sys.argv)
+
+
+_PROGRAMS: dict[str, Program] = {"gunicorn": _gunicorn, "celery": _celery, "manage.py": _manage}

@@ -1,0 +1,42 @@
+"""Fork this process into a child that leads a process group of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def fork_child() -> int:
+    """Return the id of a new child, or 0 in the child itself.
+
+    The child leads a new session, so that a terminal's Ctrl-C reaches only this process, which then ends the child. No
+    signal to the child's group is lost: the group exists when this function returns.
+
+    This process must have one thread only. Another thread could hold a lock that the child would wait for.
+    """
+    # Text that waits to be written would be written twice.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    reading, writing = os.pipe()
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, END_SIGNALS)
+    try:
+        child = os.fork()
+        if child == 0:
+            signal.set_wakeup_fd(-1)
+            os.close(reading)
+            os.setsid()
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            blocked = set()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        os.close(writing)
+    if child:
+        # The child closes the other end when it is ready, also if it has ended.
+        os.read(reading, 1)
+        os.close(reading)
+    return child
