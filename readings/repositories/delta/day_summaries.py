@@ -6,7 +6,7 @@ their readings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +15,8 @@ import polars as pl
 from readings import frame
 from readings.repositories.delta.data_files import scan
 from readings.repositories.delta.day_cache import FilesByDay
+from readings.repositories.delta.decoded_rows import read_device_ids
+from readings.repositories.delta.file_counts import FileCounts
 
 _DAY_SUMMARY_SCHEMA = {
     "day": pl.Date(),
@@ -24,10 +26,65 @@ _DAY_SUMMARY_SCHEMA = {
     "intervals": pl.Int64(),
     "device_ids": pl.List(pl.String()),
 }
+_MAX_METER_SETS = 32
+"""If the minutes of a day have more different sets of meters than this, reading the whole day is faster."""
 
 
-def summarise(readings: pl.LazyFrame) -> pl.LazyFrame:
-    """Return one row per day: :data:`_DAY_SUMMARY_SCHEMA`, in any order. ``device_ids`` are distinct."""
+def read_summaries(paths: list[Path]) -> pl.LazyFrame:
+    """Return the summaries in these cache files: :data:`_DAY_SUMMARY_SCHEMA`, in any order."""
+    return scan(paths) if paths else pl.LazyFrame(schema=_DAY_SUMMARY_SCHEMA)
+
+
+def summarise_days(by_day: FilesByDay, counts: FileCounts) -> pl.LazyFrame:
+    """Return one row per day: :data:`_DAY_SUMMARY_SCHEMA`, in any order. ``device_ids`` are distinct.
+
+    The statistics of the data files are enough if the minutes of a day have the same meters. Other days are read.
+    """
+    counts.load(by_day)
+    statistics = {day: counts.index(day, tuple(files)).statistics for day, files in by_day.items()}
+    described = {day: rows for day, rows in statistics.items() if _are_enough(rows)}
+    files = [file for day in by_day.keys() - described.keys() for file in by_day[day]]
+    summaries = pl.LazyFrame(schema=_DAY_SUMMARY_SCHEMA)
+    if described:
+        summaries = pl.concat(_summarise_described(described)).lazy()
+    return pl.concat([summaries, _summarise(scan(files))]) if files else summaries
+
+
+def _are_enough(rows: pl.DataFrame) -> bool:
+    if rows["meters"].has_nulls() or rows["meters"].n_unique() > _MAX_METER_SETS:
+        return False
+    # Two files may have readings of the same time within a minute of several times.
+    several_times = rows.group_by("minute").agg(
+        pl.col("first").min() != pl.col("last").max(), pl.len().alias("files")
+    )
+    return several_times.filter(pl.col("first") & (pl.col("files") > 1)).is_empty()
+
+
+def _summarise_described(days: dict[date, pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    device_ids: dict[int, pl.Series] = {}
+    for day, rows in days.items():
+        sets = rows.unique("meters")
+        for meters, file, row, readings in sets.select(
+            "meters", "file", "row", "readings"
+        ).iter_rows():
+            if meters not in device_ids:
+                device_ids[meters] = read_device_ids(file, row, readings)
+        minutes = rows.group_by("minute").agg(pl.col("times").max())
+        # Polars copies a series into a list of strings by way of Python's strings, but not by `implode`.
+        meters_of_day = pl.concat([device_ids[meters] for meters in sets["meters"]])
+        yield pl.DataFrame(
+            {
+                "day": day,
+                "earliest": rows["first"].min(),
+                "latest": rows["last"].max(),
+                "readings": rows["readings"].sum(),
+                "intervals": minutes["times"].sum(),
+            },
+            schema_overrides=_DAY_SUMMARY_SCHEMA,
+        ).with_columns(meters_of_day.unique().implode().alias("device_ids"))
+
+
+def _summarise(readings: pl.LazyFrame) -> pl.LazyFrame:
     return (
         readings.group_by(pl.col("time").dt.date().alias("day"))
         .agg(
@@ -39,18 +96,3 @@ def summarise(readings: pl.LazyFrame) -> pl.LazyFrame:
         )
         .select(*_DAY_SUMMARY_SCHEMA)
     )
-
-
-def read_or_summarise(by_day: FilesByDay, cached: Mapping[date, Path]) -> pl.LazyFrame:
-    """Return the summaries of these days. Those without a cache file are computed from their data files."""
-    return pl.concat(
-        [pl.LazyFrame(schema=_DAY_SUMMARY_SCHEMA), *_read_or_summarise(by_day, cached)]
-    )
-
-
-def _read_or_summarise(by_day: FilesByDay, cached: Mapping[date, Path]) -> Iterator[pl.LazyFrame]:
-    if cached:
-        yield scan(list(cached.values()))
-    files = [file for day, files in by_day.items() if day not in cached for file in files]
-    if files:
-        yield summarise(scan(files))

@@ -20,10 +20,10 @@ from readings.window import Position
 
 DECODED_BYTES = 256 * 2**20
 """The memory in a process for decoded rows."""
-BLOCK_ROWS = 2_000
+BLOCK_ROWS = 1_000
 """How many rows of a file are decoded together. Row groups hold whole blocks.
 
-A hundred rows take 0.55 ms, 2,000 take 0.85 ms. A client that follows ``next`` reads all of them.
+A hundred rows take 0.55 ms, 1,000 take 0.65 ms, 2,000 take 0.85 ms. A client that follows ``next`` reads all of them.
 """
 _MAX_BLOCKS = 8
 """More rows than these are read at once, and not cached."""
@@ -53,6 +53,11 @@ def _read(file: str, start: int, length: int) -> pl.DataFrame:
 def _scan(file: str) -> pl.LazyFrame:
     # A query keeps the footer of its file, also for the queries that are derived from it.
     return scan([file]).select(frame.COLUMNS)
+
+
+def read_device_ids(file: str, start: int, length: int) -> pl.Series:
+    """Return the device ids of ``length`` rows of a file, from row ``start``."""
+    return collect(_scan(file).slice(start, length).select("device_id"))["device_id"]
 
 
 def read_rows(ranges: Iterable[RowRange], *, skip: int, limit: int) -> pl.DataFrame:

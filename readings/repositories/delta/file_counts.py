@@ -160,6 +160,13 @@ class DeltaMinuteIndex(MinuteIndex):
             return None
         return [RowRange(file, row, readings) for file, row, readings, _ in self._rows[between]]
 
+    def described(self, minutes: MinuteCounts) -> pl.DataFrame | None:
+        """Return the statistics of consecutive minutes of this index, or None if they were counted by reading them."""
+        if not len(minutes):
+            return self.statistics.clear()
+        between = self._between(int(minutes.minute[0]), int(minutes.minute[-1]))
+        return self.statistics[between] if self._is_in_order[between].all() else None
+
     def _between(self, first: int, last: int) -> slice:
         start = self._minute_of_row.searchsorted(first)
         return slice(int(start), int(self._minute_of_row.searchsorted(last, side="right")))

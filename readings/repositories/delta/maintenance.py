@@ -10,14 +10,14 @@ from datetime import date, datetime, timedelta
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from readings.repositories.delta.data_files import PARTITION, collect, root_of, scan
+from readings.repositories.delta.data_files import PARTITION, collect, root_of
 from readings.repositories.delta.day_cache import (
     DayCache,
     FilesByDay,
     delete_if_older,
     finished_days,
 )
-from readings.repositories.delta.day_summaries import summarise
+from readings.repositories.delta.day_summaries import summarise_days
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.hourly_sums import sum_meters_by_hour
 from readings.repositories.delta.snapshot import DeltaSnapshot
@@ -64,11 +64,13 @@ def fill_hourly_sums(
     return len(missing)
 
 
-def fill_day_summaries(cache: DayCache, by_day: FilesByDay, now: datetime) -> int:
+def fill_day_summaries(
+    cache: DayCache, counts: FileCounts, by_day: FilesByDay, now: datetime
+) -> int:
     """Cache the summaries of finished days, newest first, at most :data:`MAX_DAYS_SUMMED`; return how many."""
     missing = _missing_days(cache, by_day, now)
     for day in missing:
-        cache.store(day, by_day[day], collect(summarise(scan(by_day[day]))))
+        cache.store(day, by_day[day], collect(summarise_days({day: by_day[day]}, counts)))
     return len(missing)
 
 

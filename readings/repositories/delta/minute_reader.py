@@ -26,6 +26,7 @@ from readings.repositories.delta.decoded_rows import (
     read_rows,
 )
 from readings.repositories.delta.file_counts import DeltaMinuteIndex, FileCounts
+from readings.repositories.delta.minute_statistics import FILE_STATISTICS_SCHEMA
 from readings.repositories.minute_index import LAST_MICROSECOND, MinuteCounts, count_by_minute
 from readings.window import Position, Window
 
@@ -118,6 +119,22 @@ class DeltaMinuteReader:
         end = window.end or LAST_INSTANT
         files = self._files.overlapping(window.start, end)
         return RowSelection(files, window.start, end, None).scan().filter(window.predicate())
+
+    def statistics(self, window: Window) -> pl.DataFrame | None:
+        """Return the statistics of the window's minutes, one row per file and minute, ascending by minute.
+
+        Returns None if a file has none, or if a minute is only partly in the window.
+        """
+        found = [pl.DataFrame(schema=FILE_STATISTICS_SCHEMA)]
+        if not window.bounds_time_only:
+            return None
+        for index in self.indexes(window):
+            minutes = index.overlapping(window)
+            rows = index.described(minutes) if minutes.complete.all() else None
+            if rows is None:
+                return None
+            found.append(rows)
+        return pl.concat(found)
 
     def _days(self, window: Window) -> list[date]:
         days = self._files.days.overlapping(window).minute

@@ -153,7 +153,9 @@ class DeltaRepository(ReadingsRepository):
         done = {
             "days counted": fill_minute_counts(self._file_counts, by_day, now),
             "days summed up": fill_hourly_sums(self._hourly_sums, snapshot, by_day, now),
-            "days summarised": fill_day_summaries(self._day_summaries, by_day, now),
+            "days summarised": fill_day_summaries(
+                self._day_summaries, self._file_counts, by_day, now
+            ),
         }
         if may_delete:
             caches = (self._minute_counts, self._hourly_sums, self._day_summaries)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 
 import polars as pl
 
@@ -11,7 +12,8 @@ from readings import frame
 from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, Page, Snapshot
 from readings.repositories.delta.data_files import DataFiles, collect, scan
 from readings.repositories.delta.day_cache import DayCache
-from readings.repositories.delta.day_summaries import read_or_summarise
+from readings.repositories.delta.day_summaries import read_summaries, summarise_days
+from readings.repositories.delta.decoded_rows import read_device_ids
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.hourly_sums import (
     complete_days,
@@ -24,6 +26,9 @@ from readings.repositories.delta.minute_reader import DeltaMinuteReader
 from readings.repositories.minute_index import minute_of_time
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
 from readings.window import Position, Window
+
+_MAX_METER_SETS = 8
+"""If the minutes of a window have more different sets of meters than this, one scan of all of them is faster."""
 
 
 class DeltaSnapshot(Snapshot):
@@ -39,6 +44,7 @@ class DeltaSnapshot(Snapshot):
     ) -> None:
         self.name = str(version)
         self._files = files
+        self._file_counts = file_counts
         self._hourly_sums = hourly_sums
         self._day_summaries = day_summaries
         self._reader = DeltaMinuteReader(files, file_counts)
@@ -69,7 +75,11 @@ class DeltaSnapshot(Snapshot):
         return self._finder.frames(window, frame_readings=frame_readings)
 
     def interval_totals(self, window: Window) -> pl.DataFrame:
-        """See :meth:`Snapshot.interval_totals`."""
+        """See :meth:`Snapshot.interval_totals`. The readings are read only if their statistics are not stored."""
+        described = self._reader.statistics(window)
+        if described is not None:
+            totals = described.group_by("minute").agg(pl.col("readings", "late", "kw").sum())
+            return totals.sort("minute")
         counts = self.minute_counts(window)
         if counts.is_empty():
             return pl.DataFrame(schema=INTERVAL_TOTALS_SCHEMA)
@@ -94,18 +104,24 @@ class DeltaSnapshot(Snapshot):
 
     def last_times(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.last_times`."""
+        described = self._reader.statistics(window)
+        if described is not None and described["times"].eq(1).all():
+            # Of the minutes with the same meters, the last one has their last time.
+            newest = described.unique("meters", keep="last", maintain_order=True)
+            if len(newest) <= _MAX_METER_SETS:
+                return _last_times_of(newest)
         readings = self._reader.search(window).group_by("device_id")
         return collect(readings.agg(pl.col("time").max().alias("last")))
 
     def day_summaries(self) -> pl.DataFrame:
         """See :meth:`Snapshot.day_summaries`. Those of finished days come from the day cache if they are in it."""
         meters = pl.col("device_ids").list.len().cast(pl.Int64).alias("meters")
-        summaries = self._summaries().with_columns(meters).drop("device_ids")
+        summaries = self._summaries.with_columns(meters).drop("device_ids")
         return collect(summaries.sort("day"))
 
     def meter_count(self) -> int:
         """See :meth:`Snapshot.meter_count`."""
-        device_ids = self._summaries().select(pl.col("device_ids").explode())
+        device_ids = self._summaries.select(pl.col("device_ids").explode())
         return int(collect(device_ids.select(pl.col("device_ids").drop_nulls().n_unique())).item())
 
     def read_newest_file(self) -> None:
@@ -116,6 +132,25 @@ class DeltaSnapshot(Snapshot):
         if self._files.paths:
             collect(scan(self._files.paths[-1:]).head(1))
 
+    @cached_property
     def _summaries(self) -> pl.LazyFrame:
         by_day = self._files.by_day
-        return read_or_summarise(by_day, self._day_summaries.find(by_day))
+        cached = self._day_summaries.find(by_day)
+        others = {day: files for day, files in by_day.items() if day not in cached}
+        return pl.concat(
+            [read_summaries(list(cached.values())), summarise_days(others, self._file_counts)]
+        )
+
+
+def _last_times_of(minutes: pl.DataFrame) -> pl.DataFrame:
+    """Return the meters of minutes with one time each, and the newest time of each meter."""
+    none = pl.DataFrame(schema={"device_id": pl.String(), "last": frame.INSTANT})
+    meters = [
+        pl.DataFrame({"device_id": read_device_ids(file, row, readings)}).with_columns(
+            pl.lit(last, frame.INSTANT).alias("last")
+        )
+        for file, row, readings, last in minutes.select(
+            "file", "row", "readings", "last"
+        ).iter_rows()
+    ]
+    return pl.concat([none, *meters]).group_by("device_id").agg(pl.col("last").max())
