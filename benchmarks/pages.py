@@ -1,101 +1,208 @@
-"""A page at three offsets of a day, compared with the reference's query, which numbers every row for each page."""
+"""Pages among 129.6 million readings, compared with keyset queries of DuckDB and PostgreSQL.
+
+The peers get the time and the device id before the page, and read one interval. headend gets the number of readings
+before the page, and answers a complete API call.
+"""
 
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Iterator
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
+import psycopg
+from deltalake import DeltaTable
+from django.core.management import call_command
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory, force_authenticate
 
-from benchmarks.ratio import Ratio, compare
+from benchmarks.ratio import Figure, Ratio, compare, duration
 from exports.models import Supplier
+from readings import frame
 from readings.api import ReadingsViewSet
 from readings.instants import format_instant
-from readings.repositories import ReadingsRepository
-from readings.repositories import repository as deployment_repository
+from readings.repositories import repository
+from readings.repositories.delta.data_files import DataFiles
 from readings.repositories.delta.decoded_rows import decode
+from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
-from readings.window import Window
+from readings.window import DAY, Window
+from tests.services.servers import Postgres, postgres_folder
 
-DAY = datetime(2023, 2, 27, tzinfo=UTC)
-OFFSETS = (0, 1_000_000, 10_000_000)
+START = datetime(2023, 2, 20, tzinfo=UTC)
+DAYS = 9
+OFFSETS = (0, 1_012_345, 10_012_345, 100_012_345)
 PAGE = 100
-TARGET = 100
-# The reference numbers all rows of the window, then selects the rows of one page.
-REFERENCE_QUERY = """
-    SELECT * FROM (
-        SELECT row_number() OVER (ORDER BY time, device_id) AS "offset", *
-        FROM readings WHERE time >= ?
-    ) WHERE "offset" > ? ORDER BY "offset" LIMIT ?
+LARGE_FLEET = 500_000
+ROUNDS, PROCESSES = 40, 5
+
+Keys = tuple[datetime, str]
+COLUMNS = ", ".join(
+    f"{name}::TIMESTAMP" if kind == frame.INSTANT else name for name, kind in frame.SCHEMA.items()
+)
+# DuckDB is fastest with constants, with `=` for the time, and without the time in the order.
+DUCKDB_QUERY = f"""
+    SELECT {COLUMNS} FROM read_parquet('{{file}}')
+    WHERE time = '{{time}}'::TIMESTAMPTZ AND device_id > '{{device_id}}' ORDER BY device_id LIMIT {PAGE}
+"""
+POSTGRES_QUERY = f"""
+    SELECT * FROM readings WHERE (time, device_id) > (%s, %s) ORDER BY time, device_id LIMIT {PAGE}
 """
 
 
-def measure(folder: Path) -> Iterator[Ratio]:
-    """Write a day, and yield a ratio per offset."""
-    repository = deployment_repository()
-    _fill_day(repository)
-    yield from _ratios(repository, folder)
+def measure(folder: Path) -> Iterator[Ratio | Figure]:
+    """Write nine days, and yield a row per comparison."""
+    end = START + DAYS * DAY - timedelta(minutes=1)
+    call_command("backfill", start=format_instant(START), end=format_instant(end), verbosity=0)
+    yield _figure(
+        "the first page of a new process, after a backfill of 129.6 M readings", _first_page, 0.1
+    )
+    yield _figure("`manage.py readings`, 129.6 M readings", _readings_command, 1.0)
+    keys = {offset: _key_before(offset) for offset in OFFSETS}
+    yield from _compare_with_duckdb(folder, keys)
+    yield from _compare_with_postgres(keys)
+    _our_page(0)
+    yield Figure(
+        "a cached page of 100",
+        1000 * statistics.median(duration(lambda: _our_page(0)) for _ in range(ROUNDS)),
+        "ms",
+        1,
+    )
+    yield _large_fleet(folder)
 
 
-def _fill_day(repository: ReadingsRepository) -> None:
-    """Write a day of the default fleet, 14.4 million readings, and compact it."""
-    fleet = Fleet()
-    for hour in range(24):
-        start = DAY + timedelta(hours=hour)
-        times = fleet.intervals(start, start + timedelta(minutes=59))
-        repository.write(pl.concat([readings_for(fleet, time) for time in times]))
-    repository.maintain()
+def _figure(what: str, seconds: Callable[[], float], limit: float) -> Figure:
+    return Figure(what, statistics.median(seconds() for _ in range(PROCESSES)), "s", limit)
 
 
-def _ratios(repository: ReadingsRepository, folder: Path) -> Iterator[Ratio]:
-    """Yield a ratio per offset. headend answers a complete API call, with no decoded minutes in its cache."""
-    with duckdb.connect(str(folder / "peer.duckdb")) as peer:
-        _fill_peer(peer, repository)
-        for base_offset in OFFSETS:
-            offset = base_offset + random.Random(base_offset).randrange(PAGE)
-            ours = _our_page(offset)
-            theirs = peer.execute(
-                REFERENCE_QUERY, [DAY.replace(tzinfo=None), offset, PAGE]
-            ).fetchall()
-            assert [record["device_id"] for record in ours] == [row[3] for row in theirs]
-
-            def reference(offset: int = offset) -> None:
-                peer.execute(REFERENCE_QUERY, [DAY.replace(tzinfo=None), offset, PAGE]).fetchall()
-
-            yield compare(
-                f"page at offset {base_offset:,}",
-                "row_number() on DuckDB",
-                TARGET,
-                lambda offset=offset: _our_page(offset),  # type: ignore[misc] # bound per offset
-                reference,
-                rounds=3,
-                ours_per_round=15,
-            )
+def _first_page() -> float:
+    """Return how long a new process takes to open the table and to read a page; without its imports."""
+    code = "from benchmarks.pages import print_first_page; print_first_page()"
+    run = [sys.executable, "-c", f"import django; django.setup(); {code}"]
+    return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
 
 
-def _fill_peer(peer: duckdb.DuckDBPyConnection, repository: ReadingsRepository) -> None:
-    for number, readings in enumerate(repository.snapshot().frames(Window(DAY))):
-        # DuckDB's plain timestamps have no time zone.
-        frame = readings.with_columns(
-            pl.col("time", "arrival_time").dt.replace_time_zone(None)
-        ).to_arrow()
-        verb = "INSERT INTO readings" if number else "CREATE TABLE readings AS"
-        peer.execute(f"{verb} SELECT * FROM frame")
-        del frame
+def print_first_page() -> None:
+    """Print how long the first page of this process takes."""
+    repository()
+    print(duration(lambda: _read_page(OFFSETS[-1])))
 
 
-def _our_page(offset: int) -> list[dict[str, object]]:
-    decode.cache_clear()
-    query = {"start_date": format_instant(DAY), "page_size": str(PAGE), "offset": str(offset)}
+def _readings_command() -> float:
+    run = [sys.executable, "manage.py", "readings"]
+    return duration(lambda: subprocess.run(run, check=True, capture_output=True, env=os.environ))
+
+
+def _read_page(offset: int) -> pl.DataFrame:
+    return repository().snapshot().page(Window(START), offset=offset, size=PAGE).readings
+
+
+def _key_before(offset: int) -> Keys:
+    if offset == 0:
+        return START, ""
+    before = _read_page(offset - 1).row(0, named=True)
+    return before["time"], before["device_id"]
+
+
+def _our_page(offset: int) -> bytes:
+    """Return the JSON text of a page, as a complete API call makes it."""
+    query = {"start_date": format_instant(START), "page_size": str(PAGE), "offset": str(offset)}
     request: Request = APIRequestFactory().get("/readings", query)
     force_authenticate(request, Supplier(name="bench"))  # type: ignore[arg-type] # DRF expects a user
     response = ReadingsViewSet.as_view({"get": "list"})(request).render()
-    records: list[dict[str, object]] = json.loads(response.content)["records"]
-    return records
+    return bytes(response.content)
+
+
+def _our_uncached_page(offset: int) -> bytes:
+    decode.cache_clear()
+    return _our_page(offset)
+
+
+def _compare(offset: int, peer: str, target: float, theirs: Callable[[], list[Any]]) -> Ratio:
+    device_id = list(frame.SCHEMA).index("device_id")
+    expected = [row[device_id] for row in theirs()]
+    records = json.loads(_our_page(offset))["records"]
+    assert [record["device_id"] for record in records] == expected
+    return compare(
+        f"a page of 100 at offset {offset:,}, nothing decoded",
+        peer,
+        target,
+        lambda: _our_uncached_page(offset),
+        theirs,
+        rounds=ROUNDS,
+    )
+
+
+def _compare_with_duckdb(folder: Path, keys: dict[int, Keys]) -> Iterator[Ratio]:
+    files = DataFiles(DeltaTable(str(folder / "readings")))
+    with duckdb.connect() as peer:
+        peer.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
+        for offset, (at, device_id) in keys.items():
+            # The peer is told which data file has the interval.
+            [file] = files.overlapping(at, at)
+            query = DUCKDB_QUERY.format(file=file, time=at, device_id=device_id)
+            yield _compare(
+                offset,
+                "DuckDB, keyset query of the interval",
+                2,
+                lambda query=query: peer.execute(query).fetchall(),  # type: ignore[misc]
+            )
+
+
+def _compare_with_postgres(keys: dict[int, Keys]) -> Iterator[Ratio]:
+    with _postgres() as peer:
+        peer.execute(
+            "CREATE TABLE readings (time timestamptz, arrival_time timestamptz, device_id text, measure_name text, "
+            "load bigint, crrnt float8, pf float8, kva float8, kw float8, vltg float8)"
+        )
+        for at, _ in keys.values():
+            interval = Window(at, at + timedelta(minutes=5))
+            for readings in repository().snapshot().frames(interval):
+                with peer.cursor().copy("COPY readings FROM STDIN (FORMAT csv)") as copy:
+                    copy.write(readings.write_csv(include_header=False).encode())
+        peer.execute("ALTER TABLE readings ADD PRIMARY KEY (time, device_id)")
+        peer.execute("VACUUM ANALYZE readings")
+        for offset, key in keys.items():
+            yield _compare(
+                offset,
+                "PostgreSQL, keyset query on its index",
+                0,
+                lambda key=key: peer.execute(POSTGRES_QUERY, key, prepare=True).fetchall(),  # type: ignore[misc]
+            )
+
+
+@contextmanager
+def _postgres() -> Iterator[psycopg.Connection[Any]]:
+    with (
+        postgres_folder() as folder,
+        Postgres(folder) as server,
+        psycopg.connect(server.url, autocommit=True) as connection,
+    ):
+        yield connection
+
+
+def _large_fleet(folder: Path) -> Figure:
+    large = DeltaRepository(str(folder / "large"))
+    large.write(readings_for(Fleet(devices=LARGE_FLEET), START))
+    durations = []
+    for round_number in range(ROUNDS):
+        decode.cache_clear()
+        offset = 12_345 * round_number % LARGE_FLEET
+        started = time.perf_counter()
+        page = large.snapshot().page(Window(START), offset=offset, size=PAGE)
+        durations.append(time.perf_counter() - started)
+        assert len(page.readings) == PAGE
+    return Figure(
+        "a page of 100 among 500,000 meters", 1000 * statistics.median(durations), "ms", 8
+    )

@@ -23,6 +23,6 @@ TOPICS = {
     for topic in (
         Topic("generation", "an interval of 50,000 meters", 10**7, 30),
         Topic("files", "a file of 2,920,000 readings", 10**9, 180),
-        Topic("pages", "a page of the API at several depths", 2 * 10**9, 120),
+        Topic("pages", "pages among 129.6 million readings", 6 * 10**9, 420),
     )
 }
