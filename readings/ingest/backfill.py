@@ -10,6 +10,7 @@ import polars as pl
 
 from readings.cancellation import raise_if_cancelled
 from readings.ingest import READINGS_PER_WRITE
+from readings.ingest.one_ahead import one_ahead
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -29,11 +30,20 @@ def backfill(
 ) -> Iterator[BackfillWrite]:
     """Write the fleet's readings with ``start <= time <= end`` that have arrived at ``now``.
 
-    Yields after each write of about :data:`READINGS_PER_WRITE` readings. Stored readings do not change, so
-    an interrupted backfill can simply be started again.
+    Yields after each write of about :data:`READINGS_PER_WRITE` readings, while the next ones are computed. Stored
+    readings do not change, so an interrupted backfill can simply be started again.
 
     Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`. Earlier writes stay stored.
     """
+    for intervals, readings in one_ahead(_frames(fleet, start, end, now)):
+        raise_if_cancelled()
+        yield BackfillWrite(intervals, len(readings), repository.write(readings))
+
+
+def _frames(
+    fleet: Fleet, start: datetime, end: datetime, now: datetime
+) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield frames of about :data:`READINGS_PER_WRITE` readings, each with the number of its intervals."""
     frames: list[pl.DataFrame] = []
     readings = 0
     for time in fleet.intervals(start, end):
@@ -41,12 +51,7 @@ def backfill(
         frames.append(readings_for(fleet, time, arrived_by=now))
         readings += len(frames[-1])
         if readings >= READINGS_PER_WRITE:
-            yield _write(repository, frames)
+            yield len(frames), pl.concat(frames)
             frames, readings = [], 0
     if frames:
-        yield _write(repository, frames)
-
-
-def _write(repository: ReadingsRepository, frames: list[pl.DataFrame]) -> BackfillWrite:
-    readings = pl.concat(frames)
-    return BackfillWrite(len(frames), len(readings), repository.write(readings))
+        yield len(frames), pl.concat(frames)
