@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import polars as pl
+from django.db import connection, transaction
 
 from readings.cancellation import raise_if_cancelled
 from readings.models import IntervalTotals, Meter
@@ -56,13 +57,19 @@ def _save(found: pl.DataFrame) -> None:
     later = found.join(known, on="device_id", how="left", suffix="_known").filter(
         (pl.col("last_day") > pl.col("last_day_known")) | pl.col("last_day_known").is_null()
     )
-    Meter.objects.bulk_create(
-        (Meter(device_id=meter, last_day=day) for meter, day in later.select(*_SCHEMA).iter_rows()),
-        ignore_conflicts=True,
-        batch_size=_ROWS_PER_STATEMENT,
-    )
+    _insert(later.select("device_id", pl.col("last_day").cast(pl.String)))
     for (day,), meters in later.group_by("last_day"):
         _move_last_day(day, meters["device_id"].to_list())
+
+
+def _insert(meters: pl.DataFrame) -> None:
+    """Insert the meters that are not stored. Without a model object for each, this takes a third of the time."""
+    statement = (
+        f"INSERT INTO {Meter._meta.db_table} (device_id, last_day) VALUES (%s, %s) "  # noqa: S608 (no value of a caller)
+        "ON CONFLICT DO NOTHING"
+    )
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(statement, meters.rows())
 
 
 def _move_last_day(day: date, meters: list[str]) -> None:
