@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,6 @@ from readings import frame
 from readings.cancellation import raise_if_cancelled
 from readings.ingest import READINGS_PER_WRITE
 from readings.ingest.columns import ColumnOptions
-from readings.ingest.plausibility import add_implausible_values
 from readings.ingest.repeated_hour import resolve_repeated_hours
 from readings.ingest.row_report import RowReport
 from readings.ingest.row_validation import (
@@ -28,9 +28,10 @@ from readings.ingest.row_validation import (
     empty_missing,
     parse_rows,
 )
-from readings.ingest.scratch import import_folder, readable_twice, scratch_errors
+from readings.ingest.scratch import import_folder, readable_twice
 from readings.ingest.settled import WRITE_TIME
 from readings.ingest.source_file import SourceFile
+from readings.ingest.staging import StagedRows
 from readings.ingest.stored_differences import compare_with_stored
 from readings.repositories import ReadingsRepository
 from readings.repositories.chunks import Chunk, split_into_chunks
@@ -59,16 +60,6 @@ class ImportedFile:
     """The first of the differing rows, each with its line."""
     implausible: list[str]
     """The first implausible values, each with its line."""
-
-
-@dataclass
-class StagedRows:
-    """What is known about the parsed rows of a file: their number, and its rounded and implausible values."""
-
-    count: int = 0
-    rounded: int = 0
-    have_arrival_time: bool = False
-    implausible: RowReport = field(default_factory=RowReport)
 
 
 def import_file(
@@ -109,8 +100,9 @@ def import_file(
             staged = resolve_repeated_hours(staged, folder, bad)
         counts = count_by_minute(staged).collect(engine="streaming")
         chunks = split_into_chunks(counts, READINGS_PER_WRITE)
-        for chunk in _each(chunks, "comparing", report_progress):
-            _add_contradictions(bad, _readings_of(staged, chunk))
+        if not staged_rows.in_strict_order:
+            for chunk in _each(chunks, "comparing", report_progress):
+                _add_contradictions(bad, _readings_of(staged, chunk))
         _raise_if_bad(bad, source)
         write = None if dry_run else repository.write
         if write and not (staged_rows.have_arrival_time or arrives_at_time):
@@ -174,41 +166,28 @@ def _check_and_stage(
 
     Raises :class:`BadFileError` if a row is bad.
     """
-    staged, bad = StagedRows(), BadRows(options.zone)
-    for number, batch in enumerate(source.batches()):
-        rows = empty_missing(batch, options.missing, decimal_comma=options.decimal_comma)
-        parsed = parse_rows(rows, decimal_comma=options.decimal_comma, zone=options.zone)
-        bad.add_invalid_rows(rows, parsed.readings)
-        if not bad.count:
-            add_implausible_values(staged.implausible, parsed.readings)
-            with scratch_errors():
-                # In a time zone, the number and the order of all rows tell the passes of a repeated hour apart.
-                readings = (
-                    parsed.readings if options.zone else _without_many_repeats(parsed.readings)
-                )
-                readings.write_parquet(folder / f"{number:06}.parquet", compression="lz4")
-        staged.count += len(rows)
-        staged.rounded += parsed.rounded
-        staged.have_arrival_time = "arrival_time" in rows.columns
-        raise_if_cancelled()
-        report_progress("checking", staged.count, None)
+    staged, bad = StagedRows(are_local=options.zone is not None), BadRows(options.zone)
+    with ThreadPoolExecutor(1) as thread:
+        written: Future[None] | None = None
+        for batch in source.batches():
+            rows = empty_missing(batch, options.missing, decimal_comma=options.decimal_comma)
+            parsed = parse_rows(rows, decimal_comma=options.decimal_comma, zone=options.zone)
+            bad.add_invalid_rows(rows, parsed.readings)
+            if written is not None:
+                written.result()
+            if len(rows) and not bad.count:
+                # The next batch is parsed meanwhile.
+                file = folder / f"{staged.count:015}.parquet"
+                written = thread.submit(staged.write, parsed.readings, file)
+            staged.count += len(rows)
+            staged.rounded += parsed.rounded
+            staged.have_arrival_time = "arrival_time" in rows.columns
+            raise_if_cancelled()
+            report_progress("checking", staged.count, None)
+        if written is not None:
+            written.result()
     _raise_if_bad(bad, source)
     return staged
-
-
-def _without_many_repeats(readings: pl.DataFrame) -> pl.DataFrame:
-    """Remove duplicate rows from a batch that must contain some.
-
-    Later steps hold all rows of a minute in memory. A small compressed file can contain millions of equal rows. It is
-    recognized by more rows than pairs of a meter and a time, which is faster than a search in every batch.
-    """
-    if readings["device_id"].n_unique() * readings["time"].n_unique() >= len(readings):
-        return readings
-    # Rows without a UTC offset are kept: they may belong to both passes of the hour that clocks repeat.
-    own_number = pl.when(~pl.col(IS_UNAMBIGUOUS)).then(ROW).alias("own_number")
-    numbered = readings.with_columns(own_number)
-    values = [name for name in numbered.columns if name != ROW]
-    return numbered.unique(values, keep="first", maintain_order=True).drop("own_number")
 
 
 def _write_as_arriving_now(repository: ReadingsRepository, readings: pl.DataFrame) -> int:
@@ -245,8 +224,10 @@ def _readings_of(staged: pl.LazyFrame, chunk: Chunk) -> pl.LazyFrame:
 
 def _distinct_readings_of(staged: pl.LazyFrame, chunk: Chunk) -> pl.DataFrame:
     """Return the readings of a chunk in order, each once, with the column :data:`ROW`."""
-    readings = _readings_of(staged, chunk).select(ROW, *frame.COLUMNS).sort(*frame.ORDER, ROW)
-    return readings.unique(frame.ORDER, keep="first", maintain_order=True).collect()
+    readings = _readings_of(staged, chunk).select(ROW, *frame.COLUMNS).collect()
+    if frame.is_in_strict_order(readings):
+        return readings
+    return readings.sort(*frame.ORDER, ROW).unique(frame.ORDER, keep="first", maintain_order=True)
 
 
 def _add_contradictions(bad: BadRows, readings: pl.LazyFrame) -> None:

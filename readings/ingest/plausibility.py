@@ -22,6 +22,8 @@ _IMPLAUSIBLE = {
 
 def add_implausible_values(report: RowReport, readings: pl.DataFrame) -> None:
     """Add the implausible values of a batch, which has the column :data:`ROW`, to the report."""
+    implausible = pl.any_horizontal(condition for condition, _ in _IMPLAUSIBLE.values())
+    readings = readings.filter(implausible)
     for name, (condition, reason) in _IMPLAUSIBLE.items():
         found = readings.filter(condition).select(ROW, name)
         report.add(

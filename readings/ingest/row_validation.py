@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
 
 import polars as pl
 
 from readings import frame
 from readings.ingest.local_time import SECOND_ARRIVAL, SECOND_TIME, is_skipped, to_utc
-from readings.instants import EARLIEST_INSTANT, latest_instant, parse_bounded_instant
+from readings.ingest.value_parsing import (
+    NUMBER_TYPES,
+    OFFSET,
+    parse_device_ids,
+    parse_instant,
+    parse_instants,
+    parse_measure_names,
+    parse_numbers,
+    parse_or_none,
+)
 
 ROW = "row"
 """The column with the number of a reading's row in its file. The first row after the header is 1."""
@@ -24,18 +30,8 @@ It has a UTC offset, or it is a local time that is not in an hour that clocks re
 """
 MAX_REPORTED_ROWS = 20
 """How many rows of one kind a message or a summary names."""
-_NUMBER_TYPES = {name: kind for name, kind in frame.SCHEMA.items() if kind.is_numeric()}
 _MEASURES = [name for name, kind in frame.SCHEMA.items() if kind == pl.Float64()]
 _DECIMALS = 3
-_MAX_EXACT = 2**53
-"""Up to this number, every whole number is a float."""
-_OFFSET = r"(?i)\d[T ]?\d.*(?:Z|UTC|[T :]\d\d.*[+-]\d\d(?::?\d\d)?)$"
-_OTHER_ISO_FORM = re.compile(
-    r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}(:?\d{2}([.,]\d{1,9})?)?( ?UTC|Z|[+-]\d{2}(:?\d{2})?)?",
-    re.IGNORECASE | re.ASCII,
-)
-# `uuid.UUID` also accepts braces, underscores and hyphens anywhere.
-_UUID = re.compile(r"[0-9a-f]{8}(-?)(?:[0-9a-f]{4}\1){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
 class BadFileError(Exception):
@@ -82,7 +78,10 @@ class BadRows:
 
         ``rows`` is what :func:`parse_rows` was given, ``readings`` is what it returned.
         """
-        is_null = readings.select(pl.exclude(IS_UNAMBIGUOUS).is_null())
+        checked = readings.drop(IS_UNAMBIGUOUS)
+        if not checked.null_count().sum_horizontal().item():
+            return
+        is_null = checked.select(pl.all().is_null())
         bad = is_null.select(pl.any_horizontal(pl.all())).to_series()
         self.count += int(bad.sum())
         room = MAX_REPORTED_ROWS - len(self.first)
@@ -111,7 +110,7 @@ def empty_missing(
     """Return the rows with null in place of the numbers that stand for no value."""
     if not missing:
         return rows
-    texts = pl.col(*_NUMBER_TYPES).cast(pl.String)
+    texts = pl.col(*NUMBER_TYPES).cast(pl.String)
     numbers = _with_decimal_point(texts, decimal_comma=decimal_comma).str.strip_chars()
     is_missing = numbers.cast(pl.Float64, strict=False).is_in(list(missing)).fill_null(value=False)
     return rows.with_columns(pl.when(~is_missing).then(texts))
@@ -127,18 +126,30 @@ def parse_rows(
     """Return one reading for each of ``rows``.
 
     ``rows`` has the column :data:`ROW`. Its other columns are text; ``time`` and ``arrival_time`` may also be
-    datetimes, in UTC if they have no time zone. With ``zone`` they are local times of this zone, and the columns of
+    datetimes, in UTC if they have no time zone, and other columns numbers that Polars has parsed. With ``zone`` they are local times of this zone, and the columns of
     :func:`to_utc` are added. An invalid or empty value becomes null. A missing ``arrival_time``
     column is filled with ``time`` for now, a missing ``measure_name`` column with the contract's constant. Measures
     have three decimals; more are rounded.
     """
-    texts = pl.col(*_NUMBER_TYPES).cast(pl.String)
-    rows = rows.with_columns(_with_decimal_point(texts, decimal_comma=decimal_comma))
-    columns = [_parse_column(rows[name]) for name in frame.COLUMNS if name in rows.columns]
-    readings = pl.DataFrame([rows[ROW], _has_offset(rows["time"]), *columns])
+    if decimal_comma:
+        texts = pl.col(*NUMBER_TYPES).cast(pl.String)
+        rows = rows.with_columns(_with_decimal_point(texts, decimal_comma=True))
+    times = {
+        name: parse_instants(rows[name])
+        for name in ("time", "arrival_time")
+        if name in rows.columns
+    }
+    columns = [parse(rows[name]) for name, parse in _PARSERS.items() if name in rows.columns]
+    readings = pl.DataFrame(
+        [
+            rows[ROW],
+            times["time"].have_offset.alias(IS_UNAMBIGUOUS),
+            *(instants.values for instants in times.values()),
+            *columns,
+        ]
+    )
     if zone is not None:
-        instants = [name for name in ("time", "arrival_time") if name in rows.columns]
-        readings = to_utc(readings, {name: _has_offset(rows[name]) for name in instants}, zone)
+        readings = to_utc(readings, {name: each.have_offset for name, each in times.items()}, zone)
         is_exact = pl.col("time") == pl.col(SECOND_TIME)
         readings = readings.with_columns(is_exact.alias(IS_UNAMBIGUOUS))
     if "arrival_time" not in rows.columns:
@@ -158,89 +169,11 @@ def _arrival_after_time() -> pl.Expr:
     return pl.when(arrived).then("arrival_time").alias("arrival_time")
 
 
-def _has_offset(times: pl.Series) -> pl.Series:
-    """Return which times have a UTC offset, so that no other instant can be meant."""
-    if isinstance(times.dtype, pl.Datetime):
-        has_zone = times.dtype.time_zone is not None
-        return pl.repeat(has_zone, times.len(), eager=True).alias(IS_UNAMBIGUOUS)
-    return times.cast(pl.String).str.contains(_OFFSET).alias(IS_UNAMBIGUOUS)
-
-
-def _parse_column(values: pl.Series) -> pl.Series:
-    name = values.name
-    if name in ("time", "arrival_time"):
-        if isinstance(values.dtype, pl.Datetime):
-            return _convert_instants(values, values.dtype)
-        return _parse_distinct(values, _parse_instant, frame.INSTANT)
-    texts = values.cast(pl.String)
-    if name in _NUMBER_TYPES:
-        return _parse_numbers(texts)
-    parse = _parse_device_id if name == "device_id" else _parse_measure_name
-    return _parse_distinct(texts, parse, pl.String())
-
-
-def _convert_instants(values: pl.Series, kind: pl.Datetime) -> pl.Series:
-    # Polars does not know zones such as +05:45. The stored number is UTC with every zone.
-    utc = values.to_physical().cast(pl.Datetime(kind.time_unit, "UTC")).cast(frame.INSTANT)
-    in_range = utc.is_between(EARLIEST_INSTANT, latest_instant())
-    return pl.select(pl.when(in_range).then(utc).alias(values.name)).to_series()
-
-
-def _parse_numbers(texts: pl.Series) -> pl.Series:
-    """Parse finite numbers, whole numbers also if they are written as 18.0, and power factors from -1 to 1."""
-    numbers = texts.str.strip_chars().cast(pl.Float64, strict=False)
-    valid = numbers.is_finite()
-    if texts.name == "pf":
-        valid &= numbers.abs() <= 1
-    if texts.name == "load":
-        valid &= (numbers == numbers.floor()) & (numbers.abs() <= _MAX_EXACT)
-    kept = pl.when(valid).then(numbers).cast(_NUMBER_TYPES[texts.name])
-    return pl.select(kept.alias(texts.name)).to_series()
-
-
-def _parse_instant(text: str) -> datetime:
-    """Return the instant of a text in a form of the contract, or in another one of ISO 8601.
-
-    Raises ``ValueError`` for other texts, and for instants before 1970 or more than ten years ahead.
-    """
-    try:
-        return parse_bounded_instant(text)
-    except ValueError:
-        if not _OTHER_ISO_FORM.fullmatch(text):
-            raise
-    instant = datetime.fromisoformat(re.sub(r" ?UTC$", "Z", text.upper()))
-    if instant.tzinfo is None:
-        instant = instant.replace(tzinfo=UTC)
-    try:
-        return parse_bounded_instant(instant.astimezone(UTC).isoformat())
-    except OverflowError:
-        raise ValueError(text) from None
-
-
-def _parse_distinct(texts: pl.Series, parse: Callable[[str], Any], kind: pl.DataType) -> pl.Series:
-    """Parse each distinct text once: a file has few times and meters compared with its rows."""
-    distinct = texts.unique().drop_nulls()
-    values = pl.Series([_parse_or_none(parse, text) for text in distinct], dtype=kind)
-    return texts.replace_strict(distinct, values, default=None, return_dtype=kind)
-
-
-def _parse_or_none(parse: Callable[[str], Any], text: str) -> Any:
-    try:
-        return parse(text.strip())
-    except ValueError:
-        return None
-
-
-def _parse_device_id(text: str) -> str:
-    if not _UUID.fullmatch(text):
-        raise ValueError(text)
-    return str(uuid.UUID(text))
-
-
-def _parse_measure_name(text: str) -> str:
-    if text != frame.MEASURE_NAME:
-        raise ValueError(text)
-    return text
+_PARSERS = {
+    "device_id": parse_device_ids,
+    "measure_name": parse_measure_names,
+    **dict.fromkeys(NUMBER_TYPES, parse_numbers),
+}
 
 
 def _reason(wrong: Mapping[str, str | None], zone: str | None, *, every_value: bool) -> str:
@@ -255,9 +188,9 @@ def _reason(wrong: Mapping[str, str | None], zone: str | None, *, every_value: b
 
 def _describe_skipped(name: str, value: str | None, zone: str | None) -> str | None:
     """Return the reason why a local time does not exist, or None if that is not what is wrong."""
-    if zone is None or value is None or "time" not in name or re.search(_OFFSET, value):
+    if zone is None or value is None or "time" not in name or re.search(OFFSET, value):
         return None
-    local = _parse_or_none(_parse_instant, value)
+    local = parse_or_none(parse_instant, value)
     if local is None or not is_skipped(local, zone):
         return None
     return f"{value[:40]!r} does not exist in {zone}: its clocks skip this hour"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from readings.ingest.csv_blocks import (
 )
 from readings.ingest.row_validation import ROW, BadFileError
 from readings.ingest.stop_request import stop_at_once
+from readings.ingest.value_parsing import NUMBER_TYPES, parse_numbers
 
 BATCH_ROWS = 200_000
 _SEPARATORS = (";", "\t", "|")
@@ -46,6 +47,7 @@ class SourceFile:
         """
         first = first_bytes(path)
         self._options = options
+        self._has_plain_numbers = not (options.decimal_comma or options.missing)
         self._is_parquet = first.startswith(PARQUET_MAGIC)
         self._path = path if self._is_parquet else plain_text(path, first, folder)
 
@@ -53,7 +55,7 @@ class SourceFile:
         """Yield the rows in frames of about :data:`BATCH_ROWS`, in the order of the file, without blank rows.
 
         The columns have the contract's names (see :func:`map_columns`), and :data:`ROW` is added. All values are
-        text, only the datetimes of a Parquet file stay datetimes.
+        text, except the datetimes of a Parquet file, and the numbers of a CSV file if all numbers around them are valid.
 
         Raises :class:`BadFileError` if the file cannot be read to its end, or has the wrong columns.
         """
@@ -76,7 +78,7 @@ class SourceFile:
                     )
                 _refuse_values_without_a_name(batch, columns.unnamed)
                 named = batch.select(ROW, *columns.names).rename(columns.names)
-                yield named.filter(pl.any_horizontal(pl.exclude(ROW).is_not_null()))
+                yield _without_blank_rows(named)
         except RowTooLongError as error:
             raise BadFileError(f"{_NOTHING}\n  {error}.") from None
         except (pl.exceptions.PolarsError, OSError, EOFError, csv.Error) as error:
@@ -132,18 +134,42 @@ class SourceFile:
             header = b"".join(file.readline(MAX_ROW_BYTES) for _ in range(lines))
             names = pl.read_csv(header, infer_schema=False, separator=separator).columns
             names += [f"{_EXTRA}{number}" for number in range(extra)]
-            schema = dict.fromkeys(names, pl.String())
-            yield pl.DataFrame(schema=schema)
+            yield pl.DataFrame(schema=dict.fromkeys(names, pl.String()))
             for block in blocks_of_rows(file):
-                yield pl.read_csv(
-                    block,
-                    has_header=False,
-                    infer_schema=False,
-                    separator=separator,
-                    schema=schema,
-                    missing_columns="insert",
-                    raise_if_empty=False,
-                )
+                rows = self._rows_with_numbers(block, names)
+                yield self._rows(block, names, {}) if rows is None else rows
+
+    def _rows_with_numbers(self, block: bytes, names: list[str]) -> pl.DataFrame | None:
+        """Return the rows of a block with numbers in place of their texts, or None if a number is invalid or missing.
+
+        Polars parses the numbers of a block in a third of the time that their texts take.
+        """
+        if not self._has_plain_numbers:
+            return None
+        ours = {name: self._options.names.get(name, name) for name in names}
+        numbers = [name for name in names if ours[name] in NUMBER_TYPES]
+        try:
+            rows = self._rows(block, names, dict.fromkeys(numbers, pl.Float64()))
+        except pl.exceptions.ComputeError:
+            # A file that writes a number in another form does so in every block.
+            self._has_plain_numbers = False
+            return None
+        parsed = (parse_numbers(rows[name].alias(ours[name])) for name in numbers)
+        return None if any(values.null_count() for values in parsed) else rows
+
+    def _rows(
+        self, block: bytes, names: list[str], kinds: Mapping[str, pl.DataType]
+    ) -> pl.DataFrame:
+        """Return the rows of a block. Columns without a kind are texts. Raises ``ComputeError``."""
+        return pl.read_csv(
+            block,
+            has_header=False,
+            infer_schema=False,
+            separator=self._options.separator,
+            schema={name: kinds.get(name, pl.String()) for name in names},
+            missing_columns="insert",
+            raise_if_empty=False,
+        )
 
     def _header_lines_and_extra_columns(self) -> tuple[int, int]:
         """Return how many lines end with the header, and how many columns to read after its last one."""
@@ -230,6 +256,12 @@ def _refuse_values_without_a_name(rows: pl.DataFrame, unnamed: Collection[str]) 
             raise BadFileError(
                 f"column {rows.columns.index(name)} has values, but no name in the header."
             )
+
+
+def _without_blank_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    if any(not rows[name].null_count() for name in rows.columns if name != ROW):
+        return rows
+    return rows.filter(pl.any_horizontal(pl.exclude(ROW).is_not_null()))
 
 
 def _has_values(rows: pl.DataFrame, name: str) -> bool:

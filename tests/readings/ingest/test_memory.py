@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from django.core.management import CommandError
 
-from readings.ingest import csv_blocks, file_import, source_file
+from readings.ingest import csv_blocks, source_file, staging
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.container import first_bytes, plain_text
 from readings.ingest.csv_blocks import RowTooLongError, blocks_of_rows
@@ -132,14 +132,14 @@ def test_equal_rows_are_staged_once_and_counted_each(
     tmp_path: Path, store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staged: list[int] = []
-    without = file_import._without_many_repeats
+    without = staging._without_many_repeats
 
     def record(readings: pl.DataFrame) -> pl.DataFrame:
         kept = without(readings)
         staged.append(len(kept))
         return kept
 
-    monkeypatch.setattr(file_import, "_without_many_repeats", record)
+    monkeypatch.setattr(staging, "_without_many_repeats", record)
     row = GOOD.replace("16:00", "16:00Z")
     other = row.replace(METER, METER.replace("0001b33e", "0001b33f"))
     file = tmp_path / "equal.csv.gz"

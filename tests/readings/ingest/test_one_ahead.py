@@ -7,8 +7,8 @@ from threading import Event
 
 import pytest
 
+from readings.cancellation import cancel_when, raise_if_cancelled
 from readings.ingest.one_ahead import one_ahead
-from readings.repositories.cancellation import cancel_when, raise_if_cancelled
 
 
 def test_the_next_value_is_computed_while_the_caller_uses_one() -> None:

@@ -1,0 +1,137 @@
+"""Parse the values of a column of a file. An invalid or empty value becomes null."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+
+from readings import frame
+from readings.instants import EARLIEST_INSTANT, latest_instant, parse_bounded_instant
+
+NUMBER_TYPES = {name: kind for name, kind in frame.SCHEMA.items() if kind.is_numeric()}
+_MAX_EXACT = 2**53
+"""Up to this number, every whole number is a float."""
+OFFSET = r"(?i)\d[T ]?\d.*(?:Z|UTC|[T :]\d\d.*[+-]\d\d(?::?\d\d)?)$"
+"""The pattern of a time with a UTC offset."""
+_OTHER_ISO_FORM = re.compile(
+    r"\d{4}-?\d{2}-?\d{2}[T ]\d{2}:?\d{2}(:?\d{2}([.,]\d{1,9})?)?( ?UTC|Z|[+-]\d{2}(:?\d{2})?)?",
+    re.IGNORECASE | re.ASCII,
+)
+_CANONICAL_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+_UUID_WITHOUT_HYPHENS = "^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$"
+
+
+@dataclass(frozen=True)
+class Instants:
+    """The instants of a column of times, and which of the times have a UTC offset: no other instant can be meant."""
+
+    values: pl.Series
+    have_offset: pl.Series
+
+
+def parse_instants(times: pl.Series) -> Instants:
+    """Return the instants of texts or of datetimes. Without a UTC offset or time zone they are in UTC."""
+    if isinstance(times.dtype, pl.Datetime):
+        has_zone = pl.repeat(times.dtype.time_zone is not None, times.len(), eager=True)
+        return Instants(_convert_instants(times, times.dtype), has_zone)
+    texts = times.cast(pl.String)
+    # The rows of an interval follow one another in most files, so few rows have another time than the row before.
+    is_new = texts.ne_missing(texts.shift())
+    if texts.len():
+        is_new[0] = True
+    if is_new.sum() * 4 > texts.len():
+        distinct = texts.unique().drop_nulls()
+        parsed = texts.replace_strict(
+            distinct, _parse_each(distinct), default=None, return_dtype=frame.INSTANT
+        )
+        return Instants(parsed, texts.str.contains(OFFSET))
+    first_of_run = texts.filter(is_new)
+    run = is_new.cum_sum() - 1
+    values = _parse_each(first_of_run).alias(times.name).gather(run)
+    return Instants(values, first_of_run.str.contains(OFFSET).gather(run))
+
+
+def parse_instant(text: str) -> datetime:
+    """Return the instant of a text in a form of the contract, or in another one of ISO 8601.
+
+    Raises ``ValueError`` for other texts, and for instants before 1970 or more than ten years ahead.
+    """
+    text = text.strip()
+    try:
+        return parse_bounded_instant(text)
+    except ValueError:
+        if not _OTHER_ISO_FORM.fullmatch(text):
+            raise
+    instant = datetime.fromisoformat(re.sub(r" ?UTC$", "Z", text.upper()))
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    try:
+        return parse_bounded_instant(instant.astimezone(UTC).isoformat())
+    except OverflowError:
+        raise ValueError(text) from None
+
+
+def parse_numbers(values: pl.Series) -> pl.Series:
+    """Parse finite numbers, whole numbers also if they are written as 18.0, and power factors from -1 to 1.
+
+    ``values`` are texts, or numbers that Polars has parsed.
+    """
+    numbers = values
+    if not values.dtype.is_numeric():
+        texts = values.cast(pl.String)
+        numbers = texts.str.strip_chars().cast(pl.Float64, strict=False)
+    valid = numbers.is_finite()
+    if values.name == "pf":
+        valid &= numbers.abs() <= 1
+    if values.name == "load":
+        valid &= (numbers == numbers.floor()) & (numbers.abs() <= _MAX_EXACT)
+    kind = NUMBER_TYPES[values.name]
+    if valid.all(ignore_nulls=False):
+        return numbers.cast(kind)
+    kept = pl.when(valid).then(numbers).cast(kind)
+    return pl.select(kept.alias(values.name)).to_series()
+
+
+def parse_device_ids(values: pl.Series) -> pl.Series:
+    """Return UUIDs in lower case with hyphens. The file may have upper case, or no hyphens."""
+    texts = values.cast(pl.String)
+    if texts.str.contains(_CANONICAL_UUID).all():
+        return texts
+    lower = pl.lit(texts).str.strip_chars().str.to_lowercase()
+    with_hyphens = lower.str.replace(_UUID_WITHOUT_HYPHENS, "$1-$2-$3-$4-$5")
+    is_uuid = with_hyphens.str.contains(_CANONICAL_UUID)
+    return pl.select(pl.when(is_uuid).then(with_hyphens).alias(texts.name)).to_series()
+
+
+def parse_measure_names(values: pl.Series) -> pl.Series:
+    """Return the contract's measure name for each row that has it."""
+    texts = values.cast(pl.String)
+    if (texts == frame.MEASURE_NAME).all():
+        return texts
+    is_valid = texts.str.strip_chars() == frame.MEASURE_NAME
+    name = pl.when(is_valid).then(pl.lit(frame.MEASURE_NAME))
+    return pl.select(name.alias(texts.name)).to_series()
+
+
+def _convert_instants(values: pl.Series, kind: pl.Datetime) -> pl.Series:
+    # Polars does not know zones such as +05:45. The stored number is UTC with every zone.
+    utc = values.to_physical().cast(pl.Datetime(kind.time_unit, "UTC")).cast(frame.INSTANT)
+    in_range = utc.is_between(EARLIEST_INSTANT, latest_instant())
+    return pl.select(pl.when(in_range).then(utc).alias(values.name)).to_series()
+
+
+def _parse_each(texts: pl.Series) -> pl.Series:
+    return pl.Series([parse_or_none(parse_instant, text) for text in texts], dtype=frame.INSTANT)
+
+
+def parse_or_none(parse: Callable[[str], datetime], text: str | None) -> datetime | None:
+    """Return the parsed text, or None if it is missing or invalid."""
+    if text is not None:
+        with suppress(ValueError):
+            return parse(text)
+    return None
