@@ -54,7 +54,7 @@ lint: $(VENV)/.test ## run ruff, djlint and mypy, and look for missing migration
 	$(BIN)/mypy .
 	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: $(VENV)/.test ## compare the speed with peers, on the same readings (benchmarks/)
+bench: $(VENV)/.test .sftp .sshd ## compare the speed with peers, on the same readings (benchmarks/)
 	$(BIN)/python -m benchmarks
 
 screenshots: $(VENV)/.test .browser ## take the pictures in docs/screenshots/ again
@@ -109,7 +109,7 @@ need = @command -v $(1) >/dev/null || (apt-get update -qq && apt-get install -y 
 # Chromium without a user interface: the tests in the whole browser take twice the processor time.
 CHROMIUM := chromium-headless-shell
 
-.PHONY: .browser .sftp
+.PHONY: .browser .sftp .sshd
 .browser: tests/e2e/node_modules/.package-lock.json
 	$(call need,$(CHROMIUM),$(CHROMIUM),The browser tests)
 
@@ -120,3 +120,7 @@ tests/e2e/node_modules/.package-lock.json: tests/e2e/package-lock.json
 
 .sftp:
 	$(call need,sftp,openssh-client,The SFTP tests)
+
+# Users other than the superuser often do not have /usr/sbin in their PATH.
+.sshd:
+	$(call need,/usr/sbin/sshd,openssh-server,The benchmarks)

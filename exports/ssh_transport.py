@@ -77,7 +77,7 @@ class StrongTransport(paramiko.Transport):
     that it had before RFC 8731.
     """
 
-    _preferred_ciphers = (
+    _preferred_ciphers: tuple[str, ...] = (
         "aes256-gcm@openssh.com",
         "aes128-gcm@openssh.com",
         "aes256-ctr",

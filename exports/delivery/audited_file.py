@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import IO
+from io import BufferedReader
 
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
@@ -35,7 +35,7 @@ class Fetcher:
     address: str
 
 
-def open_file(request: FileRequest) -> IO[bytes]:
+def open_file(request: FileRequest) -> BufferedReader:
     """Return the request's file, open for reading, without recording a download.
 
     Raises :class:`FileDamagedError` if the file is damaged, and :class:`FileMissingError` if the request has no file or
@@ -72,6 +72,10 @@ class AuditedFile:
     def read(self, length: int) -> bytes:
         """Return up to ``length`` bytes; none at the end of the file. Raises ``OSError``."""
         return self._file.read(length)
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill ``buffer``, and return the number of bytes: less at the end of the file. Raises ``OSError``."""
+        return self._file.readinto(buffer)
 
     def count_sent(self, count: int) -> None:
         """Add ``count`` bytes to the bytes sent."""

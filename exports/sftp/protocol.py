@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import paramiko
 from paramiko.sftp import (
     CMD_CLOSE,
+    CMD_DATA,
     CMD_EXTENDED,
     CMD_EXTENDED_REPLY,
     CMD_FSETSTAT,
@@ -32,6 +33,7 @@ from paramiko.sftp import (
     CMD_VERSION,
     CMD_WRITE,
     SFTP_BAD_MESSAGE,
+    SFTP_EOF,
     SFTP_FAILURE,
     SFTP_OK,
     SFTP_OP_UNSUPPORTED,
@@ -40,7 +42,9 @@ from paramiko.sftp import (
 )
 
 from exports.sftp.authentication import OUTAGE
-from exports.sftp.session import MAX_READ_BYTES, Session
+from exports.sftp.packetizer import data_buffer
+from exports.sftp.session import MAX_READ_BYTES, OpenFile, Session
+from exports.sftp.transport import ServerTransport
 from headend.config.database_errors import first_line, is_database_outage
 from headend.config.limited_log import LimitedLog
 
@@ -56,7 +60,6 @@ EXTENSIONS = (("statvfs@openssh.com", "2"), ("limits@openssh.com", "1"))
 """Names and versions of OpenSSH's extensions that the server announces. It answers no others."""
 _RENAMES = "posix-rename@openssh.com"
 _ANSWERED_BY_PARAMIKO = {
-    CMD_READ,
     CMD_LSTAT,
     CMD_FSTAT,
     CMD_STAT,
@@ -67,6 +70,8 @@ _ANSWERED_BY_PARAMIKO = {
     CMD_RMDIR,
 }
 _REFUSED_CHANGES = {CMD_WRITE, CMD_SETSTAT, CMD_FSETSTAT, CMD_MKDIR, CMD_RENAME, CMD_SYMLINK}
+_DATA_HEADER = struct.Struct(">IBII")
+"""The size of a packet with data, its type, the number of the request, and the number of bytes."""
 _NO_CHANGES = "Files cannot be uploaded or changed here."
 _REFUSALS = {
     CMD_REMOVE: "You are not allowed to remove files. The operator can allow it.",
@@ -101,6 +106,9 @@ class LimitedSFTPServer(_SFTPServer):
     def __init__(self, channel: paramiko.Channel, *args: Any, **kwargs: Any) -> None:
         super().__init__(channel, *args, **kwargs)
         self._channel = channel
+        transport = channel.get_transport()
+        assert isinstance(transport, ServerTransport)
+        self._transport = transport
 
     def start_subsystem(
         self, name: str, transport: paramiko.Transport, channel: paramiko.Channel
@@ -145,6 +153,8 @@ class LimitedSFTPServer(_SFTPServer):
             self._open(t, request_number, msg)
         elif t == CMD_CLOSE:
             self._close(request_number, msg.get_binary())
+        elif t == CMD_READ:
+            self._read(request_number, msg)
         elif t in _ANSWERED_BY_PARAMIKO:
             super()._process(t, request_number, msg)
         elif t in _REFUSED_CHANGES:
@@ -176,6 +186,27 @@ class LimitedSFTPServer(_SFTPServer):
         finally:
             if self._open_handles() == before:
                 self.server.release_handle()
+
+    def _read(self, request_number: int, msg: paramiko.Message) -> None:
+        """Answer with bytes of a file. paramiko's own answer copies them many times."""
+        opened = self.file_table.get(msg.get_binary())
+        offset, length = msg.get_int64(), min(msg.get_int(), MAX_READ_BYTES)
+        if not isinstance(opened, OpenFile):
+            self._send_status(request_number, SFTP_BAD_MESSAGE, "Invalid handle")
+            return
+        head = _DATA_HEADER.size
+        with data_buffer() as buffer:
+            try:
+                count = opened.read_into(buffer.data[head : head + length], offset)
+            except (OSError, ValueError, OverflowError):
+                self._send_status(request_number, SFTP_FAILURE)
+                return
+            if not count:
+                self._send_status(request_number, SFTP_EOF)
+                return
+            packet_size = head - 4 + count
+            _DATA_HEADER.pack_into(buffer.data, 0, packet_size, CMD_DATA, request_number, count)
+            self._transport.send_data(self._channel, buffer, head + count)
 
     def _close(self, request_number: int, handle: bytes) -> None:
         opened = self.file_table.pop(handle, None) or self.folder_table.pop(handle, None)

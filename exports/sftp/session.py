@@ -178,21 +178,21 @@ class OpenFile(paramiko.SFTPHandle):
         self._file = file
         self._position = 0
 
-    def read(self, offset: int, length: int) -> bytes | int:
-        """Return up to ``length`` bytes from ``offset``; none at the end of the file."""
-        try:
-            # Most clients read in order: then no seek is needed.
-            if offset != self._position:
-                self._file.seek(offset)
-            data = self._file.read(min(length, MAX_READ_BYTES))
-        except (OSError, ValueError, OverflowError):
-            self._position = -1
-            return SFTP_FAILURE
-        self._position = offset + len(data)
-        self._file.count_sent(len(data))
-        self._auth.bytes_sent += len(data)
-        SENT_BYTES.inc(len(data))
-        return data
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill ``buffer`` from ``offset`` on, and return the number of bytes: less at the end of the file.
+
+        Raises ``OSError``, ``ValueError`` or ``OverflowError``.
+        """
+        # Most clients read in order: then no seek is needed.
+        is_next, self._position = offset == self._position, -1
+        if not is_next:
+            self._file.seek(offset)
+        count = self._file.readinto(buffer)
+        self._position = offset + count
+        self._file.count_sent(count)
+        self._auth.bytes_sent += count
+        SENT_BYTES.inc(count)
+        return count
 
     def stat(self) -> paramiko.SFTPAttributes:
         """Return the file's attributes."""

@@ -20,7 +20,8 @@ from paramiko.common import (
 
 from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.login import LoginHandler
-from exports.ssh_transport import PARAMIKO_TRANSPORT, BoundedPacketizer, StrongTransport
+from exports.sftp.packetizer import MAX_PACKETS, ChannelData, DataBuffer, ServerPacketizer
+from exports.ssh_transport import PARAMIKO_TRANSPORT, StrongTransport
 
 WINDOW_BYTES = 256 * 1024
 """The most bytes that a client may send before the session has read them. Requests for reads have 40 bytes."""
@@ -31,6 +32,8 @@ REKEY_TIMEOUT = 30
 FREE_REKEYS = 10
 REKEY_BYTES = 1024 * 1024
 """A client may exchange keys :data:`FREE_REKEYS` times, and once more for each minute and these bytes."""
+CLIENT_FIRST_SECONDS = 0.5
+"""How long the server waits for the algorithms of an OpenSSH client before it sends its own."""
 
 if TYPE_CHECKING:
 
@@ -40,16 +43,12 @@ if TYPE_CHECKING:
         def _parse_newkeys(self, m: paramiko.Message) -> None: ...
         def _send_kex_init(self) -> None: ...
         def _negotiate_keys(self, m: paramiko.Message) -> None: ...
+        def _really_parse_kex_init(self, m: paramiko.Message) -> dict[str, list[str]]: ...
         def _send_message(self, data: paramiko.Message) -> None: ...
-        def _send_user_message(self, data: paramiko.Message) -> None: ...
+        def _send_user_message(self, data: paramiko.Message | ChannelData) -> None: ...
         def _unlink_channel(self, chanid: int) -> None: ...
 else:
     _StrongTransport = StrongTransport
-
-
-class _UntimedPacketizer(BoundedPacketizer):
-    def start_handshake(self, timeout: float) -> None:
-        """Start no timer, which would be one more thread: the server limits the time until the login is complete."""
 
 
 class ServerTransport(_StrongTransport):
@@ -64,8 +63,8 @@ class ServerTransport(_StrongTransport):
         name for name in StrongTransport._preferred_kex if not name.startswith("diffie-hellman")
     )
     _preferred_macs = tuple(name for name in StrongTransport._preferred_macs if "-etm@" in name)
-    _packetizer_class = _UntimedPacketizer
-    packetizer: _UntimedPacketizer
+    _packetizer_class = ServerPacketizer
+    packetizer: ServerPacketizer
     _channel_handler_table: ClassVar[dict[int, Callable[[Channel, paramiko.Message], None]]]
 
     def __init__(self, sock: socket.socket, auth: ConnectionAuth) -> None:
@@ -95,15 +94,47 @@ class ServerTransport(_StrongTransport):
             self.join(seconds)
         return not self.is_alive()
 
+    def send_data(self, channel: Channel, buffer: DataBuffer, length: int) -> None:
+        """Send the first ``length`` bytes of a buffer to a session, as many at once as the client accepts.
+
+        Blocks until everything is sent. Raises ``OSError`` or ``EOFError`` if the channel or the connection is closed.
+        """
+        start = 0
+        while start < length:
+            sizes = _take_window(channel, length - start)
+            self._send_user_message(ChannelData(channel.remote_chanid, buffer, start, sizes))
+            start += sum(sizes)
+
     def _send_kex_init(self) -> None:
+        """Send the names of the server's algorithms, if possible after those of the client."""
         if self._rekey_began_at is None:
             self._rekey_began_at = time.monotonic()
+            if self._client_sends_first():
+                # paramiko calls this method again when it has read the client's algorithms.
+                return
         super()._send_kex_init()
+
+    def _client_sends_first(self) -> bool:
+        """Wait for the first algorithms of an OpenSSH client. Return whether something has arrived."""
+        if self.initial_kex_done or not self.remote_version.startswith("SSH-2.0-OpenSSH"):
+            return False
+        return self.packetizer.wait_until_received(CLIENT_FIRST_SECONDS)
 
     def _negotiate_keys(self, m: paramiko.Message) -> None:
         if self.initial_kex_done and self.local_kex_init is None:
             self._count_rekey()
+        if self.local_kex_init is None:
+            self._prefer_gcm(m)
         super()._negotiate_keys(m)
+
+    def _prefer_gcm(self, client_algorithms: paramiko.Message) -> None:
+        """Offer only AES-GCM if the client knows it: of several common ciphers, SSH uses the client's favourite."""
+        names = self._really_parse_kex_init(client_algorithms)
+        client_algorithms.rewind()
+        gcm = tuple(name for name in StrongTransport._preferred_ciphers if "-gcm@" in name)
+        both_ways = (names["client_encrypt_algo_list"], names["server_encrypt_algo_list"])
+        if all(set(gcm).intersection(ciphers) for ciphers in both_ways):
+            self._preferred_ciphers = gcm
 
     def _count_rekey(self) -> None:
         """Raise ``SSHException`` if the client exchanges keys more often than any client needs."""
@@ -134,6 +165,24 @@ class ServerTransport(_StrongTransport):
         super()._unlink_channel(chanid)
         self._open_channels.pop(chanid, None)
         self.auth.sessions.channel_closed(chanid)
+
+
+def _take_window(channel: Channel, size: int) -> list[int]:
+    """Wait until the client accepts data, and take up to ``size`` bytes of the channel's window.
+
+    Return the size of each packet. Raises ``OSError`` or ``EOFError`` if the channel is closed.
+    """
+    sizes: list[int] = []
+    with channel.lock:
+        if channel.closed:
+            raise OSError("The channel is closed.")
+        while size and len(sizes) < MAX_PACKETS and (not sizes or channel.out_window_size):
+            taken = channel._wait_for_send_window(size)  # type: ignore[attr-defined] # one packet at most
+            if not taken:
+                raise EOFError
+            sizes.append(taken)
+            size -= taken
+    return sizes
 
 
 def _receive(channel: Channel, message: paramiko.Message) -> None:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import IO
+from io import BufferedReader
 
 OnBlock = Callable[[bytes], None]
 """Called with every block of a file, in order, while the file is joined. It may raise to cancel the join."""
@@ -64,7 +64,7 @@ class ExportStore(ABC):
         """Return the size of a file in bytes, as the store reports it. Raises :class:`FileMissingError`."""
 
     @abstractmethod
-    def open(self, location: str, size: int) -> IO[bytes]:
+    def open(self, location: str, size: int) -> BufferedReader:
         """Open a file of ``size`` bytes. It is seekable, and never completely in memory.
 
         Raises :class:`FileMissingError`, at once or, on S3, at the first read.

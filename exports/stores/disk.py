@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from django.core.files.storage import FileSystemStorage
 
@@ -56,7 +57,7 @@ class DiskStore(ExportStore):
             raise FileMissingError
         return status.st_size
 
-    def open(self, location: str, size: int) -> IO[bytes]:
+    def open(self, location: str, size: int) -> BufferedReader:
         """See :meth:`ExportStore.open`."""
         try:
             return self._path(location).open("rb")

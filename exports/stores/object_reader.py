@@ -117,7 +117,7 @@ class ObjectReader(io.RawIOBase):
         if not start <= self._position < start + len(block):
             start, block = self._load_block()
         within = self._position - start
-        data = block[within : within + len(buffer)]
+        data = memoryview(block)[within : within + len(buffer)]
         buffer[: len(data)] = data
         self._position += len(data)
         return len(data)

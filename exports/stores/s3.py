@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
-from typing import IO, Any
+from typing import Any
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
@@ -92,7 +92,7 @@ class S3Store(ExportStore):
         """See :meth:`ExportStore.size`."""
         return self._size(self._key(location))
 
-    def open(self, location: str, size: int) -> IO[bytes]:
+    def open(self, location: str, size: int) -> io.BufferedReader:
         """See :meth:`ExportStore.open`."""
         read_range = range_reader(self._client, self._bucket, self._key(location))
         return io.BufferedReader(ObjectReader(read_range, size), _BUFFER_BYTES)
