@@ -13,7 +13,6 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     """An API key in one of two headers. The first scheme is the one that most clients know."""
 
     target_class = "exports.suppliers.authentication.ApiKeyAuthentication"
-    match_subclasses = True
     name = ["bearer", "apiKey", "token"]
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:

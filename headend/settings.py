@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from exports import schedule as exports_schedule
 from headend import __version__
-from headend.config import api_settings, content_security, service_urls, sftp_limits
+from headend.config import api_settings, service_urls, sftp_limits
 from headend.config import environment as env
 from headend.config.logs import logging_settings
 from headend.config.secrets import loaded_on_first_use
@@ -75,7 +75,6 @@ SESSION_COOKIE_SECURE = _https
 CSRF_COOKIE_SECURE = _https
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 X_FRAME_OPTIONS = "DENY"
-CONTENT_SECURITY_POLICY = content_security.POLICY
 # The operator decides about other hosts of the domain: HEADEND_HSTS.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if not _https and _public.hostname in {"localhost", "127.0.0.1", "::1"}:
@@ -99,7 +98,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_htmx",
-    "csp",
     "headend.apps.LoginAttemptsConfig",
 ]
 MIDDLEWARE = [
@@ -110,13 +108,13 @@ MIDDLEWARE = [
     "headend.http.health_probes.HealthProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "headend.portal.unavailable.AvailableSessionMiddleware",
+    "headend.http.content_security.ContentSecurityMiddleware",
+    "headend.portal.page_middleware.PageSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "headend.http.malformed_requests.MalformedRequestMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "headend.portal.page_middleware.PageUserMiddleware",
+    "headend.portal.page_middleware.PageMessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # After all others: it replaces the response to a refused login.
     "axes.middleware.AxesMiddleware",

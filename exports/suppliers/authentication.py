@@ -22,8 +22,11 @@ _SCHEMES = {"token", "bearer"}
 LAST_USE_PRECISION = timedelta(minutes=1)
 """``last_used_at`` is written at most once in this time, so that most API calls write nothing."""
 RECENT_SECONDS = 3.0
-"""For how long a page of readings accepts a key without checking it again. A revoked key must stop within 5 seconds."""
-_MAX_RECENT_KEYS = 10_000
+"""How old the check of a key may be for a page of readings. A revoked key must stop within 5 seconds."""
+_MAX_ACCEPTED = 10_000
+_accepted: LRUCache[str, tuple[float, tuple[Supplier, ApiKey]]] = LRUCache(_MAX_ACCEPTED)
+"""The keys that this process has accepted, by digest: the time of the lookup, and its result."""
+_accepted_lock = Lock()
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -31,6 +34,10 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     A call without either header acts as the supplier named by ``HEADEND_ANONYMOUS_SUPPLIER``, if that is set.
     """
+
+    def __init__(self, max_age: float = 0.0) -> None:
+        """Accept a key without looking it up again for ``max_age`` seconds."""
+        self._max_age = max_age
 
     def authenticate(self, request: Request) -> tuple[Supplier, ApiKey | None] | None:
         """Return the supplier and the API key, or None without credentials.
@@ -40,57 +47,42 @@ class ApiKeyAuthentication(BaseAuthentication):
         key = _key_from(request)
         if key is None:
             return _anonymous_supplier()
-        supplier_and_key = self.find_supplier(key)
+        supplier_and_key = find_supplier(key, self._max_age)
         if supplier_and_key is None:
             raise AuthenticationFailed(KEY_REFUSED)
         return supplier_and_key
-
-    def find_supplier(self, key: str) -> tuple[Supplier, ApiKey] | None:
-        """Return the active supplier of an API key and the key's row, or None if it is unknown or revoked."""
-        return find_supplier(key)
 
     def authenticate_header(self, request: Request) -> str:
         """Return the value of ``WWW-Authenticate`` in a 401 response."""
         return "Token"
 
 
-class RecentApiKeyAuthentication(ApiKeyAuthentication):
-    """Authenticate as :class:`ApiKeyAuthentication` does, but look a key up only once in :data:`RECENT_SECONDS`.
-
-    For pages of readings: the lookup would take a quarter of a page's time. Only accepted keys are cached, for each
-    process, so a new key works at once. A cached supplier or key is shared by several threads: do not change it.
-    """
-
-    _recent: LRUCache[str, tuple[float, tuple[Supplier, ApiKey]]] = LRUCache(_MAX_RECENT_KEYS)
-    """The time of the lookup, and its result, by the digest of the key."""
-    _lock = Lock()
-
-    def find_supplier(self, key: str) -> tuple[Supplier, ApiKey] | None:
-        """See :meth:`ApiKeyAuthentication.find_supplier`."""
-        # Before the lookup: it sees each revocation that was committed before this instant.
-        now, key_digest = time.monotonic(), digest(key)
-        with self._lock:
-            recent = self._recent.get(key_digest)
-        if recent is not None and now < recent[0] + RECENT_SECONDS:
-            return recent[1]
-        found = find_supplier(key)
-        with self._lock:
-            if found is None:
-                self._recent.pop(key_digest, None)
-            else:
-                self._recent[key_digest] = (now, found)
-        return found
-
-
-def find_supplier(key: str) -> tuple[Supplier, ApiKey] | None:
+def find_supplier(key: str, max_age: float = 0.0) -> tuple[Supplier, ApiKey] | None:
     """Return the active supplier of an API key and the key's row, or None if it is unknown or revoked.
 
-    Updates ``last_used_at``.
+    The result may be up to ``max_age`` seconds old if the key was accepted then. Then other threads may have the same
+    two objects: do not change them. If the key is looked up, ``last_used_at`` is updated.
     """
+    # Before the lookup: it sees each revocation that was committed before this instant.
+    now, key_digest = time.monotonic(), digest(key)
+    with _accepted_lock:
+        accepted = _accepted.get(key_digest)
+    if accepted is not None and now < accepted[0] + max_age:
+        return accepted[1]
+    found = _look_up(key_digest)
+    with _accepted_lock:
+        if found is None:
+            _accepted.pop(key_digest, None)
+        else:
+            _accepted[key_digest] = (now, found)
+    return found
+
+
+def _look_up(key_digest: str) -> tuple[Supplier, ApiKey] | None:
     now = timezone.now()
     found = (
         ApiKey.objects.select_related("supplier")
-        .filter(digest=digest(key), revoked_at__isnull=True, supplier__active=True)
+        .filter(digest=key_digest, revoked_at__isnull=True, supplier__active=True)
         .first()
     )
     if found is None:

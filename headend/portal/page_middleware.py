@@ -1,0 +1,42 @@
+"""The middleware for sessions, users and messages, which calls of the API pass by if they have no cookies.
+
+The API reads no session: it authenticates by API keys only. A call with cookies runs through all middleware as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.deprecation import MiddlewareMixin
+
+from headend.portal.unavailable import AvailableSessionMiddleware
+
+
+def is_api_call_without_cookies(request: HttpRequest) -> bool:
+    """Return whether no middleware for sessions is needed."""
+    is_api = request.path_info == "/readings" or request.path_info.startswith("/readings/")
+    return is_api and not request.META.get("HTTP_COOKIE")
+
+
+class _ForPages(MiddlewareMixin):
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Handle the request, or pass it on unchanged if it is a call of the API."""
+        if is_api_call_without_cookies(request):
+            return self.get_response(request)
+        return super().__call__(request)
+
+
+class PageSessionMiddleware(_ForPages, AvailableSessionMiddleware):
+    """Opens the session of a page, and stores it."""
+
+
+class PageUserMiddleware(_ForPages, AuthenticationMiddleware):
+    """Sets ``request.user`` for a page."""
+
+
+class PageMessageMiddleware(_ForPages, MessageMiddleware):
+    """Shows messages on a page."""
