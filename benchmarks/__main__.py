@@ -21,7 +21,7 @@ from benchmarks.topics import TOPICS, Topic
 
 
 def main() -> int:
-    """Return the exit code: 0 if every row keeps its requirement, 1 if one does not, 2 if the disk is too small."""
+    """Return the exit code: 0 if every row that decides keeps its requirement, otherwise 1; 2 if the disk is too small."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "topic", nargs="*", help=f"what to measure: {', '.join(TOPICS)} (default: everything)"
@@ -48,7 +48,11 @@ def main() -> int:
     console.print(_table(rows))
     if options.document:
         document(rows)
-    return 0 if not failed and all(row.passed for row in rows) else 1
+    if any(not row.decides and not row.passed for row in rows):
+        console.print(
+            "A time without a peer that is missed is no failure: other work on this machine adds to it."
+        )
+    return 0 if not failed and all(row.passed or not row.decides for row in rows) else 1
 
 
 def _has_space(console: Console, topics: list[Topic]) -> bool:

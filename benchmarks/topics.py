@@ -25,5 +25,6 @@ TOPICS = {
         Topic("files", "a file of 2,920,000 readings", 10**9, 180),
         Topic("pages", "pages among 129.6 million readings", 6 * 10**9, 420),
         Topic("sftp", "a download of 500 MB over SFTP", 4 * 10**9, 200),
+        Topic("rest", "a deployment that nobody uses", 5 * 10**8, 240),
     )
 }

@@ -124,6 +124,18 @@ class Deployment:
         if shares_set_up:
             share_set_up(self.home)
         before = self.log.count("apiGatewayInvokeURL")
+        process = self.start_without_waiting()
+        deadline = time.monotonic() + READY_SECONDS
+        while self.log.count("apiGatewayInvokeURL") == before:
+            assert process.poll() is None, (
+                f"The deployment ended with {process.poll()}:\n{self.log}"
+            )
+            assert time.monotonic() < deadline, f"The deployment is not ready:\n{self.log}"
+            time.sleep(0.1)
+        return self
+
+    def start_without_waiting(self) -> subprocess.Popen[bytes]:
+        """Start the deployment."""
         with self.home.with_suffix(".log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "run"],
@@ -134,14 +146,7 @@ class Deployment:
                 # With its own process group, it receives signals like Ctrl-C in a terminal.
                 start_new_session=True,
             )
-        deadline = time.monotonic() + READY_SECONDS
-        while self.log.count("apiGatewayInvokeURL") == before:
-            assert self.process.poll() is None, (
-                f"The deployment ended with {self.process.poll()}:\n{self.log}"
-            )
-            assert time.monotonic() < deadline, f"The deployment is not ready:\n{self.log}"
-            time.sleep(0.1)
-        return self
+        return self.process
 
     def start_web_server(self) -> Deployment:
         """Start only the web server of a deployment that is set up, and wait until it answers."""
