@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import sys
 import time
@@ -23,11 +24,16 @@ class Announcement:
     sftp_port: int
 
 
-def announce(announcement: Announcement) -> None:
-    """Print the text when both servers answer, or an error after :data:`READY_TIMEOUT_SECONDS`."""
+def announce(announcement: Announcement, supervisor: int) -> None:
+    """Print the text when both servers answer, or an error after :data:`READY_TIMEOUT_SECONDS`.
+
+    Print nothing if this process is no child of the supervisor any more, which has this process id.
+    """
     deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         time.sleep(_READY_POLL_SECONDS)
+        if os.getppid() != supervisor:
+            return
         if _web_answers(announcement) and _sftp_answers(announcement):
             sys.stdout.write(f"{announcement.text}\n")
             sys.stdout.flush()

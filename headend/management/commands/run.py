@@ -43,10 +43,11 @@ class Command(ProjectCommand):
         lock = lock_home(settings.HEADEND_HOME)
         connections.close_all()
         reading, writing = os.pipe()
+        supervisor_id = os.getpid()
         child = fork_child()
         if child == 0:
             os.close(reading)
-            self._set_up_and_announce(writing)
+            self._set_up_and_announce(writing, supervisor_id)
             return
         os.close(writing)
         _wait_for_set_up(child, reading)
@@ -65,7 +66,7 @@ class Command(ProjectCommand):
         else:
             sys.exit(outcome)
 
-    def _set_up_and_announce(self, done: int) -> None:
+    def _set_up_and_announce(self, done: int, supervisor_id: int) -> None:
         """Create what is missing, write a byte to ``done``, and print the addresses when the servers answer."""
         # These import Polars, which no process may do before it forks.
         from headend.deployment import bootstrap, outputs
@@ -85,7 +86,8 @@ class Command(ProjectCommand):
                 _reachable_host(),
                 settings.HEADEND_PORT,
                 settings.SFTP_PORT,
-            )
+            ),
+            supervisor_id,
         )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from headend.deployment.supervision import supervisor
+from headend.deployment.supervision.announcement import Announcement, announce
 
 pytestmark = pytest.mark.starts_processes
 
@@ -278,3 +279,11 @@ def test_after_an_error_of_the_supervisor_no_process_stays_behind(tmp_path: Path
         assert process.returncode == 1
         assert "Cannot allocate memory" in output
         assert living_processes(tmp_path) == []
+
+
+def test_the_announcer_ends_when_its_supervisor_has_ended(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    nobody = Announcement("ready", "127.0.0.1", http_port=1, sftp_port=1)
+    announce(nobody, supervisor=os.getppid() + 1)
+    assert capfd.readouterr() == ("", "")
