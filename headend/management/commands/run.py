@@ -78,7 +78,11 @@ class Command(ProjectCommand):
         except KeyboardInterrupt:
             self.stderr.write("Interrupted during setup; the next run continues it.")
             sys.exit(130)
-        os.write(done, _DONE)
+        try:
+            os.write(done, _DONE)
+        except BrokenPipeError:
+            # The supervisor was killed.
+            return
         os.close(done)
         announce(
             Announcement(
