@@ -26,7 +26,6 @@ PRELOADED = (
     "celery.apps.worker",
     "celery.bin.celery",
     "celery.concurrency.thread",
-    "csp.middleware",
     "django.contrib.auth.views",
     "django.contrib.staticfiles.storage",
     "django_htmx.middleware",
