@@ -1,6 +1,7 @@
 """The embedded broker: each message is a file, which appears and disappears atomically.
 
-It replaces parts of kombu's own file system transport, for three reasons. kombu creates a message under its
+It replaces parts of kombu's own file system transport, for four reasons. kombu's consumers look for a message ten times
+a second; here the arrival of a message wakes them. kombu creates a message under its
 final name before it writes the content. It copies a received message to the system's temporary folder if that
 is on another disk. In both cases a second reader of the folder can find an empty file. kombu also orders
 messages by a clock that restarts at each boot.
@@ -8,6 +9,7 @@ messages by a clock that restarts at each boot.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -18,6 +20,8 @@ from typing import Any
 from kombu.transport import filesystem
 from kombu.utils.encoding import bytes_to_str, str_to_bytes
 from kombu.utils.json import dumps, loads
+
+from headend.deployment.message_watch import MessageWatch
 
 
 class Channel(filesystem.Channel):
@@ -56,3 +60,33 @@ class Transport(filesystem.Transport):
     """The transport for ``CELERY_BROKER_URL=filesystem://``."""
 
     Channel = Channel
+
+    def __init__(self, client: Any, **kwargs: Any) -> None:
+        super().__init__(client, **kwargs)
+        self._options = client.transport_options
+        self._watch: MessageWatch | None = None
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override] # kombu's own two declarations differ
+        """Deliver one message. Raises ``TimeoutError`` if none arrives within ``timeout`` seconds."""
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        if self._watch is None:
+            folder = Path(self._options["data_folder_in"])
+            self._watch = MessageWatch(folder, self._options["polling_interval"])
+        assert self.cycle is not None  # its type is kombu's class attribute
+        while True:
+            try:
+                self.cycle.get(self._deliver, timeout=timeout)
+            except Empty:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError from None
+                self._watch.wait(left)
+            else:
+                return
+
+    def close_connection(self, connection: Any) -> None:
+        """Close the channels, and stop watching the folder."""
+        super().close_connection(connection)
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None

@@ -122,3 +122,21 @@ def test_a_message_is_received_without_the_temporary_folder(
     channel._put("exports", {"number": 1})
     assert channel._get("exports") == {"number": 1}
     assert list(messages.iterdir()) == []
+
+
+def test_a_consumer_waits_for_a_message_until_its_timeout(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    options = dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), folder)
+    with Connection(
+        "filesystem://localhost", transport_options=options | {"polling_interval": 0.01}
+    ) as connection:
+        received: list[int] = []
+        channel = connection.channel()
+        assert isinstance(channel, Channel)
+        channel.basic_consume("exports", True, lambda m: received.append(m.decode()["number"]), "1")
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.01)
+        for number in (1, 2):
+            connection.Producer().publish({"number": number}, routing_key="exports")
+            connection.drain_events(timeout=30)
+    assert received == [1, 2]

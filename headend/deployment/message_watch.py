@@ -1,0 +1,64 @@
+"""Wait for new files in the folder of the embedded broker."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+_IN_MOVED_TO = 0x80
+_EVENT_BYTES = 1 << 16
+_CHECK_SECONDS = 1.0
+"""How often the folder is read in any case: inotify does not report what another host does on a network disk."""
+
+
+class MessageWatch:
+    """Notices when a message is renamed into ``folder``.
+
+    Linux reports it at once (inotify). Elsewhere, and if the limit of watches is reached, :meth:`wait` sleeps for
+    ``interval`` seconds, and its caller reads the folder that often.
+    """
+
+    def __init__(self, folder: Path, interval: float) -> None:
+        self._interval = interval
+        self._events = _open(folder)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for at most ``seconds``. Return True as soon as a message has arrived, otherwise False.
+
+        A message that arrived since the last call counts too. The caller reads the folder in both cases.
+        """
+        if self._events is None:
+            time.sleep(min(seconds, self._interval))
+            return False
+        deadline = time.monotonic() + min(seconds, _CHECK_SECONDS)
+        poll = select.poll()
+        poll.register(self._events, select.POLLIN)
+        while (left := deadline - time.monotonic()) > 0 and poll.poll(left * 1000):
+            # Names end with a NUL character. A message that is received gets another name, which wakes nobody.
+            if b".msg\0" in os.read(self._events.fileno(), _EVENT_BYTES):
+                return True
+        return False
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._events is not None:
+            self._events.close()
+
+
+def _open(folder: Path) -> BinaryIO | None:
+    """Return the events of renames into ``folder`` as a file, or None if the system cannot report them."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "inotify_init1"):
+        return None
+    descriptor = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+    if descriptor < 0:
+        return None
+    events = os.fdopen(descriptor, "rb", buffering=0)
+    if libc.inotify_add_watch(descriptor, os.fsencode(folder), _IN_MOVED_TO) < 0:
+        events.close()
+        return None
+    return events
