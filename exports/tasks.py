@@ -57,14 +57,11 @@ def wake_deliveries() -> None:
 def work() -> None:
     """Run the next step, and then the one that it makes possible; wake workers for all others.
 
-    A worker would wait for the message of a single next step, which no other worker needs. So a small file takes one
-    message; the parts of a large one are shared among all workers.
+    So a small file takes one message; the parts of a large one are shared among all workers.
     """
     from exports.pipeline import worker
 
-    new_steps = worker.run_next_step()
-    while new_steps == 1:
-        new_steps = worker.run_next_step()
+    new_steps = worker.run_steps()
     if new_steps is not None and (new_steps or worker.has_claimable_step()):
         wake_workers(max(1, new_steps))
     if due().exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from exports.leases.heartbeat import Heartbeat, LeaseLostError
@@ -17,6 +18,8 @@ log = logging.getLogger(__name__)
 
 STEPS: tuple[type[Step[Any]], ...] = (Publish, Plan, WritePart)
 """The kinds of steps, in the order in which a worker looks for one. Publishing is first: it completes a request."""
+_STEPS_AFTER_PLAN: tuple[type[Step[Any]], ...] = (WritePart, Publish, Plan)
+"""The order after a plan: the parts first, so that a small file needs no search for requests to publish and to plan."""
 CANDIDATES = 8
 """How many rows a worker tries to claim for each kind of step; other workers may claim some of them first."""
 
@@ -30,11 +33,31 @@ def run_next_step() -> int | None:
     An error in a step is not raised. It is logged and stored as the reason, and the step is
     retried. After ``EXPORTS_ATTEMPTS`` attempts its request fails.
     """
-    for step_type in STEPS:
+    step = _claim_next(STEPS)
+    return None if step is None else _run(step)
+
+
+def run_steps() -> int | None:
+    """Run the next step, and go on while a step makes exactly one further step possible.
+
+    So one worker makes a small file, and no time passes until another is woken. Return what :func:`run_next_step`
+    returns for the last of these steps.
+    """
+    step = _claim_next(STEPS)
+    while step is not None:
+        new_steps = _run(step)
+        if new_steps != 1:
+            return new_steps
+        step = _claim_next(_STEPS_AFTER_PLAN if isinstance(step, Plan) else STEPS)
+    return None
+
+
+def _claim_next(step_types: Sequence[type[Step[Any]]]) -> Step[Any] | None:
+    for step_type in step_types:
         for pk in list(step_type.claimable().values_list("pk", flat=True)[:CANDIDATES]):
             step = step_type.claim(pk)
             if step is not None:
-                return _run(step)
+                return step
     return None
 
 
