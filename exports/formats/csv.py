@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+from typing import BinaryIO
 
 import polars as pl
 
@@ -10,12 +10,10 @@ from exports.formats.gzip_text import GzipText
 from readings import frame
 
 
-def _lines(readings: pl.DataFrame) -> bytes:
-    lines = io.BytesIO()
+def _lines(readings: pl.DataFrame, file: BinaryIO) -> None:
     frame.with_instants_as_text(readings).select(frame.COLUMNS).write_csv(
-        lines, include_header=False, quote_style="never"
+        file, include_header=False, quote_style="never"
     )
-    return lines.getvalue()
 
 
 CSV = GzipText(

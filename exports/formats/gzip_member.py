@@ -42,7 +42,7 @@ class PartDeflater:
         self.checksum = Checksum()
         """The checksum of all bytes compressed so far."""
 
-    def deflate(self, plain: bytes) -> bytes:
+    def deflate(self, plain: bytes | memoryview) -> bytes:
         """Add uncompressed bytes and return the compressed bytes that are ready."""
         self.checksum = Checksum(
             isal_zlib.crc32(plain, self.checksum.crc32), self.checksum.length + len(plain)

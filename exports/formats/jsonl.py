@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 import polars as pl
 
 from exports.formats.gzip_text import GzipText
 from readings import frame
 
 
-def _lines(readings: pl.DataFrame) -> bytes:
-    return frame.with_instants_as_text(readings).select(frame.COLUMNS).write_ndjson().encode()
+def _lines(readings: pl.DataFrame, file: BinaryIO) -> None:
+    frame.with_instants_as_text(readings).select(frame.COLUMNS).write_ndjson(file)
 
 
 JSONL = GzipText(name="jsonl", extension="jsonl.gz", first_line=b"", to_lines=_lines)

@@ -23,8 +23,8 @@ from readings.repositories.minute_index import (
 )
 from readings.window import Window
 
-FRAME_READINGS = 250_000
-"""About how many readings a frame of :meth:`PageFinder.frames` holds: about 30 MB."""
+FRAME_READINGS = 50_000
+"""About how many readings a frame of :meth:`PageFinder.frames` holds: about 6 MB."""
 _FIRST_MINUTES_COUNTED = 64
 
 

@@ -14,7 +14,9 @@ from readings.instants import (
 
 
 @pytest.mark.parametrize("readings", [60, 3_000], ids=["few readings", "many"])
-@pytest.mark.parametrize("distinct", [1, 3_000], ids=["one interval", "every reading its own time"])
+@pytest.mark.parametrize(
+    "distinct", [1, 5, 3_000], ids=["one interval", "few", "every reading its own time"]
+)
 def test_instants_of_a_frame_are_formatted_like_a_single_instant(
     distinct: int, readings: int
 ) -> None:

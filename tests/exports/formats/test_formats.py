@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from exports.delivery.links import download_path
 from exports.file_requests import FileSpec, accept
-from exports.formats import FORMATS
+from exports.formats import FORMATS, gzip_text
 from exports.models import Status, Supplier
 from exports.pipeline import export_file
 from readings import frame
@@ -155,3 +155,13 @@ def test_the_api_schema_names_every_format(client: Client) -> None:
     body = schema["components"]["schemas"]["FileRequestBody"]["properties"]["format"]
     named = schema["components"]["schemas"].get("FormatEnum", body)
     assert named["enum"] == list(FORMATS)
+
+
+@pytest.mark.parametrize("name", ["csv", "jsonl"])
+def test_a_frame_that_is_compressed_in_several_blocks_keeps_its_order(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = readings(3)
+    expected = gzip.decompress(file_of(name, in_parts(whole, [150])))
+    monkeypatch.setattr(gzip_text, "_RENDERED_READINGS", 40)
+    assert gzip.decompress(file_of(name, in_parts(whole, [100, 10], [40]))) == expected
