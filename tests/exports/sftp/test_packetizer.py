@@ -84,6 +84,25 @@ def test_new_keys_are_requested_after_much_data(
         assert writer.need_rekey()
 
 
+def test_packets_that_arrived_together_are_read_at_once() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        reader, writer = ServerPacketizer(ours), Packetizer(theirs)
+        message = paramiko.Message()
+        message.add_byte(bytes([MSG_IGNORE]))
+        for _ in range(3):
+            writer.send_message(message)
+        assert reader.read_message()[0] == MSG_IGNORE
+        ours.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            ours.recv(1)
+        # They count as received, although the socket has nothing more.
+        assert reader.wait_until_received(0)
+        for _ in range(2):
+            assert reader.read_message()[0] == MSG_IGNORE
+        assert not reader.wait_until_received(0)
+
+
 def test_buffers_are_used_again_but_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packetizer, "_spare_buffers", [])
     monkeypatch.setattr(packetizer, "_MAX_SPARE_BUFFERS", 1)
