@@ -46,18 +46,19 @@ def _read_block(file: str, number: int) -> pl.DataFrame:
 
 
 def _read(file: str, start: int, length: int) -> pl.DataFrame:
-    return collect(_scan(file).slice(start, length))
+    return collect(scan_file(file).slice(start, length))
 
 
 @lru_cache(_OPEN_FILES)
-def _scan(file: str) -> pl.LazyFrame:
+def scan_file(file: str) -> pl.LazyFrame:
+    """Return the readings of a data file. Its footer is parsed once."""
     # A query keeps the footer of its file, also for the queries that are derived from it.
-    return scan([file]).select(frame.COLUMNS)
+    return scan([file])
 
 
 def read_device_ids(file: str, start: int, length: int) -> pl.Series:
     """Return the device ids of ``length`` rows of a file, from row ``start``."""
-    return collect(_scan(file).slice(start, length).select("device_id"))["device_id"]
+    return collect(scan_file(file).slice(start, length).select("device_id"))["device_id"]
 
 
 def read_rows(ranges: Iterable[RowRange], *, skip: int, limit: int) -> pl.DataFrame:

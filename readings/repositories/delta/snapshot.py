@@ -22,6 +22,7 @@ from readings.repositories.delta.hourly_sums import (
     to_hourly_means,
     without_days,
 )
+from readings.repositories.delta.meter_rows import MAX_METERS
 from readings.repositories.delta.minute_reader import DeltaMinuteReader
 from readings.repositories.minute_index import minute_of_time
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
@@ -29,6 +30,9 @@ from readings.window import Position, Window
 
 _MAX_METER_SETS = 8
 """If the minutes of a window have more different sets of meters than this, one scan of all of them is faster."""
+
+_MAX_READINGS_SKIPPED = 50_000
+"""Readings of a few meters before a page are read too. If they are more than this, they are counted."""
 
 
 class DeltaSnapshot(Snapshot):
@@ -60,6 +64,9 @@ class DeltaSnapshot(Snapshot):
             offset = self._reader.count_up_to(window, after)
         else:
             window, offset = self._reader.without_first_days(window, offset)
+        if 0 < len(window.device_ids) <= MAX_METERS and offset <= _MAX_READINGS_SKIPPED:
+            readings = self._reader.read_meters(window, offset + size + 1)
+            return Page.first_of(readings.slice(offset), size)
         return self._finder.page(window, offset=offset, size=size)
 
     def minute_counts(self, window: Window) -> pl.DataFrame:

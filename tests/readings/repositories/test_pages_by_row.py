@@ -30,6 +30,8 @@ FLEET = Fleet(devices=60, interval_minutes=60)
 START = datetime(2023, 2, 27, 20, tzinfo=UTC)
 END = START + DAY
 EVERYTHING = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
+A_FEW_METERS = (*FLEET.meters.device_id[0, 31, 59], "0" * 8 + "-0000-0000-0000-" + "0" * 12)
+"""The first meter, one in between, the last one, and one that sent no readings."""
 LATE = readings_for(Fleet(devices=75, interval_minutes=60), START + timedelta(hours=6))
 """Readings of one interval. 60 of them are stored before."""
 ODD_SECONDS = EVERYTHING.with_columns(
@@ -86,8 +88,20 @@ def assert_same_pages(repository: DeltaRepository, window: Window, expected: pl.
         Window(START, as_of=START + timedelta(hours=9)),
         Window(START, arrived_after=START + timedelta(hours=9)),
         Window(START, None, tuple(FLEET.meters.device_id[3:20])),
+        Window(START, None, A_FEW_METERS),
+        Window(START + timedelta(hours=3, minutes=30), END - timedelta(hours=2), A_FEW_METERS),
+        Window(START, None, A_FEW_METERS, as_of=START + timedelta(hours=9)),
     ],
-    ids=["all", "part", "as of", "arrived after", "some meters"],
+    ids=[
+        "all",
+        "part",
+        "as of",
+        "arrived after",
+        "some meters",
+        "a few meters",
+        "part of a few meters",
+        "a few meters as of",
+    ],
 )
 @pytest.mark.parametrize("content", ["one file a day", "late file", "odd seconds"])
 def test_pages_are_slices_of_the_window(tmp_path: Path, content: str, window: Window) -> None:
@@ -174,6 +188,25 @@ def test_a_page_of_an_interval_decodes_a_part_of_it(
     monkeypatch.setattr(decoded_rows, "_read", recorded)
     snapshot.page(Window(START + timedelta(hours=5)), offset=17, size=5)
     assert sum(rows) <= 16
+
+
+def test_a_few_meters_are_searched_once_and_then_read_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = written(tmp_path / "readings", EVERYTHING).snapshot()
+    blocks: list[int] = []
+    read = decoded_rows._read
+
+    def recorded(file: str, start: int, length: int) -> pl.DataFrame:
+        blocks.append(start)
+        return read(file, start, length)
+
+    monkeypatch.setattr(decoded_rows, "_read", recorded)
+    monkeypatch.delattr(minute_reader.DeltaMinuteReader, "scan")
+    page = snapshot.page(Window(START, None, A_FEW_METERS), offset=0, size=200)
+    assert len(page.readings) == 3 * 25
+    # Only one of the 4 and one of the 21 intervals of the two days is searched.
+    assert len(blocks) < 3 * 4 * len(A_FEW_METERS)
 
 
 def test_statistics_describe_each_minute() -> None:
