@@ -6,6 +6,7 @@ before the page, and answers a complete API call.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import statistics
@@ -26,6 +27,7 @@ from django.core.management import call_command
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory, force_authenticate
 
+from benchmarks.meter_page import measure_meter_pages
 from benchmarks.ratio import Figure, Ratio, compare, duration
 from exports.models import Supplier
 from readings import frame
@@ -42,6 +44,8 @@ from tests.services.servers import Postgres, postgres_folder
 
 START = datetime(2023, 2, 20, tzinfo=UTC)
 DAYS = 9
+OLDER_DAYS = 21
+"""Days before ``START`` with an interval an hour, for the page of a meter that shows 30 days."""
 OFFSETS = (0, 1_012_345, 10_012_345, 100_012_345)
 PAGE = 100
 LARGE_FLEET = 500_000
@@ -62,9 +66,9 @@ POSTGRES_QUERY = f"""
 
 
 def measure(folder: Path) -> Iterator[Ratio | Figure]:
-    """Write nine days, and yield a row per comparison."""
+    """Write nine days of 50,000 meters, and yield a row per comparison."""
     end = START + DAYS * DAY - timedelta(minutes=1)
-    call_command("backfill", start=format_instant(START), end=format_instant(end), verbosity=0)
+    _backfill(START, end, interval=5)
     yield _figure(
         "the first page of a new process, after a backfill of 129.6 M readings", _first_page, 0.1
     )
@@ -80,6 +84,13 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
         1,
     )
     yield _large_fleet(folder)
+    _backfill(START - OLDER_DAYS * DAY, START - timedelta(minutes=1), interval=60)
+    yield from measure_meter_pages(end)
+
+
+def _backfill(start: datetime, end: datetime, interval: int) -> None:
+    options = {"start": format_instant(start), "end": format_instant(end), "interval": interval}
+    call_command("backfill", **options, stdout=io.StringIO())
 
 
 def _figure(what: str, seconds: Callable[[], float], limit: float) -> Figure:

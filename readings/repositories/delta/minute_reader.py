@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 import polars as pl
@@ -34,6 +34,7 @@ from readings.window import Position, Window
 
 _MAX_DECODED_MINUTES = 4
 """Minutes are decoded one by one, and cached, if a call reads at most this many."""
+_MINUTES_PER_DAY = 1440
 _MIN_MINUTES_SEARCHED = 64
 """Few meters have few readings in a minute, so at least this many minutes are searched at once."""
 _MAX_FILES_READ_BY_ROW = 32
@@ -91,12 +92,13 @@ class DeltaMinuteReader:
             return read_rows(rows, skip=skip, limit=limit)
         return self._read_minutes(window, minutes).slice(skip, limit)
 
-    def read_meters(self, window: Window, limit: int) -> pl.DataFrame:
+    def read_meters(self, window: Window, limit: float = inf) -> pl.DataFrame:
         """Return the first ``limit`` readings of the window, in order. The window must name a few meters.
 
         They are not counted first: to count the readings of a meter takes as long as to read them.
         """
-        length = max(_MIN_MINUTES_SEARCHED, ceil(limit / len(window.device_ids)))
+        expected = min(limit / len(window.device_ids), _MINUTES_PER_DAY)
+        length = max(_MIN_MINUTES_SEARCHED, ceil(expected))
         found = [frame.empty()]
         for index in self.indexes(window):
             minutes = index.overlapping(window)

@@ -106,7 +106,7 @@ class DeltaSnapshot(Snapshot):
         cached = self._hourly_sums.find(self._files.by_day)
         days = complete_days(window, cached)
         sums = [read_sums([cached[day] for day in days], window.device_ids)] if days else []
-        sums += [sum_by_hour(self._reader.search(rest)) for rest in without_days(window, days)]
+        sums += [sum_by_hour(self._readings(rest)) for rest in without_days(window, days)]
         return to_hourly_means(collect(pl.concat(sums)))
 
     def last_times(self, window: Window) -> pl.DataFrame:
@@ -138,6 +138,12 @@ class DeltaSnapshot(Snapshot):
         """
         if self._files.paths:
             collect(scan(self._files.paths[-1:]).head(1))
+
+    def _readings(self, window: Window) -> pl.LazyFrame:
+        """Return the window's readings, in no particular order."""
+        if 0 < len(window.device_ids) <= MAX_METERS:
+            return self._reader.read_meters(window).lazy()
+        return self._reader.search(window)
 
     @cached_property
     def _summaries(self) -> pl.LazyFrame:
