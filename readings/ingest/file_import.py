@@ -99,7 +99,9 @@ def import_file(
         if options.zone is not None:
             staged = resolve_repeated_hours(staged, folder, bad)
         counts = count_by_minute(staged).collect(engine="streaming")
-        chunks = split_into_chunks(counts, READINGS_PER_WRITE)
+        # To sort readings takes twice the memory.
+        size = READINGS_PER_WRITE if staged_rows.in_strict_order else READINGS_PER_WRITE // 2
+        chunks = split_into_chunks(counts, size)
         if not staged_rows.in_strict_order:
             for chunk in _each(chunks, "comparing", report_progress):
                 _add_contradictions(bad, _readings_of(staged, chunk))
@@ -227,6 +229,9 @@ def _distinct_readings_of(staged: pl.LazyFrame, chunk: Chunk) -> pl.DataFrame:
     readings = _readings_of(staged, chunk).select(ROW, *frame.COLUMNS).collect()
     if frame.is_in_strict_order(readings):
         return readings
+    in_order = frame.in_order(readings)
+    if frame.is_in_strict_order(in_order):
+        return in_order
     return readings.sort(*frame.ORDER, ROW).unique(frame.ORDER, keep="first", maintain_order=True)
 
 

@@ -14,6 +14,8 @@ from readings.ingest.row_report import RowReport
 from readings.ingest.row_validation import IS_UNAMBIGUOUS, ROW
 from readings.ingest.scratch import scratch_errors
 
+_ROWS_PER_GROUP = 10_000
+
 
 @dataclass
 class StagedRows:
@@ -44,10 +46,13 @@ class StagedRows:
         follows = self._last is None or keys.row(0) > self._last
         self._ascend = self._ascend and follows and frame.is_in_strict_order(readings)
         self._last = keys.row(-1)
-        if not (self.are_local or self._ascend):
-            readings = _without_many_repeats(readings)
+        if not self.in_strict_order:
+            if not self.are_local:
+                readings = _without_many_repeats(readings)
+            # Later steps read all files for each few hours. So they skip most of the row groups.
+            readings = readings.sort("time", maintain_order=True)
         with scratch_errors():
-            readings.write_parquet(file, compression="lz4")
+            readings.write_parquet(file, compression="lz4", row_group_size=_ROWS_PER_GROUP)
 
 
 def _without_many_repeats(readings: pl.DataFrame) -> pl.DataFrame:

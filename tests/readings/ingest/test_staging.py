@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 from django.core.management import CommandError
 
-from readings import frame
 from readings.ingest import csv_blocks
 from readings.ingest.row_validation import IS_UNAMBIGUOUS, ROW
 from readings.ingest.staging import StagedRows
@@ -53,7 +52,13 @@ def test_an_order_has_no_row_twice_across_batches(
     assert stage(tmp_path, *batches).in_strict_order == expected
     assert not stage(tmp_path, *batches, are_local=True).in_strict_order
     staged = pl.read_parquet(sorted(tmp_path.glob("*.parquet")))
-    assert staged.select(frame.ORDER).equals(pl.concat(batches).select(frame.ORDER))
+    assert staged.sort(ROW).equals(pl.concat(batches).sort(ROW))
+
+
+def test_rows_that_are_out_of_order_are_sorted_by_time_in_their_file(tmp_path: Path) -> None:
+    assert not stage(tmp_path, ROWS.sample(fraction=1, shuffle=True, seed=3)).in_strict_order
+    [file] = tmp_path.iterdir()
+    assert pl.read_parquet(file)["time"].is_sorted()
 
 
 @pytest.mark.django_db
