@@ -1,41 +1,68 @@
-"""Generation of readings, compared with a Python loop over the meters as in the reference's generator."""
+"""Generation of readings: an interval compared with a Python loop, and a day in the repository with Polars' own writer."""
 
 from __future__ import annotations
 
 import random
-import uuid
+import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.ratio import Ratio, compare
+import polars as pl
+
+from benchmarks.ratio import Figure, Ratio, compare
+from readings.ingest.backfill import backfill
+from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 
-TARGET = 30
 TIME = datetime(2024, 5, 1, tzinfo=UTC)
+LAST = TIME + timedelta(hours=23, minutes=55)
+READINGS = 14_400_000
 
 
-def measure(_folder: Path) -> Iterator[Ratio]:
-    """Yield the ratio for one interval of 50,000 meters."""
+def measure(folder: Path) -> Iterator[Ratio | Figure]:
+    """Yield the ratio of one interval of 50,000 meters, and the ratio and the rate of a day of them."""
     fleet = Fleet()
     readings_for(fleet, TIME)
+    meters = list(zip(fleet.meters.device_id, fleet.meters.load.tolist(), strict=True))
     yield compare(
         "an interval of 50,000 meters",
         "a loop over the meters",
-        TARGET,
+        30,
         lambda: readings_for(fleet, TIME),
-        lambda: _reference_loop(fleet),
-        rounds=3,
+        lambda: _reference_loop(fleet, meters),
+        rounds=5,
         ours_per_round=10,
     )
+    yield from _backfill_of_a_day(fleet, folder)
 
 
-def _reference_loop(fleet: Fleet) -> list[dict[str, object]]:
-    """Return an interval by the reference's formulas. As in the reference, ids and loads are computed for each batch."""
+def _backfill_of_a_day(fleet: Fleet, folder: Path) -> Iterator[Ratio | Figure]:
+    """Compare a backfill, from the fleet to the last commit, with one write of the same readings from memory."""
+    in_memory = pl.concat([readings_for(fleet, time) for time in fleet.intervals(TIME, LAST)])
+    table = folder / "backfill"
+
+    def ours() -> None:
+        shutil.rmtree(table, ignore_errors=True)
+        writes = backfill(fleet, DeltaRepository(str(table)), TIME, LAST, datetime.now(UTC))
+        assert sum(write.new for write in writes) == READINGS
+
+    def theirs() -> None:
+        in_memory.write_parquet(folder / "peer.parquet", compression="zstd", compression_level=1)
+
+    ratio = compare(
+        "backfill of a day into Delta", "Polars write_parquet from memory", 0.5, ours, theirs, rounds=3
+    )  # fmt: skip
+    yield ratio
+    rate = READINGS / ratio.ours_seconds / 1e6
+    yield Figure(ratio.what, rate, "M readings/s", 2, limit_is_maximum=False)
+
+
+def _reference_loop(fleet: Fleet, meters: list[tuple[str, int]]) -> list[dict[str, object]]:
+    """Return an interval by the reference's formulas. Ids and loads are known, as those of headend's fleet are."""
     readings: list[dict[str, object]] = []
-    for number in range(1, fleet.devices + 1):
-        load = int(random.Random(number).uniform(fleet.minimum_load, fleet.maximum_load))
+    for device_id, load in meters:
         pf = random.uniform(0.8, 0.99)
         kw = load * random.uniform(0, 1)
         kva = kw / pf
@@ -44,7 +71,7 @@ def _reference_loop(fleet: Fleet) -> list[dict[str, object]]:
             {
                 "time": TIME,
                 "arrival_time": TIME,
-                "device_id": str(uuid.uuid3(uuid.NAMESPACE_OID, str(number))),
+                "device_id": device_id,
                 "measure_name": "readings",
                 "load": load,
                 "crrnt": round(kva / vltg, 3),

@@ -21,7 +21,10 @@ class Topic:
 TOPICS = {
     topic.module: topic
     for topic in (
-        Topic("generation", "an interval of 50,000 meters", 10**7, 30),
+        Topic(
+            "generation", "an interval of 50,000 meters, and a backfill of a day", 2 * 10**9, 120
+        ),
+        Topic("loading", "load of 2,920,000 CSV rows", 3 * 10**9, 180),
         Topic("files", "a file of 2,920,000 readings", 10**9, 180),
         Topic("pages", "pages among 129.6 million readings", 6 * 10**9, 420),
         Topic("sftp", "a download of 500 MB over SFTP", 4 * 10**9, 200),
