@@ -38,10 +38,11 @@ COMPLETE_DAYS = 3
 def newest(store: ReadingsRepository) -> datetime:
     """The newest right interval of a table that has readings of three hours, of past days, and of wrong dates."""
     newest = FLEET.newest_interval(timezone.now()) - FIVE_MINUTES
-    for time in FLEET.intervals(newest - timedelta(hours=3), newest):
-        store.write(readings_for(FLEET, time))
-    for days in range(1, COMPLETE_DAYS + 1):
-        store.write(readings_for(FLEET, newest - timedelta(days=days)))
+    times = [
+        *(newest - timedelta(days=days) for days in range(COMPLETE_DAYS, 0, -1)),
+        *FLEET.intervals(newest - timedelta(hours=3), newest),
+    ]
+    store.write(pl.concat([readings_for(FLEET, time) for time in times]))
     one = readings_for(FLEET, newest).head(1)
     for wrong in WRONG:
         store.write(one.with_columns(pl.lit(wrong).cast(one["time"].dtype).alias("time")))
