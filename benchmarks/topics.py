@@ -27,6 +27,7 @@ TOPICS = {
         Topic("loading", "load of 2,920,000 CSV rows", 3 * 10**9, 180),
         Topic("files", "a file of 2,920,000 readings", 10**9, 180),
         Topic("pages", "pages among 129.6 million readings", 6 * 10**9, 420),
+        Topic("http_pages", "pages over HTTP, while a live fleet is written", 10**9, 180),
         Topic("sftp", "a download of 500 MB over SFTP", 4 * 10**9, 200),
         Topic("rest", "a deployment that nobody uses", 5 * 10**8, 240),
     )
