@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-import numpy as np
 import polars as pl
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_serializer, inline_serializer
@@ -194,7 +193,7 @@ def _page_content(
             next_query = {name: next_query[name] for name in next_query if name in repeated}
         parameters = urlencode(_QUERY.to_representation(next_query), doseq=True)
         next_url = f"{request.build_absolute_uri(request.path)}?{parameters}"
-    offsets = pl.Series("offset", np.arange(offset + 1, last_offset + 1, dtype=np.int64))
+    offsets = pl.int_range(offset + 1, last_offset + 1, dtype=pl.Int64, eager=True)
     return {
         "filter_params": selected,
         "results": {
@@ -203,5 +202,5 @@ def _page_content(
             "last_date": last_date,
         },
         "next": next_url,
-        "records": readings.clone().insert_column(0, offsets),
+        "records": readings.clone().insert_column(0, offsets.alias("offset")),
     }

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
@@ -98,7 +99,17 @@ class StrictSerializer(serializers.Serializer[Any]):
         if unknown:
             message = f"Unknown parameter: {_quoted(unknown)}. Known are {', '.join(self.fields)}."
             raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [message]})
-        return super().to_internal_value(data)
+        values, errors = {}, {}
+        for name, field in self.fields.items():
+            # DRF's own method raises and catches an exception for each parameter that is missing.
+            if name in data or field.required or field.default is not empty:
+                try:
+                    values[name] = field.run_validation(data.get(name, empty))
+                except serializers.ValidationError as error:
+                    errors[name] = error.detail
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         """Return the canonical form of the values in ``instance``, a mapping by field name."""
