@@ -13,7 +13,6 @@ from threading import Lock
 
 import numpy as np
 import polars as pl
-from cachetools import LRUCache
 
 from readings.instants import to_micros
 from readings.repositories.delta.data_files import RowRange, collect
@@ -28,8 +27,8 @@ from readings.repositories.minute_index import (
 
 FileRows = tuple[str, int, int, int]
 """A minute in a file: the file, the first row, the number of readings, and the rows from the first to the last reading."""
-_MAX_INDEXES = 4_000
-"""The days of ten years."""
+_VERSIONS_KEPT = 2
+"""Of a day that changes, the index of the newest version is kept, and one for an export of an older version."""
 
 
 class FileCounts:
@@ -39,21 +38,31 @@ class FileCounts:
         self._table_folder = Path(table_folder)
         self._cache = cache
         self._by_file: dict[str, pl.DataFrame] = {}
-        self._indexes: LRUCache[tuple[str, ...], DeltaMinuteIndex] = LRUCache(_MAX_INDEXES)
+        self._indexes: dict[date, dict[tuple[str, ...], DeltaMinuteIndex]] = {}
         self._lock = Lock()
 
     def index(self, day: date, files: tuple[str, ...]) -> DeltaMinuteIndex:
         """Return the index of a day that has these files."""
         with self._lock:
-            index = self._indexes.get(files)
+            kept = self._indexes.setdefault(day, {})
+            index = kept.pop(files, None)
             if index is None:
-                index = self._indexes[files] = DeltaMinuteIndex(self._get({day: files}))
+                index = DeltaMinuteIndex(self._get({day: files}))
+            kept[files] = index
+            if len(kept) > _VERSIONS_KEPT:
+                self._forget_oldest(kept)
             return index
 
     def load(self, by_day: FilesByDay) -> None:
         """Count the files of these days that are not counted yet. Several days at once are faster than one by one."""
         with self._lock:
-            self._get({day: files for day, files in by_day.items() if files not in self._indexes})
+            self._get(
+                {
+                    day: files
+                    for day, files in by_day.items()
+                    if tuple(files) not in self._indexes.get(day, {})
+                }
+            )
 
     def fill_cache(self, by_day: FilesByDay) -> int:
         """Write the counts of these days to the day cache; return how many days were missing there."""
@@ -64,6 +73,13 @@ class FileCounts:
                 counts = self._get({day: files})
             self._cache.store(day, files, counts.with_columns(_file_name()))
         return len(missing)
+
+    def _forget_oldest(self, kept: dict[tuple[str, ...], DeltaMinuteIndex]) -> None:
+        """Forget the index that was not used for the longest time, and the counts of files that only it has."""
+        oldest = next(iter(kept))
+        del kept[oldest]
+        for file in set(oldest).difference(*kept):
+            self._by_file.pop(file, None)
 
     def _get(self, by_day: FilesByDay) -> pl.DataFrame:
         """Return the counts of the files of these days: :data:`FILE_STATISTICS_SCHEMA`."""

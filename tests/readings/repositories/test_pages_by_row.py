@@ -16,6 +16,7 @@ from deltalake import write_deltalake
 from readings import frame
 from readings.repositories.delta import decoded_rows, file_counts, minute_reader
 from readings.repositories.delta.data_files import PARTITION
+from readings.repositories.delta.day_cache import DayCache
 from readings.repositories.delta.minute_statistics import (
     MINUTE_STATISTICS_SCHEMA,
     minute_statistics,
@@ -247,6 +248,34 @@ def test_statistics_of_unused_files_are_deleted_after_an_hour(tmp_path: Path) ->
         os.utime(file, (over_an_hour_ago, over_an_hour_ago))
     assert repository.maintain()["files out of use"] == 24
     assert len(list(statistics.iterdir())) == 2
+
+
+def test_a_process_forgets_the_counts_of_replaced_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise its memory grows with each write."""
+    counted: list[file_counts.FileCounts] = []
+    create = file_counts.FileCounts.__init__
+
+    def created(counts: file_counts.FileCounts, folder: str, cache: DayCache) -> None:
+        counted.append(counts)
+        create(counts, folder, cache)
+
+    monkeypatch.setattr(file_counts.FileCounts, "__init__", created)
+    repository = DeltaRepository(str(tmp_path / "readings"))
+    for hour in range(24):
+        repository.write(readings_for(FLEET, START.replace(hour=hour)))
+        repository.snapshot().minute_counts(Window(START - DAY))
+    repository.maintain()
+    for hours in (1, 2):
+        repository.write(readings_for(Fleet(devices=60), START.replace(hour=5, minute=5 * hours)))
+        assert repository.snapshot().minute_counts(Window(START - DAY))["readings"].sum() == 60 * (
+            24 + hours
+        )
+    [counts] = counted
+    [versions] = counts._indexes.values()
+    assert len(versions) == 2
+    assert len(counts._by_file) == 3
 
 
 def test_the_statistics_stay_valid_when_the_table_is_moved(
