@@ -24,7 +24,7 @@ from readings.ingest.row_validation import ROW, BadFileError
 from readings.ingest.stop_request import stop_at_once
 from readings.ingest.value_parsing import NUMBER_TYPES, parse_numbers
 
-BATCH_ROWS = 200_000
+BATCH_ROWS = 60_000
 _SEPARATORS = (";", "\t", "|")
 _MAX_HEADER_BYTES = 100_000
 _MAX_BLANK_LINES = 1000
@@ -55,7 +55,7 @@ class SourceFile:
         """Yield the rows in frames of about :data:`BATCH_ROWS`, in the order of the file, without blank rows.
 
         The columns have the contract's names (see :func:`map_columns`), and :data:`ROW` is added. All values are
-        text, except the datetimes of a Parquet file, and the numbers of a CSV file if all numbers around them are valid.
+        text, except the datetimes and numbers of a Parquet file, and the numbers of a CSV file if all around them are valid.
 
         Raises :class:`BadFileError` if the file cannot be read to its end, or has the wrong columns.
         """
@@ -122,9 +122,14 @@ class SourceFile:
         texts = rows.with_columns(
             _as_text(name, kind)
             for name, kind in rows.collect_schema().items()
-            if not isinstance(kind, pl.Datetime)
+            if not (isinstance(kind, pl.Datetime) or self._is_plain_number(name, kind))
         )
         yield from texts.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+
+    def _is_plain_number(self, name: str, kind: pl.DataType) -> bool:
+        # A Float32 has other decimals than its shortest text: 0.1 would be 0.10000000149.
+        is_number = self._options.names.get(name, name) in NUMBER_TYPES
+        return is_number and kind in (pl.Float64(), pl.Int64())
 
     def _csv_frames(self) -> Iterator[pl.DataFrame]:
         """Yield the rows, with at least one column more than the header has."""

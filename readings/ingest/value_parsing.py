@@ -81,10 +81,10 @@ def parse_numbers(values: pl.Series) -> pl.Series:
 
     ``values`` are texts, or numbers that Polars has parsed.
     """
-    numbers = values
-    if not values.dtype.is_numeric():
-        texts = values.cast(pl.String)
-        numbers = texts.str.strip_chars().cast(pl.Float64, strict=False)
+    if values.dtype.is_numeric():
+        numbers = values.cast(pl.Float64)
+    else:
+        numbers = values.cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
     valid = numbers.is_finite()
     if values.name == "pf":
         valid &= numbers.abs() <= 1

@@ -103,3 +103,13 @@ def test_a_block_with_an_invalid_number_has_texts_for_the_message(tmp_path: Path
     file.write_text(f"{HEADER}\n{GOOD}\n")
     *_, batch = SourceFile(file, ColumnOptions(), tmp_path).batches()
     assert batch["pf"].to_list() == [0.918]
+
+
+@pytest.mark.parametrize("name", ["load", "pf", "kw"])
+@pytest.mark.parametrize("kind", [pl.Int64(), pl.Float64()])
+def test_numbers_of_a_parquet_file_are_those_of_their_texts(name: str, kind: pl.DataType) -> None:
+    values = pl.Series(name, [18, -1, 0, None, 2**53, 2**53 + 2, -(2**63)], dtype=pl.Int64)
+    numbers = values.cast(kind)
+    expected = parse_numbers(numbers.cast(pl.String))
+    assert parse_numbers(numbers).to_list() == expected.to_list()
+    assert parse_numbers(numbers).dtype == expected.dtype
