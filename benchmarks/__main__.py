@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import math
-import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.ratio import Figure, Ratio, from_json
+from benchmarks.needs import clean_up_after_sigterm, state_needs
+from benchmarks.own_process import measure_in_own_process
+from benchmarks.ratio import Figure, Point, Ratio
 from benchmarks.report import document
-from benchmarks.topics import TOPICS, Topic
+from benchmarks.topics import TOPICS
 
 
 def main() -> int:
@@ -33,17 +28,15 @@ def main() -> int:
     if unknown := [name for name in options.topic if name not in TOPICS]:
         parser.error(f"no topic {unknown[0]}. The topics: {', '.join(TOPICS)}.")
     topics = [TOPICS[name] for name in options.topic or TOPICS]
-    # An interrupt must delete the folder too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    clean_up_after_sigterm()
     console = Console(width=140)
-    if not _has_space(console, topics):
-        return 2
+    state_needs(max(topic.disk_bytes for topic in topics), sum(topic.seconds for topic in topics))
     rows: list[Ratio | Figure] = []
     failed = False
     for topic in topics:
         console.print(f"measuring {topic.module}: {topic.description}")
-        measured, succeeded = _measure(topic)
-        rows += measured
+        measured, succeeded = measure_in_own_process(topic.module)
+        rows += [row for row in measured if not isinstance(row, Point)]
         failed |= not succeeded
     console.print(_table(rows))
     if options.document:
@@ -53,42 +46,6 @@ def main() -> int:
             "A time without a peer that is missed is no failure: other work on this machine adds to it."
         )
     return 0 if not failed and all(row.passed or not row.decides for row in rows) else 1
-
-
-def _has_space(console: Console, topics: list[Topic]) -> bool:
-    """Say what the topics need, and whether the disk has it."""
-    needed, folder = max(topic.disk_bytes for topic in topics), tempfile.gettempdir()
-    free = shutil.disk_usage(folder).free
-    minutes = math.ceil(sum(topic.seconds for topic in topics) / 60)
-    console.print(
-        f"needs {needed / 1e9:.1f} GB of disk in {folder} ({free / 1e9:.1f} GB are free), and up to {minutes} minutes "
-        "on 2 cores. TMPDIR=FOLDER chooses another disk."
-    )
-    return free > needed
-
-
-def _measure(topic: Topic) -> tuple[list[Ratio | Figure], bool]:
-    """Measure a topic in a process and a home folder of its own. Return its rows, and whether it ended well."""
-    with tempfile.TemporaryDirectory(prefix="headend-bench-") as folder:
-        rows, home = Path(folder) / "rows", Path(folder) / "home"
-        rows.touch()
-        home.mkdir()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.run_topic", topic.module, str(rows)],
-            env=os.environ
-            | {
-                "HEADEND_HOME": str(home),
-                "LOG_LEVEL": "WARNING",
-                "HEADEND_ALLOWED_HOSTS": "testserver,127.0.0.1",
-                "DJANGO_SETTINGS_MODULE": "headend.settings",
-            },
-        )
-        try:
-            process.wait()
-        finally:
-            process.terminate()
-            process.wait()
-        return [from_json(line) for line in rows.read_text().splitlines()], process.returncode == 0
 
 
 def _table(rows: list[Ratio | Figure]) -> Table:

@@ -1,4 +1,4 @@
-"""The rows of a benchmark: a ratio to a peer, or a figure with a limit."""
+"""The rows of a benchmark: a ratio to a peer, a figure with a limit, or a point of a curve."""
 
 from __future__ import annotations
 
@@ -37,6 +37,9 @@ class Ratio:
         durations = f"{_seconds(self.peer_seconds)} / {_seconds(self.ours_seconds)}"
         return self.what, self.peer, f"{self.value:.2f} ({durations})", f"≥ {self.target:g}"
 
+    def __str__(self) -> str:
+        return f"{self.what}, compared with {self.peer}: {self.cells[2]}"
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -69,16 +72,36 @@ class Figure:
             f"{sign} {self.limit:g} {self.unit}",
         )
 
+    def __str__(self) -> str:
+        return f"{self.what}: {self.cells[2]}"
 
-def as_json(row: Ratio | Figure) -> str:
+
+@dataclass(frozen=True)
+class Point:
+    """A value measured at one size, for example the duration of a page with a million stored readings."""
+
+    what: str
+    unit: str
+    size: int
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.size:,}: {self.what}: {self.value:,.4g} {self.unit}"
+
+
+Row = Ratio | Figure | Point
+_KINDS: dict[str, type[Row]] = {kind.__name__: kind for kind in (Ratio, Figure, Point)}
+
+
+def as_json(row: Row) -> str:
     """Return the row as one line, for :func:`from_json`."""
     return json.dumps([type(row).__name__, asdict(row)])
 
 
-def from_json(line: str) -> Ratio | Figure:
+def from_json(line: str) -> Row:
     """Return the row of a line."""
     name, values = json.loads(line)
-    return Ratio(**values) if name == Ratio.__name__ else Figure(**values)
+    return _KINDS[name](**values)
 
 
 def _seconds(duration: float) -> str:

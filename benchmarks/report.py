@@ -23,7 +23,7 @@ def document(rows: list[Ratio | Figure]) -> None:
 
 def _markdown(rows: list[Ratio | Figure]) -> str:
     lines = [
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} with `python -m benchmarks --document`: {_machine()}.",
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with `python -m benchmarks --document`: {machine()}.",
         "",
         "| what | peer | result | required | |",
         "|---|---|---|---|---|",
@@ -32,7 +32,8 @@ def _markdown(rows: list[Ratio | Figure]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Return the cores, the memory, and the versions of Linux and Python."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
     return f"{cores} cores, {memory:.0f} GiB of memory, Linux {platform.release()}, Python {platform.python_version()}"

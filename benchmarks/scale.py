@@ -1,16 +1,19 @@
 """``python -m benchmarks.scale``: export 100 million readings with 1, 2 and 4 workers of one core each.
 
-Prints the duration, the readings per second and the peak memory of a worker. Needs about 10 GB of disk space.
+Prints the duration, the readings per second and the peak memory of a worker. ``python -m benchmarks.growth workers``
+measures the same with a day of 14.4 million readings.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +21,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.needs import clean_up_after_sigterm, state_needs
+from benchmarks.ratio import Point
 from readings.instants import format_instant
 from tests.services.cluster import Cluster, Servers
 from tests.services.file_requests import wait_until_final
@@ -26,6 +31,11 @@ from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
 START = datetime(2023, 2, 20, tzinfo=UTC)
 DAYS = 7
 METERS = 50_000
+ROUNDS = 3
+"""How often a day is exported with each number of workers; the median counts."""
+# The most that a day has needed: its readings, and its file with the parts for each number of workers.
+_BYTES_PER_DAY, _FURTHER_BYTES = 1_500_000_000, 500_000_000
+_SECONDS_PER_DAY, _FURTHER_SECONDS = 70, 60
 
 
 @dataclass(frozen=True)
@@ -46,55 +56,74 @@ def main() -> int:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--store", choices=["disk", "s3"], default="disk")
     options = parser.parse_args()
+    clean_up_after_sigterm()
+    state_needs(
+        _FURTHER_BYTES + options.days * _BYTES_PER_DAY,
+        _FURTHER_SECONDS + options.days * _SECONDS_PER_DAY,
+    )
     console = Console(width=120)
-    os.environ |= AWS
-    folder = Path(tempfile.mkdtemp(prefix="headend-scale-"))
-    try:
-        with (
-            Postgres(folder / "postgres") as postgres,
-            SeaweedFS(folder / "seaweedfs") as bucket,
-            Valkey(folder / "valkey") as broker,
-        ):
-            servers = Servers(postgres, bucket, broker)
-            console.print(_table(_runs(servers, folder, options, console), options.store))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="headend-scale-", ignore_cleanup_errors=True) as folder,
+        _filled_cluster(Path(folder), options.days, options.store) as cluster,
+    ):
+        runs = []
+        for workers in options.workers:
+            with _workers(cluster, workers):
+                runs.append(_export(cluster, options.days))
+            console.print(f"  {runs[-1]}")
+        console.print(_table(runs, options.store))
     return 0
 
 
-def _runs(
-    servers: Servers, folder: Path, options: argparse.Namespace, console: Console
-) -> list[Run]:
+def measure(folder: Path, *sizes: int) -> Iterator[Point]:
+    """Export a day with each number of workers, and yield the points of the curves."""
+    with _filled_cluster(folder / "workers", days=1, store="disk") as cluster:
+        for workers in sizes:
+            with _workers(cluster, workers):
+                runs = [_export(cluster, days=1) for _ in range(ROUNDS)]
+            rate = statistics.median(run.readings / run.seconds for run in runs)
+            memory = max(run.memory for run in runs)
+            yield Point("readings per second into a file", "M readings/s", workers, rate / 1e6)
+            yield Point("peak memory of a worker", "MiB", workers, memory)
+
+
+@contextmanager
+def _filled_cluster(folder: Path, days: int, store: str) -> Iterator[Cluster]:
+    """Start the servers, and write the readings. No process of the deployment runs yet."""
+    os.environ |= AWS
     # A worker gets one core. Without this, Polars would use all cores in each worker.
     extra = {"SIMULATION_DEVICES": str(METERS), "POLARS_MAX_THREADS": "1"}
-    if options.store == "disk":
-        (folder / "exports").mkdir()
+    if store == "disk":
+        (folder / "exports").mkdir(mode=0o700, parents=True)
         extra["EXPORTS_URL"] = f"file://{folder / 'exports'}"
-    cluster = Cluster(folder / "cluster", servers, threads=1, extra=extra)
-    cluster.set_up()
-    for day in range(options.days):
-        start = START + timedelta(days=day)
-        end = start + timedelta(days=1, minutes=-5)
-        cluster.manage("backfill", "--start", format_instant(start), "--end", format_instant(end))
-        console.print(f"  filled day {day + 1} of {options.days}")
-    cluster.manage(
-        "shell",
-        "-v0",
-        "-c",
-        "from readings.tasks import maintain_repository; maintain_repository()",
-    )
-    runs = []
-    for workers in options.workers:
-        cluster.workers = workers
+    with (
+        Postgres(folder / "postgres") as postgres,
+        SeaweedFS(folder / "seaweedfs") as bucket,
+        Valkey(folder / "valkey") as broker,
+    ):
+        servers = Servers(postgres, bucket, broker)
+        cluster = Cluster(folder / "cluster", servers, threads=1, extra=extra)
+        cluster.set_up()
+        end = START + timedelta(days=days, minutes=-5)
+        cluster.manage("backfill", "--start", format_instant(START), "--end", format_instant(end))
+        maintain = "from readings.tasks import maintain_repository; maintain_repository()"
+        cluster.manage("shell", "-v0", "-c", maintain)
+        yield cluster
+
+
+@contextmanager
+def _workers(cluster: Cluster, workers: int) -> Iterator[None]:
+    """Run the deployment with this number of workers."""
+    cluster.workers = workers
+    try:
         cluster.start()
-        runs.append(_export(cluster, options.days))
+        time.sleep(5)  # wait until the workers have started
+        yield
+    finally:
         cluster.stop()
-        console.print(f"  {runs[-1]}")
-    return runs
 
 
 def _export(cluster: Cluster, days: int) -> Run:
-    time.sleep(5)  # wait until the workers have started
     body = {
         "start_date": format_instant(START),
         "end_date": format_instant(START + timedelta(days=days, minutes=-5)),
