@@ -89,6 +89,7 @@ class Point:
         return f"{self.size:,}: {self.what}: {self.value:,.4g} {self.unit}"
 
 
+PROCESSOR_TIME = "ms of processor time"
 Row = Ratio | Figure | Point
 _KINDS: dict[str, type[Row]] = {kind.__name__: kind for kind in (Ratio, Figure, Point)}
 
@@ -113,6 +114,16 @@ def duration(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def processor_milliseconds(work: Callable[[], object], rounds: int) -> float:
+    """Return the median processor time of a call, of all threads. Other work on the machine does not add to it."""
+    durations = []
+    for _ in range(rounds):
+        started = time.process_time()
+        work()
+        durations.append(time.process_time() - started)
+    return 1000 * statistics.median(durations)
 
 
 def compare(
