@@ -54,7 +54,7 @@ lint: $(VENV)/.test ## run ruff, djlint and mypy, and look for missing migration
 	$(BIN)/mypy .
 	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: $(VENV)/.test .sftp .sshd ## compare the speed with peers, on the same readings (benchmarks/)
+bench: $(VENV)/.test .sftp .sshd .pigz ## compare the speed with peers, on the same readings (benchmarks/)
 	$(BIN)/python -m benchmarks
 
 screenshots: $(VENV)/.test .browser ## take the pictures in docs/screenshots/ again
@@ -109,7 +109,7 @@ need = @command -v $(1) >/dev/null || (apt-get update -qq && apt-get install -y 
 # Chromium without a user interface: the tests in the whole browser take twice the processor time.
 CHROMIUM := chromium-headless-shell
 
-.PHONY: .browser .sftp .sshd
+.PHONY: .browser .sftp .sshd .pigz
 .browser: tests/e2e/node_modules/.package-lock.json
 	$(call need,$(CHROMIUM),$(CHROMIUM),The browser tests)
 
@@ -124,3 +124,6 @@ tests/e2e/node_modules/.package-lock.json: tests/e2e/package-lock.json
 # Users other than the superuser often do not have /usr/sbin in their PATH.
 .sshd:
 	$(call need,/usr/sbin/sshd,openssh-server,The benchmarks)
+
+.pigz:
+	$(call need,pigz,pigz,The benchmarks)

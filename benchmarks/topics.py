@@ -25,7 +25,8 @@ TOPICS = {
             "generation", "an interval of 50,000 meters, and a backfill of a day", 2 * 10**9, 120
         ),
         Topic("loading", "load of 2,920,000 CSV rows", 3 * 10**9, 180),
-        Topic("files", "a file of 2,920,000 readings", 10**9, 180),
+        Topic("files", "a file of 2,920,000 readings", 5 * 10**9, 180),
+        Topic("export_worker", "a worker that exports small and large files", 3 * 10**9, 120),
         Topic("pages", "pages among 129.6 million readings", 6 * 10**9, 420),
         Topic("http_pages", "pages over HTTP, while a live fleet is written", 10**9, 180),
         Topic("sftp", "a download of 500 MB over SFTP", 4 * 10**9, 200),
