@@ -24,6 +24,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.needs import clean_up_after_sigterm, state_needs
 from readings.window import Window
 from tests.deployment import ROOT
 from tests.ports import unused_port
@@ -32,6 +33,7 @@ METERS = 50_000
 SUPPLIERS, REQUESTS = 20, 5_000
 REQUESTS_PER_PAGE = 60
 TARGET_MILLISECONDS = 300
+DISK_BYTES, SECONDS = 1_500_000_000, 600
 PASSWORD = "correct horse battery"  # noqa: S105 (of a temporary deployment)
 
 
@@ -40,6 +42,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--days", type=int, default=30, help="days of interval totals (default 30)")
     days = parser.parse_args().days
+    clean_up_after_sigterm()
+    state_needs(DISK_BYTES, SECONDS)
     console = Console(width=120)
     with tempfile.TemporaryDirectory(prefix="headend-bench-portal-") as home:
         port = unused_port()

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Printed
 
+from benchmarks.needs import clean_up_after_sigterm, state_needs
 from readings.ingest.backfill import backfill
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
@@ -35,12 +36,15 @@ START = datetime(2023, 2, 27, tzinfo=UTC)
 END = START + (INTERVALS - 1) * FLEET.interval
 PAGE_SIZE = 100
 DEEP_OFFSET = 10_000_000
+DISK_BYTES, SECONDS = 1_000_000_000, 660
 _READINGS = "time, arrival_time, device_id, measure_name, load, crrnt, pf, kva, kw, vltg"
 _GLUE_PARTITIONS = 10
 
 
 def main() -> None:
     """Fill a table, run our queries and the reference's, and print what they scan."""
+    clean_up_after_sigterm()
+    state_needs(DISK_BYTES, SECONDS)
     os.environ |= AWS
     folder = Path(tempfile.mkdtemp(prefix="headend-timestream-cost-"))
     console = Console(width=120)
