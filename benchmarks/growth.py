@@ -1,4 +1,4 @@
-"""``python -m benchmarks.growth``: how cost grows with stored readings, meters and workers.
+"""``python -m benchmarks.growth``: how cost grows with stored readings, meters, workers and suppliers.
 
 Measures at several sizes and writes ``benchmarks/growth.json``, of which ``python -m benchmarks.curves`` draws the
 curves in ``docs/performance.md``. Quantities that are not measured keep their points in the file.
@@ -59,6 +59,9 @@ QUANTITIES = {
     ),
     "workers": Quantity(
         "scale", (1, 2, 4), usual_largest=4, disk_bytes=(3 * 10**9, 0), seconds=(180, 60)
+    ),
+    "suppliers": Quantity(
+        "growth_suppliers", (1, 4, 16, 64), usual_largest=64, disk_bytes=(10**9, 0), seconds=(90, 0)
     ),
 }
 

@@ -91,7 +91,7 @@ class WebServer(Program):
 def measure(folder: Path) -> Iterator[Ratio | Figure]:
     """Yield the ratio of the pages per second, and the 99th percentile of a page's time."""
     key = create_api_key(Supplier.objects.create(name="bench"))
-    _fill()
+    fill()
     with ExitStack() as stack:
         ours = stack.enter_context(WebServer(folder / "ours", "headend.wsgi"))
         page = folder / "page.json"
@@ -109,7 +109,8 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
         yield from _compare(ours, peer, key)
 
 
-def _fill() -> None:
+def fill() -> None:
+    """Write the readings that the clients request."""
     fleet = Fleet()
     times = fleet.intervals(START, START + timedelta(hours=HOURS))
     repository().write(pl.concat([readings_for(fleet, time) for time in times]))
@@ -130,13 +131,14 @@ def _first_page(server: WebServer, key: str) -> bytes:
 
 
 def _compare(ours: WebServer, peer: WebServer, key: str) -> Iterator[Ratio | Figure]:
+    keys = [key] * CLIENTS
     # The first call of each opens the table or the cache.
     for server in (ours, peer):
-        _follow(server, key)
+        follow(server, keys)
     our_runs, peer_runs = [], []
     for _ in range(ROUNDS):
-        our_runs.append(_follow(ours, key))
-        peer_runs.append(_follow(peer, key))
+        our_runs.append(follow(ours, keys))
+        peer_runs.append(follow(peer, keys))
     what = f"a page of {PAGE} over HTTP, {CLIENTS} clients"
     our_seconds, peer_seconds = (
         statistics.median(seconds / pages for pages, seconds, _ in runs)
@@ -147,11 +149,16 @@ def _compare(ours: WebServer, peer: WebServer, key: str) -> Iterator[Ratio | Fig
     yield Figure(f"{what}: 99th percentile", slowest, "ms", 30)
 
 
-def _follow(server: WebServer, key: str) -> tuple[int, float, float]:
-    """Let the clients follow pages. Return their number, the seconds, and the 99th percentile in milliseconds."""
-    starts = [START + timedelta(hours=HOURS) * n / CLIENTS for n in range(CLIENTS)]
+def follow(server: WebServer, keys: list[str]) -> tuple[int, float, float]:
+    """Let a client per API key follow pages.
+
+    Return the number of pages, the seconds, and the 99th percentile of a page's time in milliseconds.
+    """
+    starts = [START + timedelta(hours=HOURS) * n / len(keys) for n in range(len(keys))]
     paths = [_PATH.format(f"{start:%Y-%m-%dT%H:%M}") for start in starts]
-    client = [sys.executable, "-m", "benchmarks.page_client", str(server.port), key, str(SECONDS)]
+    client = [
+        sys.executable, "-m", "benchmarks.page_client", str(server.port), ",".join(keys), str(SECONDS)
+    ]  # fmt: skip
     printed = subprocess.run(
         [*client, *paths], cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True
     ).stdout

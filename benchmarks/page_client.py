@@ -1,4 +1,4 @@
-"""``python -m benchmarks.page_client PORT KEY SECONDS PATH...``: a client for each path, which follows ``next``.
+"""``python -m benchmarks.page_client PORT KEY,... SECONDS PATH...``: a client for each key and path follows ``next``.
 
 Prints the pages that all of them received, the seconds, and the 99th percentile of the milliseconds of a page. All
 clients are in one thread, so that they use little of the processor that they share with the server.
@@ -46,11 +46,11 @@ class Client:
         return seconds
 
 
-def main(port: int, key: str, seconds: float, paths: list[str]) -> None:
-    """Let one client for each path follow its pages for some seconds, and print the result."""
+def main(port: int, keys: list[str], seconds: float, paths: list[str]) -> None:
+    """Let one client for each key and its path follow its pages for some seconds, and print the result."""
     selector = selectors.DefaultSelector()
     started = time.perf_counter()
-    for path in paths:
+    for key, path in zip(keys, paths, strict=True):
         client = Client(port, key, path)
         selector.register(client.connection, selectors.EVENT_READ, client)
     durations: list[float] = []
@@ -64,4 +64,4 @@ def main(port: int, key: str, seconds: float, paths: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4:])
+    main(int(sys.argv[1]), sys.argv[2].split(","), float(sys.argv[3]), sys.argv[4:])
