@@ -58,7 +58,7 @@ QUANTITIES = {
         seconds=(30, 1e-4),
     ),
     "workers": Quantity(
-        "scale", (1, 2, 4), usual_largest=4, disk_bytes=(3 * 10**9, 0), seconds=(180, 60)
+        "scale", (1, 2, 4), usual_largest=4, disk_bytes=(7 * 10**9, 0), seconds=(180, 60)
     ),
     "suppliers": Quantity(
         "growth_suppliers", (1, 4, 16, 64), usual_largest=64, disk_bytes=(10**9, 0), seconds=(90, 0)
@@ -118,7 +118,7 @@ def _measure(name: str, sizes: list[int], output: Path) -> bool:
             "load_average": round(load, 1),
             "curves": _curves([row for row in rows if isinstance(row, Point)]),
         }
-        output.write_text(json.dumps(stored, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        output.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return succeeded
 
 
@@ -127,9 +127,9 @@ def _curves(points: list[Point]) -> list[dict[str, Any]]:
     curves: dict[str, dict[str, Any]] = {}
     for point in points:
         curve = curves.setdefault(
-            point.what, {"what": point.what, "unit": point.unit, "points": {}}
+            point.what, {"what": point.what, "unit": point.unit, "points": []}
         )
-        curve["points"][str(point.size)] = float(f"{point.value:.4g}")
+        curve["points"].append([point.size, float(f"{point.value:.4g}")])
     return list(curves.values())
 
 

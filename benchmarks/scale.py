@@ -33,8 +33,8 @@ DAYS = 7
 METERS = 50_000
 ROUNDS = 3
 """How often a day is exported with each number of workers; the median counts."""
-# The most that a day has needed: its readings, and its file with the parts for each number of workers.
-_BYTES_PER_DAY, _FURTHER_BYTES = 1_500_000_000, 500_000_000
+# What a day needs: its readings, its parts, and its file for each number of workers have about this size each.
+_BYTES_PER_DAY, _FURTHER_BYTES = 600_000_000, 500_000_000
 _SECONDS_PER_DAY, _FURTHER_SECONDS = 70, 60
 
 
@@ -58,7 +58,7 @@ def main() -> int:
     options = parser.parse_args()
     clean_up_after_sigterm()
     state_needs(
-        _FURTHER_BYTES + options.days * _BYTES_PER_DAY,
+        _FURTHER_BYTES + options.days * _BYTES_PER_DAY * (2 + len(options.workers)),
         _FURTHER_SECONDS + options.days * _SECONDS_PER_DAY,
     )
     console = Console(width=120)

@@ -38,8 +38,8 @@ def test_only_the_points_of_a_quantity_that_was_measured_are_replaced(
     assert run(monkeypatch, new[:1], "meters", *output, ok=False) == 1
     curves = {name: stored["curves"] for name, stored in json.loads(file.read_text()).items()}
     assert curves == {
-        "meters": [{"what": "a page", "unit": "ms", "points": {"5": 1.0, "10": 1.0}}],
-        "readings": [{"what": "a page", "unit": "ms", "points": {"5": 2.0, "10": 2.0}}],
+        "meters": [{"what": "a page", "unit": "ms", "points": [[5, 1.0], [10, 1.0]]}],
+        "readings": [{"what": "a page", "unit": "ms", "points": [[5, 2.0], [10, 2.0]]}],
     }
 
 
