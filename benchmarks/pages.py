@@ -24,14 +24,11 @@ import polars as pl
 import psycopg
 from deltalake import DeltaTable
 from django.core.management import call_command
-from rest_framework.request import Request
-from rest_framework.test import APIRequestFactory, force_authenticate
 
+from benchmarks.api_page import PAGE, api_page
 from benchmarks.meter_page import measure_meter_pages
 from benchmarks.ratio import Figure, Ratio, compare, duration
-from exports.models import Supplier
 from readings import frame
-from readings.api import ReadingsViewSet
 from readings.instants import format_instant
 from readings.repositories import repository
 from readings.repositories.delta.data_files import DataFiles
@@ -47,7 +44,6 @@ DAYS = 9
 OLDER_DAYS = 21
 """Days before ``START`` with an interval an hour, for the page of a meter that shows 30 days."""
 OFFSETS = (0, 1_012_345, 10_012_345, 100_012_345)
-PAGE = 100
 LARGE_FLEET = 500_000
 ROUNDS, PROCESSES = 40, 5
 
@@ -76,10 +72,10 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
     keys = {offset: _key_before(offset) for offset in OFFSETS}
     yield from _compare_with_duckdb(folder, keys)
     yield from _compare_with_postgres(keys)
-    _our_page(0)
+    api_page(START, 0)
     yield Figure(
         "a cached page of 100",
-        1000 * statistics.median(duration(lambda: _our_page(0)) for _ in range(ROUNDS)),
+        1000 * statistics.median(duration(lambda: api_page(START, 0)) for _ in range(ROUNDS)),
         "ms",
         1,
     )
@@ -126,24 +122,15 @@ def _key_before(offset: int) -> Keys:
     return before["time"], before["device_id"]
 
 
-def _our_page(offset: int) -> bytes:
-    """Return the JSON text of a page, as a complete API call makes it."""
-    query = {"start_date": format_instant(START), "page_size": str(PAGE), "offset": str(offset)}
-    request: Request = APIRequestFactory().get("/readings", query)
-    force_authenticate(request, Supplier(name="bench"))  # type: ignore[arg-type] # DRF expects a user
-    response = ReadingsViewSet.as_view({"get": "list"})(request).render()
-    return bytes(response.content)
-
-
 def _our_uncached_page(offset: int) -> bytes:
     decode.cache_clear()
-    return _our_page(offset)
+    return api_page(START, offset)
 
 
 def _compare(offset: int, peer: str, target: float, theirs: Callable[[], list[Any]]) -> Ratio:
     device_id = list(frame.SCHEMA).index("device_id")
     expected = [row[device_id] for row in theirs()]
-    records = json.loads(_our_page(offset))["records"]
+    records = json.loads(api_page(START, offset))["records"]
     assert [record["device_id"] for record in records] == expected
     return compare(
         f"a page of 100 at offset {offset:,}, nothing decoded",
