@@ -32,7 +32,7 @@ def begin(trace_id: str | None = None) -> str:
     32 hexadecimal digits is generated.
     """
     if trace_id is None or not _VALID.fullmatch(trace_id):
-        # uuid4() calls the system, and then waits for Python's interpreter lock.
+        # uuid4() makes a system call, and must wait for Python's interpreter lock after it.
         trace_id = f"{random.getrandbits(128):032x}"
     _current.set(trace_id)
     return trace_id

@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from exports.api import FileRequestViewSet
-from exports.suppliers.authentication import RECENT_SECONDS, ApiKeyAuthentication
+from exports.suppliers.authentication import KEY_CACHE_SECONDS, ApiKeyAuthentication
 from headend.api.compression import compressed
 from headend.monitoring import health
 from headend.monitoring.metrics import metrics
@@ -23,7 +23,7 @@ admin.autodiscover()
 
 def _readings(actions: dict[str, Any]) -> Callable[..., HttpResponseBase]:
     # To look a key up takes a quarter of a page's time.
-    authentication = partial(ApiKeyAuthentication, RECENT_SECONDS)
+    authentication = partial(ApiKeyAuthentication, KEY_CACHE_SECONDS)
     return compressed(ReadingsViewSet.as_view(actions, authentication_classes=[authentication]))
 
 

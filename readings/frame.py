@@ -104,7 +104,7 @@ def _sort_by_device_id(interval: pl.DataFrame) -> pl.DataFrame:
 
 def with_instants_as_text(readings: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with ``time`` and ``arrival_time`` as canonical text."""
-    # A query such as `with_columns` takes longer than all the rest, if the readings are few.
+    # For few readings, a query such as `with_columns` takes longer than the formatting.
     written = readings.clone()
     for name in ("time", "arrival_time"):
         written.replace_column(written.get_column_index(name), _as_text(readings[name]))

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings as configured
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 from pythonjsonlogger.json import JsonFormatter
 
@@ -31,6 +33,11 @@ def pytest_configure() -> None:
         **configured.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
+    # No test may fail because the machine is slow.
+    hypothesis_settings.register_profile(
+        "any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    hypothesis_settings.load_profile("any speed")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -58,7 +58,7 @@ class _LinesWriter(PartWriter):
         self._to_lines = to_lines
         self._deflater = PartDeflater()
         self._compressing = ThreadPoolExecutor(1)
-        # They keep their memory: fresh memory for every text would take a tenth of the time.
+        # Both are used again and again: new memory for every text would cost a tenth of the time.
         self._buffers = cycle((io.BytesIO(), io.BytesIO()))
         self._pending: Future[bytes] | None = None
 
@@ -79,7 +79,7 @@ class _LinesWriter(PartWriter):
         lines.seek(0)
         self._to_lines(readings, lines)
         before, self._pending = self._pending, self._compressing.submit(self._deflate, lines)
-        # After this, no thread reads the other buffer.
+        # This waits for the other buffer, so that the next call can write into it.
         return before.result() if before else b""
 
     def _deflate(self, lines: io.BytesIO) -> bytes:

@@ -40,7 +40,7 @@ def run_next_step() -> int | None:
 def run_steps() -> int | None:
     """Run the next step, and go on while a step makes exactly one further step possible.
 
-    So one worker makes a small file, and no time passes until another is woken. Return what :func:`run_next_step`
+    A small file then needs one message to a worker. Return what :func:`run_next_step`
     returns for the last of these steps.
     """
     step = _claim_next(STEPS)

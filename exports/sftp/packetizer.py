@@ -17,12 +17,12 @@ from paramiko.common import MSG_CHANNEL_DATA, cMSG_CHANNEL_DATA
 from exports.ssh_transport import BoundedPacketizer
 
 MAX_DATA_BYTES = 256 * 1024
-"""The most bytes that a :class:`DataBuffer` contains."""
+"""The capacity of a :class:`DataBuffer`."""
 MAX_PACKETS = 64
 """The most packets that are sent at once. Clients that accept only small packets get their data in several turns."""
 _READ_AHEAD_BYTES = 8192
 _BLOCK, _TAG, _MIN_PADDING = 16, 16, 4
-_DATA_HEADER = struct.Struct(">BBII")
+_CHANNEL_DATA_HEADER = struct.Struct(">BBII")
 """The length of the padding, the type of the message, the number of the channel and the length of the data."""
 _LENGTH = struct.Struct(">I")
 _MAX_SPARE_BUFFERS = 16
@@ -51,12 +51,12 @@ else:
 class DataBuffer:
     """The bytes that a session sends, and the packets that are made from them.
 
-    It is used again and again: the operating system clears all memory that it gives to a process, which takes longer
-    than to encrypt it.
+    It is used again and again: the kernel clears new memory before a process gets it, which takes longer than the
+    encryption.
     """
 
     def __init__(self) -> None:
-        head, most_padding = _DATA_HEADER.size, _BLOCK + _MIN_PADDING
+        head, most_padding = _CHANNEL_DATA_HEADER.size, _BLOCK + _MIN_PADDING
         per_packet = _LENGTH.size + head + most_padding + _TAG
         self.plain = memoryview(bytearray(head + MAX_DATA_BYTES + most_padding))
         self.packets = memoryview(bytearray(MAX_DATA_BYTES + MAX_PACKETS * per_packet))
@@ -69,7 +69,7 @@ _spare_buffers: list[DataBuffer] = []
 
 @contextmanager
 def data_buffer() -> Iterator[DataBuffer]:
-    """Lend a buffer with any content. Few of them are kept, so memory depends on the answers that are being sent."""
+    """Take a buffer from the pool, or a new one. Its content is undefined. At most 16 unused buffers are kept."""
     try:
         buffer = _spare_buffers.pop()
     except IndexError:
@@ -116,7 +116,7 @@ class ServerPacketizer(_BoundedPacketizer):
         super().__init__(self._reader)  # type: ignore[arg-type] # it is used like a socket
 
     def start_handshake(self, timeout: float) -> None:
-        """Start no timer, which would be one more thread: the server limits the time until the login is complete."""
+        """Do nothing. paramiko would start a thread as a timer, and the server already limits the time of a login."""
 
     def wait_until_received(self, seconds: float) -> bool:
         """Wait until the client has sent something that was not read yet. Return false if it does not in time."""
@@ -147,11 +147,13 @@ class ServerPacketizer(_BoundedPacketizer):
         for size in data.sizes:
             # The header takes the place of bytes that are already encrypted, or of the room before the first ones.
             # The padding takes the place of the next bytes, which are restored after it is encrypted.
-            end = start + _DATA_HEADER.size + size
+            end = start + _CHANNEL_DATA_HEADER.size + size
             unpadded = end - start
             padding = _MIN_PADDING + -(unpadded + _MIN_PADDING) % _BLOCK
             padded = unpadded + padding
-            _DATA_HEADER.pack_into(plain, start, padding, MSG_CHANNEL_DATA, data.channel_id, size)
+            _CHANNEL_DATA_HEADER.pack_into(
+                plain, start, padding, MSG_CHANNEL_DATA, data.channel_id, size
+            )
             following = bytes(plain[end : end + padding])
             plain[end : end + padding] = os.urandom(padding)
             length = _LENGTH.pack(padded)

@@ -1,6 +1,6 @@
 """What only one deployment can use at a time: its ports and its home folder.
 
-This module imports nothing that imports Polars: ``manage.py run`` forks.
+It must not import Polars, because ``manage.py run`` forks (see :mod:`headend.deployment.programs`).
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class MessageWatch:
         poll = select.poll()
         poll.register(self._events, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0 and poll.poll(left * 1000):
-            # Names end with a NUL character. A message that is received gets another name, which wakes nobody.
+            # Names end with a NUL character. A worker that receives a message renames its file to another ending.
             if b".msg\0" in os.read(self._events.fileno(), _EVENT_BYTES):
                 return True
         return False

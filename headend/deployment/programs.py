@@ -40,7 +40,7 @@ PRELOADED = (
 )
 """Libraries that several processes need. None of them starts a thread: a forked process would not have it.
 
-Polars, deltalake and NumPy start threads when they are imported. Our own modules import them.
+Polars, deltalake and NumPy start threads when they are imported. So none of our modules that import them may be listed here.
 """
 
 
@@ -48,12 +48,12 @@ def preload() -> None:
     """Import what forked processes share."""
     for module in PRELOADED:
         importlib.import_module(module)
-    # The collector would write into each object, and so copy its memory.
+    # A garbage collection would write to the shared memory of each object, and so copy it.
     gc.collect()
     gc.freeze()
 
 
-def find(command: str) -> Program | None:
+def program_for(command: str) -> Program | None:
     """Return what a forked process does for this command of the Procfile, or None if only a shell can run it.
 
     Known are gunicorn, celery and ``python manage.py``, also after ``exec`` and ``nice -n NUMBER``.

@@ -1,4 +1,4 @@
-"""The middleware for sessions, users and messages, which calls of the API pass by if they have no cookies.
+"""The middleware for sessions, users and messages. API calls without cookies skip it.
 
 The API reads no session: it authenticates by API keys only. A call with cookies runs through all middleware as before.
 """
@@ -22,7 +22,7 @@ def is_api_call_without_cookies(request: HttpRequest) -> bool:
     return is_api and not request.META.get("HTTP_COOKIE")
 
 
-class _ForPages(MiddlewareMixin):
+class _SkippedByApiCalls(MiddlewareMixin):
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Handle the request, or pass it on unchanged if it is a call of the API."""
         if is_api_call_without_cookies(request):
@@ -30,13 +30,13 @@ class _ForPages(MiddlewareMixin):
         return super().__call__(request)
 
 
-class PageSessionMiddleware(_ForPages, AvailableSessionMiddleware):
+class PageSessionMiddleware(_SkippedByApiCalls, AvailableSessionMiddleware):
     """Opens the session of a page, and stores it."""
 
 
-class PageUserMiddleware(_ForPages, AuthenticationMiddleware):
+class PageUserMiddleware(_SkippedByApiCalls, AuthenticationMiddleware):
     """Sets ``request.user`` for a page."""
 
 
-class PageMessageMiddleware(_ForPages, MessageMiddleware):
+class PageMessageMiddleware(_SkippedByApiCalls, MessageMiddleware):
     """Shows messages on a page."""

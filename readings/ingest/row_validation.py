@@ -125,9 +125,9 @@ def parse_rows(
 ) -> ParsedRows:
     """Return one reading for each of ``rows``.
 
-    ``rows`` has the column :data:`ROW`. Its other columns are text; ``time`` and ``arrival_time`` may also be
-    datetimes, in UTC if they have no time zone, and other columns numbers that Polars has parsed. With ``zone`` they are local times of this zone, and the columns of
-    :func:`to_utc` are added. An invalid or empty value becomes null. A missing ``arrival_time``
+    ``rows`` has the column :data:`ROW`. Its other columns are text, or numbers that Polars has parsed. ``time`` and
+    ``arrival_time`` may also be datetimes, which are in UTC if they have no time zone. With ``zone``, the times are local
+    times of this zone, and the columns of :func:`to_utc` are added. An invalid or empty value becomes null. A missing ``arrival_time``
     column is filled with ``time`` for now, a missing ``measure_name`` column with the contract's constant. Measures
     have three decimals; more are rounded.
     """

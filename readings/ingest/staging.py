@@ -58,8 +58,8 @@ class StagedRows:
 def _without_many_repeats(readings: pl.DataFrame) -> pl.DataFrame:
     """Remove duplicate rows from a batch that must contain some.
 
-    Later steps hold all rows of a minute in memory. A small compressed file can contain millions of equal rows. It is
-    recognized by more rows than pairs of a meter and a time, which is faster than a search in every batch.
+    Later steps hold all rows of a minute in memory. A small compressed file can contain millions of equal rows. A batch
+    must contain duplicates if it has more rows than meters multiplied by times. To check this is faster than to search every batch.
     """
     if readings["device_id"].n_unique() * readings["time"].n_unique() >= len(readings):
         return readings

@@ -15,7 +15,7 @@ from readings.instants import EARLIEST_INSTANT, latest_instant, parse_bounded_in
 
 NUMBER_TYPES = {name: kind for name, kind in frame.SCHEMA.items() if kind.is_numeric()}
 _MAX_EXACT = 2**53
-"""Up to this number, every whole number is a float."""
+"""Up to this number, a float is exact for every whole number."""
 OFFSET = r"(?i)\d[T ]?\d.*(?:Z|UTC|[T :]\d\d.*[+-]\d\d(?::?\d\d)?)$"
 """The pattern of a time with a UTC offset."""
 _OTHER_ISO_FORM = re.compile(
@@ -28,7 +28,7 @@ _UUID_WITHOUT_HYPHENS = "^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([
 
 @dataclass(frozen=True)
 class Instants:
-    """The instants of a column of times, and which of the times have a UTC offset: no other instant can be meant."""
+    """The instants of a column of times, and which of the times have a UTC offset: those are unambiguous."""
 
     values: pl.Series
     have_offset: pl.Series

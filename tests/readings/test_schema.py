@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from readings.instants import format_instant, parse_instant
@@ -83,7 +83,7 @@ def test_each_operation_links_to_operations_that_take_the_parameters(schema: Sch
 
 
 # On a busy machine, generating a text may take longer than the limits of Hypothesis.
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(st.from_regex(INSTANT_PATTERN, fullmatch=True))
 def test_a_text_that_matches_the_pattern_is_a_date_or_does_not_exist(text: str) -> None:
     try:

@@ -27,7 +27,7 @@ class Announcement:
 def announce(announcement: Announcement, supervisor: int) -> None:
     """Print the text when both servers answer, or an error after :data:`READY_TIMEOUT_SECONDS`.
 
-    Print nothing if this process is no child of the supervisor any more, which has this process id.
+    Print nothing if the process ``supervisor`` is no longer the parent: it was killed.
     """
     deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while time.monotonic() < deadline:

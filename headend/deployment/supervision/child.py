@@ -36,7 +36,7 @@ def fork_child() -> int:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         os.close(writing)
     if child:
-        # The child closes the other end when it is ready, also if it has ended.
+        # Returns when the child leads its group, or has died.
         os.read(reading, 1)
         os.close(reading)
     return child

@@ -19,15 +19,15 @@ _BLOCK_BYTES = 65_536
 
 
 class Process:
-    """A running process of this name. Its output arrives at the descriptor :attr:`output`, which never blocks."""
+    """A forked process. Its output is read from the descriptor :attr:`output`, which never blocks."""
 
     def __init__(self, name: str, pid: int, output: int) -> None:
         self.name = name
         self.pid = pid
         self.output = output
         self.started = time.monotonic()
-        self.prints = True
-        """Whether a process has the other end of :attr:`output` open."""
+        self.output_is_open = True
+        """Whether a process can still write to :attr:`output`."""
         self._rest = b""
         os.set_blocking(output, False)
 
@@ -37,9 +37,9 @@ class Process:
             while block := os.read(self.output, _BLOCK_BYTES):
                 *lines, self._rest = (self._rest + block).split(b"\n")
                 yield from map(_text, lines)
-            self.prints = False
+            self.output_is_open = False
 
-    def end(self) -> Iterator[str]:
+    def read_rest_and_close(self) -> Iterator[str]:
         """Yield the last lines of a process that has ended, and close its output."""
         yield from self.lines()
         if self._rest:
@@ -51,7 +51,7 @@ class Process:
         with suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
-    def wait(self) -> str | None:
+    def ending(self) -> str | None:
         """Return in words how the process has ended, or None if it runs."""
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if pid == 0:

@@ -44,12 +44,13 @@ def run(
     ends by itself is started again. After :data:`MAX_DEATHS` deaths of a process in a row all processes end, and
     the code is 1.
 
-    In a forked process, return what it must do. The processes share the memory of all modules that are imported now.
+    Return the exit code in the supervisor, and in each forked process the program that it must run. The processes share
+    the memory of all modules that are imported now.
 
     Args:
         procfile: Each line is a name and a shell command.
         program: Returns what a forked process does for a command, or None if a shell must run the command.
-        announcer: The id of a child that ends by itself. It ends with the processes at the latest.
+        announcer: The id of the child that announces the servers. It is killed with the processes if it still runs.
         own_descriptors: Open files of this process that no other process may have.
     """
     os.chdir(procfile.parent)
@@ -63,8 +64,7 @@ def run(
     try:
         return supervisor.run()
     finally:
-        # Also after an error, such as a start for which the machine has no memory: no process may stay behind. But a
-        # forked process ends nothing.
+        # Also after an error, such as a failed fork: no process may stay behind. A forked process ends nothing.
         if os.getpid() == pid:
             supervisor.end_all()
             guard.end()
@@ -78,7 +78,7 @@ def environment() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         # The supervisor reads their output as UTF-8.
         "PYTHONIOENCODING": "utf-8",
-        # `manage.py run` has run the checks. Celery would repeat them in three processes, and import the whole API.
+        # `manage.py run` has checked the settings. Celery would run all checks in three processes, and import the whole API.
         "CELERY_SKIP_CHECKS": "true",
     }
 
@@ -183,7 +183,7 @@ class _Supervisor:
         """Print what the processes print, until a signal arrives or until this time of the monotonic clock."""
         poll = select.poll()
         poll.register(self._signals, select.POLLIN)
-        printing = {each.output: each for each in self._running.values() if each.prints}
+        printing = {each.output: each for each in self._running.values() if each.output_is_open}
         for output in printing:
             poll.register(output, select.POLLIN)
         timeout = None if until is None else max(0.0, until - time.monotonic()) * 1000
@@ -215,13 +215,13 @@ class _Supervisor:
     def _reap(self) -> Iterator[tuple[Process, str]]:
         """Yield each process that has ended, and how it has ended in words."""
         for each in [*self._running.values()]:
-            ending = each.wait()
+            ending = each.ending()
             if ending is not None:
                 # Children of a killed process would keep its port and its output open.
                 each.kill_group(signal.SIGKILL)
                 self._guard.remove(each.pid)
                 del self._running[each.name]
-                self._print_each(each.name, each.end())
+                self._print_each(each.name, each.read_rest_and_close())
                 yield each, ending
         if self._announcer is not None and os.waitpid(self._announcer, os.WNOHANG)[0]:
             self._guard.remove(self._announcer)

@@ -56,7 +56,7 @@ class Command(ProjectCommand):
             sys.stdout.reconfigure(errors="backslashreplace")
         outcome = supervisor.run(
             settings.BASE_DIR / "Procfile",
-            program=programs.find,
+            program=programs.program_for,
             announcer=child,
             own_descriptors=[lock],
         )
@@ -98,7 +98,8 @@ class Command(ProjectCommand):
 def _wait_for_set_up(child: int, done: int) -> None:
     """Import libraries until the child has set up. If it fails, end this process with its exit code.
 
-    Signals end the child. One that comes too late for it waits until the supervisor handles signals.
+    Signals are passed on to the child. They are sent again to this process if the set-up has succeeded, so that the
+    supervisor receives them.
     """
     received: list[int] = []
 

@@ -26,9 +26,9 @@ BLOCK_ROWS = 1_000
 A hundred rows take 0.55 ms, 1,000 take 0.65 ms, 2,000 take 0.85 ms. A client that follows ``next`` reads all of them.
 """
 _MAX_BLOCKS = 8
-"""More rows than these are read at once, and not cached."""
+"""A range of more blocks is read at once, and not cached."""
 _OPEN_FILES = 64
-"""Of how many files the footers are kept, parsed: about 0.3 MB each. To parse one takes as long as to decode a page."""
+"""The number of parsed footers that are kept: about 0.3 MB each. To parse one takes as long as to decode a page."""
 
 _cache: LRUCache[object, pl.DataFrame] = LRUCache(DECODED_BYTES, pl.DataFrame.estimated_size)
 _lock = Lock()

@@ -28,7 +28,7 @@ from readings.repositories.minute_index import (
 FileRows = tuple[str, int, int, int]
 """A minute in a file: the file, the first row, the number of readings, and the rows from the first to the last reading."""
 _VERSIONS_KEPT = 2
-"""Of a day that changes, the index of the newest version is kept, and one for an export of an older version."""
+"""The indexes kept for a day that changes: that of the newest version, and an older one for an export that runs."""
 
 
 class FileCounts:

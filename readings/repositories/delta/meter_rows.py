@@ -1,8 +1,8 @@
 """Find the readings of a few meters by row number.
 
-Readings of a minute are sorted by device id. So minutes with the same meters have a meter's reading at the same place:
-it is searched once, and then one row of each minute is read. A search in every minute decodes ten thousand device ids
-for each reading.
+Readings of a minute are sorted by device id. So in all minutes with the same meters, a meter's reading has the same
+place. The place is found once, and then one row of each minute is read. A search in every minute would decode ten
+thousand device ids for each reading.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from readings.window import Position
 MAX_METERS = 8
 """For more meters, a search of all of them is faster."""
 _MINUTES_PER_SEARCH = 4
-"""A place is searched in one of so many minutes at most. If their meters differ more often, a search in all is faster."""
+"""If fewer minutes than these have the same meters, on average, a search in all of them is faster."""
 _STORED = [name for name in frame.COLUMNS if name not in ("time", "device_id", "measure_name")]
-"""The columns that are read. The others are known before."""
+"""The columns that are read. The others are known without reading."""
 
 
 def read_meters(minutes: pl.DataFrame, device_ids: Iterable[str]) -> pl.DataFrame | None:
@@ -78,12 +78,12 @@ def _place(rows: RowRange, position: Position) -> int | None:
 
 
 def _read_rows(rows: list[tuple[str, int]]) -> pl.DataFrame:
-    """Return one row after the other. Other columns than the stored ones are missing."""
+    """Return these rows in this order, with the columns of :data:`_STORED`."""
     # A `select` takes longer than reading a row, so there is one for each file.
     files = {file: scan_file(file).select(_STORED) for file in {file for file, _ in rows}}
     queries = [files[file].slice(row, 1) for file, row in rows]
     with unavailable_if_it_fails("A data file cannot be read"):
         # Polars would decode a whole file that several queries read, in order to do it once.
-        apart = pl.QueryOptFlags(comm_subplan_elim=False)
-        found = pl.collect_all(queries, engine="streaming", optimizations=apart)
+        separately = pl.QueryOptFlags(comm_subplan_elim=False)
+        found = pl.collect_all(queries, engine="streaming", optimizations=separately)
     return pl.concat([frame.empty().select(_STORED), *found])

@@ -54,7 +54,7 @@ class DeltaMinuteReader:
             yield self._index(day)
 
     def count_days(self, window: Window) -> None:
-        """Count the files of all days of the window now. One by one it takes longer."""
+        """Count the files of all days of the window in one query, which is faster than one query for each day."""
         self._file_counts.load({day: self._files.by_day[day] for day in self._days(window)})
 
     def without_first_days(self, window: Window, offset: int) -> tuple[Window, int]:

@@ -13,7 +13,9 @@ def test_every_process_of_the_procfile_is_forked() -> None:
     procfile = (settings.BASE_DIR / "Procfile").read_text(encoding="utf-8")
     commands = parse_procfile(procfile).processes
     assert set(commands) == {"web", "worker", "deliveries", "beat", "sftp"}
-    assert [name for name, command in commands.items() if programs.find(command) is None] == []
+    assert [
+        name for name, command in commands.items() if programs.program_for(command) is None
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -29,4 +31,4 @@ def test_every_process_of_the_procfile_is_forked() -> None:
     ],
 )
 def test_only_a_shell_can_run_other_commands(command: str) -> None:
-    assert programs.find(command) is None
+    assert programs.program_for(command) is None
