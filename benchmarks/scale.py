@@ -76,15 +76,18 @@ def main() -> int:
 
 
 def measure(folder: Path, *sizes: int) -> Iterator[Point]:
-    """Export a day with each number of workers, and yield the points of the curves."""
+    """Export a day with each number of workers in turns, and yield the points of the curves."""
+    runs: dict[int, list[Run]] = {workers: [] for workers in sizes}
     with _filled_cluster(folder / "workers", days=1, store="disk") as cluster:
-        for workers in sizes:
-            with _workers(cluster, workers):
-                runs = [_export(cluster, days=1) for _ in range(ROUNDS)]
-            rate = statistics.median(run.readings / run.seconds for run in runs)
-            memory = max(run.memory for run in runs)
-            yield Point("readings per second into a file", "M readings/s", workers, rate / 1e6)
-            yield Point("peak memory of a worker", "MiB", workers, memory)
+        for _ in range(ROUNDS):
+            for workers in sizes:
+                with _workers(cluster, workers):
+                    runs[workers].append(_export(cluster, days=1))
+    for workers, exports in runs.items():
+        rate = statistics.median(run.readings / run.seconds for run in exports)
+        memory = max(run.memory for run in exports)
+        yield Point("readings per second into a file", "M readings/s", workers, rate / 1e6)
+        yield Point("peak memory of a worker", "MiB", workers, memory)
 
 
 @contextmanager
@@ -121,6 +124,8 @@ def _workers(cluster: Cluster, workers: int) -> Iterator[None]:
         yield
     finally:
         cluster.stop()
+        # The next number of workers can be smaller.
+        cluster.members.clear()
 
 
 def _export(cluster: Cluster, days: int) -> Run:
