@@ -8,8 +8,8 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.needs import clean_up_after_sigterm, state_needs
 from benchmarks.own_process import measure_in_own_process
+from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
 from benchmarks.ratio import Figure, Point, Ratio
 from benchmarks.report import document
 from benchmarks.topics import TOPICS
@@ -29,6 +29,7 @@ def main() -> int:
         parser.error(f"no topic {unknown[0]}. The topics: {', '.join(TOPICS)}.")
     topics = [TOPICS[name] for name in options.topic or TOPICS]
     clean_up_after_sigterm()
+    forget_settings()
     console = Console(width=140)
     state_needs(max(topic.disk_bytes for topic in topics), sum(topic.seconds for topic in topics))
     rows: list[Ratio | Figure] = []

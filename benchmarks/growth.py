@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.needs import clean_up_after_sigterm, state_needs
 from benchmarks.own_process import measure_in_own_process
+from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
 from benchmarks.ratio import Point
 from benchmarks.report import machine
 
@@ -91,6 +91,7 @@ def main() -> int:
         for name in options.quantity or QUANTITIES
     }
     clean_up_after_sigterm()
+    forget_settings()
     _state_needs(sizes)
     succeeded = [_measure(name, chosen, options.output) for name, chosen in sizes.items()]
     return 0 if all(succeeded) else 1

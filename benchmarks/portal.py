@@ -24,7 +24,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.needs import clean_up_after_sigterm, state_needs
+from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
 from readings.window import Window
 from tests.deployment import ROOT
 from tests.ports import unused_port
@@ -43,6 +43,7 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=30, help="days of interval totals (default 30)")
     days = parser.parse_args().days
     clean_up_after_sigterm()
+    forget_settings()
     state_needs(DISK_BYTES, SECONDS)
     console = Console(width=120)
     with tempfile.TemporaryDirectory(prefix="headend-bench-portal-") as home:

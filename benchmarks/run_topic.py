@@ -15,7 +15,7 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 
-from benchmarks.needs import clean_up_after_sigterm
+from benchmarks.preparation import clean_up_after_sigterm
 from benchmarks.ratio import as_json
 from headend.config.folders import create_folders
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.needs import clean_up_after_sigterm, state_needs
+from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
 from benchmarks.ratio import Point
 from readings.instants import format_instant
 from tests.services.cluster import Cluster, Servers
@@ -57,6 +57,7 @@ def main() -> int:
     parser.add_argument("--store", choices=["disk", "s3"], default="disk")
     options = parser.parse_args()
     clean_up_after_sigterm()
+    forget_settings()
     state_needs(
         _FURTHER_BYTES + options.days * _BYTES_PER_DAY * (2 + len(options.workers)),
         _FURTHER_SECONDS + options.days * _SECONDS_PER_DAY,

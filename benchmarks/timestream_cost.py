@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Printed
 
-from benchmarks.needs import clean_up_after_sigterm, state_needs
+from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
 from readings.ingest.backfill import backfill
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
@@ -44,6 +44,7 @@ _GLUE_PARTITIONS = 10
 def main() -> None:
     """Fill a table, run our queries and the reference's, and print what they scan."""
     clean_up_after_sigterm()
+    forget_settings()
     state_needs(DISK_BYTES, SECONDS)
     os.environ |= AWS
     folder = Path(tempfile.mkdtemp(prefix="headend-timestream-cost-"))

@@ -23,11 +23,11 @@ READY_SECONDS = 300
 END_SECONDS = 60
 LOG_SECONDS = 60
 HTTP_SECONDS = 30
-_SETTINGS = (
+SETTINGS = (
     "HEADEND_", "SIMULATION", "DATABASE_URL", "EXPORTS_", "CELERY_", "READINGS_", "SECRETS_", "SFTP_", "WEBHOOK_",
-    "METRICS_", "LOG_LEVEL",
+    "METRICS_", "LOG_LEVEL", "WEB_",
 )  # fmt: skip
-"""Prefixes of settings in the environment of the tests. The deployment does not inherit these."""
+"""Prefixes of settings. A deployment of the tests does not inherit them from their environment."""
 
 
 def share_set_up(home: Path) -> None:
@@ -103,7 +103,7 @@ class Deployment:
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables of its processes."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(SETTINGS)}
         return inherited | {
             "HEADEND_HOME": str(self.home),
             "HEADEND_PORT": str(self.http_port),

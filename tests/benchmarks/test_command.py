@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from benchmarks.preparation import forget_settings
 from benchmarks.ratio import Figure, Ratio, as_json, compare, from_json
 from tests.deployment import ROOT
 
@@ -65,3 +67,10 @@ def test_an_interrupted_run_deletes_its_folder(tmp_path: Path, number: signal.Si
         output.read()
     assert process.wait(60) != 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_benchmark_ignores_the_settings_of_another_deployment() -> None:
+    with patch.dict(os.environ, {"DATABASE_URL": "postgresql://real/headend", "OTHER": "stays"}):
+        forget_settings()
+        assert "DATABASE_URL" not in os.environ
+        assert os.environ["OTHER"] == "stays"

@@ -1,12 +1,15 @@
-"""What a benchmark says and does before it starts: the disk and the time that it needs, and how it ends when it is interrupted."""
+"""The preparation of a benchmark: check the disk, print the expected time, ignore settings, and clean up on SIGTERM."""
 
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import signal
 import sys
 import tempfile
+
+from tests.deployment import SETTINGS
 
 
 def state_needs(disk_bytes: int, seconds: int) -> None:
@@ -25,3 +28,10 @@ def state_needs(disk_bytes: int, seconds: int) -> None:
 def clean_up_after_sigterm() -> None:
     """Let SIGTERM raise an exception, as Ctrl-C does. Then folders are deleted and servers end."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+def forget_settings() -> None:
+    """Delete the settings in the environment. A benchmark must not write into the deployment that they describe."""
+    for name in list(os.environ):
+        if name.startswith(SETTINGS):
+            del os.environ[name]
