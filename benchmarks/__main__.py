@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from rich.console import Console
@@ -36,12 +37,14 @@ def main() -> int:
     failed = False
     for topic in topics:
         console.print(f"measuring {topic.module}: {topic.description}")
+        load = os.getloadavg()[0]
         measured, succeeded = measure_in_own_process(topic.module)
-        rows += [row for row in measured if not isinstance(row, Point)]
+        of_topic = [row for row in measured if not isinstance(row, Point)]
+        if options.document and succeeded:
+            document(topic.module, of_topic, load)
+        rows += of_topic
         failed |= not succeeded
     console.print(_table(rows))
-    if options.document:
-        document(rows)
     if any(not row.decides and not row.passed for row in rows):
         console.print(
             "A time without a peer that is missed is no failure: other work on this machine adds to it."
