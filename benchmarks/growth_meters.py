@@ -20,7 +20,7 @@ INTERVALS, PAGES = 5, 20
 
 
 def measure(_folder: Path, *sizes: int) -> Iterator[Point]:
-    """Write some intervals of each number of meters, each on a day of its own, and yield the points."""
+    """Write some intervals for each number of meters, each number on another day, and yield the points."""
     for number, meters in enumerate(sizes):
         fleet, day = Fleet(devices=meters), START + number * DAY
         times = fleet.intervals(day, day + (INTERVALS - 1) * fleet.interval)

@@ -15,7 +15,7 @@ ROUNDS = 3
 
 
 def measure(folder: Path, *sizes: int) -> Iterator[Point]:
-    """Yield two points per number of suppliers. Each has an API key of its own and follows ``next``."""
+    """Yield two points per number of suppliers. Each supplier has another API key and follows ``next``."""
     keys = [
         create_api_key(Supplier.objects.create(name=f"supplier-{number}"))
         for number in range(max(sizes))

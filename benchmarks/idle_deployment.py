@@ -1,4 +1,4 @@
-"""A whole deployment that nobody uses: its memory, its processor time, and how soon it is ready after a restart.
+"""A deployment without clients: its memory, its processor time, and how soon it is ready after a restart.
 
 The fleet is the default one: 50,000 meters report every 5 minutes, and the workers write and count their readings.
 """

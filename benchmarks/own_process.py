@@ -1,13 +1,15 @@
-"""Run a module of this package in a process and a home folder of its own."""
+"""Run a module of this package in a new process, with a new home folder."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.preparation import INTERRUPTS
 from benchmarks.ratio import Row, from_json
 
 
@@ -16,6 +18,8 @@ def measure_in_own_process(module: str, *sizes: int) -> tuple[list[Row], bool]:
 
     The folder is deleted at the end, also when this process is interrupted.
     """
+    # An interrupt between two of the next steps would leave the folder or the process behind.
+    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
     with tempfile.TemporaryDirectory(prefix="headend-bench-") as folder:
         rows, home = Path(folder) / "rows", Path(folder) / "home"
         rows.touch()
@@ -33,6 +37,7 @@ def measure_in_own_process(module: str, *sizes: int) -> tuple[list[Row], bool]:
             start_new_session=True,
         )
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
             process.wait()
         finally:
             process.terminate()

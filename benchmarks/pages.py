@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,15 +148,23 @@ def _compare_with_duckdb(folder: Path, keys: dict[int, Keys]) -> Iterator[Ratio]
     with duckdb.connect() as peer:
         peer.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
         for offset, (at, device_id) in keys.items():
-            # The peer is told which data file has the interval.
+            # DuckDB gets only the data file that has the interval.
             [file] = files.overlapping(at, at)
             query = DUCKDB_QUERY.format(file=file, time=at, device_id=device_id)
             yield _compare(
                 offset,
                 "DuckDB, keyset query of the interval",
                 2,
-                lambda query=query: peer.execute(query).fetchall(),  # type: ignore[misc]
+                partial(_duckdb_rows, peer, query),
             )
+
+
+def _duckdb_rows(peer: duckdb.DuckDBPyConnection, query: str) -> list[Any]:
+    return peer.execute(query).fetchall()
+
+
+def _postgres_rows(peer: psycopg.Connection[Any], key: Keys) -> list[Any]:
+    return peer.execute(POSTGRES_QUERY, key, prepare=True).fetchall()
 
 
 def _compare_with_postgres(keys: dict[int, Keys]) -> Iterator[Ratio]:
@@ -176,7 +185,7 @@ def _compare_with_postgres(keys: dict[int, Keys]) -> Iterator[Ratio]:
                 offset,
                 "PostgreSQL, keyset query on its index",
                 0,
-                lambda key=key: peer.execute(POSTGRES_QUERY, key, prepare=True).fetchall(),  # type: ignore[misc]
+                partial(_postgres_rows, peer, key),
             )
 
 

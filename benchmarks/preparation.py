@@ -11,6 +11,8 @@ import tempfile
 
 from tests.deployment import SETTINGS
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+
 
 def state_needs(disk_bytes: int, seconds: int) -> None:
     """Print what the benchmark needs. Exit with code 2 if the disk is too small."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import django
 from django.conf import settings
 from django.core.management import call_command
 
-from benchmarks.preparation import clean_up_after_sigterm
+from benchmarks.preparation import INTERRUPTS, clean_up_after_sigterm
 from benchmarks.ratio import as_json
 from headend.config.folders import create_folders
 
@@ -24,6 +25,8 @@ def main(topic: str, rows: Path, sizes: list[int]) -> None:
     """Set up the deployment in HEADEND_HOME, and write each row as soon as it is measured."""
     # A topic ends its servers and deletes its files in `finally`.
     clean_up_after_sigterm()
+    # The parent process blocks both signals until here, so that none ends this process without a clean-up.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
     django.setup()
     create_folders(settings.FOLDERS)
     call_command("migrate", verbosity=0)

@@ -46,7 +46,7 @@ class _SshServer(Server):
 
 
 class Sshd(_SshServer):
-    """OpenSSH's server with a host key and a configuration of its own, and Debian's defaults for all else."""
+    """OpenSSH's server with a new host key and a short configuration. All other settings are Debian's defaults."""
 
     def __init__(self, folder: Path, public_key: str) -> None:
         super().__init__(folder)

@@ -30,6 +30,6 @@ TOPICS = {
         Topic("pages", "pages among 129.6 million readings", 6 * 10**9, 420),
         Topic("http_pages", "pages over HTTP, while a live fleet is written", 10**9, 180),
         Topic("sftp", "a download of 500 MB over SFTP", 4 * 10**9, 200),
-        Topic("idle_deployment", "a deployment that nobody uses", 5 * 10**8, 240),
+        Topic("idle_deployment", "a deployment without clients", 5 * 10**8, 240),
     )
 }
