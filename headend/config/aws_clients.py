@@ -138,7 +138,7 @@ class _SharedConnection(WatchedConnection):
         """Send a request. The connection may be one that an earlier call opened."""
         if self.sock is not None:
             self._watch(self.sock)
-        # The class beside this mixin has the method.
+        # Each class that uses this mixin also inherits botocore's connection, which has the method.
         return super().request(*args, **options)  # type: ignore[misc]
 
 

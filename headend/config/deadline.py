@@ -129,7 +129,8 @@ class WatchedConnection:
         raise NotImplementedError
 
     def _new_conn(self) -> socket.socket:
-        # urllib3 calls this before the handshake, and has no public method for it. The class beside this mixin has it.
+        # urllib3 calls this before the handshake, and has no public method for it. Each class with this
+        # mixin also inherits urllib3's connection, which has the method.
         connection: socket.socket = super()._new_conn()  # type: ignore[misc]
         self._watch(connection)
         return connection

@@ -1,4 +1,4 @@
-"""Fork this process into a child that leads a process group of its own."""
+"""Fork this process. The child leads a new process group."""
 
 from __future__ import annotations
 

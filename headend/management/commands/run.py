@@ -36,7 +36,7 @@ class Command(ProjectCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Set up in a process of its own, while this process imports what the others share; then supervise them."""
+        """Set up in a child process. Meanwhile, import what the other processes share. Then start and supervise them."""
         check_port("HEADEND_PORT", settings.HEADEND_PORT)
         check_port("SFTP_PORT", settings.SFTP_PORT)
         create_folders(settings.FOLDERS)

@@ -26,7 +26,7 @@ _DAY_SUMMARY_SCHEMA = {
     "intervals": pl.Int64(),
     "device_ids": pl.List(pl.String()),
 }
-_MAX_METER_SETS = 32
+_MAX_METER_SETS_OF_A_DAY = 32
 """If the minutes of a day have more different sets of meters than this, reading the whole day is faster."""
 
 
@@ -51,7 +51,7 @@ def summarise_days(by_day: FilesByDay, counts: FileCounts) -> pl.LazyFrame:
 
 
 def _are_enough(rows: pl.DataFrame) -> bool:
-    if rows["meters"].has_nulls() or rows["meters"].n_unique() > _MAX_METER_SETS:
+    if rows["meters"].has_nulls() or rows["meters"].n_unique() > _MAX_METER_SETS_OF_A_DAY:
         return False
     # Two files may have readings of the same time within a minute of several times.
     several_times = rows.group_by("minute").agg(

@@ -28,7 +28,7 @@ from readings.repositories.minute_index import minute_of_time
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
 from readings.window import Position, Window
 
-_MAX_METER_SETS = 8
+_MAX_METER_SETS_OF_A_QUERY = 8
 """If the minutes of a window have more different sets of meters than this, one scan of all of them is faster."""
 
 _MAX_READINGS_SKIPPED = 50_000
@@ -115,7 +115,7 @@ class DeltaSnapshot(Snapshot):
         if described is not None and described["times"].eq(1).all():
             # Of the minutes with the same meters, the last one has their last time.
             newest = described.unique("meters", keep="last", maintain_order=True)
-            if len(newest) <= _MAX_METER_SETS:
+            if len(newest) <= _MAX_METER_SETS_OF_A_QUERY:
                 return _last_times_of(newest)
         readings = self._reader.search(window).group_by("device_id")
         return collect(readings.agg(pl.col("time").max().alias("last")))

@@ -56,6 +56,19 @@ def written(folder: Path, *frames: pl.DataFrame) -> DeltaRepository:
     return repository
 
 
+def record_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of rows of each read."""
+    lengths: list[int] = []
+    read = decoded_rows._read
+
+    def recorded(file: str, start: int, length: int) -> pl.DataFrame:
+        lengths.append(length)
+        return read(file, start, length)
+
+    monkeypatch.setattr(decoded_rows, "_read", recorded)
+    return lengths
+
+
 def forbid_counting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the test fail if a data file is counted by reading it."""
 
@@ -179,35 +192,21 @@ def test_a_page_of_an_interval_decodes_a_part_of_it(
     repository = written(tmp_path / "readings", EVERYTHING)
     snapshot = repository.snapshot()
     monkeypatch.delattr(minute_reader, "decode")
-    rows: list[int] = []
-    read = decoded_rows._read
-
-    def recorded(file: str, start: int, length: int) -> pl.DataFrame:
-        rows.append(length)
-        return read(file, start, length)
-
-    monkeypatch.setattr(decoded_rows, "_read", recorded)
+    lengths = record_reads(monkeypatch)
     snapshot.page(Window(START + timedelta(hours=5)), offset=17, size=5)
-    assert sum(rows) <= 16
+    assert sum(lengths) <= 16
 
 
 def test_a_few_meters_are_searched_once_and_then_read_by_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = written(tmp_path / "readings", EVERYTHING).snapshot()
-    blocks: list[int] = []
-    read = decoded_rows._read
-
-    def recorded(file: str, start: int, length: int) -> pl.DataFrame:
-        blocks.append(start)
-        return read(file, start, length)
-
-    monkeypatch.setattr(decoded_rows, "_read", recorded)
+    lengths = record_reads(monkeypatch)
     monkeypatch.delattr(minute_reader.DeltaMinuteReader, "scan")
     page = snapshot.page(Window(START, None, A_FEW_METERS), offset=0, size=200)
     assert len(page.readings) == 3 * 25
     # Only one of the 4 and one of the 21 intervals of the two days is searched.
-    assert len(blocks) < 3 * 4 * len(A_FEW_METERS)
+    assert len(lengths) < 3 * 4 * len(A_FEW_METERS)
 
 
 def test_statistics_describe_each_minute() -> None:
