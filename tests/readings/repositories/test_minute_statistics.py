@@ -61,8 +61,8 @@ def results(repository: DeltaRepository) -> list[pl.DataFrame]:
 def test_statistics_answer_as_the_readings_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, most_sets: int
 ) -> None:
-    for module in (day_summaries, snapshot):
-        monkeypatch.setattr(module, "_MAX_METER_SETS", most_sets)
+    monkeypatch.setattr(day_summaries, "_MAX_METER_SETS_OF_A_DAY", most_sets)
+    monkeypatch.setattr(snapshot, "_MAX_METER_SETS_OF_A_QUERY", most_sets)
     folder = tmp_path / "readings"
     repository = DeltaRepository(str(folder))
     for readings in CONTENTS[content]:
