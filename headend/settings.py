@@ -21,6 +21,7 @@ from headend.config import environment as env
 from headend.config.logs import logging_settings
 from headend.config.secrets import loaded_on_first_use
 from readings import schedule as readings_schedule
+from readings.engines import ENGINES, engine_of
 
 # Makes Django's generic classes subscriptable at run time, for type hints such as ModelAdmin[Supplier].
 django_stubs_ext.monkeypatch()
@@ -179,8 +180,7 @@ DATABASE_URL = env.url(
 DATABASES = {"default": service_urls.database(DATABASE_URL)}
 
 # --- readings ---------------------------------------------------------------------------
-READINGS_URL = env.url("READINGS_URL", f"delta://{_home}/readings", ["delta", "timestream"])
-IN_TIMESTREAM = READINGS_URL.startswith("timestream://")
+READINGS_URL = env.url("READINGS_URL", f"delta://{_home}/readings", [*ENGINES])
 READINGS_RETENTION_DAYS = env.integer("READINGS_RETENTION_DAYS", 0, minimum=0, maximum=36_500)
 
 SIMULATION = env.boolean("SIMULATION", default=True)
@@ -257,7 +257,8 @@ CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE = exports_schedule.BEAT_SCHEDULE | readings_schedule.beat_schedule(
-    simulation=SIMULATION, timestream=IN_TIMESTREAM
+    simulation=SIMULATION,
+    counts_for_free=engine_of(READINGS_URL).capabilities.counts_for_free,
 )
 
 # --- folders ----------------------------------------------------------------------------

@@ -32,11 +32,11 @@ def _expiry(schedule: Any) -> int:
     return RARE_MESSAGE_SECONDS if is_rare else MESSAGE_SECONDS
 
 
-def beat_schedule(*, simulation: bool, timestream: bool) -> dict[str, dict[str, Any]]:
+def beat_schedule(*, simulation: bool, counts_for_free: bool) -> dict[str, dict[str, Any]]:
     """Return the entries for ``CELERY_BEAT_SCHEDULE``.
 
-    ``simulation``: whether the deployment simulates a fleet. ``timestream``: whether readings are in
-    Timestream. It charges for each count of readings, so the interval totals are updated less often there.
+    ``simulation``: whether the deployment simulates a fleet. ``counts_for_free``: the capability of the engine. If
+    each count of readings is charged, the interval totals are updated less often.
     """
     schedule: dict[str, dict[str, Any]] = {
         "maintain the repository": {
@@ -45,7 +45,7 @@ def beat_schedule(*, simulation: bool, timestream: bool) -> dict[str, dict[str, 
         },
         "update interval totals of the last 2 hours": {
             "task": "readings.tasks.sum_up",
-            "schedule": 60.0 if timestream else 30.0,
+            "schedule": 30.0 if counts_for_free else 60.0,
             "args": [2],
         },
         "update interval totals of the last 49 hours": {
@@ -55,7 +55,9 @@ def beat_schedule(*, simulation: bool, timestream: bool) -> dict[str, dict[str, 
         },
         "update all interval totals": {
             "task": "readings.tasks.sum_up",
-            "schedule": crontab(hour="3", minute="43") if timestream else crontab(minute="*/10"),
+            "schedule": crontab(minute="*/10")
+            if counts_for_free
+            else crontab(hour="3", minute="43"),
         },
     }
     if simulation:

@@ -1,7 +1,8 @@
-"""The page of readings: coverage calendar, fleet load in a window, and the search for meters."""
+"""The page of readings: coverage calendar, fleet load in a window, search for meters, and the engine that stores them."""
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db.models import Count, Max, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -16,6 +17,7 @@ from headend.portal.coverage_calendar import calendar_weeks
 from headend.portal.fleet_load import load_points, totals_between
 from headend.portal.forms import window_from_query
 from headend.portal.meter_search import find_meters
+from readings.engines import engine_of, without_password
 from readings.feed import newest_interval
 from readings.models import IntervalTotals
 
@@ -41,6 +43,8 @@ def fleet_page(request: HttpRequest) -> HttpResponse:
         "chart": charts.line_chart("Fleet load", "kW", load_points(*bounds), *bounds),
         "weeks": calendar_weeks(now),
         "has_readings": IntervalTotals.objects.exists(),
+        "engine": engine_of(settings.READINGS_URL),
+        "address": without_password(settings.READINGS_URL),
     }
     return render(request, "portal/fleet.html", context)
 

@@ -16,6 +16,7 @@ from headend.config.private_files import make_private
 from headend.config.project_command import ProjectCommand
 from headend.deployment import bootstrap, outputs
 from headend.deployment.static_files import collect_static_files
+from readings.engines import engine_of
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.instants import FIRST_INSTANT, format_instant
 from readings.repositories import repository
@@ -91,8 +92,9 @@ class Command(ProjectCommand):
 
 
 def _storage_estimate() -> str:
-    if settings.IN_TIMESTREAM:
-        return "in Timestream; `manage.py timestream status` shows the retention"
+    engine = engine_of(settings.READINGS_URL)
+    if not engine.capabilities.deletes_whole_days:
+        return f"in {engine.title}; `manage.py store status` shows the retention"
     days = settings.READINGS_RETENTION_DAYS
     retention = (
         f"deleted after {days} days" if days else "never deleted; READINGS_RETENTION_DAYS limits it"

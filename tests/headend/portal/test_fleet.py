@@ -9,12 +9,25 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django.asserts import assertNumQueries
+from pytest_django.fixtures import Settings
 
 from exports.models import Supplier
 from tests.headend.portal.conftest import FIRST_METER
 from tests.headend.portal.markup import get_page
 
 pytestmark = pytest.mark.django_db
+LIMITS = {
+    "delta:///srv/readings": (
+        "Delta Lake on disk, <code>delta:///srv/readings</code>",
+        "Several hosts need a folder that all of them share.",
+    ),
+    "timestream://devices/readings?region=us-east-1": (
+        "Amazon Timestream, <code>timestream://devices/readings?region=us-east-1</code>",
+        "No old versions are kept",
+        "Each count is charged",
+    ),
+}
+"""What the page says about the store of each URL."""
 
 
 @pytest.mark.usefixtures("stored_hour")
@@ -72,3 +85,14 @@ def test_the_pages_need_a_login_and_staff(client: Client, django_user_model: typ
     client.force_login(django_user_model.objects.create_user("stranger"))
     for path in paths:
         assert client.get(path).status_code == 403
+
+
+@pytest.mark.parametrize("readings_url", list(LIMITS))
+def test_the_page_shows_the_engine_and_what_it_cannot_do(
+    operator: Client, settings: Settings, readings_url: str
+) -> None:
+    settings.READINGS_URL = readings_url
+    page = get_page(operator, "/fleet/")
+    for text in LIMITS[readings_url]:
+        assert text in page
+    assert "Old versions are kept" not in page

@@ -1,0 +1,160 @@
+"""The engines that can store readings, and what each of them can do.
+
+Code asks an engine's capabilities, never the scheme of ``READINGS_URL``. Independent of Polars, so that a process without
+readings starts fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+
+def _sentences(*, can: str, cannot: str) -> Mapping[str, str]:
+    return {"can": can, "cannot": cannot}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What an engine can do. The metadata of each field has a sentence for engines that can, and one for the others."""
+
+    keeps_versions: bool = field(
+        metadata=_sentences(
+            can="Old versions are kept: an export reads the version with which it started.",
+            cannot="No old versions are kept: a snapshot is always the current state.",
+        )
+    )
+    writes_atomically: bool = field(
+        metadata=_sentences(
+            can="A write stores all its readings or none.",
+            cannot="A write is not atomic: readers may see a part of it, and an interrupted write must be repeated.",
+        )
+    )
+    keeps_first_reading: bool = field(
+        metadata=_sentences(
+            can="If two processes write the same reading at once, the first one stays.",
+            cannot="If two processes write the same reading at once, the later one replaces the first.",
+        )
+    )
+    shows_writes_at_once: bool = field(
+        metadata=_sentences(
+            can="Every process sees a reading as soon as it is written.",
+            cannot="Other processes see new readings with a delay.",
+        )
+    )
+    counts_for_free: bool = field(
+        metadata=_sentences(
+            can="Counting is free: the portal's totals of the last hours are updated every 30 seconds.",
+            cannot="Each count is charged: the portal's totals of the last hours are updated every minute.",
+        )
+    )
+    deletes_whole_days: bool = field(
+        metadata=_sentences(
+            can="READINGS_RETENTION_DAYS deletes whole days, and nothing else deletes readings.",
+            cannot="The service itself deletes readings by age; READINGS_RETENTION_DAYS can only shorten this.",
+        )
+    )
+    accepts_any_time: bool = field(
+        metadata=_sentences(
+            can="Readings of any time are accepted.",
+            cannot="Readings that are older than the retention, or too far in the future, are refused.",
+        )
+    )
+    serves_many_hosts: bool = field(
+        metadata=_sentences(
+            can="Any number of hosts can write and read.",
+            cannot="Several hosts need a folder that all of them share.",
+        )
+    )
+    knows_its_size: bool = field(
+        metadata=_sentences(
+            can="`manage.py store status` shows the size on disk.",
+            cannot="The size is not known.",
+        )
+    )
+
+    def sentences(self) -> list[tuple[bool, str]]:
+        """Return, for each capability, whether the engine has it, and the sentence that says what follows."""
+        return [
+            (has_it, each.metadata["can" if has_it else "cannot"])
+            for each in fields(self)
+            for has_it in [getattr(self, each.name)]
+        ]
+
+    @property
+    def limits(self) -> list[str]:
+        """The sentences about what the engine cannot do."""
+        return [sentence for has_it, sentence in self.sentences() if not has_it]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """One kind of repository. ``url_form`` shows how its ``READINGS_URL`` is written.
+
+    ``is_folder`` tells that the URL names a folder of this host. The settings check such a URL.
+    """
+
+    title: str
+    url_form: str
+    capabilities: Capabilities
+    is_folder: bool = False
+
+
+ENGINES: dict[str, Engine] = {
+    "delta": Engine(
+        title="Delta Lake on disk",
+        url_form="delta:///folder",
+        is_folder=True,
+        capabilities=Capabilities(
+            keeps_versions=True,
+            writes_atomically=True,
+            keeps_first_reading=True,
+            shows_writes_at_once=True,
+            counts_for_free=True,
+            deletes_whole_days=True,
+            accepts_any_time=True,
+            serves_many_hosts=False,
+            knows_its_size=True,
+        ),
+    ),
+    "timestream": Engine(
+        title="Amazon Timestream",
+        url_form="timestream://database/table?region=…",
+        capabilities=Capabilities(
+            keeps_versions=False,
+            writes_atomically=False,
+            keeps_first_reading=False,
+            shows_writes_at_once=False,
+            counts_for_free=False,
+            deletes_whole_days=False,
+            accepts_any_time=False,
+            serves_many_hosts=True,
+            knows_its_size=False,
+        ),
+    ),
+}
+"""Each engine by the scheme of its URLs."""
+
+
+def engine_of(url: str) -> Engine:
+    """Return the engine of a ``READINGS_URL``. Raises ``ValueError`` if no engine has its scheme."""
+    scheme, separator, _ = url.partition("://")
+    if scheme in ENGINES and separator:
+        return ENGINES[scheme]
+    forms = ", ".join(engine.url_form for engine in ENGINES.values())
+    # The rest of the text may contain a password.
+    wrong = f"{scheme}:// is not a scheme" if separator else "The text has no scheme"
+    raise ValueError(f"{wrong} of a readings repository; use {forms}.")
+
+
+def without_password(url: str) -> str:
+    """Return a URL as operators may see it: a password before the last ``@`` is replaced by ``***``.
+
+    A password that contains ``@`` or ``/`` is hidden too, although such a URL is wrong.
+    """
+    scheme, separator, rest = url.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    if not at or not colon or "/" in user:
+        return url
+    return f"{scheme}{separator}{user}:***@{host}"
