@@ -14,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from headend.config.addresses import bound_socket, with_port
 
+_LOCK = "deployment.lock"
+
 
 def check_port(setting: str, port: int) -> None:
     """Raise ``ImproperlyConfigured`` if this deployment cannot listen on ``port``."""
@@ -32,7 +34,7 @@ def lock_home(home: Path) -> int:
     Return the descriptor that holds the lock. Forked processes must close it, otherwise the lock lives as long as they do.
     Raises ``ImproperlyConfigured`` if another deployment has the lock.
     """
-    lock = os.open(home / "deployment.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -41,3 +43,18 @@ def lock_home(home: Path) -> int:
             f"HEADEND_HOME: another deployment is running in {home}."
         ) from None
     return lock
+
+
+def is_in_use(home: Path) -> bool:
+    """Return whether a deployment is running in the home folder, started by ``manage.py run`` on this host."""
+    try:
+        lock = os.open(home / _LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False

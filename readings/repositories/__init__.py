@@ -11,15 +11,20 @@ from readings.repositories.base import (
     ReadingsRepository,
     Snapshot,
 )
+from readings.repositories.store import NotOnlyReadingsError, Store
 from readings.repository_errors import ReadingsRefusedError, RepositoryUnavailableError
 
 __all__ = [
     "Extract",
+    "NotOnlyReadingsError",
     "Page",
     "ReadingsRefusedError",
     "ReadingsRepository",
     "RepositoryUnavailableError",
     "Snapshot",
+    "Store",
+    "open_repository",
+    "open_store",
     "repository",
 ]
 
@@ -42,6 +47,24 @@ def open_repository(url: str) -> ReadingsRepository:
         from readings.repositories.timestream.repository import TimestreamRepository
 
         return TimestreamRepository(Address.of(url))
+    raise ValueError(f"{scheme}:// is not a scheme of a readings repository.")
+
+
+def open_store(url: str) -> Store:
+    """Return the store of the repository at ``url``, which does not need to exist.
+
+    Raises ``ValueError`` as :func:`open_repository` does.
+    """
+    scheme, _, rest = url.partition("://")
+    if scheme == "delta":
+        from readings.repositories.delta.store import DeltaStore
+
+        return DeltaStore(unquote(rest))
+    if scheme == "timestream":
+        from readings.repositories.timestream.address import Address
+        from readings.repositories.timestream.store import TimestreamStore
+
+        return TimestreamStore(Address.of(url))
     raise ValueError(f"{scheme}:// is not a scheme of a readings repository.")
 
 

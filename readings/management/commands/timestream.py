@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -10,11 +9,10 @@ from django.core.management.base import CommandError, CommandParser
 
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
 from readings.repositories.timestream.address import Address
-from readings.repositories.timestream.clients import Clients
-from readings.repositories.timestream.table import MAGNETIC_RETENTION, MEMORY_RETENTION, Table
+from readings.repositories.timestream.store import DAY, HOUR, TimestreamStore
+from readings.repositories.timestream.table import MAGNETIC_RETENTION, MEMORY_RETENTION
 from readings.repository_errors import RepositoryUnavailableError
 
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _MAX_MEMORY_HOURS, _MAX_MAGNETIC_DAYS = 8766, 73_000
 """The limits of the service: a year and 200 years."""
 
@@ -47,19 +45,19 @@ class Command(CommandWithExamples):
         create.add_argument(
             "--memory-hours",
             type=int,
-            default=MEMORY_RETENTION // _HOUR,
+            default=MEMORY_RETENTION // HOUR,
             help=(
                 f"hours that readings stay in the fast memory store, 1 to {_MAX_MEMORY_HOURS} "
-                f"(default: {MEMORY_RETENTION // _HOUR})"
+                f"(default: {MEMORY_RETENTION // HOUR})"
             ),
         )
         create.add_argument(
             "--magnetic-days",
             type=int,
-            default=MAGNETIC_RETENTION // _DAY,
+            default=MAGNETIC_RETENTION // DAY,
             help=(
                 f"days until readings are deleted, 1 to {_MAX_MAGNETIC_DAYS} "
-                f"(default: {MAGNETIC_RETENTION // _DAY})"
+                f"(default: {MAGNETIC_RETENTION // DAY})"
             ),
         )
         actions.add_parser("status", help="show whether the table exists, and its retention")
@@ -76,18 +74,18 @@ class Command(CommandWithExamples):
                 f"READINGS_URL is {settings.READINGS_URL}; this command needs timestream://database/table."
             )
         address = Address.of(settings.READINGS_URL)
-        table = Table(address, Clients(address))
+        store = TimestreamStore(address)
         try:
             if options["action"] == "create":
-                self._create(address, table, options)
+                self._create(store, options)
             elif options["action"] == "status":
-                self._show_status(address, table)
+                self._show_status(store)
             else:
-                self._destroy(address, table, confirmed=options["yes"])
+                self._destroy(store, confirmed=options["yes"])
         except RepositoryUnavailableError as error:
             raise CommandError(str(error)) from error
 
-    def _create(self, address: Address, table: Table, options: dict[str, Any]) -> None:
+    def _create(self, store: TimestreamStore, options: dict[str, Any]) -> None:
         memory_hours, magnetic_days = options["memory_hours"], options["magnetic_days"]
         for option, value, maximum in (
             ("--memory-hours", memory_hours, _MAX_MEMORY_HOURS),
@@ -95,41 +93,25 @@ class Command(CommandWithExamples):
         ):
             if not 1 <= value <= maximum:
                 raise CommandError(f"{option} takes a whole number from 1 to {maximum}.")
-        created = table.create_database()
-        self.stdout.write(f"database {address.database}: {_created_or_exists(created=created)}")
-        created = table.create(memory_hours * _HOUR, magnetic_days * _DAY)
-        self.stdout.write(f"table {address.table}: {_created_or_exists(created=created)}")
-        self._show_status(address, table)
+        for line in store.create(memory_hours * HOUR, magnetic_days * DAY):
+            self.stdout.write(line)
+        self._show_status(store)
 
-    def _show_status(self, address: Address, table: Table) -> None:
-        name = f"{address.database}.{address.table}"
-        if not table.exists():
-            self.stdout.write(f"{name} does not exist. `manage.py timestream create` creates it.")
+    def _show_status(self, store: TimestreamStore) -> None:
+        if not store.exists():
+            self.stdout.write(
+                f"{store.name} does not exist. `manage.py timestream create` creates it."
+            )
             return
-        state = table.state()
-        writes = "on" if state.magnetic_writes else "off"
-        self.stdout.write(
-            f"{name}: {state.status}; readings stay {state.memory // _HOUR} h in the memory store and are "
-            f"deleted after {state.magnetic // _DAY} days; magnetic store writes (late readings) are {writes}"
-        )
-        if not state.magnetic_writes:
-            self.stdout.write("Readings that are older than the memory store keeps are refused.")
+        for line in store.describe():
+            self.stdout.write(line)
 
-    def _destroy(self, address: Address, table: Table, *, confirmed: bool) -> None:
-        name = f"{address.database}.{address.table}"
-        if not table.exists():
-            self.stdout.write(f"table {name}: does not exist")
-        elif not confirmed:
+    def _destroy(self, store: TimestreamStore, *, confirmed: bool) -> None:
+        if not confirmed and store.exists():
             raise CommandError(
-                f"This deletes the table {name} with every reading in it, and the database if it has no "
+                f"This deletes the table {store.name} with every reading in it, and the database if it has no "
                 "other table. Nothing was deleted. Add --yes to confirm."
             )
-        else:
-            table.delete()
-            self.stdout.write(f"table {name}: deleted")
-        if confirmed and table.delete_database_if_empty():
-            self.stdout.write(f"database {address.database}: deleted, it had no other table")
-
-
-def _created_or_exists(*, created: bool) -> str:
-    return "created" if created else "exists already"
+        lines = store.destroy() if confirmed else [f"table {store.name}: does not exist"]
+        for line in lines:
+            self.stdout.write(line)

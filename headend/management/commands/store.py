@@ -1,0 +1,206 @@
+"""``manage.py store``: create, show and delete the place where readings are stored, and copy readings to another one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError, CommandParser
+from django.template.defaultfilters import filesizeformat
+
+from headend.config import service_urls
+from headend.deployment.exclusive_use import is_in_use
+from headend.management.store_copy import StoreCopy
+from readings.engines import engine_of, without_password
+from readings.ingest.stop_request import stop_when_asked
+from readings.instants import FIRST_INSTANT, format_instant, parse_bounded_instant
+from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
+from readings.repositories import NotOnlyReadingsError, Store, open_repository, open_store
+from readings.repositories.contents import Contents, contents_of
+from readings.repository_errors import ReadingsRefusedError, RepositoryUnavailableError
+from readings.window import Window
+
+_ACTIONS = {
+    "create": (
+        "create the folder, table or bucket prefix if it does not exist",
+        "Create what is missing, and say what was created. What exists stays as it is. For another retention of a "
+        "table in Timestream, use `manage.py timestream create`.\n"
+        "Examples:\n"
+        "  python manage.py store create\n"
+        "  python manage.py store create delta:///srv/readings",
+    ),
+    "status": (
+        "show the engine, the stored readings, and what the engine can and cannot do",
+        "Show the engine, the address, which readings are stored, the size, and what the engine can and cannot do.\n"
+        "Examples:\n"
+        "  python manage.py store status\n"
+        "  python manage.py store status 'timestream://devices/readings?region=us-east-1'",
+    ),
+    "destroy": (
+        "delete all readings and what else belongs to the store",
+        "Delete all readings and what else belongs to the store. You must type the store's name, or add --yes. "
+        "A folder that holds other files is refused. So is the store of this deployment while `manage.py run` runs "
+        "on this host; stop processes on other hosts yourself.\n"
+        "Examples:\n"
+        "  python manage.py store destroy\n"
+        "  python manage.py store destroy delta:///srv/old-readings --yes",
+    ),
+}
+"""For each action a line for the list of actions, and the text of its own help."""
+
+_COPY = (
+    "Copy the readings of FROM to TO, one day (UTC) after the other, with everything that belongs to a reading. TO "
+    "must exist. Then read each day from both, and compare the number of readings and a checksum of all columns.\n"
+    "Readings that TO has already stay as they are. If a day differs at the end, it is reported, and the exit code is "
+    "1. A run that was interrupted continues when it is started again: verified days are skipped, unless the number "
+    "of their readings has changed.\n"
+    "Examples:\n"
+    "  python manage.py store copy delta:///srv/readings 'timestream://devices/readings?region=us-east-1'\n"
+    "  python manage.py store copy delta:///srv/readings delta:///mnt/readings --start 2023-02-01 --end '2023-02-28 23:59'"
+)
+
+
+class Command(CommandWithExamples):
+    """Creates, shows or deletes a store of any engine, or copies readings between two of them."""
+
+    help = (
+        "Create, show or delete the place where readings are stored: a folder, a table or a bucket prefix. "
+        "It is the one of READINGS_URL, unless you give another URL. Or copy readings from one store to another.\n"
+        "Examples:\n"
+        "  python manage.py store status\n"
+        "  python manage.py store create 'timestream://devices/readings?region=us-east-1'\n"
+        "  python manage.py store copy delta:///srv/readings delta:///mnt/readings\n"
+        "  python manage.py store destroy delta:///srv/old-readings"
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the actions and their options."""
+        actions = parser.add_subparsers(dest="action", required=True)
+        for name, (line, description) in _ACTIONS.items():
+            action = actions.add_parser(
+                name, help=line, description=description, formatter_class=ExampleFormatter
+            )
+            action.add_argument(
+                "url", nargs="?", metavar="URL", help="a READINGS_URL (default: the setting)"
+            )
+            if name == "destroy":
+                action.add_argument(
+                    "--yes", action="store_true", help="delete without asking for the name"
+                )
+        copy = actions.add_parser(
+            "copy",
+            help="copy readings from one store to another, and compare both",
+            description=_COPY,
+            formatter_class=ExampleFormatter,
+        )
+        copy.add_argument("source", metavar="FROM", help="the READINGS_URL to read from")
+        copy.add_argument("target", metavar="TO", help="the READINGS_URL of an existing store")
+        copy.add_argument("--start", help="time of the first readings (default: the first ones)")
+        copy.add_argument("--end", help="time of the last readings, inclusive (default: the last)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run the action."""
+        try:
+            if options["action"] == "copy":
+                self._copy(options)
+            else:
+                self._handle_one_store(options)
+        except (RepositoryUnavailableError, NotOnlyReadingsError, ReadingsRefusedError) as error:
+            raise CommandError(str(error)) from error
+
+    def _copy(self, options: dict[str, Any]) -> None:
+        source_url, target_url = options["source"], options["target"]
+        window = _window(options["start"], options["end"])
+        source, target = checked_store("FROM", source_url), checked_store("TO", target_url)
+        copy = StoreCopy(source_url, target_url, source, target, window)
+        copy.run(self.stdout, self.stderr)
+
+    def _handle_one_store(self, options: dict[str, Any]) -> None:
+        url = options["url"] or settings.READINGS_URL
+        store = checked_store("URL", url)
+        if options["action"] == "create":
+            self._print(store.create())
+        elif options["action"] == "status":
+            with stop_when_asked():
+                self._show_status(url, store)
+        else:
+            self._destroy(store, confirmed=options["yes"])
+
+    def _show_status(self, url: str, store: Store) -> None:
+        engine = engine_of(url)
+        self._print([f"engine    {engine.title}", f"address   {without_password(url)}"])
+        if store.exists():
+            contents, size = contents_of(open_repository(url).snapshot()), store.size()
+            self._print(_contents_lines(contents))
+            shown_size = "not known" if size is None else filesizeformat(size).replace("\xa0", " ")
+            self._print([f"size      {shown_size}", *store.describe()])
+        else:
+            self._print(["readings  does not exist; `manage.py store create` creates it"])
+        for has_it, sentence in engine.capabilities.sentences():
+            self.stdout.write(f"  {'yes' if has_it else 'no ':3}  {sentence}")
+
+    def _destroy(self, store: Store, *, confirmed: bool) -> None:
+        is_ours = store.identity == open_store(settings.READINGS_URL).identity
+        if is_ours and is_in_use(settings.HEADEND_HOME):
+            raise CommandError(
+                f"The deployment in {settings.HEADEND_HOME} runs on {store.name}. Stop it first. Nothing was deleted."
+            )
+        if not confirmed:
+            _ask_for_name(store.name)
+        self._print(store.destroy())
+
+    def _print(self, lines: list[str]) -> None:
+        for line in lines:
+            self.stdout.write(line)
+
+
+def checked_store(argument: str, url: str) -> Store:
+    """Return the store at ``url``. Raises ``CommandError`` with one sentence if the URL is wrong."""
+    try:
+        engine_of(url)
+        service_urls.folders(settings.HEADEND_HOME, {argument: url})
+        return open_store(url)
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from None
+    except ValueError as error:
+        raise CommandError(f"{argument}: {error}") from None
+
+
+def _window(start: str | None, end: str | None) -> Window:
+    window = Window(
+        _instant("--start", start) if start else FIRST_INSTANT,
+        _instant("--end", end) if end else None,
+    )
+    if window.end is not None and window.end < window.start:
+        raise CommandError(f"--end {end} is before --start.")
+    return window
+
+
+def _instant(option: str, text: str) -> datetime:
+    try:
+        return parse_bounded_instant(text)
+    except ValueError as error:
+        raise CommandError(f"{option}: {error}.") from None
+
+
+def _contents_lines(contents: Contents) -> list[str]:
+    days = f"{contents.days:,} day{'' if contents.days == 1 else 's'}"
+    lines = [f"readings  {contents.readings:,}, on {days}"]
+    if contents.first is not None and contents.last is not None:
+        lines.append(f"first     {format_instant(contents.first)}")
+        lines.append(f"last      {format_instant(contents.last)}")
+    return lines
+
+
+def _ask_for_name(name: str) -> None:
+    """Return if the user types the name. Raises ``CommandError`` otherwise."""
+    try:
+        typed = input(f"This deletes {name} with every reading in it. Type {name} to confirm: ")
+    except EOFError:
+        raise CommandError(
+            f"This deletes {name} with every reading in it. Nothing was deleted. Add --yes to confirm."
+        ) from None
+    if typed.strip() != name:
+        raise CommandError(f"{typed.strip()!r} is not {name}. Nothing was deleted.")

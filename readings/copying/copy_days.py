@@ -1,0 +1,176 @@
+"""Copy readings from one repository into another, day by day."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+
+import polars as pl
+
+from readings.cancellation import raise_if_cancelled
+from readings.copying.checksum import Checksum
+from readings.copying.progress_record import ProgressRecord, VerifiedDay
+from readings.ingest import READINGS_PER_WRITE
+from readings.ingest.one_ahead import one_ahead
+from readings.instants import format_instant
+from readings.repositories import Extract, ReadingsRepository
+from readings.window import Window, window_of_day
+
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""How long to wait, in seconds, until the target shows readings that were written."""
+
+Report = Callable[[int], None]
+"""Called with the number of readings that were read from either repository."""
+
+
+@dataclass(frozen=True)
+class Day:
+    """One UTC day of a copy: the part of it inside the window, and how many readings the source has there."""
+
+    day: date
+    window: Window
+    readings: int
+
+
+@dataclass(frozen=True)
+class CopiedDay:
+    """The result for a day: how many of its readings were new in the target, and the difference that remains."""
+
+    day: date
+    readings: int
+    new: int
+    difference: str | None
+
+
+class DayCopier:
+    """Copies the days of one window from ``source`` to ``target``.
+
+    Both are read and written in frames, so memory does not grow with the day. All methods raise
+    :class:`RepositoryUnavailableError` and, if the target refuses readings, :class:`ReadingsRefusedError`. Each can be
+    repeated after any interruption.
+
+    ``key`` names the extracts of both. ``waits`` tells that the target shows new readings with a delay.
+    """
+
+    def __init__(
+        self,
+        source: ReadingsRepository,
+        target: ReadingsRepository,
+        record: ProgressRecord,
+        *,
+        key: str,
+        waits: bool,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._record = record
+        self._key = key
+        self._pauses = _PAUSES if waits else ()
+
+    def days(self, window: Window) -> tuple[list[Day], int]:
+        """Return the days that must be copied, ascending, and how many others are copied and verified already.
+
+        A recorded day is copied again if the source or the target has another number of readings now.
+        """
+        theirs = _count_days(self._source.snapshot().minute_counts(window))
+        ours = _count_days(self._target.snapshot().minute_counts(window))
+        days = [Day(day, _part_of_day(window, day), count) for day, count in theirs.items()]
+        remaining = [day for day in days if not self._is_verified(day, ours.get(day.day, 0))]
+        return remaining, len(days) - len(remaining)
+
+    def copy(self, day: Day, report: Report) -> CopiedDay:
+        """Copy a day and compare it. If source and target are the same, the day is recorded as verified."""
+        expected, new = Checksum(), 0
+        with self._extract(self._source, day.window) as extract:
+            for readings in one_ahead(_writes(extract, day.window, expected)):
+                raise_if_cancelled()
+                new += self._target.write(readings)
+                report(len(readings))
+        found = self._read_back(day.window, expected.readings, report)
+        difference = _difference(expected, found)
+        if difference is None:
+            self._record.add(
+                VerifiedDay(*_bounds(day.window), expected.readings, expected.hexdigest())
+            )
+        return CopiedDay(day.day, expected.readings, new, difference)
+
+    def _is_verified(self, day: Day, readings_in_target: int) -> bool:
+        recorded = self._record.find(*_bounds(day.window))
+        return recorded is not None and recorded.readings == day.readings == readings_in_target
+
+    @contextmanager
+    def _extract(self, repository: ReadingsRepository, window: Window) -> Iterator[Extract]:
+        """Prepare a bulk read, and delete what it prepared. First delete what a killed run prepared."""
+        repository.delete_extracts(self._key)
+        try:
+            yield repository.create_extract(window, f"{self._key}/{window.start:%Y-%m-%d}")
+        finally:
+            repository.delete_extracts(self._key)
+
+    def _read_back(self, window: Window, expected: int, report: Report) -> Checksum:
+        """Return the checksum of the target's readings. If some are not visible yet, wait for them."""
+        for pause in self._pauses:
+            found = self._read_target(window, report)
+            if found.readings >= expected:
+                return found
+            raise_if_cancelled()
+            time.sleep(pause)
+        return self._read_target(window, report)
+
+    def _read_target(self, window: Window, report: Report) -> Checksum:
+        found = Checksum()
+        with self._extract(self._target, window) as extract:
+            for readings in extract.frames(window):
+                raise_if_cancelled()
+                found.add(readings)
+                report(len(readings))
+        return found
+
+
+def _writes(extract: Extract, window: Window, checksum: Checksum) -> Iterator[pl.DataFrame]:
+    """Yield the readings in frames of about :data:`READINGS_PER_WRITE`, and add them to the checksum."""
+    frames: list[pl.DataFrame] = []
+    readings = 0
+    for each in extract.frames(window):
+        raise_if_cancelled()
+        checksum.add(each)
+        frames.append(each)
+        readings += len(each)
+        if readings >= READINGS_PER_WRITE:
+            yield pl.concat(frames)
+            frames, readings = [], 0
+    if frames:
+        yield pl.concat(frames)
+
+
+def _count_days(minute_counts: pl.DataFrame) -> dict[date, int]:
+    by_day = minute_counts.group_by(pl.col("minute").dt.date()).agg(pl.col("readings").sum())
+    return dict(by_day.sort("minute").iter_rows())
+
+
+def _part_of_day(window: Window, day: date) -> Window:
+    whole = window_of_day(day)
+    assert whole.end is not None
+    end = whole.end if window.end is None else min(window.end, whole.end)
+    return replace(whole, start=max(window.start, whole.start), end=end)
+
+
+def _bounds(window: Window) -> tuple[str, str]:
+    assert window.end is not None
+    return format_instant(window.start), format_instant(window.end)
+
+
+def _difference(expected: Checksum, found: Checksum) -> str | None:
+    """Return how the readings of the target differ from those of the source, or None."""
+    if expected.readings != found.readings:
+        return f"{expected.readings:,} readings in FROM, {found.readings:,} in TO"
+    columns = expected.differing_columns(found)
+    if columns:
+        return (
+            f"{expected.readings:,} readings in both, but other values of {', '.join(columns)} "
+            f"(checksum {expected.hexdigest()[:16]}… in FROM, {found.hexdigest()[:16]}… in TO)"
+        )
+    return None

@@ -1,0 +1,83 @@
+"""Which days of a copy are verified, in a file of the home folder. With it, a second run continues the first."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from readings.repositories import Store
+
+
+@dataclass(frozen=True)
+class VerifiedDay:
+    """A window of one UTC day whose readings were the same in both stores, as instants in canonical text."""
+
+    start: str
+    end: str
+    readings: int
+    checksum: str
+
+
+class CopyRunningError(Exception):
+    """Another process copies between the same stores now."""
+
+
+class ProgressRecord:
+    """The verified days of the copy between two stores. Each is one line of JSON at the end of the file."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._days = {(day.start, day.end): day for day in _read(file)}
+
+    def find(self, start: str, end: str) -> VerifiedDay | None:
+        """Return what was recorded last about this window, or None."""
+        return self._days.get((start, end))
+
+    def add(self, day: VerifiedDay) -> None:
+        """Record a day. It is on the disk when this method returns."""
+        self._file.write(json.dumps(asdict(day)) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._days[day.start, day.end] = day
+
+
+def copy_key(source: Store, target: Store) -> str:
+    """Return a name for the copy between two stores, the same in each run."""
+    pair = f"{source.identity}\n{target.identity}"
+    return f"copy-{hashlib.sha256(pair.encode()).hexdigest()[:16]}"
+
+
+@contextmanager
+def progress_record(home: Path, source: Store, target: Store) -> Iterator[ProgressRecord]:
+    """Open the record of the copy between two stores, and lock it.
+
+    Raises :class:`CopyRunningError` if another process has locked it, and ``OSError``.
+    """
+    with (home / f"{copy_key(source, target)}.jsonl").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CopyRunningError(
+                "Another process copies between these stores now. Wait until it has ended."
+            ) from None
+        yield ProgressRecord(file)
+
+
+def _read(file: IO[str]) -> Iterator[VerifiedDay]:
+    """Yield the recorded days. A line that is not complete, because its process was killed, is skipped."""
+    file.seek(0)
+    text = file.read()
+    for line in text.splitlines():
+        try:
+            yield VerifiedDay(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+    if text and not text.endswith("\n"):
+        file.write("\n")

@@ -1,0 +1,60 @@
+"""The record of verified days survives a kill, and belongs to one process at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from readings.copying.progress_record import CopyRunningError, VerifiedDay, progress_record
+from readings.repositories import open_store
+
+FIRST = VerifiedDay("2023-02-27 00:00:00.000000", "2023-02-27 23:59:59.999999", 20, "aa")
+SECOND = VerifiedDay("2023-02-28 00:00:00.000000", "2023-02-28 23:59:59.999999", 30, "bb")
+SOURCE, TARGET = open_store("delta:///srv/source"), open_store("delta:///srv/target")
+
+
+def test_a_recorded_day_is_found_by_the_next_run(tmp_path: Path) -> None:
+    with progress_record(tmp_path, SOURCE, TARGET) as record:
+        assert record.find(FIRST.start, FIRST.end) is None
+        record.add(FIRST)
+        record.add(VerifiedDay(FIRST.start, FIRST.end, 21, "cc"))
+        record.add(SECOND)
+    with progress_record(tmp_path, SOURCE, TARGET) as record:
+        assert record.find(SECOND.start, SECOND.end) == SECOND
+        newest = record.find(FIRST.start, FIRST.end)
+        assert newest is not None
+        assert newest.readings == 21
+        assert record.find(FIRST.start, SECOND.end) is None
+
+
+def test_a_line_that_a_killed_process_wrote_in_part_is_skipped(tmp_path: Path) -> None:
+    with progress_record(tmp_path, SOURCE, TARGET) as record:
+        record.add(FIRST)
+        record.add(SECOND)
+    [file] = tmp_path.iterdir()
+    file.write_text(file.read_text()[:-10])
+    for _ in range(2):
+        with progress_record(tmp_path, SOURCE, TARGET) as record:
+            assert record.find(FIRST.start, FIRST.end) == FIRST
+            assert record.find(SECOND.start, SECOND.end) is None
+    with progress_record(tmp_path, SOURCE, TARGET) as record:
+        record.add(SECOND)
+    with progress_record(tmp_path, SOURCE, TARGET) as record:
+        assert record.find(SECOND.start, SECOND.end) == SECOND
+
+
+def test_each_pair_of_stores_has_a_record(tmp_path: Path) -> None:
+    with progress_record(tmp_path, SOURCE, TARGET) as record:
+        record.add(FIRST)
+    with progress_record(tmp_path, TARGET, SOURCE) as record:
+        assert record.find(FIRST.start, FIRST.end) is None
+
+
+def test_two_processes_cannot_copy_between_the_same_stores(tmp_path: Path) -> None:
+    with (
+        progress_record(tmp_path, SOURCE, TARGET),
+        pytest.raises(CopyRunningError, match="Another process copies"),
+        progress_record(tmp_path, SOURCE, TARGET),
+    ):
+        pass
