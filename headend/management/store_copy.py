@@ -133,8 +133,8 @@ def _report_differences(copied: list[CopiedDay], stderr: OutputWrapper) -> None:
         stderr.write(f"{day.day}: {day.difference}")
     if different:
         raise CommandError(
-            f"{len(different):,} of {_days(len(copied))} differ in TO: it had other readings before the copy, which "
-            "stay as they are."
+            f"{len(different):,} of {_days(len(copied))} differ in TO. Readings that TO had before the copy stay as they "
+            "are. Run the command again to compare these days again."
         )
 
 

@@ -15,6 +15,16 @@ from django.core.management import call_command
         ),
         (["load"], "python manage.py load may.csv.gz june.parquet --column active_power=kw"),
         (["readings"], "python manage.py readings --json | jq '.days[-1]'"),
+        (["store"], "python manage.py store status"),
+        (["store", "create"], "python manage.py store create delta:///srv/readings"),
+        (
+            ["store", "destroy"],
+            "python manage.py store destroy delta:///srv/old-readings --yes",
+        ),
+        (
+            ["store", "copy"],
+            "python manage.py store copy delta:///srv/readings 'timestream://devices/readings?region=us-east-1'",
+        ),
         (["timestream"], "python manage.py timestream create"),
         (
             ["timestream", "create"],
