@@ -25,6 +25,7 @@ from readings.ingest.stop_request import exit_code, stop_when_asked
 from readings.management.progress_bar import progress_bar
 from readings.repositories import Store, open_repository, open_store
 from readings.repositories.contents import contents_of
+from readings.repository_errors import RepositoryUnavailableError
 from readings.totals import update_totals_after_write
 from readings.window import Window
 
@@ -63,7 +64,11 @@ class StoreCopy:
         if self.source.identity == self.target.identity:
             raise CommandError("FROM and TO are the same store.")
         for argument, store in (("FROM", self.source), ("TO", self.target)):
-            if not store.exists():
+            try:
+                exists = store.exists()
+            except RepositoryUnavailableError as error:
+                raise CommandError(f"{argument}: {error}") from error
+            if not exists:
                 raise CommandError(
                     f"{argument}: {store.name} does not exist. `manage.py store create URL` creates a store."
                 )

@@ -218,6 +218,32 @@ def test_a_wrong_argument_is_refused_with_one_line(
     assert open_repository(target).snapshot().minute_counts(EVERYTHING).is_empty()
 
 
+@pytest.mark.usefixtures("aws_credentials")
+@pytest.mark.starts_processes
+def test_a_store_that_cannot_be_reached_is_named(source: str, target: str) -> None:
+    nowhere = (
+        "timestream://devices/readings?region=us-east-1&endpoint_url=http%3A%2F%2F127.0.0.1%3A9"
+    )
+    with pytest.raises(CommandError, match=r"^FROM: AWS cannot be reached"):
+        run(nowhere, target)
+    with pytest.raises(CommandError, match=r"^TO: AWS cannot be reached"):
+        run(source, nowhere)
+
+
+@pytest.mark.starts_processes
+def test_after_an_error_of_the_target_the_next_run_completes_the_copy(
+    source: str, timestream: TimestreamLocal
+) -> None:
+    url = timestream.url_of("copies", f"t-{uuid.uuid4().hex}")
+    TimestreamStore(Address.of(url)).create(magnetic=timedelta(days=73_000))
+    timestream.fail("WriteRecords", "ValidationException", times=1)
+    with pytest.raises(CommandError, match="Timestream rejected the call") as failed:
+        run(source, url)
+    assert "\n" not in str(failed.value)
+    assert "3 days copied and compared" in run(source, url)
+    assert_frame_equal(all_readings(url), all_readings(source))
+
+
 def test_a_missing_store_is_not_created_by_a_wrong_url(source: str, home: Path) -> None:
     with pytest.raises(CommandError):
         run(source, f"delta://{home}/typo")
