@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import polars as pl
 from django.db import connection, transaction
 
@@ -57,25 +55,20 @@ def _save(found: pl.DataFrame) -> None:
     later = found.join(known, on="device_id", how="left", suffix="_known").filter(
         (pl.col("last_day") > pl.col("last_day_known")) | pl.col("last_day_known").is_null()
     )
-    _insert(later.select("device_id", pl.col("last_day").cast(pl.String)))
-    for (day,), meters in later.group_by("last_day"):
-        _move_last_day(day, meters["device_id"].to_list())
+    # In this order, two processes cannot wait for each other, and SQLite needs half of the time.
+    _store(later.sort("device_id").select("device_id", pl.col("last_day").cast(pl.String)))
 
 
-def _insert(meters: pl.DataFrame) -> None:
-    """Insert the meters that are not stored. Without a model object for each, this takes a third of the time."""
+def _store(meters: pl.DataFrame) -> None:
+    """Insert meters, or move their last day forward. Without a model object for each, this takes a third of the time."""
+    table = Meter._meta.db_table
     statement = (
-        f"INSERT INTO {Meter._meta.db_table} (device_id, last_day) VALUES (%s, %s) "  # noqa: S608 (no value of a caller)
-        "ON CONFLICT DO NOTHING"
+        f"INSERT INTO {table} (device_id, last_day) VALUES (%s, %s) "  # noqa: S608 (no value of a caller)
+        "ON CONFLICT (device_id) DO UPDATE SET last_day = excluded.last_day "
+        f"WHERE {table}.last_day < excluded.last_day"
     )
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.executemany(statement, meters.rows())
-
-
-def _move_last_day(day: date, meters: list[str]) -> None:
-    for start in range(0, len(meters), _ROWS_PER_STATEMENT):
-        some = meters[start : start + _ROWS_PER_STATEMENT]
-        Meter.objects.filter(device_id__in=some, last_day__lt=day).update(last_day=day)
 
 
 def _mark_as_recorded(minutes: pl.DataFrame, chunk: Chunk) -> None:
