@@ -18,7 +18,6 @@ from typing import IO
 
 import duckdb
 import polars as pl
-from deltalake import DeltaTable
 from django.conf import settings
 from django.core.files.storage import storages
 from django.db import connection
@@ -33,6 +32,7 @@ from headend.config.folders import create_folders
 from readings import frame
 from readings.repositories import repository
 from readings.repositories.delta.data_files import DataFiles
+from readings.repositories.delta.folder import DiskFolder
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 
@@ -58,7 +58,8 @@ def measure(folder: Path) -> Iterator[Ratio]:
         repository().write(readings_for(FLEET, time))
     # As every hour in a deployment.
     repository().maintain()
-    files = DataFiles(DeltaTable(str(folder / "readings"))).paths
+    table = DiskFolder(folder / "readings")
+    files = DataFiles(table, table.table()).paths
     supplier = Supplier.objects.create(name="bench")
     target = folder / "peer.csv.gz"
     ours = _export(supplier)

@@ -23,7 +23,6 @@ from typing import Any
 import duckdb
 import polars as pl
 import psycopg
-from deltalake import DeltaTable
 from django.core.management import call_command
 
 from benchmarks.api_page import PAGE, api_page
@@ -34,6 +33,7 @@ from readings.instants import format_instant
 from readings.repositories import repository
 from readings.repositories.delta.data_files import DataFiles
 from readings.repositories.delta.decoded_rows import decode
+from readings.repositories.delta.folder import DiskFolder
 from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -144,7 +144,8 @@ def _compare(offset: int, peer: str, target: float, theirs: Callable[[], list[An
 
 
 def _compare_with_duckdb(folder: Path, keys: dict[int, Keys]) -> Iterator[Ratio]:
-    files = DataFiles(DeltaTable(str(folder / "readings")))
+    table = DiskFolder(folder / "readings")
+    files = DataFiles(table, table.table())
     with duckdb.connect() as peer:
         peer.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
         for offset, (at, device_id) in keys.items():

@@ -120,6 +120,20 @@ class ReadingsRepository(ABC):
         Raises :class:`RepositoryUnavailableError` also if the named snapshot does not exist (any more).
         """
 
+    def recent_snapshot(self) -> Snapshot:
+        """Return a snapshot that was the newest one not more than a second ago.
+
+        To look for a newer one can take longer than to read a page. A caller that must see what was written before
+        it calls uses :meth:`snapshot`.
+        """
+        return self.snapshot()
+
+    def check(self) -> None:  # noqa: B027 (most engines guarantee it)
+        """Raise :class:`RepositoryUnavailableError` if the engine cannot guarantee that no reading is lost.
+
+        ``manage.py setup`` calls it. It may write.
+        """
+
     def probe(self) -> None:
         """Do what shows, at little cost, that readings can be read now. Raises an error if they cannot."""
         self.snapshot()

@@ -5,51 +5,50 @@ Reading the log takes longer than reading a page. Looking for one or two file na
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from pathlib import Path
+from enum import Enum, auto
+
+from readings.repositories.delta.folder import Folder
+
+
+class State(Enum):
+    """What happened since a commit was read."""
+
+    NEWEST = auto()
+    FOLLOWED = auto()
+    GONE = auto()
+    """Log clean-up has deleted the file, or the table was deleted and perhaps created again."""
 
 
 @dataclass(frozen=True)
 class Commit:
     """The log file of one version, as it was when the table was read.
 
-    ``identity`` is the inode and the modification time of the file, or None if the log does not have it.
+    ``identity`` is that of the file, or None if the log does not have it.
     """
 
-    log: Path
+    folder: Folder
     version: int
-    identity: tuple[int, int] | None
+    identity: Hashable
 
     @classmethod
-    def of(cls, folder: Path, version: int) -> Commit:
+    def of(cls, folder: Folder, version: int) -> Commit:
         """Return the commit that made ``version`` of the table in ``folder``."""
-        log = folder / "_delta_log"
-        return cls(log, version, _identity(_file(log, version)))
+        [identity] = folder.identities([_file(version)])
+        return cls(folder, version, identity)
 
-    def is_in_log(self) -> bool:
-        """Return whether the log still has this very file.
+    def state(self) -> tuple[State, Hashable]:
+        """Return whether the commit is the newest one, and the identity of the next one, if it exists.
 
-        It does not after log clean-up has deleted the file, or after the table was deleted and created again.
+        A bucket answers after the time of one call.
         """
-        return self.identity is not None and self.identity == _identity(
-            _file(self.log, self.version)
-        )
-
-    def is_newest(self) -> bool:
-        """Return whether no commit follows.
-
-        Valid only for a commit that is in the log: log clean-up deletes the oldest files first.
-        """
-        return not _file(self.log, self.version + 1).exists()
+        names = [_file(self.version), _file(self.version + 1)]
+        identity, following = self.folder.identities(names)
+        if self.identity is None or identity != self.identity:
+            return State.GONE, None
+        return (State.NEWEST if following is None else State.FOLLOWED), following
 
 
-def _file(log: Path, version: int) -> Path:
-    return log / f"{version:020}.json"
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
+def _file(version: int) -> str:
+    return f"_delta_log/{version:020}.json"

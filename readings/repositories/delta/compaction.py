@@ -10,15 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
-from readings.repositories.delta.data_files import PARTITION, root_of
+from readings.repositories.delta.data_files import PARTITION
 from readings.repositories.delta.file_writer import delete_files, write_file
+from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.window import window_of_day
 
@@ -44,14 +44,13 @@ def days_to_compact(table: DeltaTable) -> list[date]:
 
 
 def compact_day(
-    table: DeltaTable, snapshot: DeltaSnapshot, day: date, commit: CommitProperties
+    folder: Folder, table: DeltaTable, snapshot: DeltaSnapshot, day: date, commit: CommitProperties
 ) -> bool:
     """Rewrite one day. ``snapshot`` must be the version at which ``table`` was opened.
 
     Returns False, and deletes the new files, if another writer committed in the meantime.
     """
-    root = root_of(table)
-    new_files = list(_write_files(root, snapshot, day))
+    new_files = list(_write_files(folder, snapshot, day))
     try:
         table.create_write_transaction(
             [*new_files],
@@ -62,11 +61,11 @@ def compact_day(
             commit_properties=commit,
         )
     except CommitFailedError:
-        delete_files(root, new_files)
+        delete_files(folder, new_files)
         return False
     return True
 
 
-def _write_files(root: Path, snapshot: DeltaSnapshot, day: date) -> Iterator[AddAction]:
+def _write_files(folder: Folder, snapshot: DeltaSnapshot, day: date) -> Iterator[AddAction]:
     for readings in snapshot.frames(window_of_day(day), frame_readings=READINGS_PER_FILE):
-        yield write_file(root, day, readings, data_change=False)
+        yield write_file(folder, day, readings, data_change=False)

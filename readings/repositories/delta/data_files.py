@@ -5,26 +5,23 @@ A data file never changes after it is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from pathlib import Path
-from urllib.parse import unquote
 
 import numpy as np
 import polars as pl
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
 
 from readings import frame
 from readings.instants import to_micros
+from readings.repositories.delta.failures import unavailable_if_it_fails
+from readings.repositories.delta.folder import Folder
 from readings.repositories.minute_index import (
     MINUTE_INDEX_SCHEMA,
     MinuteIndex,
     as_int_array,
 )
-from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
 
 # Delta stores the smallest and largest instant of a file truncated to milliseconds.
@@ -45,42 +42,16 @@ def collect(query: pl.LazyFrame) -> pl.DataFrame:
         return query.collect(engine="streaming")
 
 
-@contextmanager
-def unavailable_if_it_fails(what: str) -> Iterator[None]:
-    """Raise :class:`RepositoryUnavailableError` for errors of the disk and of the libraries.
-
-    Its message begins with ``what``.
-
-    ``CommitFailedError`` is not changed: the caller retries after it.
-    """
-    try:
-        yield
-    except CommitFailedError:
-        raise
-    except (OSError, DeltaError, pl.exceptions.ComputeError) as error:
-        raise RepositoryUnavailableError(f"{what}: {error}") from error
-
-
-def scan(files: Iterable[str] | Iterable[Path]) -> pl.LazyFrame:
-    """Return the rows of Parquet files. A ``*`` or ``[`` in a path is part of the name, not a pattern."""
-    return pl.scan_parquet([str(file) for file in files], glob=False)
-
-
-def root_of(table: DeltaTable) -> Path:
-    """Return the folder of the table. Its URI is percent-encoded."""
-    return Path(unquote(table.table_uri.removeprefix("file://")))
-
-
 class DataFiles:
-    """The files of one version of a table, and what the table's log knows about them.
+    """The files of one version of the table in ``folder``, and what the table's log knows about them.
 
     ``paths`` are sorted by their earliest reading; ``by_day`` maps each UTC day, ascending, to its paths. ``days`` is an
     index with one row per day instead of one per minute.
     """
 
-    def __init__(self, table: DeltaTable) -> None:
-        self.root = root_of(table)
-        files = _describe(self.root, pl.DataFrame(table.get_add_actions(flatten=True)))
+    def __init__(self, folder: Folder, table: DeltaTable) -> None:
+        self.folder = folder
+        files = _describe(folder, pl.DataFrame(table.get_add_actions(flatten=True)))
         self.paths: list[str] = files["path"].to_list()
         self._first, self._last = as_int_array(files["first"]), as_int_array(files["last"])
         days = files.group_by("day").agg(
@@ -103,14 +74,14 @@ class DataFiles:
         return tuple(self.paths[number] for number in np.flatnonzero(overlaps))
 
 
-def _describe(root: Path, actions: pl.DataFrame) -> pl.DataFrame:
+def _describe(folder: Folder, actions: pl.DataFrame) -> pl.DataFrame:
     """Return the path, day, number of readings, and bounds of ``time`` and ``arrival_time`` of each file."""
     if actions.is_empty():
         return pl.DataFrame(schema={"path": pl.String(), "day": pl.Date(), **MINUTE_INDEX_SCHEMA})
     bounds = {"first": "min.time", "first_arrival": "min.arrival_time"}
     upper_bounds = {"last": "max.time", "last_arrival": "max.arrival_time"}
     return actions.select(
-        (pl.lit(f"{root}/") + pl.col("path")).alias("path"),
+        (pl.lit(folder.path("")) + pl.col("path")).alias("path"),
         pl.col(f"partition.{PARTITION}").alias("day"),
         pl.col("num_records").cast(pl.Int64).alias("readings"),
         *(pl.col(theirs).cast(frame.INSTANT).alias(ours) for ours, theirs in bounds.items()),
@@ -142,16 +113,16 @@ class RowSelection:
     last: datetime
     ranges: tuple[RowRange, ...] | None
 
-    def scan(self) -> pl.LazyFrame:
-        """Return the readings, in no particular order.
+    def scan(self, folder: Folder) -> pl.LazyFrame:
+        """Return the readings, in no particular order. The files are in ``folder``.
 
         Reading a range is several times as fast as searching for the same rows.
         """
         if self.ranges is not None:
-            scans = [scan([r.file]).slice(r.start, r.length) for r in self.ranges]
+            scans = [folder.scan([r.file]).slice(r.start, r.length) for r in self.ranges]
         else:
             inside = Window(self.first, self.last).predicate()
-            scans = [scan(self.files).filter(inside)] if self.files else []
+            scans = [folder.scan(self.files).filter(inside)] if self.files else []
         if not scans:
             return frame.empty().lazy()
         return pl.concat([each.select(frame.COLUMNS) for each in scans])

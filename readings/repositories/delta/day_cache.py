@@ -8,19 +8,16 @@ data files, so it has no valid cache file and is read itself.
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import time
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from pathlib import Path
+from pathlib import PurePath
 
 import polars as pl
 
+from readings.repositories.delta.folder import Folder
 from readings.window import DAY, window_of_day
-
-log = logging.getLogger(__name__)
 
 FilesByDay = Mapping[date, Sequence[str]]
 """The full paths of each day's data files."""
@@ -39,23 +36,6 @@ _OUR_NAME = re.compile(rf"\d{{4}}-\d\d-\d\d-[0-9a-f]{{32}}\.parquet|\.{_UUID}", 
 """The names that :class:`DayCache` gives, also to a file that is not finished."""
 
 
-def delete_if_older(file: Path, limit: float) -> bool:
-    """Delete a file that was last changed before ``limit``, in seconds since 1970. Return whether it was deleted.
-
-    A file that cannot be deleted, for example because another user owns it, is logged and stays.
-    """
-    try:
-        if file.stat().st_mtime >= limit:
-            return False
-        file.unlink()
-    except FileNotFoundError:  # another process was faster
-        return False
-    except OSError as error:
-        log.warning("an unused file cannot be deleted", extra={"error": str(error)})
-        return False
-    return True
-
-
 def finished_days(days: Iterable[date], now: datetime) -> list[date]:
     """Return the days that ended more than :data:`FINISHED_AFTER` ago, newest first."""
     latest_midnight = now - FINISHED_AFTER - DAY
@@ -67,33 +47,35 @@ def finished_days(days: Iterable[date], now: datetime) -> list[date]:
 class DayCache:
     """The cache files of one kind, in one folder inside the table's folder."""
 
-    def __init__(self, table_folder: str, name: str) -> None:
-        self._folder = Path(table_folder) / name
+    def __init__(self, folder: Folder, kind: str) -> None:
+        self._folder = folder
+        self._kind = kind
 
-    def find(self, by_day: FilesByDay) -> dict[date, Path]:
-        """Return the cache files of those days that have a valid one."""
-        paths = ((day, self._path(day, files)) for day, files in by_day.items())
-        return {day: path for day, path in paths if path.exists()}
+    def find(self, by_day: FilesByDay) -> dict[date, str]:
+        """Return the paths of the cache files of those days that have a valid one."""
+        names = {day: self._name(day, files) for day, files in by_day.items()}
+        existing = self._folder.existing(names.values())
+        return {day: self._folder.path(name) for day, name in names.items() if name in existing}
 
     def store(self, day: date, files: Sequence[str], rows: pl.DataFrame) -> None:
         """Store a result that was computed from these data files of a day. The file appears atomically."""
-        self._folder.mkdir(exist_ok=True)
-        temporary = self._folder / f".{uuid.uuid4()}"
-        rows.write_parquet(temporary, compression="zstd", row_group_size=_ROWS_PER_GROUP)
-        temporary.replace(self._path(day, files))
+        name = self._name(day, files)
+        self._folder.put_frame(name, rows, compression="zstd", row_group_size=_ROWS_PER_GROUP)
 
     def delete_unused(self, by_day: FilesByDay) -> int:
         """Delete the files that are valid for none of these days, an hour after their last change.
 
         Return how many files were deleted. Unfinished temporary files are included, files of other programs are not.
         """
-        used = set(self.find(by_day).values())
-        limit = time.time() - DELETE_AFTER_SECONDS
-        files = self._folder.iterdir() if self._folder.exists() else ()
-        unused = (file for file in files if _OUR_NAME.fullmatch(file.name) and file not in used)
-        return sum(delete_if_older(file, limit) for file in unused)
+        used = {self._name(day, files) for day, files in by_day.items()}
+        unused = [
+            name
+            for name in self._folder.names(self._kind)
+            if _OUR_NAME.fullmatch(PurePath(name).name) and name not in used
+        ]
+        return self._folder.remove_older(unused, time.time() - DELETE_AFTER_SECONDS)
 
-    def _path(self, day: date, files: Sequence[str]) -> Path:
-        names = "\n".join(sorted(Path(file).name for file in files))
+    def _name(self, day: date, files: Sequence[str]) -> str:
+        names = "\n".join(sorted(PurePath(file).name for file in files))
         digest = hashlib.sha256(names.encode()).hexdigest()[:32]
-        return self._folder / f"{day.isoformat()}-{digest}.parquet"
+        return f"{self._kind}/{day.isoformat()}-{digest}.parquet"

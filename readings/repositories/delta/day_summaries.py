@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import polars as pl
 
 from readings import frame
-from readings.repositories.delta.data_files import scan
 from readings.repositories.delta.day_cache import FilesByDay
 from readings.repositories.delta.decoded_rows import read_device_ids
 from readings.repositories.delta.file_counts import FileCounts
+from readings.repositories.delta.folder import Folder
 
 _DAY_SUMMARY_SCHEMA = {
     "day": pl.Date(),
@@ -30,12 +29,12 @@ _MAX_METER_SETS_OF_A_DAY = 32
 """If the minutes of a day have more different sets of meters than this, reading the whole day is faster."""
 
 
-def read_summaries(paths: list[Path]) -> pl.LazyFrame:
+def read_summaries(folder: Folder, paths: list[str]) -> pl.LazyFrame:
     """Return the summaries in these cache files: :data:`_DAY_SUMMARY_SCHEMA`, in any order."""
-    return scan(paths) if paths else pl.LazyFrame(schema=_DAY_SUMMARY_SCHEMA)
+    return folder.scan(paths) if paths else pl.LazyFrame(schema=_DAY_SUMMARY_SCHEMA)
 
 
-def summarise_days(by_day: FilesByDay, counts: FileCounts) -> pl.LazyFrame:
+def summarise_days(folder: Folder, by_day: FilesByDay, counts: FileCounts) -> pl.LazyFrame:
     """Return one row per day: :data:`_DAY_SUMMARY_SCHEMA`, in any order. ``device_ids`` are distinct.
 
     The statistics of the data files are enough if the minutes of a day have the same meters. Other days are read.
@@ -46,8 +45,8 @@ def summarise_days(by_day: FilesByDay, counts: FileCounts) -> pl.LazyFrame:
     files = [file for day in by_day.keys() - described.keys() for file in by_day[day]]
     summaries = pl.LazyFrame(schema=_DAY_SUMMARY_SCHEMA)
     if described:
-        summaries = pl.concat(_summarise_described(described)).lazy()
-    return pl.concat([summaries, _summarise(scan(files))]) if files else summaries
+        summaries = pl.concat(_summarise_described(folder, described)).lazy()
+    return pl.concat([summaries, _summarise(folder.scan(files))]) if files else summaries
 
 
 def _are_enough(rows: pl.DataFrame) -> bool:
@@ -60,7 +59,7 @@ def _are_enough(rows: pl.DataFrame) -> bool:
     return several_times.filter(pl.col("first") & (pl.col("files") > 1)).is_empty()
 
 
-def _summarise_described(days: dict[date, pl.DataFrame]) -> Iterator[pl.DataFrame]:
+def _summarise_described(folder: Folder, days: dict[date, pl.DataFrame]) -> Iterator[pl.DataFrame]:
     device_ids: dict[int, pl.Series] = {}
     for day, rows in days.items():
         sets = rows.unique("meters")
@@ -68,7 +67,7 @@ def _summarise_described(days: dict[date, pl.DataFrame]) -> Iterator[pl.DataFram
             "meters", "file", "row", "readings"
         ).iter_rows():
             if meters not in device_ids:
-                device_ids[meters] = read_device_ids(file, row, readings)
+                device_ids[meters] = read_device_ids(folder, file, row, readings)
         minutes = rows.group_by("minute").agg(pl.col("times").max())
         # Polars copies a series into a list of strings by way of Python's strings, but not by `implode`.
         meters_of_day = pl.concat([device_ids[meters] for meters in sets["meters"]])

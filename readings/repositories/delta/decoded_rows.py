@@ -15,7 +15,8 @@ import polars as pl
 from cachetools import LRUCache, cached
 
 from readings import frame
-from readings.repositories.delta.data_files import RowRange, RowSelection, collect, scan
+from readings.repositories.delta.data_files import RowRange, RowSelection, collect
+from readings.repositories.delta.folder import Folder
 from readings.window import Position
 
 DECODED_BYTES = 256 * 2**20
@@ -35,35 +36,35 @@ _lock = Lock()
 
 
 @cached(_cache, lock=_lock)
-def decode(rows: RowSelection) -> pl.DataFrame:
+def decode(folder: Folder, rows: RowSelection) -> pl.DataFrame:
     """Return the readings of these rows, in order."""
-    return frame.in_order(collect(rows.scan()))
+    return frame.in_order(collect(rows.scan(folder)))
 
 
 @cached(_cache, lock=_lock)
-def _read_block(file: str, number: int) -> pl.DataFrame:
-    return _read(file, number * BLOCK_ROWS, BLOCK_ROWS)
+def _read_block(folder: Folder, file: str, number: int) -> pl.DataFrame:
+    return _read(folder, file, number * BLOCK_ROWS, BLOCK_ROWS)
 
 
-def _read(file: str, start: int, length: int) -> pl.DataFrame:
-    return collect(scan_file(file).slice(start, length))
+def _read(folder: Folder, file: str, start: int, length: int) -> pl.DataFrame:
+    return collect(scan_file(folder, file).slice(start, length))
 
 
 @lru_cache(_OPEN_FILES)
-def scan_file(file: str) -> pl.LazyFrame:
+def scan_file(folder: Folder, file: str) -> pl.LazyFrame:
     """Return the readings of a data file. Its footer is parsed once."""
     # A query keeps the footer of its file, also for the queries that are derived from it.
-    return scan([file])
+    return folder.scan([file])
 
 
-def read_device_ids(file: str, start: int, length: int) -> pl.Series:
+def read_device_ids(folder: Folder, file: str, start: int, length: int) -> pl.Series:
     """Return the device ids of ``length`` rows of a file, from row ``start``."""
-    return collect(scan_file(file).slice(start, length).select("device_id"))["device_id"]
+    return collect(scan_file(folder, file).slice(start, length).select("device_id"))["device_id"]
 
 
-def read_rows(ranges: Iterable[RowRange], *, skip: int, limit: int) -> pl.DataFrame:
+def read_rows(folder: Folder, ranges: Iterable[RowRange], *, skip: int, limit: int) -> pl.DataFrame:
     """Return at most ``limit`` readings after the first ``skip`` of these rows, in the order of the ranges."""
-    found = [_read_range(rows) for rows in _slice(ranges, skip, limit)]
+    found = [_read_range(folder, rows) for rows in _slice(ranges, skip, limit)]
     return found[0] if len(found) == 1 else pl.concat([frame.empty(), *found])
 
 
@@ -78,17 +79,17 @@ def _slice(ranges: Iterable[RowRange], skip: int, limit: int) -> Iterator[RowRan
             return
 
 
-def _read_range(rows: RowRange) -> pl.DataFrame:
+def _read_range(folder: Folder, rows: RowRange) -> pl.DataFrame:
     end = rows.start + rows.length
     first, last = rows.start // BLOCK_ROWS, (end - 1) // BLOCK_ROWS
     if last - first >= _MAX_BLOCKS:
-        return _read(rows.file, rows.start, rows.length)
-    blocks = [_read_block(rows.file, number) for number in range(first, last + 1)]
+        return _read(folder, rows.file, rows.start, rows.length)
+    blocks = [_read_block(folder, rows.file, number) for number in range(first, last + 1)]
     joined = blocks[0] if len(blocks) == 1 else pl.concat(blocks)
     return joined.slice(rows.start - first * BLOCK_ROWS, rows.length)
 
 
-def count_in_order_up_to(rows: RowRange, position: Position) -> int:
+def count_in_order_up_to(folder: Folder, rows: RowRange, position: Position) -> int:
     """Return how many readings of these rows, which are in order, are at or before the position.
 
     Most device ids are random, so the place of one among the others can be estimated. The block there is read first.
@@ -100,7 +101,7 @@ def count_in_order_up_to(rows: RowRange, position: Position) -> int:
         number = min(max(guess, low), high - 1) // BLOCK_ROWS
         start = max(low, number * BLOCK_ROWS)
         end = min(high, (number + 1) * BLOCK_ROWS)
-        inside = _read_block(rows.file, number).slice(start % BLOCK_ROWS, end - start)
+        inside = _read_block(folder, rows.file, number).slice(start % BLOCK_ROWS, end - start)
         count = count_up_to(inside, position)
         if 0 < count < len(inside):
             return start + count - rows.start

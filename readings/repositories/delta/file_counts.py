@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from pathlib import Path
+from pathlib import PurePath
 from threading import Lock
 
 import numpy as np
@@ -17,6 +17,7 @@ import polars as pl
 from readings.instants import to_micros
 from readings.repositories.delta.data_files import RowRange, collect
 from readings.repositories.delta.day_cache import DayCache, FilesByDay
+from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.minute_statistics import FILE_STATISTICS_SCHEMA, read_statistics
 from readings.repositories.minute_index import (
     MinuteCounts,
@@ -34,8 +35,8 @@ _VERSIONS_KEPT = 2
 class FileCounts:
     """The counts of all files that were requested so far. All versions of the table share them."""
 
-    def __init__(self, table_folder: str, cache: DayCache) -> None:
-        self._table_folder = Path(table_folder)
+    def __init__(self, folder: Folder, cache: DayCache) -> None:
+        self._folder = folder
         self._cache = cache
         self._by_file: dict[str, pl.DataFrame] = {}
         self._indexes: dict[date, dict[tuple[str, ...], DeltaMinuteIndex]] = {}
@@ -85,8 +86,8 @@ class FileCounts:
         """Return the counts of the files of these days: :data:`FILE_STATISTICS_SCHEMA`."""
         self._by_file |= self._read_cache(by_day)
         files = [file for files in by_day.values() for file in files]
-        self._by_file |= _split_by_file(read_statistics(self._table_folder, self._unknown(files)))
-        self._by_file |= _count(self._unknown(files))
+        self._by_file |= _split_by_file(read_statistics(self._folder, self._unknown(files)))
+        self._by_file |= _count(self._folder, self._unknown(files))
         counts = [self._by_file[file] for file in files]
         return pl.concat([pl.DataFrame(schema=FILE_STATISTICS_SCHEMA), *counts])
 
@@ -94,17 +95,19 @@ class FileCounts:
         return [file for file in files if file not in self._by_file]
 
     def _read_cache(self, by_day: FilesByDay) -> dict[str, pl.DataFrame]:
-        unknown = {day: files for day, files in by_day.items() if self._unknown(files)}
+        # If some files of a day are known, the day has just got others. Then its counts are not in the cache yet.
+        unknown = {
+            day: files
+            for day, files in by_day.items()
+            if len(self._unknown(files)) == len(files) > 0
+        }
         cached = self._cache.find(unknown)
         if not cached:
             return {}
-        paths = {Path(file).name: file for day in cached for file in unknown[day]}
+        paths = {PurePath(file).name: file for day in cached for file in unknown[day]}
         # The files of earlier releases do not have all columns.
-        counts = pl.scan_parquet(
-            list(cached.values()),
-            glob=False,
-            schema=FILE_STATISTICS_SCHEMA,
-            missing_columns="insert",
+        counts = self._folder.scan(
+            cached.values(), schema=FILE_STATISTICS_SCHEMA, missing_columns="insert"
         )
         return _split_by_file(collect(counts.with_columns(pl.col("file").replace_strict(paths))))
 
@@ -118,13 +121,13 @@ def _split_by_file(counts: pl.DataFrame) -> dict[str, pl.DataFrame]:
     return {part["file"][0]: part for part in counts.partition_by("file")}
 
 
-def _count(files: list[str]) -> dict[str, pl.DataFrame]:
+def _count(folder: Folder, files: list[str]) -> dict[str, pl.DataFrame]:
     """Return the counts of these files by reading them, without the columns that only a writer knows."""
     if not files:
         return {}
     # Polars numbers the rows across all files; a later step subtracts each file's first number.
     counts = (
-        pl.scan_parquet(files, include_file_paths="file", row_index_name="row", glob=False)
+        folder.scan(files, include_file_paths="file", row_index_name="row")
         .select("file", "time", "arrival_time", pl.col("row").cast(pl.Int64))
         .group_by("file", minute_of_time())
         .agg(

@@ -10,13 +10,13 @@ import time
 import uuid
 from collections.abc import Iterable
 from datetime import date
-from pathlib import Path
 
 import polars as pl
 from deltalake.transaction import AddAction
 
 from readings import frame
 from readings.repositories.delta.data_files import PARTITION
+from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.minute_statistics import store_statistics
 
 ROWS_PER_GROUP = 10_000
@@ -36,45 +36,46 @@ _COMPRESSION_LEVEL = 1
 """Higher levels take twice as long, and make the files of readings no smaller."""
 
 
-def write_days(root: Path, readings: pl.DataFrame) -> list[AddAction]:
+def write_days(folder: Folder, readings: pl.DataFrame) -> list[AddAction]:
     """Write readings (in order, not empty) into new data files, one for each of their days.
 
     The files are not part of the table until the returned actions are committed. If a file cannot be written, no file
-    is left. Raises ``OSError`` and Polars' ``ComputeError``.
+    is left. Raises ``OSError`` and the errors of the libraries.
     """
     new_files: list[AddAction] = []
     try:
         for day, of_day in _by_day(readings):
-            new_files.append(write_file(root, day, of_day, data_change=True))
+            new_files.append(write_file(folder, day, of_day, data_change=True))
     except BaseException:
-        delete_files(root, new_files)
+        delete_files(folder, new_files)
         raise
     return new_files
 
 
-def write_file(root: Path, day: date, readings: pl.DataFrame, *, data_change: bool) -> AddAction:
+def write_file(
+    folder: Folder, day: date, readings: pl.DataFrame, *, data_change: bool
+) -> AddAction:
     """Write the readings (in order) of one day into a new data file, and return the action that adds it to the table.
 
     ``data_change`` is false if the table has these readings already. If the file cannot be written, it is deleted.
     """
     name = f"{PARTITION}={day.isoformat()}/part-{uuid.uuid4()}.zstd.parquet"
-    file = root / name
-    file.parent.mkdir(exist_ok=True)
+    size = folder.write_frame(
+        name,
+        readings,
+        compression="zstd",
+        compression_level=_COMPRESSION_LEVEL,
+        row_group_size=ROWS_PER_GROUP,
+        data_page_size=_PAGE_BYTES,
+    )
     try:
-        readings.write_parquet(
-            file,
-            compression="zstd",
-            compression_level=_COMPRESSION_LEVEL,
-            row_group_size=ROWS_PER_GROUP,
-            data_page_size=_PAGE_BYTES,
-        )
-        store_statistics(root, name, readings)
+        store_statistics(folder, name, readings)
     except BaseException:
-        file.unlink(missing_ok=True)
+        folder.remove([name])
         raise
     return AddAction(
         path=name,
-        size=file.stat().st_size,
+        size=size,
         partition_values={PARTITION: day.isoformat()},
         modification_time=int(time.time() * 1000),
         data_change=data_change,
@@ -82,10 +83,9 @@ def write_file(root: Path, day: date, readings: pl.DataFrame, *, data_change: bo
     )
 
 
-def delete_files(root: Path, new_files: Iterable[AddAction]) -> None:
+def delete_files(folder: Folder, new_files: Iterable[AddAction]) -> None:
     """Delete files that were written, but not committed."""
-    for file in new_files:
-        (root / file.path).unlink()
+    folder.remove(file.path for file in new_files)
 
 
 def _by_day(readings: pl.DataFrame) -> Iterable[tuple[date, pl.DataFrame]]:

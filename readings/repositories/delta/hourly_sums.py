@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 
 import polars as pl
 
 from readings import frame
 from readings.instants import LAST_INSTANT
 from readings.repositories.base import HOURLY_MEANS_SCHEMA
-from readings.repositories.delta.data_files import scan
+from readings.repositories.delta.folder import Folder
 from readings.window import DAY, RESOLUTION, Window, window_of_day
 
 MEASURED = list(HOURLY_MEANS_SCHEMA)[3:]
@@ -59,9 +58,9 @@ def sum_meters_by_hour(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return hours.with_columns(pl.col(MEASURED).cast(pl.Float32))
 
 
-def read_sums(paths: Sequence[Path], device_ids: Sequence[str]) -> pl.LazyFrame:
+def read_sums(folder: Folder, paths: Sequence[str], device_ids: Sequence[str]) -> pl.LazyFrame:
     """Return the cached sums of some meters, or of all if ``device_ids`` is empty, one row per hour."""
-    hours = scan(paths)
+    hours = folder.scan(paths)
     if device_ids:
         hours = hours.filter(pl.col("device_id").is_in(list(device_ids)))
     return (

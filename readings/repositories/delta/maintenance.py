@@ -10,15 +10,16 @@ from datetime import date, datetime, timedelta
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from readings.repositories.delta.data_files import PARTITION, collect, root_of
+from readings.repositories.delta.data_files import PARTITION, collect
 from readings.repositories.delta.day_cache import (
     DayCache,
     FilesByDay,
-    delete_if_older,
     finished_days,
 )
 from readings.repositories.delta.day_summaries import summarise_days
+from readings.repositories.delta.failures import reason
 from readings.repositories.delta.file_counts import FileCounts
+from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.hourly_sums import sum_meters_by_hour
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.window import window_of_day
@@ -31,7 +32,7 @@ _FRAME_READINGS = 1_000_000
 _DATA_FILE = re.compile(rf"{PARTITION}=[^/]+/part-[^/]+\.parquet")
 
 
-def delete_unused_files(table: DeltaTable, keep: timedelta) -> int:
+def delete_unused_files(folder: Folder, table: DeltaTable, keep: timedelta) -> int:
     """Delete the data files that no version of the last ``keep`` contains; return how many.
 
     The library lists them. It would delete every other file in the folder too, such as ``.DS_Store`` and an operator's notes.
@@ -41,11 +42,10 @@ def delete_unused_files(table: DeltaTable, keep: timedelta) -> int:
         unused = table.vacuum(retention_hours=hours, dry_run=True, full=True)
     except DeltaError as error:
         # The library cannot list a folder of another user, such as lost+found. Without `full`, it reads only the log.
-        log.warning("not all unused files can be found", extra={"error": str(error)})
+        log.warning("not all unused files can be found", extra={"error": reason(error)})
         unused = table.vacuum(retention_hours=hours, dry_run=True)
-    root, limit = root_of(table), time.time() - keep.total_seconds()
     names = (name for name in unused if _DATA_FILE.fullmatch(name))
-    return sum(delete_if_older(root / name, limit) for name in names)
+    return folder.remove_older(names, time.time() - keep.total_seconds())
 
 
 def fill_minute_counts(counts: FileCounts, by_day: FilesByDay, now: datetime) -> int:
@@ -65,12 +65,12 @@ def fill_hourly_sums(
 
 
 def fill_day_summaries(
-    cache: DayCache, counts: FileCounts, by_day: FilesByDay, now: datetime
+    folder: Folder, cache: DayCache, counts: FileCounts, by_day: FilesByDay, now: datetime
 ) -> int:
     """Cache the summaries of finished days, newest first, at most :data:`MAX_DAYS_SUMMED`; return how many."""
     missing = _missing_days(cache, by_day, now)
     for day in missing:
-        cache.store(day, by_day[day], collect(summarise_days({day: by_day[day]}, counts)))
+        cache.store(day, by_day[day], collect(summarise_days(folder, {day: by_day[day]}, counts)))
     return len(missing)
 
 

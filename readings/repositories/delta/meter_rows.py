@@ -12,8 +12,10 @@ from collections.abc import Iterable
 import polars as pl
 
 from readings import frame
-from readings.repositories.delta.data_files import RowRange, unavailable_if_it_fails
+from readings.repositories.delta.data_files import RowRange
 from readings.repositories.delta.decoded_rows import count_in_order_up_to, read_rows, scan_file
+from readings.repositories.delta.failures import unavailable_if_it_fails
+from readings.repositories.delta.folder import Folder
 from readings.window import Position
 
 MAX_METERS = 8
@@ -24,7 +26,9 @@ _STORED = [name for name in frame.COLUMNS if name not in ("time", "device_id", "
 """The columns that are read. The others are known without reading."""
 
 
-def read_meters(minutes: pl.DataFrame, device_ids: Iterable[str]) -> pl.DataFrame | None:
+def read_meters(
+    folder: Folder, minutes: pl.DataFrame, device_ids: Iterable[str]
+) -> pl.DataFrame | None:
     """Return the readings of some meters in some minutes, in order, or None if a search is faster.
 
     ``minutes`` has the columns of ``FILE_STATISTICS_SCHEMA``, ascending by minute.
@@ -36,9 +40,9 @@ def read_meters(minutes: pl.DataFrame, device_ids: Iterable[str]) -> pl.DataFram
         or len(sets) * _MINUTES_PER_SEARCH > len(minutes)
     ):
         return None
-    found = [_rows_of(minutes, sets, device_id) for device_id in device_ids]
+    found = [_rows_of(folder, minutes, sets, device_id) for device_id in device_ids]
     rows = pl.concat(found)
-    values = _read_rows(rows.select("file", "row").rows())
+    values = _read_rows(folder, rows.select("file", "row").rows())
     return (
         pl.concat([rows.select("time", "device_id"), values], how="horizontal")
         .with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name"))
@@ -47,10 +51,12 @@ def read_meters(minutes: pl.DataFrame, device_ids: Iterable[str]) -> pl.DataFram
     )
 
 
-def _rows_of(minutes: pl.DataFrame, sets: pl.DataFrame, device_id: str) -> pl.DataFrame:
+def _rows_of(
+    folder: Folder, minutes: pl.DataFrame, sets: pl.DataFrame, device_id: str
+) -> pl.DataFrame:
     """Return the rows of a meter: ``file``, ``row``, ``time`` and ``device_id``. ``sets`` has one minute of each set."""
     places = {
-        meters: _place(RowRange(file, row, readings), Position(time, device_id))
+        meters: _place(folder, RowRange(file, row, readings), Position(time, device_id))
         for meters, file, row, readings, time in sets.select(
             "meters", "file", "row", "readings", "first"
         ).iter_rows()
@@ -68,19 +74,19 @@ def _rows_of(minutes: pl.DataFrame, sets: pl.DataFrame, device_id: str) -> pl.Da
     )
 
 
-def _place(rows: RowRange, position: Position) -> int | None:
+def _place(folder: Folder, rows: RowRange, position: Position) -> int | None:
     """Return which of these rows, which are in order, has this time and meter, or None if none has."""
-    place = count_in_order_up_to(rows, position) - 1
+    place = count_in_order_up_to(folder, rows, position) - 1
     if place < 0:
         return None
-    [device_id] = read_rows([rows], skip=place, limit=1)["device_id"]
+    [device_id] = read_rows(folder, [rows], skip=place, limit=1)["device_id"]
     return place if device_id == position.device_id else None
 
 
-def _read_rows(rows: list[tuple[str, int]]) -> pl.DataFrame:
+def _read_rows(folder: Folder, rows: list[tuple[str, int]]) -> pl.DataFrame:
     """Return these rows in this order, with the columns of :data:`_STORED`."""
     # A `select` takes longer than reading a row, so there is one for each file.
-    files = {file: scan_file(file).select(_STORED) for file in {file for file, _ in rows}}
+    files = {file: scan_file(folder, file).select(_STORED) for file in {file for file, _ in rows}}
     queries = [files[file].slice(row, 1) for file, row in rows]
     with unavailable_if_it_fails("A data file cannot be read"):
         # Polars would decode a whole file that several queries read, in order to do it once.

@@ -46,6 +46,7 @@ class DeltaMinuteReader:
 
     def __init__(self, files: DataFiles, file_counts: FileCounts) -> None:
         self._files = files
+        self._folder = files.folder
         self._file_counts = file_counts
 
     def indexes(self, window: Window) -> Iterator[DeltaMinuteIndex]:
@@ -89,7 +90,7 @@ class DeltaMinuteReader:
         """See :meth:`MinuteReader.read`."""
         rows = self._rows_in_order(minutes)
         if rows is not None and len(rows) <= _MAX_FILES_READ_BY_ROW:
-            return read_rows(rows, skip=skip, limit=limit)
+            return read_rows(self._folder, rows, skip=skip, limit=limit)
         return self._read_minutes(window, minutes).slice(skip, limit)
 
     def read_meters(self, window: Window, limit: float = inf) -> pl.DataFrame:
@@ -123,7 +124,7 @@ class DeltaMinuteReader:
             if len(first_minute):
                 rows = self._rows_in_order(first_minute)
                 if rows is not None:
-                    return count_in_order_up_to(rows[0], position)
+                    return count_in_order_up_to(self._folder, rows[0], position)
                 return count_up_to(self._read_minutes(window, first_minute), position)
         return 0
 
@@ -131,7 +132,7 @@ class DeltaMinuteReader:
         """Return the window's readings in the minutes from ``first`` to ``last``, in no particular order."""
         # A search for a few meters decodes less than reading all rows of the minutes does.
         rows = self._select_rows(first, last, search=bool(window.device_ids))
-        return rows.scan().filter(window.predicate())
+        return rows.scan(self._folder).filter(window.predicate())
 
     def search(self, window: Window) -> pl.LazyFrame:
         """Return the window's readings, in no particular order, without counting them first.
@@ -140,7 +141,8 @@ class DeltaMinuteReader:
         """
         end = window.end or LAST_INSTANT
         files = self._files.overlapping(window.start, end)
-        return RowSelection(files, window.start, end, None).scan().filter(window.predicate())
+        rows = RowSelection(files, window.start, end, None)
+        return rows.scan(self._folder).filter(window.predicate())
 
     def statistics(self, window: Window) -> pl.DataFrame | None:
         """Return the statistics of the window's minutes, one row per file and minute, ascending by minute.
@@ -177,7 +179,7 @@ class DeltaMinuteReader:
         """Return the window's readings in some minutes of an index, in order."""
         statistics = index.described(minutes)
         if statistics is not None:
-            readings = read_meters(statistics, window.device_ids)
+            readings = read_meters(self._folder, statistics, window.device_ids)
             if readings is not None:
                 return readings.filter(window.predicate())
         return self._read_span(window, minutes.first_minute, minutes.last_minute)
@@ -187,7 +189,8 @@ class DeltaMinuteReader:
         if window.device_ids or len(minutes) > _MAX_DECODED_MINUTES:
             return self._read_span(window, minutes.first_minute, minutes.last_minute)
         instants = [from_micros(minute) for minute in minutes.minute]
-        readings = pl.concat([decode(self._select_rows(minute, minute)) for minute in instants])
+        rows = [self._select_rows(minute, minute) for minute in instants]
+        readings = pl.concat([decode(self._folder, each) for each in rows])
         return readings if minutes.complete.all() else readings.filter(window.predicate())
 
     def _read_span(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:

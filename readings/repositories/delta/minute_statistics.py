@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 import numpy as np
 import polars as pl
 
 from readings import frame
-from readings.repositories.delta.day_cache import (
-    DELETE_AFTER_SECONDS,
-    delete_if_older,
-)
+from readings.repositories.delta.day_cache import DELETE_AFTER_SECONDS
+from readings.repositories.delta.folder import Folder
 from readings.repositories.minute_index import MINUTE_INDEX_SCHEMA, as_int_array
 
 MINUTE_STATISTICS_SCHEMA = {
@@ -76,37 +73,38 @@ def minute_statistics(readings: pl.DataFrame) -> pl.DataFrame:
     ).cast(MINUTE_STATISTICS_SCHEMA)  # type: ignore[arg-type] # a schema is a mapping of types
 
 
-def store_statistics(table_folder: Path, data_file: str, readings: pl.DataFrame) -> None:
+def store_statistics(folder: Folder, data_file: str, readings: pl.DataFrame) -> None:
     """Store the statistics of a new data file, whose rows are ``readings``, in order. The file appears atomically."""
-    file = _file(table_folder, data_file)
-    file.parent.mkdir(exist_ok=True)
     columns = minute_statistics(readings).with_columns(pl.col(frame.INSTANT).to_physical())
-    temporary = file.with_name(f".{uuid.uuid4()}")
-    temporary.write_text(json.dumps(columns.to_dict(as_series=False)))
-    temporary.replace(file)
+    folder.put(_file(data_file), json.dumps(columns.to_dict(as_series=False)).encode())
 
 
-def read_statistics(table_folder: Path, data_files: Iterable[str]) -> pl.DataFrame:
+def read_statistics(folder: Folder, data_files: Sequence[str]) -> pl.DataFrame:
     """Return the stored statistics of those data files that have some: the column ``file``, and those of the schema."""
     rows: dict[str, list[object]] = {name: [] for name in FILE_STATISTICS_SCHEMA}
-    for data_file in data_files:
+    contents = folder.read([_file(data_file) for data_file in data_files])
+    for data_file, content in zip(data_files, contents, strict=True):
         try:
-            columns = json.loads(_file(table_folder, data_file).read_bytes())
+            columns = json.loads(content or b"")
             stored = [columns[name] for name in MINUTE_STATISTICS_SCHEMA]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError):
             continue
         for values, new in zip(rows.values(), ([data_file] * len(stored[0]), *stored), strict=True):
             values.extend(new)
     return pl.DataFrame(rows, schema=FILE_STATISTICS_SCHEMA)
 
 
-def delete_unused_statistics(table_folder: Path, data_files: Iterable[str]) -> int:
+def delete_unused_statistics(folder: Folder, data_files: Iterable[str]) -> int:
     """Delete the statistics of all other data files, an hour after they were stored. Return how many were deleted."""
-    used = {_file(table_folder, data_file) for data_file in data_files}
-    stored = (table_folder / _FOLDER).glob(f"{_PREFIX}*{_SUFFIX}")
-    limit = time.time() - DELETE_AFTER_SECONDS
-    return sum(delete_if_older(file, limit) for file in stored if file not in used)
+    used = {_file(data_file) for data_file in data_files}
+    start = f"{_FOLDER}/{_PREFIX}"
+    stored = [
+        name
+        for name in folder.names(_FOLDER)
+        if name.startswith(start) and name.endswith(_SUFFIX) and name not in used
+    ]
+    return folder.remove_older(stored, time.time() - DELETE_AFTER_SECONDS)
 
 
-def _file(table_folder: Path, data_file: str) -> Path:
-    return table_folder / _FOLDER / f"{Path(data_file).stem}{_SUFFIX}"
+def _file(data_file: str) -> str:
+    return f"{_FOLDER}/{PurePath(data_file).stem}{_SUFFIX}"

@@ -6,18 +6,19 @@ only the commits that were made since.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Hashable
 from threading import local
 
 import polars as pl
 from deltalake import DeltaTable, Field, Schema
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.schema import PrimitiveType
 
 from readings import frame
-from readings.repositories.delta.commit_log import Commit
+from readings.repositories.delta.commit_log import Commit, State
 from readings.repositories.delta.data_files import PARTITION
-from readings.repository_errors import RepositoryUnavailableError
+from readings.repositories.delta.failures import unavailable_if_it_fails
+from readings.repositories.delta.folder import Folder
 
 _DELTA_TYPES = {
     frame.INSTANT: PrimitiveType("timestamp"),
@@ -31,59 +32,77 @@ _TABLE_SCHEMA = Schema(
 )
 
 
+_CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "20"}
+"""A process that opens the table reads the newest checkpoint and all later commits: in a bucket, with one call for each."""
+
+
 class OpenTable:
     """The table in one folder. Only one thread may use it at a time."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
         self._table: DeltaTable | None = None
         self._commit: Commit | None = None
+        self._credentials: Hashable = None
 
-    def is_newest(self) -> bool:
-        """Return whether :meth:`newest` was called, and no commit followed."""
-        return self._commit is not None and self._commit.is_in_log() and self._commit.is_newest()
+    def newest(self) -> tuple[DeltaTable, Commit]:
+        """Return the table at its newest version, and the commit of this version. A missing table is created.
 
-    def newest(self) -> DeltaTable:
-        """Return the table at its newest version. If it does not exist, it is created.
-
-        The next call changes the version of the same object.
+        The next call changes the version of the same object. The commit is the same object until the table changes.
 
         Raises :class:`RepositoryUnavailableError` if the table cannot be read or created.
         """
-        if self._table is None or self._commit is None or not self._commit.is_in_log():
-            self._table = _open(self._path)
-        elif not self._commit.is_newest():
-            self._read_new_commits(self._table)
-        self._commit = Commit.of(Path(self._path), self._table.version())
-        return self._table
+        with unavailable_if_it_fails("The table cannot be read"):
+            state, following = self._state()
+            if state is State.FOLLOWED:
+                self._read_new_commits(following)
+        if state is State.GONE:
+            # Before the table is opened: if they change meanwhile, it is opened again.
+            self._credentials = self._folder.credentials
+            self._table, self._commit = _open(self._folder), None
+        assert self._table is not None
+        if self._commit is None:
+            with unavailable_if_it_fails("The table cannot be read"):
+                self._commit = Commit.of(self._folder, self._table.version())
+        return self._table, self._commit
 
-    def _read_new_commits(self, table: DeltaTable) -> None:
-        try:
-            table.update_incremental()
-        except DeltaError as error:
-            self._table = self._commit = None
-            raise RepositoryUnavailableError(f"The table cannot be read: {error}") from error
+    def _state(self) -> tuple[State, Hashable]:
+        if self._commit is None or self._credentials != self._folder.credentials:
+            return State.GONE, None
+        return self._commit.state()
+
+    def _read_new_commits(self, following: Hashable) -> None:
+        """Update the table. ``following`` is the identity of the first new commit, which often is the only one."""
+        assert self._table is not None
+        assert self._commit is not None
+        next_version = self._commit.version + 1
+        self._commit = None
+        self._table.update_incremental()
+        if self._table.version() == next_version:
+            self._commit = Commit(self._folder, next_version, following)
 
 
 class OpenTablePerThread(OpenTable, local):
     """The table in one folder, opened by each thread for itself: no other thread changes its version."""
 
 
-def _open(path: str) -> DeltaTable:
+def _open(folder: Folder) -> DeltaTable:
     try:
-        return DeltaTable(path)
-    except TableNotFoundError:
-        return _create(path)
-    except DeltaError as error:
-        raise RepositoryUnavailableError(f"The table cannot be opened: {error}") from error
-
-
-def _create(path: str) -> DeltaTable:
-    try:
-        Path(path).mkdir(exist_ok=True)
-        return DeltaTable.create(path, _TABLE_SCHEMA, mode="ignore", partition_by=[PARTITION])
+        with unavailable_if_it_fails("The table cannot be opened"):
+            return _open_or_none(folder) or _create(folder)
     except CommitFailedError:
         # Another process created it at the same moment.
-        return DeltaTable(path)
-    except (OSError, DeltaError) as error:
-        raise RepositoryUnavailableError(f"The table cannot be created: {error}") from error
+        with unavailable_if_it_fails("The table cannot be opened"):
+            return folder.table()
+
+
+def _open_or_none(folder: Folder) -> DeltaTable | None:
+    try:
+        return folder.table()
+    except TableNotFoundError:
+        return None
+
+
+def _create(folder: Folder) -> DeltaTable:
+    with unavailable_if_it_fails("The table cannot be created"):
+        return folder.create_table(_TABLE_SCHEMA, PARTITION, _CONFIGURATION)

@@ -1,4 +1,4 @@
-"""The repository in a Delta Lake table on a disk. Many processes can write and read it at once.
+"""The repository in a Delta Lake table on a disk or in a bucket. Many processes can write and read it at once.
 
 Writers do not lock. Every write is one commit with the same application transaction. If two writers opened the same
 version, only one of them commits; the other opens the new version and checks again what is already stored. This
@@ -8,33 +8,32 @@ keeps (``device_id``, ``time``) unique.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Lock
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError
 
 from readings import frame
 from readings.repositories.base import ReadingsRepository, in_order_without_duplicates
+from readings.repositories.delta.commit_log import Commit
 from readings.repositories.delta.compaction import compact_day, days_to_compact
-from readings.repositories.delta.data_files import (
-    PARTITION,
-    DataFiles,
-    collect,
-    root_of,
-    scan,
-    unavailable_if_it_fails,
-)
+from readings.repositories.delta.data_files import PARTITION, DataFiles, collect
 from readings.repositories.delta.day_cache import (
     DAY_SUMMARIES,
     HOURLY_SUMS,
     MINUTE_COUNTS,
     DayCache,
 )
+from readings.repositories.delta.failures import FAILURES, reason, unavailable_if_it_fails
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.file_writer import delete_files, write_days
+from readings.repositories.delta.folder import DiskFolder, Folder
 from readings.repositories.delta.maintenance import (
     delete_unused_files,
     fill_day_summaries,
@@ -57,21 +56,30 @@ KEEP_VERSIONS = timedelta(days=7)
 
 
 class DeltaRepository(ReadingsRepository):
-    """The repository of ``READINGS_URL=delta:///folder``."""
+    """The repository of ``READINGS_URL=delta:///folder`` and ``READINGS_URL=delta+s3://bucket/prefix``.
+
+    Args:
+        folder: The folder of the table, or its path on a disk.
+        clock: Returns the present time. It decides which days have ended.
+    """
 
     def __init__(
-        self, path: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self, folder: Folder | str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        self._path = path
+        if isinstance(folder, str):
+            folder = DiskFolder(Path(folder))
+        self._folder = folder
         self._clock = clock
-        self._minute_counts = DayCache(path, MINUTE_COUNTS)
-        self._hourly_sums = DayCache(path, HOURLY_SUMS)
-        self._day_summaries = DayCache(path, DAY_SUMMARIES)
-        self._file_counts = FileCounts(path, self._minute_counts)
+        self._minute_counts = DayCache(folder, MINUTE_COUNTS)
+        self._hourly_sums = DayCache(folder, HOURLY_SUMS)
+        self._day_summaries = DayCache(folder, DAY_SUMMARIES)
+        self._file_counts = FileCounts(folder, self._minute_counts)
         self._lock = Lock()
-        self._read_table = OpenTable(path)
+        self._read_table = OpenTable(folder)
         self._newest: DeltaSnapshot | None = None
-        self._written_table = OpenTablePerThread(path)
+        self._newest_commit: Commit | None = None
+        self._looked_at = -math.inf
+        self._written_table = OpenTablePerThread(folder)
 
     def snapshot(self, name: str | None = None) -> DeltaSnapshot:
         """See :meth:`ReadingsRepository.snapshot`. The table keeps its versions for seven days."""
@@ -80,11 +88,23 @@ class DeltaRepository(ReadingsRepository):
         if name is None or name == newest.name:
             return newest
         try:
-            return self._snapshot_of(DeltaTable(self._path, version=int(name)))
-        except DeltaError as error:
+            return self._snapshot_of(self._folder.table(int(name)))
+        except FAILURES as error:
             raise RepositoryUnavailableError(
-                f"Version {name} does not exist any more: {error}"
+                f"Version {name} does not exist any more: {reason(error)}"
             ) from error
+
+    def recent_snapshot(self) -> DeltaSnapshot:
+        """See :meth:`ReadingsRepository.recent_snapshot`. On a disk it is the newest one."""
+        with self._lock:
+            age = time.monotonic() - self._looked_at
+            if self._newest is None or age >= self._folder.recheck_seconds:
+                return self._newest_snapshot()
+            return self._newest
+
+    def check(self) -> None:
+        """See :meth:`ReadingsRepository.check`. Writes an object into a bucket, and deletes it."""
+        self._folder.check()
 
     def probe(self) -> None:
         """See :meth:`ReadingsRepository.probe`. Decodes a reading of the newest data file."""
@@ -95,7 +115,7 @@ class DeltaRepository(ReadingsRepository):
         readings = in_order_without_duplicates(readings)
 
         def append(table: DeltaTable) -> int:
-            new = _without_stored(table, readings)
+            new = self._without_stored(table, readings)
             if len(new):
                 self._append(table, new)
             return len(new)
@@ -120,8 +140,8 @@ class DeltaRepository(ReadingsRepository):
         with unavailable_if_it_fails("The table cannot be maintained"):
             done = {"days compacted": self._compact()}
             if may_delete:
-                table = self._written_table.newest()
-                done["files removed"] = delete_unused_files(table, KEEP_VERSIONS)
+                table, _ = self._written_table.newest()
+                done["files removed"] = delete_unused_files(self._folder, table, KEEP_VERSIONS)
             return done | self._fill_day_cache(may_delete=may_delete)
 
     def _retry_after_conflicts(self, change: Callable[[DeltaTable], int]) -> int:
@@ -132,40 +152,44 @@ class DeltaRepository(ReadingsRepository):
         for _ in range(_WRITE_ATTEMPTS):
             try:
                 with unavailable_if_it_fails("The table cannot be written"):
-                    return change(self._written_table.newest())
+                    return change(self._written_table.newest()[0])
             except CommitFailedError as error:
-                log.info("another writer committed first, retrying", extra={"error": str(error)})
+                log.info("another writer committed first, retrying", extra={"error": reason(error)})
         raise RepositoryUnavailableError(
             f"Other writers committed first in all {_WRITE_ATTEMPTS} attempts."
         )
 
     def _compact(self) -> int:
         compacted = 0
-        for day in days_to_compact(self._written_table.newest()):
-            table = self._written_table.newest()
-            compacted += compact_day(table, self._snapshot_of(table), day, exclusive_commit(table))
+        for day in days_to_compact(self._written_table.newest()[0]):
+            table, _ = self._written_table.newest()
+            snapshot, commit = self._snapshot_of(table), exclusive_commit(table)
+            compacted += compact_day(self._folder, table, snapshot, day, commit)
         return compacted
 
     def _fill_day_cache(self, *, may_delete: bool) -> dict[str, int]:
-        table = self._written_table.newest()
-        files, snapshot, now = DataFiles(table), self._snapshot_of(table), self._clock()
+        table, _ = self._written_table.newest()
+        files, snapshot, now = (
+            DataFiles(self._folder, table),
+            self._snapshot_of(table),
+            self._clock(),
+        )
         by_day = files.by_day
         done = {
             "days counted": fill_minute_counts(self._file_counts, by_day, now),
             "days summed up": fill_hourly_sums(self._hourly_sums, snapshot, by_day, now),
             "days summarised": fill_day_summaries(
-                self._day_summaries, self._file_counts, by_day, now
+                self._folder, self._day_summaries, self._file_counts, by_day, now
             ),
         }
         if may_delete:
             caches = (self._minute_counts, self._hourly_sums, self._day_summaries)
             done["files out of use"] = sum(cache.delete_unused(by_day) for cache in caches)
-            done["files out of use"] += delete_unused_statistics(root_of(table), files.paths)
+            done["files out of use"] += delete_unused_statistics(self._folder, files.paths)
         return done
 
     def _append(self, table: DeltaTable, readings: pl.DataFrame) -> None:
-        root = root_of(table)
-        new_files = write_days(root, readings)
+        new_files = write_days(self._folder, readings)
         try:
             table.create_write_transaction(
                 [*new_files],
@@ -176,18 +200,33 @@ class DeltaRepository(ReadingsRepository):
             )
         except CommitFailedError:
             # After any other error, the commit may exist. Then maintenance deletes the files if they are not in use.
-            delete_files(root, new_files)
+            delete_files(self._folder, new_files)
             raise
 
+    def _without_stored(self, table: DeltaTable, readings: pl.DataFrame) -> pl.DataFrame:
+        """Return the readings (in order) whose time and device id are not in the table yet."""
+        if readings.is_empty():
+            return readings
+        first, last = readings["time"][0], readings["time"][-1]
+        files = DataFiles(self._folder, table).overlapping(first, last)
+        if not files:
+            return readings
+        inside = Window(first, last).predicate()
+        stored = collect(self._folder.scan(files).filter(inside).select(frame.ORDER))
+        return readings.join(stored, on=frame.ORDER, how="anti", maintain_order="left")
+
     def _newest_snapshot(self) -> DeltaSnapshot:
-        if self._newest is None or not self._read_table.is_newest():
-            self._newest = self._snapshot_of(self._read_table.newest())
+        looked_at = time.monotonic()
+        table, commit = self._read_table.newest()
+        if self._newest is None or commit is not self._newest_commit:
+            self._newest, self._newest_commit = self._snapshot_of(table), commit
+        self._looked_at = looked_at
         return self._newest
 
     def _snapshot_of(self, table: DeltaTable) -> DeltaSnapshot:
         return DeltaSnapshot(
             table.version(),
-            DataFiles(table),
+            DataFiles(self._folder, table),
             self._file_counts,
             self._hourly_sums,
             self._day_summaries,
@@ -197,15 +236,3 @@ class DeltaRepository(ReadingsRepository):
 def exclusive_commit(table: DeltaTable) -> CommitProperties:
     """Return properties for a commit. It fails if another writer committed after ``table`` was opened."""
     return CommitProperties(app_transactions=[Transaction(_TRANSACTION_ID, table.version() + 1)])
-
-
-def _without_stored(table: DeltaTable, readings: pl.DataFrame) -> pl.DataFrame:
-    """Return the readings (in order) whose time and device id are not in the table yet."""
-    if readings.is_empty():
-        return readings
-    first, last = readings["time"][0], readings["time"][-1]
-    files = DataFiles(table).overlapping(first, last)
-    if not files:
-        return readings
-    stored = scan(files).filter(Window(first, last).predicate()).select(frame.ORDER)
-    return readings.join(collect(stored), on=frame.ORDER, how="anti", maintain_order="left")

@@ -10,11 +10,12 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, Page, Snapshot
-from readings.repositories.delta.data_files import DataFiles, collect, scan
+from readings.repositories.delta.data_files import DataFiles, collect
 from readings.repositories.delta.day_cache import DayCache
 from readings.repositories.delta.day_summaries import read_summaries, summarise_days
 from readings.repositories.delta.decoded_rows import read_device_ids
 from readings.repositories.delta.file_counts import FileCounts
+from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.hourly_sums import (
     complete_days,
     read_sums,
@@ -48,6 +49,7 @@ class DeltaSnapshot(Snapshot):
     ) -> None:
         self.name = str(version)
         self._files = files
+        self._folder = files.folder
         self._file_counts = file_counts
         self._hourly_sums = hourly_sums
         self._day_summaries = day_summaries
@@ -105,7 +107,11 @@ class DeltaSnapshot(Snapshot):
         """See :meth:`Snapshot.hourly_means`. Complete days come from the day cache if they are in it."""
         cached = self._hourly_sums.find(self._files.by_day)
         days = complete_days(window, cached)
-        sums = [read_sums([cached[day] for day in days], window.device_ids)] if days else []
+        sums = (
+            [read_sums(self._folder, [cached[day] for day in days], window.device_ids)]
+            if days
+            else []
+        )
         sums += [sum_by_hour(self._readings(rest)) for rest in without_days(window, days)]
         return to_hourly_means(collect(pl.concat(sums)))
 
@@ -116,7 +122,7 @@ class DeltaSnapshot(Snapshot):
             # Of the minutes with the same meters, the last one has their last time.
             newest = described.unique("meters", keep="last", maintain_order=True)
             if len(newest) <= _MAX_METER_SETS_OF_A_QUERY:
-                return _last_times_of(newest)
+                return _last_times_of(self._folder, newest)
         readings = self._reader.search(window).group_by("device_id")
         return collect(readings.agg(pl.col("time").max().alias("last")))
 
@@ -137,7 +143,7 @@ class DeltaSnapshot(Snapshot):
         Raises :class:`RepositoryUnavailableError` if the file cannot be read.
         """
         if self._files.paths:
-            collect(scan(self._files.paths[-1:]).head(1))
+            collect(self._folder.scan(self._files.paths[-1:]).head(1))
 
     def _readings(self, window: Window) -> pl.LazyFrame:
         """Return the window's readings, in no particular order."""
@@ -151,15 +157,18 @@ class DeltaSnapshot(Snapshot):
         cached = self._day_summaries.find(by_day)
         others = {day: files for day, files in by_day.items() if day not in cached}
         return pl.concat(
-            [read_summaries(list(cached.values())), summarise_days(others, self._file_counts)]
+            [
+                read_summaries(self._folder, list(cached.values())),
+                summarise_days(self._folder, others, self._file_counts),
+            ]
         )
 
 
-def _last_times_of(minutes: pl.DataFrame) -> pl.DataFrame:
+def _last_times_of(folder: Folder, minutes: pl.DataFrame) -> pl.DataFrame:
     """Return the meters of minutes with one time each, and the newest time of each meter."""
     none = pl.DataFrame(schema={"device_id": pl.String(), "last": frame.INSTANT})
     meters = [
-        pl.DataFrame({"device_id": read_device_ids(file, row, readings)}).with_columns(
+        pl.DataFrame({"device_id": read_device_ids(folder, file, row, readings)}).with_columns(
             pl.lit(last, frame.INSTANT).alias("last")
         )
         for file, row, readings, last in minutes.select(

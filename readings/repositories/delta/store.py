@@ -9,22 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from readings.repositories.delta.folder import DiskFolder
 from readings.repositories.delta.open_table import OpenTable
 from readings.repositories.store import NotOnlyReadingsError, Store
 from readings.repository_errors import RepositoryUnavailableError
 
 _LOG = "_delta_log"
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_OUR_FILE = re.compile(
-    rf"_delta_log/.+"
+OUR_FILE = re.compile(
+    rf"_delta_log/.+|_setup/conditional-put-{_UUID}"
     r"|day=\d{4}-\d\d-\d\d/part-[^/]+\.parquet"
     rf"|_statistics/(?:part-[^/]+\.json|\.{_UUID})"
     rf"|_(?:minutes|hours|days)/(?:\d{{4}}-\d\d-\d\d-[0-9a-f]{{32}}\.parquet|\.{_UUID})",
     re.ASCII,
 )
 """The files that the repository, and earlier releases of it, write below the folder."""
-_OUR_FOLDER = re.compile(
-    r"_delta_log(?:/.+)?|day=\d{4}-\d\d-\d\d|_statistics|_minutes|_hours|_days", re.ASCII
+OUR_FOLDER = re.compile(
+    r"_delta_log(?:/.+)?|_setup|day=\d{4}-\d\d-\d\d|_statistics|_minutes|_hours|_days", re.ASCII
 )
 _MAX_NAMES = 3
 
@@ -46,7 +47,7 @@ class DeltaStore(Store):
         """See :meth:`Store.create`. The folder around it must exist."""
         if self.exists():
             return [f"table {self.name}: exists already"]
-        OpenTable(str(self._root)).newest()
+        OpenTable(DiskFolder(self._root)).newest()
         return [f"table {self.name}: created"]
 
     def size(self) -> int:
@@ -55,7 +56,7 @@ class DeltaStore(Store):
             return sum(
                 (self._root / name).lstat().st_size
                 for name, is_folder in self._contents()
-                if not is_folder and _OUR_FILE.fullmatch(name)
+                if not is_folder and OUR_FILE.fullmatch(name)
             )
 
     def destroy(self) -> list[str]:
@@ -75,14 +76,9 @@ class DeltaStore(Store):
         others = [
             name
             for name, is_folder in contents
-            if not (_OUR_FOLDER if is_folder else _OUR_FILE).fullmatch(name)
+            if not (OUR_FOLDER if is_folder else OUR_FILE).fullmatch(name)
         ]
-        if others:
-            more = f" and {len(others) - _MAX_NAMES} more" if len(others) > _MAX_NAMES else ""
-            raise NotOnlyReadingsError(
-                f"{self.name} holds other files: {', '.join(sorted(others)[:_MAX_NAMES])}{more}. "
-                "Move them to another folder first. Nothing was deleted."
-            )
+        refuse_other_files(self.name, others, "Move them to another folder first.")
 
     def _contents(self) -> Iterator[tuple[str, bool]]:
         """Yield each path below the folder, and whether it is a folder. A symbolic link counts as a file."""
@@ -92,6 +88,16 @@ class DeltaStore(Store):
                 path = place / name
                 is_folder = path.is_dir() and not path.is_symlink()
                 yield path.relative_to(self._root).as_posix(), is_folder
+
+
+def refuse_other_files(store: str, others: list[str], remedy: str) -> None:
+    """Raise :class:`NotOnlyReadingsError` if there are ``others``: names of files that no repository wrote."""
+    if others:
+        more = f" and {len(others) - _MAX_NAMES} more" if len(others) > _MAX_NAMES else ""
+        raise NotOnlyReadingsError(
+            f"{store} holds other files: {', '.join(sorted(others)[:_MAX_NAMES])}{more}. "
+            f"{remedy} Nothing was deleted."
+        )
 
 
 def _log_first(name: str) -> tuple[bool, str]:

@@ -16,6 +16,7 @@ from deltalake.exceptions import CommitFailedError
 from readings import frame
 from readings.repositories.delta.compaction import MIN_FILES, compact_day, days_to_compact
 from readings.repositories.delta.data_files import RowRange, RowSelection, merge_row_ranges
+from readings.repositories.delta.folder import DiskFolder
 from readings.repositories.delta.repository import DeltaRepository, exclusive_commit
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -102,7 +103,7 @@ def test_compaction_stops_and_deletes_its_files_if_a_writer_commits_first(
     snapshot = repository.snapshot()
     repository.write(readings_for(FLEET, START + timedelta(hours=6)))
     before, on_disk = data_files(folder), set(folder.rglob("*.parquet"))
-    assert not compact_day(table, snapshot, DAY, exclusive_commit(table))
+    assert not compact_day(DiskFolder(folder), table, snapshot, DAY, exclusive_commit(table))
     assert data_files(folder) == before
     assert set(folder.rglob("*.parquet")) == on_disk
 
@@ -137,10 +138,9 @@ def test_a_search_returns_the_same_readings_as_a_row_range(
     repository.maintain()
     [file] = data_files(folder)
     last = START + timedelta(minutes=59)
-    searched = RowSelection((file,), START, last, None).scan().collect()
-    assert searched.equals(
-        RowSelection((file,), START, last, (RowRange(file, 0, 12 * 80),)).scan().collect()
-    )
+    searched = RowSelection((file,), START, last, None).scan(DiskFolder(folder)).collect()
+    by_row = RowSelection((file,), START, last, (RowRange(file, 0, 12 * 80),))
+    assert searched.equals(by_row.scan(DiskFolder(folder)).collect())
 
 
 def test_a_writer_sees_what_others_wrote_since_its_last_write(

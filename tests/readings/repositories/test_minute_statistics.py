@@ -12,6 +12,7 @@ import pytest
 from readings import frame
 from readings.repositories.delta import day_summaries, snapshot
 from readings.repositories.delta.decoded_rows import read_device_ids
+from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -96,9 +97,9 @@ def test_a_summary_reads_the_meters_of_one_file(tmp_path: Path) -> None:
 
     calls: list[str] = []
 
-    def recorded(file: str, start: int, length: int) -> pl.Series:
+    def recorded(folder: Folder, file: str, start: int, length: int) -> pl.Series:
         calls.append(file)
-        return read_device_ids(file, start, length)
+        return read_device_ids(folder, file, start, length)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(day_summaries, "read_device_ids", recorded)

@@ -17,6 +17,7 @@ from readings import frame
 from readings.repositories.delta import decoded_rows, file_counts, minute_reader
 from readings.repositories.delta.data_files import PARTITION
 from readings.repositories.delta.day_cache import DayCache
+from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.minute_statistics import (
     MINUTE_STATISTICS_SCHEMA,
     minute_statistics,
@@ -61,9 +62,9 @@ def record_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     lengths: list[int] = []
     read = decoded_rows._read
 
-    def recorded(file: str, start: int, length: int) -> pl.DataFrame:
+    def recorded(folder: Folder, file: str, start: int, length: int) -> pl.DataFrame:
         lengths.append(length)
-        return read(file, start, length)
+        return read(folder, file, start, length)
 
     monkeypatch.setattr(decoded_rows, "_read", recorded)
     return lengths
@@ -72,7 +73,7 @@ def record_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def forbid_counting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the test fail if a data file is counted by reading it."""
 
-    def count(files: list[str]) -> dict[str, pl.DataFrame]:
+    def count(folder: Folder, files: list[str]) -> dict[str, pl.DataFrame]:
         assert not files
         return {}
 
@@ -142,7 +143,7 @@ def test_a_page_reads_no_statistics_of_earlier_days(
 ) -> None:
     read: list[list[str]] = []
 
-    def recorded(folder: Path, files: list[str]) -> pl.DataFrame:
+    def recorded(folder: Folder, files: list[str]) -> pl.DataFrame:
         read.append(files)
         return read_statistics(folder, files)
 
@@ -256,7 +257,7 @@ def test_a_process_forgets_the_counts_of_replaced_files(
     counted: list[file_counts.FileCounts] = []
     create = file_counts.FileCounts.__init__
 
-    def created(counts: file_counts.FileCounts, folder: str, cache: DayCache) -> None:
+    def created(counts: file_counts.FileCounts, folder: Folder, cache: DayCache) -> None:
         counted.append(counts)
         create(counts, folder, cache)
 

@@ -1,0 +1,232 @@
+"""The folder of a Delta table: on a disk, or a prefix of the keys in a bucket.
+
+The modules of this package read and write files through a :class:`Folder`, so they do not know where the table is. A file
+has a *name* in the folder, such as ``_minutes/x.parquet``, and a *path*, by which Polars and Delta find it.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from deltalake import DeltaTable, Schema
+
+log = logging.getLogger(__name__)
+
+
+class Folder(ABC):
+    """The folder of one table. Equal folders are the same place, so results can be cached by folder.
+
+    Every method can raise ``OSError``; a missing file is a ``FileNotFoundError``. A folder in a bucket also raises errors
+    of the libraries.
+    """
+
+    recheck_seconds: float
+    """For this long, :meth:`DeltaRepository.recent_snapshot` does not look for a newer version of the table."""
+
+    @property
+    @abstractmethod
+    def uri(self) -> str:
+        """The path of the folder itself."""
+
+    @property
+    def credentials(self) -> Hashable:
+        """What :meth:`table` opens a table with. After a change, an open table may be refused access."""
+        return None
+
+    @property
+    def options(self) -> dict[str, str] | None:
+        """The options with which Delta opens the folder."""
+        return None
+
+    def table(self, version: int | None = None) -> DeltaTable:
+        """Open the table at its newest version, or at another one. Raises ``OSError`` and ``DeltaError``."""
+        return DeltaTable(self.uri, version=version, storage_options=self.options)
+
+    def create_table(
+        self, schema: Schema, partition_by: str, configuration: dict[str, str | None]
+    ) -> DeltaTable:
+        """Create the table if it does not exist, and open it. Raises ``OSError`` and ``DeltaError``."""
+        return DeltaTable.create(
+            self.uri,
+            schema,
+            mode="ignore",
+            partition_by=[partition_by],
+            configuration=configuration,
+            storage_options=self.options,
+        )
+
+    def path(self, name: str) -> str:
+        """Return the path of a file."""
+        return f"{self.uri}/{name}"
+
+    @abstractmethod
+    def scan(self, paths: Iterable[str], **options: Any) -> pl.LazyFrame:
+        """Return the rows of Parquet files. A ``*`` or ``[`` in a path is part of the name, not a pattern.
+
+        ``options`` are those of ``pl.scan_parquet``.
+        """
+
+    @abstractmethod
+    def identities(self, names: Sequence[str]) -> list[Hashable]:
+        """Return a value for each file that another file with the same name does not have; None if it is missing."""
+
+    @abstractmethod
+    def existing(self, names: Iterable[str]) -> set[str]:
+        """Return those of the files that exist. They are in one folder."""
+
+    @abstractmethod
+    def read(self, names: Sequence[str]) -> list[bytes | None]:
+        """Return the content of each file, or None if it cannot be read."""
+
+    @abstractmethod
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file. Other processes see all of it or nothing, also if this process is killed."""
+
+    @abstractmethod
+    def put_frame(self, name: str, rows: pl.DataFrame, **options: Any) -> None:
+        """Write a Parquet file as :meth:`put` does. ``options`` are those of ``DataFrame.write_parquet``."""
+
+    @abstractmethod
+    def write_frame(self, name: str, rows: pl.DataFrame, **options: Any) -> int:
+        """Write a Parquet file to which nothing refers yet, and return its size in bytes.
+
+        It may be visible before it is complete, but it is deleted if it cannot be completed.
+        """
+
+    def check(self) -> None:  # noqa: B027 (a disk always refuses)
+        """Raise :class:`RepositoryUnavailableError` unless one of two writers that create the same file fails.
+
+        Commits depend on it.
+        """
+
+    @abstractmethod
+    def names(self, folder: str) -> list[str]:
+        """Return the names of the files in a folder of this folder, without those in deeper folders."""
+
+    @abstractmethod
+    def remove(self, names: Iterable[str]) -> None:
+        """Delete files. Missing files are no error."""
+
+    @abstractmethod
+    def remove_older(self, names: Iterable[str], limit: float) -> int:
+        """Delete those files that were last changed before ``limit``, in seconds since 1970. Return how many.
+
+        A file that cannot be deleted, for example because another user owns it, is logged and stays.
+        """
+
+
+@dataclass(frozen=True)
+class DiskFolder(Folder):
+    """A folder on a disk. It uses the calls of the operating system, which are faster than those of a library."""
+
+    root: Path
+
+    recheck_seconds = 0.0
+
+    @property
+    def uri(self) -> str:
+        """See :attr:`Folder.uri`."""
+        return str(self.root)
+
+    def create_table(
+        self, schema: Schema, partition_by: str, configuration: dict[str, str | None]
+    ) -> DeltaTable:
+        """See :meth:`Folder.create_table`. The parent of the folder must exist."""
+        self.root.mkdir(exist_ok=True)
+        return super().create_table(schema, partition_by, configuration)
+
+    def scan(self, paths: Iterable[str], **options: Any) -> pl.LazyFrame:
+        """See :meth:`Folder.scan`."""
+        return pl.scan_parquet(list(paths), glob=False, **options)
+
+    def identities(self, names: Sequence[str]) -> list[Hashable]:
+        """See :meth:`Folder.identities`. The inode and the time of the last change."""
+        return [_identity(self.root / name) for name in names]
+
+    def existing(self, names: Iterable[str]) -> set[str]:
+        """See :meth:`Folder.existing`."""
+        return {name for name in names if (self.root / name).exists()}
+
+    def read(self, names: Sequence[str]) -> list[bytes | None]:
+        """See :meth:`Folder.read`."""
+        return [_read(self.root / name) for name in names]
+
+    def put(self, name: str, content: bytes) -> None:
+        """See :meth:`Folder.put`."""
+        temporary = self._temporary(name)
+        temporary.write_bytes(content)
+        temporary.replace(self.root / name)
+
+    def put_frame(self, name: str, rows: pl.DataFrame, **options: Any) -> None:
+        """See :meth:`Folder.put_frame`."""
+        temporary = self._temporary(name)
+        rows.write_parquet(temporary, **options)
+        temporary.replace(self.root / name)
+
+    def write_frame(self, name: str, rows: pl.DataFrame, **options: Any) -> int:
+        """See :meth:`Folder.write_frame`."""
+        file = self.root / name
+        file.parent.mkdir(exist_ok=True)
+        try:
+            rows.write_parquet(file, **options)
+            return file.stat().st_size
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
+
+    def names(self, folder: str) -> list[str]:
+        """See :meth:`Folder.names`."""
+        try:
+            return [f"{folder}/{file.name}" for file in (self.root / folder).iterdir()]
+        except FileNotFoundError:
+            return []
+
+    def remove(self, names: Iterable[str]) -> None:
+        """See :meth:`Folder.remove`."""
+        for name in names:
+            (self.root / name).unlink(missing_ok=True)
+
+    def remove_older(self, names: Iterable[str], limit: float) -> int:
+        """See :meth:`Folder.remove_older`."""
+        return sum(_remove_if_older(self.root / name, limit) for name in names)
+
+    def _temporary(self, name: str) -> Path:
+        """Return the path of a file next to this one. Its folder is created."""
+        folder = (self.root / name).parent
+        folder.mkdir(exist_ok=True)
+        return folder / f".{uuid.uuid4()}"
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+def _remove_if_older(file: Path, limit: float) -> bool:
+    try:
+        if file.stat().st_mtime >= limit:
+            return False
+        file.unlink()
+    except FileNotFoundError:  # another process was faster
+        return False
+    except OSError as error:
+        log.warning("an unused file cannot be deleted", extra={"error": str(error)})
+        return False
+    return True
