@@ -164,15 +164,14 @@ def _page_response(
     if "arrived_after" in selected and "as_of" not in selected:
         # Before the snapshot is opened: it then has every reading that arrived up to this instant.
         selected["as_of"] = max(settled_until(timezone.now()), selected["arrived_after"])
-    page = (
-        repository()
-        .snapshot()
-        .page(
-            requested_window(selected),
-            offset=selected["offset"],
-            size=selected["page_size"],
-            after=selected.get("after"),
-        )
+    # A client that asks for new arrivals never asks again for those up to `as_of`, so the page must have all of them.
+    store = repository()
+    snapshot = store.snapshot() if "arrived_after" in selected else store.recent_snapshot()
+    page = snapshot.page(
+        requested_window(selected),
+        offset=selected["offset"],
+        size=selected["page_size"],
+        after=selected.get("after"),
     )
     content = _page_content(request, selected, page, repeated)
     return Response(_PAGE.to_representation(content))

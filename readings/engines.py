@@ -117,6 +117,22 @@ ENGINES: dict[str, Engine] = {
             knows_its_size=True,
         ),
     ),
+    "delta+s3": Engine(
+        title="Delta Lake in a bucket",
+        url_form="delta+s3://bucket/prefix?region=…",
+        capabilities=Capabilities(
+            keeps_versions=True,
+            writes_atomically=True,
+            keeps_first_reading=True,
+            # A page may be a second older.
+            shows_writes_at_once=False,
+            counts_for_free=True,
+            deletes_whole_days=True,
+            accepts_any_time=True,
+            serves_many_hosts=True,
+            knows_its_size=True,
+        ),
+    ),
     "timestream": Engine(
         title="Amazon Timestream",
         url_form="timestream://database/table?region=…",

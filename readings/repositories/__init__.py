@@ -42,6 +42,13 @@ def open_repository(url: str) -> ReadingsRepository:
         from readings.repositories.delta.repository import DeltaRepository
 
         return DeltaRepository(unquote(rest))
+    if scheme == "delta+s3":
+        # Imports boto3, which takes half a second.
+        from readings.repositories.delta.address import Address as BucketAddress
+        from readings.repositories.delta.bucket import BucketFolder
+        from readings.repositories.delta.repository import DeltaRepository
+
+        return DeltaRepository(BucketFolder(BucketAddress.of(url)))
     if scheme == "timestream":
         from readings.repositories.timestream.address import Address
         from readings.repositories.timestream.repository import TimestreamRepository
@@ -60,6 +67,11 @@ def open_store(url: str) -> Store:
         from readings.repositories.delta.store import DeltaStore
 
         return DeltaStore(unquote(rest))
+    if scheme == "delta+s3":
+        from readings.repositories.delta.address import Address as BucketAddress
+        from readings.repositories.delta.bucket_store import BucketStore
+
+        return BucketStore(BucketAddress.of(url))
     if scheme == "timestream":
         from readings.repositories.timestream.address import Address
         from readings.repositories.timestream.store import TimestreamStore

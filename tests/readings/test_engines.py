@@ -13,6 +13,7 @@ from readings.repositories import open_store
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {
     "delta": "delta:///srv/readings",
+    "delta+s3": "delta+s3://our-bucket/readings?region=us-east-1",
     "timestream": "timestream://devices/readings?region=us-east-1",
 }
 """A URL of each engine."""

@@ -192,6 +192,11 @@ class SeaweedFS(Server):
         """``EXPORTS_URL`` that reaches the bucket at another endpoint, such as a proxy."""
         return f"s3://{BUCKET}/{prefix}?endpoint_url={quote(endpoint, safe='')}&region=us-east-1"
 
+    def readings_url(self, prefix: str, endpoint: str | None = None) -> str:
+        """``READINGS_URL`` of a Delta table in the bucket, perhaps at another endpoint, such as a proxy."""
+        endpoint = quote(endpoint or self.endpoint, safe="")
+        return f"delta+s3://{BUCKET}/{prefix}?endpoint_url={endpoint}&region=us-east-1"
+
     def command(self) -> list[str]:
         """Return a command that runs all its parts in one process, on the loopback interface, with small volumes."""
         options = self._ports | {

@@ -55,11 +55,12 @@ class Command(ProjectCommand):
         self._print_step("operator", bootstrap.OPERATOR)
         for problem in staff_belong_to_no_supplier(databases=["default"]):
             self._print_warning(f"{problem.msg} {problem.hint}")
-        if settings.SIMULATION:
-            try:
+        try:
+            repository().check()
+            if settings.SIMULATION:
                 self._write_first_readings()
-            except RepositoryUnavailableError as error:
-                raise CommandError(str(error)) from error
+        except RepositoryUnavailableError as error:
+            raise CommandError(f"READINGS_URL: {error}") from error
         if settings.HEADEND_COMPATIBILITY == "aws":
             self._print_warning(
                 "HEADEND_COMPATIBILITY is aws:"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment import Deployment, share_set_up
+from tests.services.servers import AWS, SeaweedFS
 from tests.services.timestream import TimestreamLocal
 
 pytestmark = pytest.mark.starts_processes
@@ -47,4 +48,17 @@ def test_a_missing_timestream_table_is_an_error_that_says_what_to_do(
     ended = deployment.manage("setup", check=False)
     assert ended.returncode == 1
     assert "manage.py timestream create" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_missing_bucket_for_readings_is_an_error_that_says_what_to_do(
+    deployment: Deployment, seaweedfs: SeaweedFS
+) -> None:
+    share_set_up(deployment.home)
+    url = seaweedfs.readings_url("readings").replace("//headend/", "//missing/")
+    deployment.extra |= {**AWS, "READINGS_URL": url}
+    ended = deployment.manage("setup", check=False)
+    assert ended.returncode == 1
+    [line] = [line for line in ended.stderr.splitlines() if "READINGS_URL" in line]
+    assert "the bucket does not exist; create it, or correct the URL" in line
     assert "Traceback" not in ended.stderr

@@ -11,6 +11,7 @@ from readings.repositories import ReadingsRepository, open_repository
 from tests.readings.repositories.engines import (
     LIVE_AWS,
     Delta,
+    DeltaInBucket,
     Engine,
     local_timestream,
     timestream_on_aws,
@@ -20,6 +21,7 @@ from tests.services.timestream import TimestreamLocal
 
 ENGINES = [
     "delta",
+    pytest.param("delta in a bucket", marks=pytest.mark.starts_processes),
     pytest.param("timestream", marks=pytest.mark.starts_processes),
     *(["timestream on AWS"] if LIVE_AWS else []),
 ]
@@ -32,8 +34,10 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return Delta(tmp_path_factory.mktemp("delta"))
     if request.param == "timestream on AWS":
         return timestream_on_aws()
-    server: TimestreamLocal = request.getfixturevalue("timestream")
     bucket: SeaweedFS = request.getfixturevalue("seaweedfs")
+    if request.param == "delta in a bucket":
+        return DeltaInBucket(bucket)
+    server: TimestreamLocal = request.getfixturevalue("timestream")
     return local_timestream(server, bucket.endpoint)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import Table
-from tests.services.servers import BUCKET
+from tests.services.servers import BUCKET, SeaweedFS
 from tests.services.timestream import TimestreamLocal
 
 LIVE_AWS = os.environ.get("HEADEND_LIVE_AWS") == "1"
@@ -59,6 +59,22 @@ class Delta(Engine):
     def new_repository(self) -> Iterator[str]:
         """See :meth:`Engine.new_repository`."""
         yield f"delta://{self._folder / uuid.uuid4().hex}"
+
+
+class DeltaInBucket(Engine):
+    """Delta tables below one prefix of a bucket."""
+
+    unreachable_url = (
+        "delta+s3://headend/readings?region=us-east-1&endpoint_url=http%3A%2F%2F127.0.0.1%3A9"
+    )
+
+    def __init__(self, server: SeaweedFS) -> None:
+        self._server = server
+
+    @contextmanager
+    def new_repository(self) -> Iterator[str]:
+        """See :meth:`Engine.new_repository`. The table stays until the server's folder is deleted."""
+        yield self._server.readings_url(uuid.uuid4().hex)
 
 
 class Timestream(Engine):

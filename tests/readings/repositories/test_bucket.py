@@ -1,0 +1,197 @@
+"""A Delta table in a bucket: several processes, killed writers, expiring credentials, and other programs that read it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
+
+import polars as pl
+import pytest
+
+from readings import frame
+from readings.repositories import ReadingsRepository, open_repository
+from readings.repositories.delta import bucket_access
+from readings.repositories.delta.address import Address
+from readings.repositories.delta.bucket import BucketFolder
+from readings.repositories.delta.compaction import MIN_FILES
+from readings.repositories.delta.repository import DeltaRepository
+from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
+from readings.window import Window
+from tests.readings.repositories.engines import A_MIDNIGHT, DeltaInBucket
+from tests.services.expiring_credentials import expiring_credentials
+from tests.services.servers import ACCESS_KEY, SECRET_KEY, SeaweedFS
+
+pytestmark = pytest.mark.starts_processes
+
+FLEET = Fleet(devices=30)
+INTERVALS = list(FLEET.intervals(A_MIDNIGHT, A_MIDNIGHT + 11 * FLEET.interval))
+EVERYTHING = pl.concat([readings_for(FLEET, at) for at in INTERVALS])
+KILLS = 4
+"""By hand, 20 were killed: a process needs a second of processor time until it writes."""
+
+
+@pytest.fixture
+def url(seaweedfs: SeaweedFS) -> Iterator[str]:
+    """The URL of an empty table."""
+    with DeltaInBucket(seaweedfs).new_repository() as url:
+        yield url
+
+
+def repository_of(url: str) -> DeltaRepository:
+    """Return a new repository, as another process has it."""
+    return DeltaRepository(BucketFolder(Address.of(url)))
+
+
+def stored(repository: ReadingsRepository) -> pl.DataFrame:
+    return pl.concat([frame.empty(), *repository.snapshot().frames(Window(A_MIDNIGHT))])
+
+
+def write_intervals(url: str, intervals: list[datetime], written: Connection) -> None:
+    """Write intervals in another process, which tells how many readings each of them added."""
+    for at in intervals:
+        written.send((at, open_repository(url).write(readings_for(FLEET, at))))
+
+
+def start_writer(
+    url: str, intervals: list[datetime]
+) -> tuple[multiprocessing.context.SpawnProcess, Connection]:
+    # deltalake does not work after a fork.
+    context = multiprocessing.get_context("spawn")
+    result, written = context.Pipe(duplex=False)
+    writer = context.Process(target=write_intervals, args=(url, intervals, written))
+    writer.start()
+    written.close()
+    return writer, result
+
+
+def received(result: Connection) -> list[tuple[datetime, int]]:
+    """Return what a writer told until it ended."""
+    found = []
+    while True:
+        try:
+            found.append(result.recv())
+        except EOFError:
+            return found
+
+
+def test_three_processes_that_write_the_same_and_different_intervals_store_each_reading_once(
+    url: str,
+) -> None:
+    parts = [INTERVALS[:8], INTERVALS[4:], INTERVALS[::-1][:8]]
+    writers = [start_writer(url, part) for part in parts]
+    added = sum(readings for _, result in writers for _, readings in received(result))
+    for writer, _ in writers:
+        writer.join()
+    assert [writer.exitcode for writer, _ in writers] == [0, 0, 0]
+    assert added == len(EVERYTHING)
+    assert stored(repository_of(url)).equals(EVERYTHING)
+
+
+def test_killed_writers_lose_double_and_halve_nothing(url: str) -> None:
+    draw = random.Random(1)
+    for _ in range(KILLS):
+        writer, result = start_writer(url, INTERVALS)
+        told = [result.recv()]
+        # Killed at some moment of the writes that follow.
+        time.sleep(draw.random() / 4)
+        writer.kill()
+        writer.join()
+        told += received(result)
+        found = stored(repository_of(url))
+        assert found.equals(EVERYTHING.filter(pl.col("time").is_in(found["time"].to_list())))
+        assert {at for at, _ in told} <= set(found["time"])
+    repository = repository_of(url)
+    for at in INTERVALS:
+        repository.write(readings_for(FLEET, at))
+    assert stored(repository).equals(EVERYTHING)
+
+
+def test_maintenance_in_a_bucket_compacts_fills_the_cache_and_deletes_what_is_unused(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = repository_of(url)
+    times = list(FLEET.intervals(A_MIDNIGHT, A_MIDNIGHT + (MIN_FILES - 1) * FLEET.interval))
+    for at in times:
+        repository.write(readings_for(FLEET, at))
+    before = stored(repository)
+    for module in ("day_cache", "minute_statistics"):
+        # As if an hour had passed.
+        monkeypatch.setattr(f"readings.repositories.delta.{module}.DELETE_AFTER_SECONDS", -3600)
+    done = repository.maintain()
+    assert (done["days compacted"], done["days counted"], done["days summed up"]) == (1, 1, 1)
+    assert done["files out of use"] == MIN_FILES
+    folder = BucketFolder(Address.of(url))
+    assert len(folder.names("_statistics")) == len(folder.names("_hours")) == 1
+    another = repository_of(url)
+    assert stored(another).equals(before)
+    assert another.snapshot().hourly_means(Window(A_MIDNIGHT))["readings"].sum() == len(before)
+    assert another.snapshot().day_summaries()["readings"].to_list() == [len(before)]
+
+
+def test_another_program_reads_the_same_rows(seaweedfs: SeaweedFS, url: str) -> None:
+    repository = repository_of(url)
+    for at in INTERVALS:
+        repository.write(readings_for(FLEET, at))
+    options = {
+        "aws_endpoint_url": seaweedfs.endpoint,
+        "aws_region": "us-east-1",
+        "aws_access_key_id": ACCESS_KEY,
+        "aws_secret_access_key": SECRET_KEY,
+        "allow_http": "true",
+    }
+    address = Address.of(url)
+    table = f"s3://{address.bucket}/{address.prefix}"
+    rows = pl.scan_delta(table, storage_options=options).select(frame.COLUMNS)
+    assert rows.sort(frame.ORDER).collect().equals(EVERYTHING)
+
+
+def test_a_recent_snapshot_is_not_looked_up_again_at_once(url: str) -> None:
+    reader = repository_of(url)
+    before = reader.snapshot()
+    repository_of(url).write(readings_for(FLEET, INTERVALS[0]))
+    assert reader.recent_snapshot() is before
+    assert reader.snapshot().name != before.name
+    assert reader.recent_snapshot().name == reader.snapshot().name
+
+
+def test_a_recent_snapshot_is_at_most_as_old_as_it_promises(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = repository_of(url)
+    before = reader.snapshot()
+    repository_of(url).write(readings_for(FLEET, INTERVALS[0]))
+    monkeypatch.setattr(BucketFolder, "recheck_seconds", 0.0)
+    assert reader.recent_snapshot().name != before.name
+
+
+def test_a_table_is_opened_from_a_checkpoint(url: str) -> None:
+    repository = repository_of(url)
+    for number in range(21):
+        repository.write(readings_for(FLEET, A_MIDNIGHT + number * timedelta(days=1)))
+    log = BucketFolder(Address.of(url)).names("_delta_log")
+    assert any(name.endswith(".checkpoint.parquet") for name in log)
+    assert repository_of(url).snapshot().name == repository.snapshot().name
+
+
+def test_credentials_that_expire_are_renewed_by_all_three_clients(
+    seaweedfs: SeaweedFS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    # boto3 renews credentials that expire in less than ten minutes whenever it is asked.
+    monkeypatch.setattr(bucket_access, "ASK_AGAIN_SECONDS", 0.0)
+    with expiring_credentials(seaweedfs.endpoint) as issuer:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{issuer.url}/credentials")
+        repository = repository_of(seaweedfs.readings_url(uuid.uuid4().hex, issuer.url))
+        for number, at in enumerate(INTERVALS[:4], start=1):
+            repository.write(readings_for(FLEET, at))
+            assert len(stored(repository)) == number * len(FLEET.meters)
+            issuer.expire()
+    assert issuer.refused == 0
+    assert len(issuer.used) > 4
