@@ -61,7 +61,7 @@ def _readings(fleet: Fleet, time: datetime, select: Callable[[Mask], Mask]) -> p
         _batch(fleet, fleet.meters.slice(start, fleet.devices_per_batch), time, select)
         for start in range(0, fleet.devices, fleet.devices_per_batch)
     ]
-    return pl.concat(batches, rechunk=True)
+    return pl.concat(batches)
 
 
 def _batch(
