@@ -19,6 +19,7 @@ from readings.repositories.delta.commit_log import Commit, State
 from readings.repositories.delta.data_files import PARTITION
 from readings.repositories.delta.failures import unavailable_if_it_fails
 from readings.repositories.delta.folder import Folder
+from readings.repository_errors import RepositoryUnavailableError
 
 _DELTA_TYPES = {
     frame.INSTANT: PrimitiveType("timestamp"),
@@ -89,11 +90,32 @@ class OpenTablePerThread(OpenTable, local):
 def _open(folder: Folder) -> DeltaTable:
     try:
         with unavailable_if_it_fails("The table cannot be opened"):
-            return _open_or_none(folder) or _create(folder)
+            table = _open_or_none(folder) or _create(folder)
     except CommitFailedError:
         # Another process created it at the same moment.
         with unavailable_if_it_fails("The table cannot be opened"):
-            return folder.table()
+            table = folder.table()
+    _refuse_other_table(folder, table)
+    return table
+
+
+def _refuse_other_table(folder: Folder, table: DeltaTable) -> None:
+    """Raise :class:`RepositoryUnavailableError` if the table cannot hold readings. Further columns are accepted."""
+    found = {column.name: column.type for column in table.schema().fields}
+    wrong = [
+        column.name for column in _TABLE_SCHEMA.fields if found.get(column.name) != column.type
+    ]
+    if wrong:
+        problem = (
+            f"{', '.join(wrong)} {'is' if len(wrong) == 1 else 'are'} missing or of another type"
+        )
+    elif table.metadata().partition_columns != [PARTITION]:
+        problem = f"it is not partitioned by {PARTITION}"
+    else:
+        return
+    raise RepositoryUnavailableError(
+        f"{folder.uri} holds a Delta table of another program: {problem}. Set READINGS_URL to another place."
+    )
 
 
 def _open_or_none(folder: Folder) -> DeltaTable | None:
