@@ -6,6 +6,7 @@ So the cost of a page depends on its size, not on its offset, and no engine numb
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from readings.repositories.minute_index import (
     MinuteCounts,
     MinuteIndex,
 )
-from readings.window import Window
+from readings.window import Position, Window
 
 FRAME_READINGS = 50_000
 """About how many readings a frame of :meth:`PageFinder.frames` holds: about 6 MB."""
@@ -45,6 +46,18 @@ class MinuteReader(Protocol):
 
     def read_chunk(self, window: Window, chunk: Chunk) -> pl.DataFrame:
         """Return all of the window's readings in the minutes of the chunk, in order."""
+
+
+class PositionReader(MinuteReader, Protocol):
+    """What an engine provides in addition if it can read from a position on."""
+
+    def read_after(
+        self, window: Window, minutes: MinuteCounts, position: Position, *, limit: int
+    ) -> pl.DataFrame:
+        """Return the window's first ``limit`` readings in these minutes that follow the position, in order.
+
+        The window does not start before the position's time.
+        """
 
 
 class PageFinder:
@@ -76,6 +89,29 @@ class PageFinder:
             if not limit:
                 break
         return pl.concat(found) if found else frame.empty()
+
+    def page_after(
+        self, window: Window, position: Position, *, size: int, reader: PositionReader
+    ) -> Page:
+        """Return at most ``size`` readings of the window after the position. ``reader`` reads them in order."""
+        window = replace(window, start=max(window.start, position.time))
+        limit = size + 1
+        found: list[pl.DataFrame] = []
+        for counts in self.counted_minutes(window):
+            start = 0
+            while start < len(counts) and limit:
+                # Some readings of the first minute come before the position. Only a query could say how many.
+                # So the minutes after the first one must hold the whole page.
+                ends = counts.readings[start + 1 :].cumsum()
+                last = start + 1 + int(ends.searchsorted(limit))
+                minutes = counts[start : last + 1]
+                rows = reader.read_after(window, minutes, position, limit=limit)
+                found.append(rows)
+                limit -= len(rows)
+                start = last + 1
+            if not limit:
+                break
+        return Page.first_of(pl.concat(found) if found else frame.empty(), size)
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """Return the counts of the window's minutes: :data:`MINUTE_COUNTS_SCHEMA`, ascending, none of them 0."""

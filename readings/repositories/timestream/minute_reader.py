@@ -31,7 +31,7 @@ _MAX_HOURS_COUNTED = 7 * 24 * HOUR
 
 
 class TimestreamMinuteReader:
-    """The :class:`~readings.repositories.page_finder.MinuteReader` of one table."""
+    """The :class:`~readings.repositories.page_finder.PositionReader` of one table."""
 
     def __init__(
         self, statements: Statements, queries: Queries, hours: HourCounts, oldest: datetime
@@ -81,10 +81,7 @@ class TimestreamMinuteReader:
     def read_after(
         self, window: Window, minutes: MinuteCounts, position: Position, *, limit: int
     ) -> pl.DataFrame:
-        """Return the window's first ``limit`` readings in these minutes that follow the position, in order.
-
-        The window must not start before the position's time.
-        """
+        """See :meth:`PositionReader.read_after`."""
         part = _clip(window, minutes.first_minute, minutes.last_minute)
         if part.start == position.time:
             return self._read(self._statements.readings_after(part, position, limit=limit))

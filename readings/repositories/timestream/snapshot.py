@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import polars as pl
 
@@ -65,27 +64,7 @@ class TimestreamSnapshot(Snapshot):
             self._hours.forget(window.start, window.end)
         if after is None:
             return self._finder.page(window, offset=offset, size=size)
-        # One reading more tells whether another page follows.
-        return Page.first_of(self._read_after(window, after, size + 1), size)
-
-    def _read_after(self, window: Window, after: Position, limit: int) -> pl.DataFrame:
-        window = replace(window, start=max(window.start, after.time))
-        found: list[pl.DataFrame] = []
-        for counts in self._finder.counted_minutes(window):
-            start = 0
-            while start < len(counts) and limit:
-                # Some readings of the first minute come before the position. Only a query could say how many.
-                # So the minutes after the first one must hold the whole page.
-                ends = counts.readings[start + 1 :].cumsum()
-                last = start + 1 + int(ends.searchsorted(limit))
-                minutes = counts[start : last + 1]
-                rows = self._reader.read_after(window, minutes, after, limit=limit)
-                found.append(rows)
-                limit -= len(rows)
-                start = last + 1
-            if not limit:
-                break
-        return pl.concat(found) if found else frame.empty()
+        return self._finder.page_after(window, after, size=size, reader=self._reader)
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """See :meth:`Extract.minute_counts`."""
