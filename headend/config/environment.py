@@ -18,6 +18,8 @@ from django.core.exceptions import ImproperlyConfigured
 _NOT_ENCODED = re.compile(r"[?#]|%(?![0-9A-Fa-f]{2})")
 """What a URL path cannot contain as it is."""
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
+_CREDENTIALS = re.compile(r"//.*@", re.DOTALL)
+"""The user and the password of a URL. The password may contain ``@`` although it must not."""
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -99,8 +101,9 @@ def url(name: str, default: str, schemes: Sequence[str]) -> str:
     value = text(name, default)
     if urlsplit(value).scheme not in schemes:
         starts = ", ".join(f"{scheme}://" for scheme in schemes)
+        shown = _CREDENTIALS.sub("//***@", value)
         raise ImproperlyConfigured(
-            f"{name} is {value!r}; it must be a URL that starts with {starts}."
+            f"{name} is {shown!r}; it must be a URL that starts with {starts}."
         )
     return value
 

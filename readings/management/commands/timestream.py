@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from readings.engines import without_password
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.store import DAY, HOUR, TimestreamStore
@@ -71,7 +72,7 @@ class Command(CommandWithExamples):
         """Run the action."""
         if not settings.READINGS_URL.startswith("timestream://"):
             raise CommandError(
-                f"READINGS_URL is {settings.READINGS_URL}; this command needs timestream://database/table."
+                f"READINGS_URL is {without_password(settings.READINGS_URL)}; this command needs timestream://database/table."
             )
         address = Address.of(settings.READINGS_URL)
         store = TimestreamStore(address)
