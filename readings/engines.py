@@ -133,6 +133,22 @@ ENGINES: dict[str, Engine] = {
             knows_its_size=True,
         ),
     ),
+    "clickhouse": Engine(
+        title="ClickHouse",
+        url_form="clickhouse://user:password@host:8443/database",
+        capabilities=Capabilities(
+            keeps_versions=False,
+            writes_atomically=False,
+            keeps_first_reading=True,
+            # A page may be a second older.
+            shows_writes_at_once=False,
+            counts_for_free=True,
+            deletes_whole_days=True,
+            accepts_any_time=True,
+            serves_many_hosts=True,
+            knows_its_size=True,
+        ),
+    ),
     "timestream": Engine(
         title="Amazon Timestream",
         url_form="timestream://database/table?region=…",

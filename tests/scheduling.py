@@ -13,7 +13,7 @@ from xdist.dsession import LoadScopeScheduling
 from xdist.remote import Producer
 from xdist.workermanage import WorkerController
 
-_ENGINE = re.compile(r"\[(delta|timestream)\b")
+_ENGINE = re.compile(r"\[(delta|clickhouse|timestream)\b")
 _ON_RUNNING_DEPLOYMENT = {
     "tests/headend/deployment/test_run.py",
     "tests/services/test_attack.py",

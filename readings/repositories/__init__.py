@@ -49,6 +49,11 @@ def open_repository(url: str) -> ReadingsRepository:
         from readings.repositories.delta.repository import DeltaRepository
 
         return DeltaRepository(BucketFolder(BucketAddress.of(url)))
+    if scheme == "clickhouse":
+        from readings.repositories.clickhouse.address import Address as ClickHouseAddress
+        from readings.repositories.clickhouse.repository import ClickHouseRepository
+
+        return ClickHouseRepository(ClickHouseAddress.of(url))
     if scheme == "timestream":
         from readings.repositories.timestream.address import Address
         from readings.repositories.timestream.repository import TimestreamRepository
@@ -72,6 +77,11 @@ def open_store(url: str) -> Store:
         from readings.repositories.delta.bucket_store import BucketStore
 
         return BucketStore(BucketAddress.of(url))
+    if scheme == "clickhouse":
+        from readings.repositories.clickhouse.address import Address as ClickHouseAddress
+        from readings.repositories.clickhouse.store import ClickHouseStore
+
+        return ClickHouseStore(ClickHouseAddress.of(url))
     if scheme == "timestream":
         from readings.repositories.timestream.address import Address
         from readings.repositories.timestream.store import TimestreamStore

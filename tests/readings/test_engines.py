@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = {
     "delta": "delta:///srv/readings",
     "delta+s3": "delta+s3://our-bucket/readings?region=us-east-1",
+    "clickhouse": "clickhouse://headend:secret@db.example/headend",
     "timestream": "timestream://devices/readings?region=us-east-1",
 }
 """A URL of each engine."""

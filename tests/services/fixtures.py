@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deployment import Deployment
+from tests.services.clickhouse import ClickHouseLocal
 from tests.services.cluster import Servers
 from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey, postgres_folder
 from tests.services.timestream import TimestreamLocal
@@ -57,6 +58,15 @@ def timestream(
 ) -> Iterator[TimestreamLocal]:
     """The local Timestream, with access to the bucket."""
     with TimestreamLocal(tmp_path_factory.mktemp("timestream"), s3=seaweedfs) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clickhouse(
+    tmp_path_factory: pytest.TempPathFactory, starts_processes: None
+) -> Iterator[ClickHouseLocal]:
+    """The local ClickHouse."""
+    with ClickHouseLocal(tmp_path_factory.mktemp("clickhouse")) as server:
         yield server
 
 

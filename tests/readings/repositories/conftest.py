@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 from readings.repositories import ReadingsRepository, open_repository
 from tests.readings.repositories.engines import (
     LIVE_AWS,
+    ClickHouse,
     Delta,
     DeltaInBucket,
     Engine,
@@ -22,6 +23,7 @@ from tests.services.timestream import TimestreamLocal
 ENGINES = [
     "delta",
     pytest.param("delta in a bucket", marks=pytest.mark.starts_processes),
+    pytest.param("clickhouse", marks=pytest.mark.starts_processes),
     pytest.param("timestream", marks=pytest.mark.starts_processes),
     *(["timestream on AWS"] if LIVE_AWS else []),
 ]
@@ -34,6 +36,8 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         return Delta(tmp_path_factory.mktemp("delta"))
     if request.param == "timestream on AWS":
         return timestream_on_aws()
+    if request.param == "clickhouse":
+        return ClickHouse(request.getfixturevalue("clickhouse"))
     bucket: SeaweedFS = request.getfixturevalue("seaweedfs")
     if request.param == "delta in a bucket":
         return DeltaInBucket(bucket)

@@ -10,9 +10,11 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from readings.repositories import open_store
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import Table
+from tests.services.clickhouse import ClickHouseLocal
 from tests.services.servers import BUCKET, SeaweedFS
 from tests.services.timestream import TimestreamLocal
 
@@ -75,6 +77,22 @@ class DeltaInBucket(Engine):
     def new_repository(self) -> Iterator[str]:
         """See :meth:`Engine.new_repository`. The table stays until the server's folder is deleted."""
         yield self._server.readings_url(uuid.uuid4().hex)
+
+
+class ClickHouse(Engine):
+    """Databases of one ClickHouse server."""
+
+    unreachable_url = "clickhouse://127.0.0.1:9/readings?secure=off"
+
+    def __init__(self, server: ClickHouseLocal) -> None:
+        self._server = server
+
+    @contextmanager
+    def new_repository(self) -> Iterator[str]:
+        """See :meth:`Engine.new_repository`."""
+        with self._server.new_database() as url:
+            open_store(url).create()
+            yield url
 
 
 class Timestream(Engine):

@@ -1,0 +1,1 @@
+"""Readings in a table of a ClickHouse server."""

@@ -1,0 +1,201 @@
+"""Calls of one ClickHouse server: queries, inserts and commands, with time limits and cancellation."""
+
+from __future__ import annotations
+
+import io
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cached_property
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import polars as pl
+
+from readings.cancellation import raise_if_cancelled
+from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.errors import translate_errors
+from readings.repositories.clickhouse.sql import Query
+from readings.repository_errors import RepositoryUnavailableError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client as HttpClient
+
+log = logging.getLogger(__name__)
+
+MIN_VERSION = (24, 8)
+"""The oldest server that is accepted: the oldest release with long-term support that had updates in 2025."""
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = 60
+"""The longest silence of the server. While a query runs, it sends a header about its progress earlier than that."""
+QUERY_SECONDS = 600
+"""The server ends a query after this time. Callers give up earlier: they cancel, see ``readings.cancellation``."""
+_CHECK_SECONDS = 0.1
+_THREADS = 64
+_SETTINGS = {
+    "max_execution_time": QUERY_SECONDS,
+    # A day is a partition, so readings of two partitions never have the same key.
+    "do_not_merge_across_partitions_select_final": 1,
+    "output_format_arrow_string_as_string": 1,
+    "output_format_arrow_compression_method": "lz4_frame",
+    # Readings must be visible when a write has returned.
+    "async_insert": 0,
+    # A file of one meter may have readings of many days.
+    "max_partitions_per_insert_block": 0,
+}
+
+Result = TypeVar("Result")
+
+
+class Client:
+    """The connection to a server, shared by all threads. It is opened by the first call.
+
+    All methods raise :class:`RepositoryUnavailableError` if the server cannot be reached or refuses the call.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._lock = Lock()
+        self._http: HttpClient | None = None
+
+    def frame(self, query: Query, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+        """Return the result of a query; ``schema`` names its columns in order."""
+        http = self._connection()
+
+        def call(query_id: str) -> bytes:
+            return http.raw_query(
+                query.text,
+                dict(query.parameters),
+                settings={"query_id": query_id},
+                fmt="ArrowStream",
+                external_data=_external_tables(query.tables),
+            )
+
+        result = pl.read_ipc_stream(self._cancellable(call))
+        result.columns = list(schema)
+        return result if result.schema == schema else result.cast(pl.Schema(schema))
+
+    def command(self, query: Query) -> None:
+        """Run a statement that has no result."""
+        http = self._connection()
+        self._cancellable(
+            lambda query_id: http.raw_query(
+                query.text, dict(query.parameters), settings={"query_id": query_id}
+            )
+        )
+
+    def insert(self, table: str, rows: pl.DataFrame) -> None:
+        """Insert the rows into a table, whose name is quoted. The rows of each partition appear at once."""
+        http, content = self._connection(), _arrow(rows)
+
+        def call(query_id: str) -> None:
+            http.raw_insert(
+                table,
+                rows.columns,
+                content,
+                # One block, so that the readings of a day are one part.
+                settings={
+                    "query_id": query_id,
+                    "min_insert_block_size_rows": max(len(rows), 1),
+                    "min_insert_block_size_bytes": 0,
+                },
+                fmt="ArrowStream",
+            )
+
+        self._cancellable(call)
+
+    def _connection(self) -> HttpClient:
+        raise_if_cancelled()
+        with self._lock:
+            if self._http is None:
+                with translate_errors(self._address):
+                    self._http = self._connect()
+            return self._http
+
+    def _connect(self) -> HttpClient:
+        # Imported here: it takes 0.3 s, and a deployment that uses another engine does not need it.
+        import clickhouse_connect
+
+        # Each error is reported once, by the caller.
+        logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
+        address = self._address
+        http = clickhouse_connect.get_client(
+            interface="https" if address.secure else "http",
+            host=address.host,
+            port=address.port,
+            username=address.user,
+            password=address.password,
+            database=address.database,
+            ca_cert=address.ca_cert,
+            settings=_SETTINGS,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            send_receive_timeout=READ_TIMEOUT_SECONDS,
+            # Threads share the client, and queries of one session cannot run at the same time.
+            autogenerate_session_id=False,
+            client_name="headend",
+            compress=False,
+        )
+        _refuse_old_server(http.server_version)
+        return http
+
+    def _cancellable(self, call: Callable[[str], Result]) -> Result:
+        """Return the result of ``call``, which gets the id of its query.
+
+        The query is killed if the caller no longer needs the result. The thread of the call then ends too.
+        """
+        query_id = str(uuid.uuid4())
+
+        def translated() -> Result:
+            with translate_errors(self._address):
+                return call(query_id)
+
+        running = self._threads.submit(translated)
+        try:
+            while not wait([running], _CHECK_SECONDS).done:
+                raise_if_cancelled()
+            return running.result()
+        finally:
+            if not running.done():
+                self._threads.submit(self._kill, query_id)
+
+    def _kill(self, query_id: str) -> None:
+        try:
+            with translate_errors(self._address):
+                self._connection().raw_query(
+                    "KILL QUERY WHERE query_id = {id:String}", {"id": query_id}
+                )
+        except RepositoryUnavailableError as error:
+            # The query has ended, or ends after QUERY_SECONDS.
+            log.info("could not cancel a query", extra={"query": query_id, "error": str(error)})
+
+    @cached_property
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(_THREADS, thread_name_prefix="clickhouse")
+
+
+def _refuse_old_server(version: str | None) -> None:
+    numbers = tuple(int(part) for part in (version or "").split(".")[:2] if part.isdigit())
+    if numbers < MIN_VERSION:
+        oldest = ".".join(str(number) for number in MIN_VERSION)
+        raise RepositoryUnavailableError(
+            f"The server is ClickHouse {version}; headend needs {oldest} or newer. Upgrade the server."
+        )
+
+
+def _arrow(rows: pl.DataFrame) -> bytes:
+    """Return rows in Arrow's stream format, with types that ClickHouse reads."""
+    content = io.BytesIO()
+    rows.rechunk().write_ipc_stream(
+        content, compression="lz4", compat_level=pl.CompatLevel.oldest()
+    )
+    return content.getvalue()
+
+
+def _external_tables(tables: Mapping[str, tuple[str, pl.DataFrame]]) -> Any:
+    from clickhouse_connect.driver.external import ExternalData
+
+    sent = ExternalData()
+    for name, (structure, rows) in tables.items():
+        sent.add_file(file_name=name, data=_arrow(rows), fmt="ArrowStream", structure=structure)
+    return sent if tables else None

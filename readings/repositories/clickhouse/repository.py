@@ -1,0 +1,185 @@
+"""The repository in one table of a ClickHouse server. Any number of processes on any hosts can write and read it.
+
+A write inserts the readings that are not stored yet. Two writers that write the same readings at the same time may both
+insert them. Then readers see the one that was written first, and a merge deletes the other.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, date, datetime, timedelta
+from threading import Lock
+
+import polars as pl
+
+from readings import frame
+from readings.instants import from_micros, to_micros
+from readings.repositories.base import (
+    Extract,
+    ReadingsRepository,
+    in_order_without_duplicates,
+)
+from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.client import Client
+from readings.repositories.clickhouse.counts import DayCache, TableState
+from readings.repositories.clickhouse.minute_reader import ClickHouseMinuteReader, PageCache
+from readings.repositories.clickhouse.snapshot import (
+    CURRENT,
+    DAY_SUMMARY_SCHEMA,
+    ClickHouseExtract,
+    ClickHouseSnapshot,
+)
+from readings.repositories.clickhouse.sql import READ_COLUMNS, Statements
+from readings.repositories.clickhouse.table import Table
+from readings.repositories.minute_index import MINUTE_INDEX_SCHEMA, MinuteIndex
+from readings.repository_errors import RepositoryUnavailableError
+from readings.window import Window, window_of_day
+
+_PARTITIONS_SCHEMA = {
+    "day": pl.String(),
+    "newest": pl.Int64(),
+    "blocks": pl.Int64(),
+    "changes": pl.Int64(),
+    "table_id": pl.String(),
+}
+_KEYS_SCHEMA = {name: frame.SCHEMA[name] for name in frame.ORDER}
+_EXTRACT = "written-until-"
+"""Before the instant, in microseconds since 1970, in the name of an extract."""
+_WAIT_FOR_INSERTS = timedelta(seconds=60)
+_PAUSE_SECONDS = 0.05
+_RECENT_SECONDS = 1.0
+
+
+class ClickHouseRepository(ReadingsRepository):
+    """The repository of ``READINGS_URL=clickhouse://user:password@host/database``.
+
+    The readings of a write become visible day by day: the readings of one day all at once. An interrupted write is
+    completed by writing the same readings again.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self._client = Client(address)
+        self._table = Table(address, self._client)
+        self._statements = Statements(address.database)
+        self._minutes = DayCache(self._count_minutes)
+        self._summaries = DayCache(self._summarise)
+        self._pages = PageCache()
+        self._write_lock = Lock()
+        self._is_checked = False
+        self._recent: tuple[float, ClickHouseSnapshot] | None = None
+
+    def check(self) -> None:
+        """See :meth:`ReadingsRepository.check`. Creates the table if it is missing, and refuses one of another shape."""
+        self._table.create()
+        self._is_checked = True
+
+    def snapshot(self, name: str | None = None) -> ClickHouseSnapshot:
+        """See :meth:`ReadingsRepository.snapshot`. There is only the current state."""
+        if name not in (None, CURRENT):
+            raise RepositoryUnavailableError(
+                f"ClickHouse keeps no versions, so snapshot {name} does not exist."
+            )
+        self._check_once()
+        state = self._state()
+        reader = ClickHouseMinuteReader(
+            self._statements, self._client, state, self._minutes, self._pages
+        )
+        return ClickHouseSnapshot(self._statements, self._client, state, reader, self._summaries)
+
+    def recent_snapshot(self) -> ClickHouseSnapshot:
+        """See :meth:`ReadingsRepository.recent_snapshot`."""
+        recent = self._recent
+        if recent is not None and time.monotonic() < recent[0]:
+            return recent[1]
+        valid_until = time.monotonic() + _RECENT_SECONDS
+        snapshot = self.snapshot()
+        self._recent = valid_until, snapshot
+        return snapshot
+
+    def create_extract(self, window: Window, key: str) -> Extract:
+        """See :meth:`ReadingsRepository.create_extract`. It holds what was written until now."""
+        self._check_once()
+        until = self._client.frame(self._statements.now(), {"now": frame.INSTANT}).item()
+        self._wait_for_inserts(until)
+        return self._extract(until)
+
+    def open_extract(self, name: str) -> Extract:
+        """See :meth:`ReadingsRepository.open_extract`. Extracts take up no storage and always exist."""
+        micros = name.removeprefix(_EXTRACT)
+        if name == micros or not micros.isdecimal():
+            raise RepositoryUnavailableError(f"{name} is not an extract of ClickHouse.")
+        self._check_once()
+        return self._extract(from_micros(int(micros)))
+
+    def write(self, readings: pl.DataFrame) -> int:
+        """See :meth:`ReadingsRepository.write`. The write is atomic for each day."""
+        readings = in_order_without_duplicates(readings)
+        if readings.is_empty():
+            return 0
+        self._check_once()
+        with self._write_lock:
+            new = self._without_stored(readings)
+            if len(new):
+                try:
+                    self._client.insert(self._statements.table, new.select(READ_COLUMNS))
+                finally:
+                    self._recent = None
+        return len(new)
+
+    def delete_before(self, instant: datetime) -> None:
+        """See :meth:`ReadingsRepository.delete_before`."""
+        self._check_once()
+        first = instant.astimezone(UTC).date()
+        for day in self._state().days:
+            if day < first:
+                self._client.command(self._statements.drop_partition(f"{day:%Y%m%d}"))
+        self._recent = None
+
+    def maintain(self, *, may_delete: bool = True) -> dict[str, int]:
+        """Do nothing: the server merges parts by itself."""
+        return {}
+
+    def _check_once(self) -> None:
+        """Refuse a table that is missing or has another shape. A process checks it until it is right."""
+        if not self._is_checked:
+            self._table.check()
+            self._is_checked = True
+
+    def _state(self) -> TableState:
+        return TableState.of(
+            self._client.frame(self._statements.partitions(), _PARTITIONS_SCHEMA).iter_rows()
+        )
+
+    def _extract(self, until: datetime) -> ClickHouseExtract:
+        return ClickHouseExtract(
+            f"{_EXTRACT}{to_micros(until)}", self._statements, self._client, until
+        )
+
+    def _wait_for_inserts(self, started_until: datetime) -> None:
+        """Wait until the inserts that started up to an instant of the server's clock have ended."""
+        deadline = time.monotonic() + _WAIT_FOR_INSERTS.total_seconds()
+        query = self._statements.running_inserts(started_until)
+        while self._client.frame(query, {"running": pl.Int64()}).item():
+            if time.monotonic() > deadline:
+                raise RepositoryUnavailableError(
+                    f"An insert has been running for more than {_WAIT_FOR_INSERTS.seconds} seconds."
+                )
+            time.sleep(_PAUSE_SECONDS)
+
+    def _without_stored(self, readings: pl.DataFrame) -> pl.DataFrame:
+        """Return the readings (in order, not empty) whose time and device id are not in the table yet."""
+        has_readings = self._statements.has_readings(readings["time"][0], readings["time"][-1])
+        if self._client.frame(has_readings, {"found": pl.Int64()}).is_empty():
+            return readings
+        stored = self._client.frame(
+            self._statements.stored(readings.select(frame.ORDER)), _KEYS_SCHEMA
+        )
+        return readings.join(stored, on=frame.ORDER, how="anti", maintain_order="left")
+
+    def _count_minutes(self, day: date) -> MinuteIndex:
+        query = self._statements.minute_index(window_of_day(day))
+        return MinuteIndex(self._client.frame(query, MINUTE_INDEX_SCHEMA))
+
+    def _summarise(self, day: date) -> pl.DataFrame:
+        query = self._statements.day_summary(window_of_day(day))
+        return self._client.frame(query, DAY_SUMMARY_SCHEMA)

@@ -1,0 +1,130 @@
+"""The current state of the table, and extracts: what was written up to an instant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import polars as pl
+
+from readings import frame
+from readings.repositories.base import (
+    HOURLY_MEANS_SCHEMA,
+    INTERVAL_TOTALS_SCHEMA,
+    Extract,
+    Page,
+    Snapshot,
+)
+from readings.repositories.chunks import split_into_chunks
+from readings.repositories.clickhouse.client import Client
+from readings.repositories.clickhouse.counts import DayCache, TableState
+from readings.repositories.clickhouse.minute_reader import ClickHouseMinuteReader, clip, read
+from readings.repositories.clickhouse.sql import Statements
+from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA
+from readings.repositories.page_finder import FRAME_READINGS, PageFinder
+from readings.window import Position, Window
+
+CURRENT = "table"
+"""The name of every snapshot: the table keeps no versions."""
+_LAST_TIMES_SCHEMA = {"device_id": pl.String(), "last": frame.INSTANT}
+DAY_SUMMARY_SCHEMA = {
+    "earliest": frame.INSTANT,
+    "latest": frame.INSTANT,
+    "readings": pl.Int64(),
+    "intervals": pl.Int64(),
+    "meters": pl.Int64(),
+}
+
+
+class ClickHouseSnapshot(Snapshot):
+    """The current state of the table. Readings that are written later may become visible in it."""
+
+    name = CURRENT
+
+    def __init__(
+        self,
+        statements: Statements,
+        client: Client,
+        state: TableState,
+        reader: ClickHouseMinuteReader,
+        summaries: DayCache[pl.DataFrame],
+    ) -> None:
+        self._statements = statements
+        self._client = client
+        self._state = state
+        self._reader = reader
+        self._finder = PageFinder(reader)
+        self._summaries = summaries
+
+    def page(
+        self, window: Window, *, offset: int, size: int, after: Position | None = None
+    ) -> Page:
+        """See :meth:`Snapshot.page`."""
+        if window.device_ids:
+            # One reading more tells whether another page follows.
+            readings = self._reader.read_meters(window, skip=offset, limit=size + 1, after=after)
+            return Page.first_of(readings, size)
+        if after is not None:
+            return self._finder.page_after(window, after, size=size, reader=self._reader)
+        return self._finder.page(window, offset=offset, size=size)
+
+    def minute_counts(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Extract.minute_counts`."""
+        return self._finder.minute_counts(window)
+
+    def frames(
+        self, window: Window, *, frame_readings: int = FRAME_READINGS
+    ) -> Iterator[pl.DataFrame]:
+        """See :meth:`Extract.frames`."""
+        return self._finder.frames(window, frame_readings=frame_readings)
+
+    def interval_totals(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.interval_totals`."""
+        return self._client.frame(self._statements.interval_totals(window), INTERVAL_TOTALS_SCHEMA)
+
+    def hourly_means(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.hourly_means`."""
+        return self._client.frame(self._statements.hourly_means(window), HOURLY_MEANS_SCHEMA)
+
+    def last_times(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.last_times`."""
+        return self._client.frame(self._statements.last_times(window), _LAST_TIMES_SCHEMA)
+
+    def day_summaries(self) -> pl.DataFrame:
+        """See :meth:`Snapshot.day_summaries`."""
+        schema = {"day": pl.Date(), **DAY_SUMMARY_SCHEMA}
+        days = [
+            self._summaries.get(day, state).select(pl.lit(day).alias("day"), pl.all())
+            for day, state in self._state.between()
+        ]
+        return pl.concat([pl.DataFrame(schema=schema), *days])
+
+    def meter_count(self) -> int:
+        """See :meth:`Snapshot.meter_count`."""
+        meters = self._client.frame(self._statements.meter_count(), {"meters": pl.Int64()})
+        return int(meters.item())
+
+
+class ClickHouseExtract(Extract):
+    """The readings that were written up to an instant of the server's clock.
+
+    No insert can add readings to it: those that started before the instant had ended when it was created. A merge deletes
+    only readings that were written later than the reading that stays.
+    """
+
+    def __init__(self, name: str, statements: Statements, client: Client, until: datetime) -> None:
+        self.name = name
+        self._statements = statements
+        self._client = client
+        self._until = until
+
+    def minute_counts(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Extract.minute_counts`."""
+        query = self._statements.minute_counts(window, written_until=self._until)
+        return self._client.frame(query, MINUTE_COUNTS_SCHEMA)
+
+    def frames(self, window: Window) -> Iterator[pl.DataFrame]:
+        """See :meth:`Extract.frames`."""
+        for chunk in split_into_chunks(self.minute_counts(window), FRAME_READINGS):
+            part = clip(window, chunk.first_minute, chunk.last_minute)
+            yield read(self._client, self._statements.readings(part, written_until=self._until))

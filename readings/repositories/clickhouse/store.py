@@ -1,0 +1,35 @@
+"""The table of a ClickHouse repository: create, inspect and delete it."""
+
+from __future__ import annotations
+
+from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.client import Client
+from readings.repositories.clickhouse.table import Table
+from readings.repositories.store import Store
+
+
+class ClickHouseStore(Store):
+    """The store of ``READINGS_URL=clickhouse://user:password@host/database``. The database must exist."""
+
+    def __init__(self, address: Address) -> None:
+        self._table = Table(address, Client(address))
+        self.name = self._table.name
+        self.identity = f"clickhouse {address.server} {self.name}"
+
+    def exists(self) -> bool:
+        """See :meth:`Store.exists`."""
+        return self._table.exists()
+
+    def create(self) -> list[str]:
+        """See :meth:`Store.create`. Raises an error also if a table of another shape exists."""
+        created = self._table.create()
+        return [f"table {self.name}: {'created' if created else 'exists already'}"]
+
+    def size(self) -> int:
+        """See :meth:`Store.size`. Readings that were inserted twice count twice until the server has merged them."""
+        return self._table.size()
+
+    def destroy(self) -> list[str]:
+        """See :meth:`Store.destroy`. The database stays."""
+        deleted = self._table.delete()
+        return [f"table {self.name}: {'deleted' if deleted else 'does not exist'}"]
