@@ -6,8 +6,11 @@ readings starts fast.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+
+_CREDENTIALS_OF_OPTION = re.compile(r"((?::|%3A)(?:/|%2F){2})[^&]*(@|%40)", re.IGNORECASE)
 
 
 def _sentences(*, can: str, cannot: str) -> Mapping[str, str]:
@@ -180,13 +183,14 @@ def engine_of(url: str) -> Engine:
 
 
 def without_password(url: str) -> str:
-    """Return a URL as operators may see it: a password before the last ``@`` is replaced by ``***``.
+    """Return a URL as operators may see it: passwords, also those of URLs among its options, become ``***``.
 
     A password that contains ``@`` or ``/`` is hidden too, although such a URL is wrong.
     """
     scheme, separator, rest = url.partition("://")
     credentials, at, host = rest.rpartition("@")
     user, colon, _ = credentials.partition(":")
-    if not at or not colon or "/" in user:
-        return url
-    return f"{scheme}{separator}{user}:***@{host}"
+    if at and colon and "/" not in user:
+        rest = f"{user}:***@{host}"
+    shown = _CREDENTIALS_OF_OPTION.sub(r"\1***\2", rest)
+    return f"{scheme}{separator}{shown}"

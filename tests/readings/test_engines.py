@@ -59,6 +59,9 @@ def test_another_scheme_is_refused_without_repeating_the_url(url: str) -> None:
         ("engine://user:se@cr/et@host/database", "engine://user:***@host/database"),
         ("engine://user@host/database", "engine://user@host/database"),
         ("engine://bucket/prefix?endpoint_url=http%3A%2F%2Fx", "engine://bucket/prefix?endpoint_url=http%3A%2F%2Fx"),
+        ("engine://b/p?endpoint_url=http%3A%2F%2Fu%3Asecret%40x&region=r", "engine://b/p?endpoint_url=http%3A%2F%2F***%40x&region=r"),
+        ("engine://b/p?endpoint_url=http://u:secret@x", "engine://b/p?endpoint_url=http://***@x"),
+        ("engine://user:secret@h/d?url=http%3a%2f%2fu:secret%40x", "engine://user:***@h/d?url=http%3a%2f%2f***%40x"),
     ],
 )  # fmt: skip
 def test_a_password_is_not_shown(url: str, shown: str) -> None:
