@@ -21,6 +21,10 @@ LIMITS = {
         "Delta Lake on disk, <code>delta:///srv/readings</code>",
         "Several hosts need a folder that all of them share.",
     ),
+    "clickhouse://headend:secret@db.example:8443/headend": (
+        "ClickHouse, <code>clickhouse://headend:***@db.example:8443/headend</code>",
+        "No old versions are kept",
+    ),
     "timestream://devices/readings?region=us-east-1": (
         "Amazon Timestream, <code>timestream://devices/readings?region=us-east-1</code>",
         "No old versions are kept",
@@ -96,3 +100,4 @@ def test_the_page_shows_the_engine_and_what_it_cannot_do(
     for text in LIMITS[readings_url]:
         assert text in page
     assert "Old versions are kept" not in page
+    assert "secret" not in page
