@@ -59,7 +59,7 @@ def measure(folder: Path) -> Iterator[Ratio]:
     # As every hour in a deployment.
     repository().maintain()
     table = DiskFolder(folder / "readings")
-    files = DataFiles(table, table.table()).paths
+    files = DataFiles.of(table, table.table()).paths
     supplier = Supplier.objects.create(name="bench")
     target = folder / "peer.csv.gz"
     ours = _export(supplier)

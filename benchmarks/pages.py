@@ -145,7 +145,7 @@ def _compare(offset: int, peer: str, target: float, theirs: Callable[[], list[An
 
 def _compare_with_duckdb(folder: Path, keys: dict[int, Keys]) -> Iterator[Ratio]:
     table = DiskFolder(folder / "readings")
-    files = DataFiles(table, table.table())
+    files = DataFiles.of(table, table.table())
     with duckdb.connect() as peer:
         peer.execute("SET TimeZone = 'UTC'; SET parquet_metadata_cache = true")
         for offset, (at, device_id) in keys.items():

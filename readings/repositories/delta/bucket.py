@@ -204,7 +204,7 @@ class BucketFolder(Folder):
     def _read(self, name: str) -> bytes | None:
         try:
             return bytes(obstore.get(self._store, name).bytes())
-        except (OSError, BucketError):
+        except FileNotFoundError:
             return None
 
     def _last_change(self, name: str) -> float:

@@ -8,8 +8,14 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import takewhile
 
 from readings.repositories.delta.folder import Folder
+
+_READ_TOGETHER = 2
+"""Log files that are read in parallel. Usually one commit follows, and the second file is missing."""
+_MAX_FOLLOWING = 32
+"""If more commits follow, it is faster to open the table at its checkpoint."""
 
 
 class State(Enum):
@@ -48,6 +54,18 @@ class Commit:
         if self.identity is None or identity != self.identity:
             return State.GONE, None
         return (State.NEWEST if following is None else State.FOLLOWED), following
+
+    def following(self) -> list[bytes]:
+        """Return the content of the log files that follow; none if they are more than :data:`_MAX_FOLLOWING`."""
+        found: list[bytes] = []
+        while len(found) < _MAX_FOLLOWING:
+            first = self.version + 1 + len(found)
+            contents = self.folder.read([_file(first + n) for n in range(_READ_TOGETHER)])
+            new = list(takewhile(lambda content: content is not None, contents))
+            found += [content for content in new if content is not None]
+            if len(new) < _READ_TOGETHER:
+                return found
+        return []
 
 
 def _file(version: int) -> str:

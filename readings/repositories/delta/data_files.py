@@ -5,7 +5,7 @@ A data file never changes after it is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -29,6 +29,12 @@ _STATISTICS_PRECISION = timedelta(milliseconds=1)
 
 PARTITION = "day"
 """The table's partition column: the UTC date of ``time``. Maintenance and other programs that read the table rely on it."""
+_FILES_SCHEMA = {
+    "path": pl.String(),
+    "day": pl.Date(),
+    **{name: kind for name, kind in MINUTE_INDEX_SCHEMA.items() if name != "minute"},
+}
+"""One row per data file: the bounds of its instants, and the number of readings."""
 MAX_ROW_RANGES = 32
 """If readings are spread over more row ranges than this, a scan with a filter is faster than reading each range."""
 
@@ -49,9 +55,10 @@ class DataFiles:
     index with one row per day instead of one per minute.
     """
 
-    def __init__(self, folder: Folder, table: DeltaTable) -> None:
+    def __init__(self, folder: Folder, files: pl.DataFrame) -> None:
+        """``files`` has the columns of :func:`_describe`, in their order."""
         self.folder = folder
-        files = _describe(folder, pl.DataFrame(table.get_add_actions(flatten=True)))
+        self._files = files
         self.paths: list[str] = files["path"].to_list()
         self._first, self._last = as_int_array(files["first"]), as_int_array(files["last"])
         days = files.group_by("day").agg(
@@ -68,6 +75,21 @@ class DataFiles:
             days.with_columns(pl.col("day").cast(frame.INSTANT).alias("minute"))
         )
 
+    @classmethod
+    def of(cls, folder: Folder, table: DeltaTable) -> DataFiles:
+        """Return the files of a table at the version at which it was opened."""
+        return cls(folder, _describe(folder, pl.DataFrame(table.get_add_actions(flatten=True))))
+
+    def changed(self, added: Sequence[dict[str, object]], removed: Iterable[str]) -> DataFiles:
+        """Return the files after some commits.
+
+        ``added`` are rows of Delta's table of add actions, ``removed`` the names of files.
+        """
+        paths = [self.folder.path(name) for name in removed]
+        kept = self._files.filter(~pl.col("path").is_in(paths))
+        new = _describe(self.folder, pl.DataFrame(added))
+        return DataFiles(self.folder, pl.concat([kept, new]).sort("first", "path"))
+
     def overlapping(self, start: datetime, end: datetime) -> tuple[str, ...]:
         """Return the files that may hold readings with ``start <= time <= end``."""
         overlaps = (self._last >= to_micros(start)) & (self._first <= to_micros(end))
@@ -77,10 +99,10 @@ class DataFiles:
 def _describe(folder: Folder, actions: pl.DataFrame) -> pl.DataFrame:
     """Return the path, day, number of readings, and bounds of ``time`` and ``arrival_time`` of each file."""
     if actions.is_empty():
-        return pl.DataFrame(schema={"path": pl.String(), "day": pl.Date(), **MINUTE_INDEX_SCHEMA})
+        return pl.DataFrame(schema=_FILES_SCHEMA)
     bounds = {"first": "min.time", "first_arrival": "min.arrival_time"}
     upper_bounds = {"last": "max.time", "last_arrival": "max.arrival_time"}
-    return actions.select(
+    described = actions.select(
         (pl.lit(folder.path("")) + pl.col("path")).alias("path"),
         pl.col(f"partition.{PARTITION}").alias("day"),
         pl.col("num_records").cast(pl.Int64).alias("readings"),
@@ -89,7 +111,8 @@ def _describe(folder: Folder, actions: pl.DataFrame) -> pl.DataFrame:
             (pl.col(theirs).cast(frame.INSTANT) + _STATISTICS_PRECISION).alias(ours)
             for ours, theirs in upper_bounds.items()
         ),
-    ).sort("first", "path")
+    )
+    return described.select(*_FILES_SCHEMA).sort("first", "path")
 
 
 @dataclass(frozen=True)

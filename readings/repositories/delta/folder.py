@@ -83,7 +83,7 @@ class Folder(ABC):
 
     @abstractmethod
     def read(self, names: Sequence[str]) -> list[bytes | None]:
-        """Return the content of each file, or None if it cannot be read."""
+        """Return the content of each file, or None if it is missing."""
 
     @abstractmethod
     def put(self, name: str, content: bytes) -> None:
@@ -215,7 +215,7 @@ def _identity(file: Path) -> tuple[int, int] | None:
 def _read(file: Path) -> bytes | None:
     try:
         return file.read_bytes()
-    except OSError:
+    except FileNotFoundError:
         return None
 
 

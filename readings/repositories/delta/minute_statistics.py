@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import PurePath
 
 import numpy as np
@@ -16,6 +17,7 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.delta.day_cache import DELETE_AFTER_SECONDS
+from readings.repositories.delta.failures import FAILURES
 from readings.repositories.delta.folder import Folder
 from readings.repositories.minute_index import MINUTE_INDEX_SCHEMA, as_int_array
 
@@ -80,10 +82,15 @@ def store_statistics(folder: Folder, data_file: str, readings: pl.DataFrame) -> 
 
 
 def read_statistics(folder: Folder, data_files: Sequence[str]) -> pl.DataFrame:
-    """Return the stored statistics of those data files that have some: the column ``file``, and those of the schema."""
+    """Return the stored statistics of those data files that have some: the column ``file``, and those of the schema.
+
+    None are returned if one file with statistics cannot be read.
+    """
     rows: dict[str, list[object]] = {name: [] for name in FILE_STATISTICS_SCHEMA}
-    contents = folder.read([_file(data_file) for data_file in data_files])
-    for data_file, content in zip(data_files, contents, strict=True):
+    contents: list[bytes | None] = []
+    with suppress(*FAILURES):
+        contents = folder.read([_file(data_file) for data_file in data_files])
+    for data_file, content in zip(data_files, contents, strict=False):
         try:
             columns = json.loads(content or b"")
             stored = [columns[name] for name in MINUTE_STATISTICS_SCHEMA]

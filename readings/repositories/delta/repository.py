@@ -41,7 +41,8 @@ from readings.repositories.delta.maintenance import (
     fill_minute_counts,
 )
 from readings.repositories.delta.minute_statistics import delete_unused_statistics
-from readings.repositories.delta.open_table import OpenTable, OpenTablePerThread
+from readings.repositories.delta.newest_files import NewestFiles
+from readings.repositories.delta.open_table import OpenTablePerThread
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
@@ -75,7 +76,7 @@ class DeltaRepository(ReadingsRepository):
         self._day_summaries = DayCache(folder, DAY_SUMMARIES)
         self._file_counts = FileCounts(folder, self._minute_counts)
         self._lock = Lock()
-        self._read_table = OpenTable(folder)
+        self._newest_files = NewestFiles(folder)
         self._newest: DeltaSnapshot | None = None
         self._newest_commit: Commit | None = None
         self._looked_at = -math.inf
@@ -88,7 +89,8 @@ class DeltaRepository(ReadingsRepository):
         if name is None or name == newest.name:
             return newest
         try:
-            return self._snapshot_of(self._folder.table(int(name)))
+            table = self._folder.table(int(name))
+            return self._snapshot_of(table.version(), DataFiles.of(self._folder, table))
         except FAILURES as error:
             raise RepositoryUnavailableError(
                 f"Version {name} does not exist any more: {reason(error)}"
@@ -163,17 +165,15 @@ class DeltaRepository(ReadingsRepository):
         compacted = 0
         for day in days_to_compact(self._written_table.newest()[0]):
             table, _ = self._written_table.newest()
-            snapshot, commit = self._snapshot_of(table), exclusive_commit(table)
+            files, commit = DataFiles.of(self._folder, table), exclusive_commit(table)
+            snapshot = self._snapshot_of(table.version(), files)
             compacted += compact_day(self._folder, table, snapshot, day, commit)
         return compacted
 
     def _fill_day_cache(self, *, may_delete: bool) -> dict[str, int]:
         table, _ = self._written_table.newest()
-        files, snapshot, now = (
-            DataFiles(self._folder, table),
-            self._snapshot_of(table),
-            self._clock(),
-        )
+        files, now = DataFiles.of(self._folder, table), self._clock()
+        snapshot = self._snapshot_of(table.version(), files)
         by_day = files.by_day
         done = {
             "days counted": fill_minute_counts(self._file_counts, by_day, now),
@@ -208,7 +208,7 @@ class DeltaRepository(ReadingsRepository):
         if readings.is_empty():
             return readings
         first, last = readings["time"][0], readings["time"][-1]
-        files = DataFiles(self._folder, table).overlapping(first, last)
+        files = DataFiles.of(self._folder, table).overlapping(first, last)
         if not files:
             return readings
         inside = Window(first, last).predicate()
@@ -217,19 +217,15 @@ class DeltaRepository(ReadingsRepository):
 
     def _newest_snapshot(self) -> DeltaSnapshot:
         looked_at = time.monotonic()
-        table, commit = self._read_table.newest()
+        files, commit = self._newest_files.newest()
         if self._newest is None or commit is not self._newest_commit:
-            self._newest, self._newest_commit = self._snapshot_of(table), commit
+            self._newest, self._newest_commit = self._snapshot_of(commit.version, files), commit
         self._looked_at = looked_at
         return self._newest
 
-    def _snapshot_of(self, table: DeltaTable) -> DeltaSnapshot:
+    def _snapshot_of(self, version: int, files: DataFiles) -> DeltaSnapshot:
         return DeltaSnapshot(
-            table.version(),
-            DataFiles(self._folder, table),
-            self._file_counts,
-            self._hourly_sums,
-            self._day_summaries,
+            version, files, self._file_counts, self._hourly_sums, self._day_summaries
         )
 
 
