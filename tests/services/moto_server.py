@@ -16,12 +16,12 @@ _creating = threading.Lock()
 _create_secret = SecretsManagerBackend.create_secret
 
 
-def create_secret(self: SecretsManagerBackend, *args: Any, **options: Any) -> str:
+def create_secret(self: SecretsManagerBackend, *args: Any, **options: Any) -> Any:
     """Create a secret while no other call does."""
     with _creating:
         return _create_secret(self, *args, **options)
 
 
 if __name__ == "__main__":
-    SecretsManagerBackend.create_secret = create_secret  # type: ignore[method-assign]
+    SecretsManagerBackend.create_secret = create_secret
     main()
