@@ -47,12 +47,11 @@ stress: $(VENV)/.test ## test a deployment with killed processes, failing S3 cal
 attack: $(VENV)/.test ## attack a deployment on this machine, and report harm and delays
 	$(BIN)/python -m tests.attack
 
-lint: $(VENV)/.test ## run ruff, djlint and mypy, and look for missing migrations
+lint: $(VENV)/.test ## run ruff, djlint and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/djlint templates --lint --check --quiet
 	$(BIN)/mypy .
-	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
 
 bench: $(VENV)/.test .sftp .sshd .pigz ## compare the speed with peers, on the same readings (benchmarks/)
 	$(BIN)/python -m benchmarks
