@@ -6,7 +6,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -57,13 +58,18 @@ def python_files(roots: Iterable[str]) -> Iterator[Path]:
         yield from path.rglob("*.py") if path.is_dir() else [path]
 
 
+@cache
+def providers() -> Mapping[str, list[str]]:
+    """Return the distributions that provide each package. Python reads the file list of each distribution."""
+    return packages_distributions()
+
+
 def undeclared(packages: Iterable[str], requirements: set[str]) -> set[str]:
     """Return the third-party packages that no distribution in ``requirements`` provides."""
-    providers = packages_distributions()
     return {
         package
         for package in set(packages) - OURS - sys.stdlib_module_names
-        if requirements.isdisjoint(normalized(name) for name in providers.get(package, []))
+        if requirements.isdisjoint(normalized(name) for name in providers().get(package, []))
     }
 
 

@@ -9,20 +9,22 @@ import pytest
 
 from headend.config.environment import quoted
 from readings.repositories import open_repository
-from readings.repositories.delta.compaction import MIN_FILES
+from readings.repositories.delta import compaction
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
 
 FLEET = Fleet(devices=3)
 START = datetime(2023, 2, 27, tzinfo=UTC)
+MIN_FILES = 3
 NAMES = ["a b", "a#b", "a?b", "50%", "{a,b}", "*", "größe", "電力", "e\u0301", "'\"&+:;=~$", "end "]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_readings_are_stored_compacted_and_read_in_a_folder_of_any_name(
-    tmp_path: Path, name: str
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(compaction, "MIN_FILES", MIN_FILES)
     url = f"delta://{quoted(tmp_path / name)}"
     written = [START + number * FLEET.interval for number in range(MIN_FILES)]
     repository = open_repository(url)
