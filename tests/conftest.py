@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as configured
+from django.template.base import Template
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
@@ -44,6 +45,17 @@ def pytest_configure() -> None:
 def state_folders() -> None:
     """Create the folders that ``manage.py setup`` creates."""
     create_folders(configured.FOLDERS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_templates(django_test_environment: None) -> Iterator[None]:
+    """Render templates as in a deployment.
+
+    Django's tests also record each rendered template with a copy of its context. No test reads this record.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "_render", lambda self, context: self.nodelist.render(context))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,6 @@ from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.http import HttpResponse
-from django.template.base import Template
 from django.test import Client
 
 from tests.every_url import POISON, ParameterNames, Route, every_route
@@ -22,7 +21,7 @@ from tests.two_suppliers import METER, Stored, store_fleet, store_supplier
 pytestmark = [
     pytest.mark.django_db,
     # The repository and the readiness probes use no process, but a new key pair does.
-    pytest.mark.usefixtures("readings", "exports_folder", "starts_processes", "plain_templates"),
+    pytest.mark.usefixtures("readings", "exports_folder", "starts_processes"),
 ]
 
 ADMIN_PARAMETERS = [
@@ -33,15 +32,6 @@ ADMIN_PARAMETERS = [
 LOOKUPS = ["__in", "__gte", "__year"]
 TEXTS = {"other": "marigold", "own": "primrose"}
 """The names of the two suppliers. No page contains these words by itself."""
-
-
-@pytest.fixture
-def plain_templates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Render templates as in a deployment.
-
-    Django's tests also record each rendered template with a copy of its context. No test here reads this record.
-    """
-    monkeypatch.setattr(Template, "_render", lambda self, context: self.nodelist.render(context))
 
 
 class Sweep:
