@@ -32,9 +32,10 @@ MEASURED_PYTEST = $(BIN)/python -W "ignore:Unable to activate pytest branch cove
 check: $(VENV)/.test ## lint, and run the tests that need no server, browser or other process; takes about a minute
 	@$(MAKE) --no-print-directory -j2 lint .fast-tests
 
+# There is a process of pytest for each processor. More threads of Polars would only take processor time.
 .PHONY: .fast-tests
 .fast-tests:
-	$(PYTEST) -n 2 --fast
+	POLARS_MAX_THREADS=1 $(PYTEST) -n 2 --fast
 
 test: $(VENV)/.test .browser .sftp ## run all tests, then those with a database again on PostgreSQL, Valkey and S3
 	$(MEASURED_PYTEST) -n 4
