@@ -28,14 +28,14 @@ from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import DAY, Position, Window
 
-FLEET = Fleet(devices=60, interval_minutes=60)
+FLEET = Fleet(devices=30, interval_minutes=60)
 START = datetime(2023, 2, 27, 20, tzinfo=UTC)
 END = START + DAY
 EVERYTHING = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
-A_FEW_METERS = (*FLEET.meters.device_id[0, 31, 59], "0" * 8 + "-0000-0000-0000-" + "0" * 12)
+A_FEW_METERS = (*FLEET.meters.device_id[0, 16, 29], "0" * 8 + "-0000-0000-0000-" + "0" * 12)
 """The first meter, one in between, the last one, and one that sent no readings."""
-LATE = readings_for(Fleet(devices=75, interval_minutes=60), START + timedelta(hours=6))
-"""Readings of one interval. 60 of them are stored before."""
+LATE = readings_for(Fleet(devices=40, interval_minutes=60), START + timedelta(hours=6))
+"""Readings of one interval. 30 of them are stored before."""
 ODD_SECONDS = EVERYTHING.with_columns(
     (pl.col("time") + pl.duration(milliseconds=pl.int_range(pl.len()) % 90_000)).alias("time")
 ).sort(frame.ORDER)
@@ -135,7 +135,7 @@ def test_another_process_counts_no_file(tmp_path: Path, monkeypatch: pytest.Monk
     written(folder, EVERYTHING, LATE)
     forbid_counting(monkeypatch)
     another = DeltaRepository(str(folder)).snapshot()
-    assert another.minute_counts(Window(START))["readings"].sum() == len(EVERYTHING) + 15
+    assert another.minute_counts(Window(START))["readings"].sum() == len(EVERYTHING) + 10
 
 
 def test_a_page_reads_no_statistics_of_earlier_days(
@@ -151,7 +151,7 @@ def test_a_page_reads_no_statistics_of_earlier_days(
     folder = tmp_path / "readings"
     written(folder, *days)
     monkeypatch.setattr(file_counts, "read_statistics", recorded)
-    page = DeltaRepository(str(folder)).snapshot().page(Window(START), offset=3 * 60 + 5, size=10)
+    page = DeltaRepository(str(folder)).snapshot().page(Window(START), offset=3 * 30 + 5, size=10)
     assert page.readings.equals(days[3].slice(5, 10))
     assert [f"{PARTITION}=2023-03-02" in file for [file] in read] == [True]
 
@@ -179,7 +179,7 @@ def test_a_file_of_another_program_is_not_taken_as_being_in_order(tmp_path: Path
 
 def test_device_ids_that_are_no_random_numbers_are_found(tmp_path: Path) -> None:
     meters = pl.Series(
-        [f"{'0' * 8}-{n:027d}" for n in range(30)] + [f"meter {n}" for n in range(30)]
+        [f"{'0' * 8}-{n:027d}" for n in range(15)] + [f"meter {n}" for n in range(15)]
     )
     readings = EVERYTHING.with_columns(
         pl.col("device_id").replace_strict(FLEET.meters.device_id, meters)
@@ -231,8 +231,8 @@ def test_statistics_describe_each_minute() -> None:
 def test_the_same_meters_have_the_same_hash_in_every_minute() -> None:
     two_hours = pl.concat([readings_for(FLEET, START), readings_for(FLEET, START + DAY / 24)])
     [meters] = minute_statistics(two_hours)["meters"].unique()
-    assert minute_statistics(EVERYTHING.tail(60))["meters"].to_list() == [meters]
-    assert minute_statistics(EVERYTHING.tail(59))["meters"].to_list() != [meters]
+    assert minute_statistics(EVERYTHING.tail(30))["meters"].to_list() == [meters]
+    assert minute_statistics(EVERYTHING.tail(29))["meters"].to_list() != [meters]
 
 
 def test_statistics_of_unused_files_are_deleted_after_an_hour(tmp_path: Path) -> None:
@@ -268,8 +268,8 @@ def test_a_process_forgets_the_counts_of_replaced_files(
         repository.snapshot().minute_counts(Window(START - DAY))
     repository.maintain()
     for hours in (1, 2):
-        repository.write(readings_for(Fleet(devices=60), START.replace(hour=5, minute=5 * hours)))
-        assert repository.snapshot().minute_counts(Window(START - DAY))["readings"].sum() == 60 * (
+        repository.write(readings_for(Fleet(devices=30), START.replace(hour=5, minute=5 * hours)))
+        assert repository.snapshot().minute_counts(Window(START - DAY))["readings"].sum() == 30 * (
             24 + hours
         )
     [counts] = counted
