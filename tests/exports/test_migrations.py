@@ -1,4 +1,4 @@
-"""Migrations that change tables with data keep the data, forwards and backwards."""
+"""Migrations can be reversed. Those that change tables with data keep the data, forwards and backwards."""
 
 from __future__ import annotations
 
@@ -91,7 +91,13 @@ def test_columns_that_were_added_later_have_defaults_in_the_database() -> None:
             }
 
 
-def test_the_migration_to_one_lease_keeps_data_in_both_directions(migrate: Migrate) -> None:
+def test_all_migrations_can_be_reversed_and_that_to_one_lease_keeps_data_in_both_directions(
+    migrate: Migrate,
+) -> None:
+    """One test, because to reverse all migrations and to apply them again takes seconds of processor time."""
+    for app in ("exports", "readings"):
+        call_command("migrate", app, "zero", verbosity=0)
+
     now = timezone.now()
     state = {"crc32": 1, "plain_size": 2}
     old = migrate(BEFORE)
