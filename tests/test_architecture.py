@@ -32,6 +32,7 @@ FORBIDDEN_IMPORTS = {
         "readings.tasks", "readings.models", "headend",
     ),
     "readings/instants.py": ("django", "rest_framework", "polars", "readings"),
+    "readings/engines.py": ("django", "rest_framework", "polars", "readings"),
     "readings/repository_errors.py": ("django", "rest_framework", "polars", "readings"),
     "readings/frame.py": ("django", "rest_framework", "readings.models", "readings.repositories", "readings.window"),
     "readings/window.py": ("django", "rest_framework"),
