@@ -22,6 +22,7 @@ from headend.config.logs import logging_settings
 from headend.config.secrets import loaded_on_first_use
 from readings import schedule as readings_schedule
 from readings.engines import ENGINES, engine_of
+from readings.simulation import town
 
 # Makes Django's generic classes subscriptable at run time, for type hints such as ModelAdmin[Supplier].
 django_stubs_ext.monkeypatch()
@@ -196,6 +197,13 @@ SIMULATION_MAXIMUM_LOAD = env.number("SIMULATION_MAXIMUM_LOAD", 20, minimum=0, m
 SIMULATION_LATE_ARRIVALS = env.boolean("SIMULATION_LATE_ARRIVALS", default=False)
 SIMULATION_LATE_PERCENT = env.number("SIMULATION_LATE_PERCENT", 10, minimum=0, maximum=100)
 SIMULATION_LATE_MINUTES = env.integer("SIMULATION_LATE_MINUTES", 1440, minimum=1, maximum=525_600)
+SIMULATION_PROFILE = env.choice("SIMULATION_PROFILE", "uniform", town.PROFILES)
+# A system check verifies these two.
+SIMULATION_SHARES = env.text("SIMULATION_SHARES", town.DEFAULT_SHARES)
+SIMULATION_TIMEZONE = env.text("SIMULATION_TIMEZONE", town.DEFAULT_TIMEZONE)
+SIMULATION_LATITUDE = env.number(
+    "SIMULATION_LATITUDE", town.DEFAULT_LATITUDE, minimum=-65, maximum=65
+)
 if SIMULATION_MINIMUM_LOAD > SIMULATION_MAXIMUM_LOAD:
     raise ImproperlyConfigured("SIMULATION_MINIMUM_LOAD is greater than SIMULATION_MAXIMUM_LOAD.")
 if 1440 % SIMULATION_INTERVAL:

@@ -6,9 +6,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
 
 from headend.config.checks import TAG
 from readings.engines import engine_of
+from readings.ingest.deployment_town import deployment_town
 
 
 @register(TAG)
@@ -23,4 +25,14 @@ def readings_url_is_valid(**_: Any) -> list[CheckMessage]:
         open_store(settings.READINGS_URL)
     except ValueError as error:
         return [Error(f"READINGS_URL: {error}", id="readings.E001")]
+    return []
+
+
+@register(TAG)
+def simulated_town_is_valid(**_: Any) -> list[CheckMessage]:
+    """``readings.E002``: the customer classes or the time zone of the simulated fleet are wrong."""
+    try:
+        deployment_town()
+    except ImproperlyConfigured as error:
+        return [Error(str(error), id="readings.E002")]
     return []

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from readings.ingest.deployment_town import deployment_town
 from readings.simulation.fleet import Fleet
 
 
 def deployment_fleet() -> Fleet:
-    """Return the fleet that the ``SIMULATION_…`` settings describe."""
+    """Return the fleet that the ``SIMULATION_…`` settings describe.
+
+    Raises ``ImproperlyConfigured`` if the customer classes or the time zone are wrong.
+    """
     return Fleet(
         interval_minutes=settings.SIMULATION_INTERVAL,
         devices=settings.SIMULATION_DEVICES,
@@ -20,4 +24,6 @@ def deployment_fleet() -> Fleet:
         late_percent=settings.SIMULATION_LATE_PERCENT,
         late_minutes=settings.SIMULATION_LATE_MINUTES,
         seed=settings.SIMULATION_SEED,
+        profile=settings.SIMULATION_PROFILE,
+        town=deployment_town(),
     )

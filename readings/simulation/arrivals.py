@@ -13,8 +13,15 @@ import polars as pl
 from readings import frame
 from readings.instants import to_micros
 from readings.simulation.fleet import Fleet, Meters
+from readings.simulation.mixed_profile import mixed_profile
 from readings.simulation.profiles import LATENESS, uniform_profile
-from readings.simulation.random_numbers import Bits, meter_streams, streams_at_instant, uniform
+from readings.simulation.random_numbers import (
+    Bits,
+    Floats,
+    meter_streams,
+    streams_at_instant,
+    uniform,
+)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -58,21 +65,20 @@ def arrivals_between(fleet: Fleet, after: datetime, until: datetime) -> list[Arr
 def _readings(fleet: Fleet, time: datetime, select: Callable[[Mask], Mask]) -> pl.DataFrame:
     """Return readings of one interval. ``select`` gets which meters are late, and returns which to include."""
     batches = [
-        _batch(fleet, fleet.meters.slice(start, fleet.devices_per_batch), time, select)
+        _batch(fleet, start, time, select)
         for start in range(0, fleet.devices, fleet.devices_per_batch)
     ]
     return pl.concat(batches)
 
 
 def _batch(
-    fleet: Fleet, meters: Meters, time: datetime, select: Callable[[Mask], Mask]
+    fleet: Fleet, start: int, time: datetime, select: Callable[[Mask], Mask]
 ) -> pl.DataFrame:
+    meters = fleet.meters.slice(start, fleet.devices_per_batch)
     streams = meter_streams(fleet.seed, meters.number)
     streams = streams_at_instant(streams, to_micros(time))
     late = _late_meters(fleet, streams)
-    selected = select(late)
-    if not selected.all():
-        meters, streams, late = meters.filter(selected), streams[selected], late[selected]
+    columns, meters, late = _columns(fleet, start, time, meters, streams, late, select(late))
     on_time = frame.instants(np.full(len(late), to_micros(time)))
     arrival_time = on_time
     if late.any():
@@ -86,9 +92,30 @@ def _batch(
             "device_id": meters.device_id,
             "measure_name": pl.Series([frame.MEASURE_NAME]).new_from_index(0, len(late)),
             "load": meters.load,
-            **uniform_profile(fleet, meters, streams),
+            **columns,
         }
     )
+
+
+def _columns(
+    fleet: Fleet,
+    start: int,
+    time: datetime,
+    meters: Meters,
+    streams: Bits,
+    late: Mask,
+    selected: Mask,
+) -> tuple[dict[str, Floats], Meters, Mask]:
+    """Return the values of the selected meters of a batch, these meters, and which of them are late."""
+    if selected.all():
+        if fleet.profile == "mixed":
+            return mixed_profile(fleet, start, time, streams), meters, late
+        return uniform_profile(fleet, meters, streams), meters, late
+    chosen = meters.filter(selected)
+    if fleet.profile == "mixed":
+        columns = mixed_profile(fleet, start, time, streams)
+        return {name: values[selected] for name, values in columns.items()}, chosen, late[selected]
+    return uniform_profile(fleet, chosen, streams[selected]), chosen, late[selected]
 
 
 def _late_meters(fleet: Fleet, streams: Bits) -> Mask:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from readings.simulation.random_numbers import Bits
+from readings.simulation.town import DEFAULT_TOWN, PROFILES, Town
 
 MINUTES_PER_DAY = 1440
 
@@ -29,6 +30,9 @@ class Fleet:
     - ``minimum_load``, ``maximum_load``: range of the contracted loads, kW.
     - ``late_arrivals``: whether ``late_percent`` of the readings arrive ``late_minutes`` late.
     - ``seed``: another seed gives other readings.
+    - ``profile``: ``uniform`` draws the values as the reference does. ``mixed`` has customers of several classes, with days,
+      weeks, seasons and weather.
+    - ``town``: where the customers of ``mixed`` are, and how many are in each class.
 
     Raises ``ValueError`` for a value out of range. The message names the parameter.
     """
@@ -43,6 +47,8 @@ class Fleet:
     late_percent: float = 10
     late_minutes: int = 1440
     seed: int = 0
+    profile: str = "uniform"
+    town: Town = DEFAULT_TOWN
 
     def __post_init__(self) -> None:
         if self.interval_minutes < 1 or MINUTES_PER_DAY % self.interval_minutes:
@@ -59,6 +65,8 @@ class Fleet:
             raise ValueError("late percent: 0 to 100; late minutes: at least 1.")
         if not 0 <= self.seed < 2**63:
             raise ValueError("seed: 0 to 2^63-1.")
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile: {self.profile!r} is not one of {', '.join(PROFILES)}.")
 
     @property
     def interval(self) -> timedelta:

@@ -21,6 +21,7 @@ from readings.management.progress_bar import progress_bar
 from readings.repositories import repository
 from readings.repository_errors import ReadingsRefusedError, RepositoryUnavailableError
 from readings.simulation.fleet import Fleet
+from readings.simulation.town import PROFILES, Town
 from readings.totals import update_totals_after_write
 
 
@@ -67,6 +68,10 @@ class Command(CommandWithExamples):
             ),
             ("--late-minutes", int, fleet.late_minutes, "minutes by which late readings are late"),
             ("--seed", int, fleet.seed, "seed of the random numbers; another seed, other readings"),
+            ("--profile", str, fleet.profile, f"{' or '.join(PROFILES)}: how values are drawn"),
+            ("--shares", str, fleet.town.shares, "mixed: percentages of the customer classes"),
+            ("--timezone", str, fleet.town.timezone, "mixed: time zone of the local calendar"),
+            ("--latitude", float, fleet.town.latitude, "mixed: latitude of the solar plants"),
         ]
         for name, kind, default, meaning in options:
             parser.add_argument(
@@ -141,6 +146,8 @@ def _fleet(options: dict[str, Any]) -> Fleet:
             late_percent=options["late_percent"],
             late_minutes=options["late_minutes"],
             seed=options["seed"],
+            profile=options["profile"],
+            town=Town(options["shares"], options["timezone"], options["latitude"]),
         )
     except ValueError as error:
         raise CommandError(str(error)) from None

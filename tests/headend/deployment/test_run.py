@@ -197,6 +197,14 @@ def test_a_port_that_is_in_use_is_a_one_line_error(
         ("SIMULATION_DEVICES", "many", "SIMULATION_DEVICES is 'many'"),
         ("SIMULATION_INTERVAL", "7", "SIMULATION_INTERVAL is 7"),
         ("SIMULATION_LATE_ARRIVALS", "maybe", "SIMULATION_LATE_ARRIVALS is 'maybe'"),
+        ("SIMULATION_PROFILE", "flat", "SIMULATION_PROFILE is 'flat'"),
+        (
+            "SIMULATION_SHARES",
+            "shop=7",
+            "SIMULATION_SHARES: the percentages add up to 7, not to 100.",
+        ),
+        ("SIMULATION_TIMEZONE", "Nowhere", "SIMULATION_TIMEZONE: 'Nowhere' is no time zone"),
+        ("SIMULATION_LATITUDE", "70", "SIMULATION_LATITUDE is 70"),
         ("READINGS_URL", "ftp://x", "READINGS_URL is 'ftp://x'"),
         ("READINGS_URL", "delta://relative/path", "three slashes"),
         (

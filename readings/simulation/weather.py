@@ -1,0 +1,156 @@
+"""The weather that neighbours share: how much heat and sun a day has, and the clouds within it.
+
+Weather never adds up: it only shifts the heat and the sun of a year without weather by up to a few days. The energy until
+the start of day ``d`` is that of the year without weather until ``d + shift(d)``. So it needs no sum over the days before,
+and a year has the energy that it should have. A shift changes by less than a day from one day to the next, so time never
+runs backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+
+import numpy as np
+
+from readings.simulation import base_curves, sun
+from readings.simulation.local_calendar import LocalDay
+from readings.simulation.random_numbers import (
+    Bits,
+    Floats,
+    meter_streams,
+    streams_at_number,
+    uniform,
+)
+
+_HEAT, _SUN, _CLOUDS = 101, 102, 103
+_HEAT_SHIFTS = ((7, 0.55), (2, 0.38))
+_SUN_SHIFTS = ((4, 0.15), (2, 0.25), (1, 0.55))
+"""For each kind of weather, how many days it lasts, and the part of a day by which it changes the shift of a day."""
+_COMMON = 0.8
+"""The part of the weather that is the same in the whole town. The rest differs between neighbourhoods."""
+
+
+@dataclass(frozen=True)
+class Weather:
+    """The weather of a local day, by neighbourhood. Energies are in parts of a year's energy.
+
+    ``heat_before`` and ``sun_before`` are the energies since 1 January 2020, ``heat`` is that of the day, and
+    ``sun_after`` that until the day ends. ``sunshine`` is the cumulative solar energy at each slot, from 0 to 1.
+    ``skewed_sunshine`` counts the energy of the morning as negative: at 6 and 18 o'clock with weight 1, at noon with 0.
+    """
+
+    heat_before: Floats
+    heat: Floats
+    sun_before: Floats
+    sun_after: Floats
+    sunshine: Floats
+    skewed_sunshine: Floats
+
+
+def weather_of_day(seed: int, latitude: float, day: LocalDay, neighbourhoods: int) -> Weather:
+    """Return the weather of neighbourhoods 0 to ``neighbourhoods`` - 1."""
+    number = base_curves.day_number(day.date)
+    # The first stream is the one of the whole town.
+    streams = meter_streams(seed ^ 0x77656174, np.arange(neighbourhoods + 1, dtype=np.uint64))
+    heat_before, heat_after = _energies(
+        streams, _HEAT, number, _HEAT_SHIFTS, base_curves.heat_shares_of_year
+    )
+    sun_before, sun_after = _energies(
+        streams, _SUN, number, _SUN_SHIFTS, lambda year: sun.solar_shares_of_year(latitude, year)
+    )
+    expected = sun.solar_shares_of_year(latitude, day.date.year)[day.date.timetuple().tm_yday - 1]
+    brightness = np.minimum((sun_after - sun_before) / expected, 2) / 2
+    sunshine = _sunshine(streams, latitude, day, number, brightness)
+    side = np.clip((np.array(day.solar_hours) - 12) / 6, -1, 1)
+    skewed = np.cumsum(np.diff(sunshine, axis=1) * side, axis=1)
+    return Weather(
+        heat_before, heat_after - heat_before, sun_before, sun_after, sunshine,
+        np.concatenate([np.zeros((neighbourhoods, 1)), skewed], axis=1),
+    )  # fmt: skip
+
+
+def value_noise(streams: Bits, channel: int, position: float) -> Floats:
+    """Return noise from 0 to 1 that changes linearly between random values at whole positions."""
+    knot = int(np.floor(position))
+    fraction = position - knot
+    left, right = (
+        uniform(streams_at_number(streams, knot + step), channel, 0, 1) for step in (0, 1)
+    )
+    return left + (right - left) * fraction
+
+
+def rather_extreme(noise: Floats) -> Floats:
+    """Move noise from 0 to 1 towards both ends: a day is rather good or bad than in between."""
+    return np.asarray(noise * noise * (3 - 2 * noise))
+
+
+def _energies(
+    streams: Bits,
+    channel: int,
+    number: int,
+    shifts: tuple[tuple[int, float], ...],
+    shares_of_year: Callable[[int], Floats],
+) -> tuple[Floats, Floats]:
+    """Return the cumulative energy at the start and at the end of a day.
+
+    The end of a day and the start of the next one are computed alike, so they are equal to the last digit.
+    """
+    at_start, at_end = (
+        np.interp(
+            each + _shift(streams, channel, each, shifts),
+            np.arange(each - 12, each + 14),
+            _cumulative(shares_of_year, each - 12, 26),
+        )
+        for each in (number, number + 1)
+    )
+    return at_start, at_end
+
+
+def _cumulative(shares_of_year: Callable[[int], Floats], first: int, days: int) -> Floats:
+    """Return the energy of a year without weather at the start of ``days`` days from day number ``first``."""
+    start = date(2020, 1, 1) + timedelta(days=first)
+    position = start.timetuple().tm_yday - 1
+    shares = np.concatenate([shares_of_year(start.year), shares_of_year(start.year + 1)])
+    sums = np.concatenate([[0.0], np.cumsum(shares[: position + days])])
+    return np.asarray(sums[position : position + days] + (start.year - 2020))
+
+
+def _shift(
+    streams: Bits, channel: int, number: int, shifts: tuple[tuple[int, float], ...]
+) -> Floats:
+    """Return by how many days the weather is ahead at the start of a day, for each neighbourhood."""
+    shift = np.zeros(len(streams))
+    for kind, (days, change) in enumerate(shifts):
+        noise = value_noise(streams, channel + 10 * kind, number / days)
+        shift += days * change * ((rather_extreme(noise) if days == 1 else noise) - 0.5)
+    return _shared(shift)
+
+
+def _sunshine(
+    streams: Bits, latitude: float, day: LocalDay, number: int, brightness: Floats
+) -> Floats:
+    """Return the cumulative solar energy of each neighbourhood within the day, with passing clouds."""
+    clear = _clear_sky(latitude, day)
+    slots = len(clear)
+    at_day = streams_at_number(streams, number)
+    # Clouds pass in about three quarters of an hour. Very bright and very dark days have few gaps.
+    knots = np.array(
+        [uniform(at_day, _CLOUDS + knot, 0, 1) for knot in range(slots // 3 + 2)]
+    )  # fmt: skip
+    clouds = _shared(knots[np.arange(slots) // 3].T.copy())
+    depth = 3.2 * brightness * (1 - brightness)
+    densities = clear * (1 - depth[:, np.newaxis] * clouds)
+    return base_curves.cumulative(densities + 1e-12)
+
+
+@lru_cache(maxsize=4)
+def _clear_sky(latitude: float, day: LocalDay) -> Floats:
+    return np.array([sun.solar_power(latitude, day.date, hour) for hour in day.solar_hours])
+
+
+def _shared(values: Floats) -> Floats:
+    """Return values per neighbourhood: mostly those of the whole town, which come first."""
+    return np.asarray(_COMMON * values[0] + (1 - _COMMON) * values[1:])

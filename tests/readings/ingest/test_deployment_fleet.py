@@ -1,0 +1,111 @@
+"""The settings of the simulated fleet, and where its profile is used."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
+
+from readings.ingest import live
+from readings.ingest.deployment_fleet import deployment_fleet
+from readings.repositories import ReadingsRepository
+from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
+from readings.simulation.town import Town
+from tests.readings.ingest.stored_readings import all_readings
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+TOWN = Town("household=30,household_pv=70", "America/New_York", 40)
+MIXED = Fleet(devices=60, profile="mixed", town=TOWN)
+
+
+@pytest.fixture
+def mixed_settings(settings: Settings) -> Settings:
+    settings.SIMULATION_PROFILE = "mixed"
+    settings.SIMULATION_DEVICES = 60
+    settings.SIMULATION_SHARES = TOWN.shares
+    settings.SIMULATION_TIMEZONE = TOWN.timezone
+    settings.SIMULATION_LATITUDE = TOWN.latitude
+    return settings
+
+
+def test_the_default_profile_is_uniform() -> None:
+    assert deployment_fleet().profile == "uniform"
+    assert deployment_fleet().town == Town()
+
+
+def test_the_settings_describe_the_town(mixed_settings: Settings) -> None:
+    assert deployment_fleet() == MIXED
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "problem"),
+    [
+        ("SIMULATION_SHARES", "household=99", "SIMULATION_SHARES: the percentages add up to 99, not to 100."),
+        ("SIMULATION_TIMEZONE", "Mars/Olympus", "SIMULATION_TIMEZONE: 'Mars/Olympus' is no time zone; "),
+    ],
+)  # fmt: skip
+def test_a_wrong_town_is_one_error_of_the_checks_and_of_every_command(
+    settings: Settings, setting: str, value: str, problem: str
+) -> None:
+    setattr(settings, setting, value)
+
+    [found] = [message for message in run_checks() if message.id == "readings.E002"]
+
+    assert found.msg.startswith(problem)
+    assert "\n" not in found.msg
+    with pytest.raises(ImproperlyConfigured, match=f"^{setting}: "):
+        deployment_fleet()
+
+
+@pytest.mark.django_db
+def test_the_live_fleet_writes_readings_of_the_profile(
+    store: ReadingsRepository, mixed_settings: Settings
+) -> None:
+    live.write_due_readings(deployment_fleet(), store, NOON)
+    live.write_due_readings(deployment_fleet(), store, NOON + timedelta(minutes=5))
+
+    stored = all_readings(store)
+    assert len(stored) == 120
+    assert stored.head(60).equals(readings_for(MIXED, NOON))
+
+
+@pytest.mark.django_db
+def test_a_backfill_writes_readings_of_the_profile(
+    store: ReadingsRepository, mixed_settings: Settings
+) -> None:
+    window = ["--start", "2026-04-01 12:00", "--end", "2026-04-01 12:05"]
+    call_command("backfill", *window)
+    first = datetime(2026, 4, 1, 12, tzinfo=UTC)
+    assert all_readings(store).head(60).equals(readings_for(MIXED, first))
+
+
+@pytest.mark.django_db
+def test_the_options_of_backfill_choose_the_profile(store: ReadingsRepository) -> None:
+    call_command(
+        "backfill",
+        *["--start", "2026-04-01 12:00", "--end", "2026-04-01 12:00", "--devices", "60"],
+        *["--profile", "mixed", "--shares", TOWN.shares, "--timezone", TOWN.timezone],
+        *["--latitude", "40"],
+    )
+    assert all_readings(store).equals(readings_for(MIXED, datetime(2026, 4, 1, 12, tzinfo=UTC)))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--shares", "shop=7"),
+        ("--timezone", "Nowhere"),
+        ("--latitude", "80"),
+        ("--profile", "flat"),
+    ],
+)
+def test_a_wrong_option_of_backfill_is_refused_with_one_line(option: str, value: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        call_command("backfill", "--start", "2026-04-01", option, value)
+    assert option[2:] in str(refused.value)
+    assert "\n" not in str(refused.value)
