@@ -46,5 +46,6 @@ def test_readings_are_the_same_after_a_copy_to_the_engine_and_back(
     assert [line.partition(",")[0] for line in lines] == [
         f"2 days copied and compared: {len(written)} readings"
     ] * 2
+    assert list(repository.extract_owners()) == []
     assert_frame_equal(all_readings(repository), written)
     assert_frame_equal(all_readings(open_repository(second)), written)
