@@ -52,7 +52,8 @@ class StagedRows:
             # Later steps read all files for each few hours. So they skip most of the row groups.
             readings = readings.sort("time", maintain_order=True)
         with scratch_errors():
-            readings.write_parquet(file, compression="lz4", row_group_size=_ROWS_PER_GROUP)
+            # Compression takes longer than to write and read the file.
+            readings.write_parquet(file, compression="uncompressed", row_group_size=_ROWS_PER_GROUP)
 
 
 def _without_many_repeats(readings: pl.DataFrame) -> pl.DataFrame:

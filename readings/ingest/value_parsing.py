@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 
 from readings import frame
@@ -40,18 +41,16 @@ def parse_instants(times: pl.Series) -> Instants:
         has_zone = pl.repeat(times.dtype.time_zone is not None, times.len(), eager=True)
         return Instants(_convert_instants(times, times.dtype), has_zone)
     texts = times.cast(pl.String)
-    # The rows of an interval follow one another in most files, so few rows have another time than the row before.
-    is_new = texts.ne_missing(texts.shift())
-    if texts.len():
-        is_new[0] = True
-    if is_new.sum() * 4 > texts.len():
+    # The rows of an interval follow one another in most files, so there are few runs of equal times.
+    runs = texts.rle().struct
+    first_of_run = runs.field("value")
+    if len(first_of_run) * 4 > len(texts):
         distinct = texts.unique().drop_nulls()
         parsed = texts.replace_strict(
             distinct, _parse_each(distinct), default=None, return_dtype=frame.INSTANT
         )
         return Instants(parsed, texts.str.contains(OFFSET))
-    first_of_run = texts.filter(is_new)
-    run = is_new.cum_sum() - 1
+    run = np.repeat(np.arange(len(first_of_run)), runs.field("len"))
     values = _parse_each(first_of_run).alias(times.name).gather(run)
     return Instants(values, first_of_run.str.contains(OFFSET).gather(run))
 
