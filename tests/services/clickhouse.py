@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -49,11 +50,14 @@ class ClickHouseLocal(Server):
             return bool(response.status == 200)
 
     def run(self, statement: str) -> str:
-        """Run a statement and return its result as text."""
+        """Run a statement and return its result as text. Raises ``RuntimeError`` with the server's message."""
         headers = {"X-ClickHouse-User": USER, "X-ClickHouse-Key": PASSWORD}
         request = urllib.request.Request(self.endpoint + "/?", statement.encode(), headers)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return str(response.read().decode())
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return str(response.read().decode())
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(error.read().decode()) from None
 
     @contextmanager
     def new_database(self) -> Iterator[str]:

@@ -41,6 +41,11 @@ _SETTINGS = {
     "output_format_arrow_compression_method": "lz4_frame",
     # Readings must be visible when a write has returned.
     "async_insert": 0,
+    # Without effect on a table that is not replicated. Otherwise every replica shows a write that has returned.
+    "insert_quorum": "auto",
+    "insert_quorum_parallel": 0,
+    "select_sequential_consistency": 1,
+    "distributed_foreground_insert": 1,
     # A file of one meter may have readings of many days.
     "max_partitions_per_insert_block": 0,
 }
@@ -142,7 +147,8 @@ class Client:
     def _cancellable(self, call: Callable[[str], Result]) -> Result:
         """Return the result of ``call``, which gets the id of its query.
 
-        The query is killed if the caller no longer needs the result. The thread of the call then ends too.
+        The query is killed if the caller no longer needs the result, or if no answer has arrived. The thread of the call
+        then ends too.
         """
         query_id = str(uuid.uuid4())
 
@@ -156,7 +162,7 @@ class Client:
                 raise_if_cancelled()
             return running.result()
         finally:
-            if not running.done():
+            if not running.done() or running.exception() is not None:
                 self._threads.submit(self._kill, query_id)
 
     def _kill(self, query_id: str) -> None:

@@ -21,6 +21,7 @@ _MESSAGES = {
     202: "ClickHouse runs too many queries at the moment. Retry later.",
     241: "ClickHouse has too little memory for a query.",
     252: "ClickHouse has too many parts to merge at the moment. Retry later.",
+    286: "Another insert into the replicated table is not finished. Retry later.",
     394: "A query was cancelled.",
     497: "The user {user} misses a permission; docs/clickhouse-grants.sql lists them.",
     **dict.fromkeys(

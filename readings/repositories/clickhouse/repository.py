@@ -48,6 +48,8 @@ _EXTRACT = "written-until-"
 _WAIT_FOR_INSERTS = timedelta(seconds=60)
 _PAUSE_SECONDS = 0.05
 _RECENT_SECONDS = 1.0
+_CLOCK_SECONDS = 1.0
+"""How much the clocks of the servers of a cluster may differ."""
 
 
 class ClickHouseRepository(ReadingsRepository):
@@ -60,6 +62,8 @@ class ClickHouseRepository(ReadingsRepository):
     def __init__(self, address: Address) -> None:
         self._client = Client(address)
         self._table = Table(address, self._client)
+        self._database = address.database
+        self._cluster: str | None = None
         self._statements = Statements(address.database)
         self._minutes = DayCache(self._count_minutes)
         self._summaries = DayCache(self._summarise)
@@ -71,7 +75,7 @@ class ClickHouseRepository(ReadingsRepository):
     def check(self) -> None:
         """See :meth:`ReadingsRepository.check`. Creates the table if it is missing, and refuses one of another shape."""
         self._table.create()
-        self._is_checked = True
+        self._check_once()
 
     def snapshot(self, name: str | None = None) -> ClickHouseSnapshot:
         """See :meth:`ReadingsRepository.snapshot`. There is only the current state."""
@@ -99,8 +103,10 @@ class ClickHouseRepository(ReadingsRepository):
     def create_extract(self, window: Window, key: str) -> Extract:
         """See :meth:`ReadingsRepository.create_extract`. It holds what was written until now."""
         self._check_once()
-        until = self._client.frame(self._statements.now(), {"now": frame.INSTANT}).item()
-        self._wait_for_inserts(until)
+        until = self._now()
+        if self._cluster is not None:
+            time.sleep(_CLOCK_SECONDS)
+        self._wait_for_inserts(until if self._cluster is None else self._now())
         return self._extract(until)
 
     def open_extract(self, name: str) -> Extract:
@@ -142,13 +148,18 @@ class ClickHouseRepository(ReadingsRepository):
     def _check_once(self) -> None:
         """Refuse a table that is missing or has another shape. A process checks it until it is right."""
         if not self._is_checked:
-            self._table.check()
+            self._cluster = self._table.check()
+            self._statements = Statements(self._database, self._cluster)
             self._is_checked = True
 
     def _state(self) -> TableState:
         return TableState.of(
             self._client.frame(self._statements.partitions(), _PARTITIONS_SCHEMA).iter_rows()
         )
+
+    def _now(self) -> datetime:
+        now: datetime = self._client.frame(self._statements.now(), {"now": frame.INSTANT}).item()
+        return now
 
     def _extract(self, until: datetime) -> ClickHouseExtract:
         return ClickHouseExtract(

@@ -11,7 +11,7 @@ import polars as pl
 
 from readings import frame
 from readings.instants import format_instant
-from readings.repositories.clickhouse.address import TABLE
+from readings.repositories.clickhouse.address import SHARD_TABLE, TABLE
 from readings.window import Position, Window
 
 READ_COLUMNS = [name for name in frame.COLUMNS if name != "measure_name"]
@@ -45,15 +45,15 @@ def _text(instant: datetime) -> str:
     return format_instant(min(max(instant, _FIRST), _LAST))
 
 
-def _begin_of(unit: str) -> str:
-    # In Arrow, the result of toStartOfMinute is a number of seconds.
-    return f"toDateTime64(toStartOf{unit}(time), 6, 'UTC')"
+_BEGIN = "toDateTime64(begin, 6, 'UTC')"
+"""In Arrow, the result of ``toStartOfMinute`` is a number of seconds."""
+_BY_MINUTE = "GROUP BY toStartOfMinute(time) AS begin ORDER BY begin"
+_BY_HOUR = "GROUP BY toStartOfHour(time) AS begin ORDER BY begin"
 
 
 _COLUMNS = ", ".join(identifier(name) for name in READ_COLUMNS)
 _IN_ORDER = "ORDER BY time, device_id"
 _LATE = "countIf(arrival_time > time) AS late"
-_BY_MINUTE = "GROUP BY minute ORDER BY minute"
 
 
 class Statements:
@@ -62,14 +62,17 @@ class Statements:
     ``FINAL`` returns each reading once, also if several processes have inserted it.
     """
 
-    def __init__(self, database: str) -> None:
+    def __init__(self, database: str, cluster: str | None = None) -> None:
+        """``cluster`` is the name of a cluster whose servers store the readings, or None for one server."""
         self.database = database
         self.table = f"{identifier(database)}.{identifier(TABLE)}"
+        self._cluster = cluster
+        self._storing_table = TABLE if cluster is None else SHARD_TABLE
 
     def minute_index(self, window: Window) -> Query:
         """Return the columns of ``MINUTE_INDEX_SCHEMA``."""
         return self._select(
-            f"{_begin_of('Minute')} AS minute, count() AS readings, min(time) AS first, max(time) AS last,"
+            f"{_BEGIN}, count() AS readings, min(time) AS first, max(time) AS last,"
             " min(arrival_time) AS first_arrival, max(arrival_time) AS last_arrival",
             window,
             _BY_MINUTE,
@@ -78,7 +81,7 @@ class Statements:
     def minute_counts(self, window: Window, *, written_until: datetime | None = None) -> Query:
         """Return the columns of ``MINUTE_COUNTS_SCHEMA``."""
         return self._select(
-            f"{_begin_of('Minute')} AS minute, count() AS readings",
+            f"{_BEGIN}, count() AS readings",
             window,
             _BY_MINUTE,
             written_until=written_until,
@@ -87,7 +90,7 @@ class Statements:
     def interval_totals(self, window: Window) -> Query:
         """Return the columns of ``INTERVAL_TOTALS_SCHEMA``."""
         return self._select(
-            f"{_begin_of('Minute')} AS minute, count() AS readings, {_LATE}, sum(kw) AS sum_kw",
+            f"{_BEGIN}, count() AS readings, {_LATE}, sum(kw) AS sum_kw",
             window,
             _BY_MINUTE,
         )
@@ -95,10 +98,9 @@ class Statements:
     def hourly_means(self, window: Window) -> Query:
         """Return the columns of ``HOURLY_MEANS_SCHEMA``."""
         return self._select(
-            f"{_begin_of('Hour')} AS hour, count() AS readings, {_LATE},"
-            " avg(kw), avg(vltg), avg(crrnt), avg(pf)",
+            f"{_BEGIN}, count() AS readings, {_LATE}, avg(kw), avg(vltg), avg(crrnt), avg(pf)",
             window,
-            "GROUP BY hour ORDER BY hour",
+            _BY_HOUR,
         )
 
     def readings(
@@ -167,10 +169,11 @@ class Statements:
         return Query(
             "SELECT partition_id AS day, max(max_block_number) AS newest,"
             " sum(max_block_number - min_block_number + 1) AS blocks, max(data_version) AS changes,"
-            " extract(any(path), '[0-9a-f]{8}-[0-9a-f-]{27}') AS table_id"
-            " FROM system.parts WHERE database = {database:String} AND table = {table:String} AND active"
+            " min(extract(path, '[0-9a-f]{8}-[0-9a-f-]{27}')) AS table_id"
+            f" FROM {self._system('parts')} WHERE database = {{database:String}}"
+            " AND table = {table:String} AND active"
             " GROUP BY partition_id ORDER BY partition_id",
-            self._names,
+            {"database": self.database, "table": self._storing_table},
         )
 
     def now(self) -> Query:
@@ -180,18 +183,24 @@ class Statements:
     def running_inserts(self, started_until: datetime) -> Query:
         """Return how many inserts into the table, started up to an instant of the server's clock, still run."""
         return Query(
-            "SELECT count() AS running FROM system.processes WHERE query_kind = 'Insert'"
+            f"SELECT count() AS running FROM {self._system('processes')} WHERE query_kind = 'Insert'"
             f" AND position(query, {{quoted_table:String}}) > 0 AND {_STARTED_BEFORE}",
             {"t": _text(started_until), "quoted_table": self.table},
         )
 
     def drop_partition(self, day: str) -> Query:
         """Delete the readings of a day (YYYYMMDD)."""
-        return Query(f"ALTER TABLE {self.table} DROP PARTITION ID {{day:String}}", {"day": day})
+        table = f"{identifier(self.database)}.{identifier(self._storing_table)}"
+        everywhere = "" if self._cluster is None else f" ON CLUSTER {identifier(self._cluster)}"
+        return Query(
+            f"ALTER TABLE {table}{everywhere} DROP PARTITION ID {{day:String}}", {"day": day}
+        )
 
-    @property
-    def _names(self) -> dict[str, str]:
-        return {"database": self.database, "table": TABLE}
+    def _system(self, table: str) -> str:
+        """Return a system table of the server, or of all servers of the cluster."""
+        if self._cluster is None:
+            return f"system.{table}"
+        return f"clusterAllReplicas({identifier(self._cluster)}, system.{table})"
 
     def _select(
         self,

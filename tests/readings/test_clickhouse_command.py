@@ -1,0 +1,96 @@
+"""``manage.py clickhouse create --cluster``: its statements. The engine of the tests parses them; it has no clusters."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
+
+from readings.repositories import open_store
+from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.client import Client
+from readings.repositories.clickhouse.sql import Statements
+from readings.repositories.clickhouse.table import Table, create_table
+from readings.repository_errors import RepositoryUnavailableError
+from tests.services.clickhouse import ClickHouseLocal
+
+
+@pytest.fixture
+def url(clickhouse: ClickHouseLocal, settings: Settings) -> Iterator[str]:
+    """The setting ``READINGS_URL``, which names an empty database."""
+    with clickhouse.new_database() as url:
+        settings.READINGS_URL = url
+        yield url
+
+
+def statements() -> list[str]:
+    out = io.StringIO()
+    call_command("clickhouse", "create", "--cluster", "my-cluster", "--show", stdout=out)
+    return [each.rstrip(";") for each in out.getvalue().splitlines()]
+
+
+def test_the_engine_parses_the_statements_of_a_cluster(
+    clickhouse: ClickHouseLocal, url: str
+) -> None:
+    shard, everything = statements()
+    for statement in (shard, everything):
+        assert "CreateQuery" in clickhouse.run(f"EXPLAIN AST {statement}")
+        assert " ON CLUSTER `my-cluster` " in statement
+    assert (
+        "ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', precedence)"
+        in shard
+    )
+    assert "Distributed(`my-cluster`, " in everything
+    assert everything.endswith(", `readings_shard`, toYYYYMMDD(time))")
+
+
+def test_the_table_of_a_shard_differs_from_that_of_one_server_by_its_engine_only(url: str) -> None:
+    database = url.rpartition("/")[2].partition("?")[0]
+    shard = (
+        statements()[0]
+        .replace(" ON CLUSTER `my-cluster`", "")
+        .replace("readings_shard", "readings")
+    )
+    engine = (
+        "ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', precedence)"
+    )
+    assert shard.replace(engine, "ReplacingMergeTree(precedence)") == create_table(database)
+
+
+def test_the_engine_parses_the_queries_of_a_cluster(clickhouse: ClickHouseLocal) -> None:
+    of_cluster = Statements("headend", "my-cluster")
+    for query in (of_cluster.partitions(), of_cluster.drop_partition("20230227")):
+        text = re.sub(r"\{\w+:String\}", "'value'", query.text)
+        assert clickhouse.run(f"EXPLAIN AST {text}")
+        assert "`my-cluster`" in text
+        assert "readings_shard" in text + str(query.parameters)
+
+
+def test_a_distributed_table_over_a_shard_is_a_table_of_headend(
+    clickhouse: ClickHouseLocal, url: str
+) -> None:
+    database = url.rpartition("/")[2].partition("?")[0]
+    address = Address.of(url)
+    engine = f"Distributed(''main'', ''{database}'', ''readings_shard'', toYYYYMMDD(time))"
+    distributed = f"SELECT 'Distributed', '{engine}', '' AS a, '' AS b, '' AS c FORMAT ArrowStream"
+    clickhouse.substitute("system.tables", distributed)
+    with pytest.raises(RepositoryUnavailableError, match="its table readings_shard is missing"):
+        Table(address, Client(address)).check()
+    open_store(url).create()
+    clickhouse.run(f"CREATE TABLE {database}.readings_shard AS {database}.readings")
+    clickhouse.substitute("system.tables", distributed)
+    assert Table(address, Client(address)).check() == "main"
+
+
+def test_another_engine_and_a_server_without_the_cluster_are_refused(
+    url: str, settings: Settings
+) -> None:
+    with pytest.raises(CommandError, match="ClickHouse refused a query"):
+        call_command("clickhouse", "create", "--cluster", "my-cluster")
+    settings.READINGS_URL = "timestream://devices/readings"
+    with pytest.raises(CommandError, match="this command needs clickhouse://user:password@host"):
+        call_command("clickhouse", "create", "--cluster", "my-cluster")
