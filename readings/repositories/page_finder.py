@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from readings.repositories.minute_index import (
     MinuteCounts,
     MinuteIndex,
 )
+from readings.repositories.read_ahead import read_ahead
 from readings.window import Position, Window
 
 FRAME_READINGS = 50_000
@@ -61,10 +63,16 @@ class PositionReader(MinuteReader, Protocol):
 
 
 class PageFinder:
-    """Finds the pages, minute counts and frames of windows through a :class:`MinuteReader`."""
+    """Finds the pages, minute counts and frames of windows through a :class:`MinuteReader`.
 
-    def __init__(self, reader: MinuteReader) -> None:
+    Args:
+        reader: Reads the minutes. Several threads use it if frames are read ahead.
+        reads_ahead: How many frames are read before the caller asks for them. Each takes 6 MB.
+    """
+
+    def __init__(self, reader: MinuteReader, *, reads_ahead: int = 0) -> None:
         self._reader = reader
+        self._reads_ahead = reads_ahead
 
     def page(self, window: Window, *, offset: int, size: int) -> Page:
         """Return at most ``size`` readings of the window after its first ``offset`` readings."""
@@ -122,8 +130,10 @@ class PageFinder:
         self, window: Window, *, frame_readings: int = FRAME_READINGS
     ) -> Iterator[pl.DataFrame]:
         """Yield the window's readings in order, as frames of about ``frame_readings`` readings, never empty."""
-        for chunk in split_into_chunks(self.minute_counts(window), frame_readings):
-            readings = self._reader.read_chunk(window, chunk)
+        chunks = split_into_chunks(self.minute_counts(window), frame_readings)
+        # Frames of compaction are twenty times as large.
+        ahead = self._reads_ahead if frame_readings <= FRAME_READINGS else 0
+        for readings in read_ahead(partial(self._reader.read_chunk, window), chunks, ahead):
             if len(readings):
                 yield readings
 

@@ -35,10 +35,15 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 CONNECT_SECONDS = 5
-CALL_SECONDS = 30
-RETRY_SECONDS = 15
-"""After this time, a failed call is not repeated. Less than the time in which a page must be answered."""
+CALL_SECONDS = 10
+"""Polars repeats a call once more by itself. So a server that hangs delays a page by less than the 25 s that it may take."""
+UPLOAD_SECONDS = 120
+"""For a file of compaction, about 30 MB."""
+RETRY_SECONDS = 10
+"""After this time, a failed call is not repeated."""
 RETRIES = 4
+_TIMEOUTS = {"timeout": f"{CALL_SECONDS}s", "connect_timeout": f"{CONNECT_SECONDS}s"}
+"""As Delta and Polars name them."""
 _PARALLEL_CALLS = 16
 _MAX_SINGLE_CALLS = 4
 """To find out which of more files exist, their folder is listed."""
@@ -52,6 +57,7 @@ class BucketFolder(Folder):
     address: Address
 
     recheck_seconds = 1.0
+    reads_ahead = 4
 
     @property
     def uri(self) -> str:
@@ -71,8 +77,7 @@ class BucketFolder(Folder):
             **self.credentials.as_options(),
             "max_retries": str(RETRIES),
             "retry_timeout": f"{RETRY_SECONDS}s",
-            "timeout": f"{CALL_SECONDS}s",
-            "connect_timeout": f"{CONNECT_SECONDS}s",
+            **_TIMEOUTS,
             # A commit is a file that must not exist yet. So of two writers, only one creates it.
             "aws_conditional_put": "etag",
         }
@@ -82,7 +87,12 @@ class BucketFolder(Folder):
         return pl.scan_parquet(
             list(paths),
             glob=False,
-            storage_options={**_server(self._access), "max_retries": RETRIES},
+            storage_options={
+                **_server(self._access),
+                **_TIMEOUTS,
+                "max_retries": RETRIES,
+                "retry_timeout_ms": RETRY_SECONDS * 1000,
+            },
             credential_provider=self._polars_credentials,
             **options,
         )
@@ -117,7 +127,7 @@ class BucketFolder(Folder):
         content = io.BytesIO()
         rows.write_parquet(content, **options)
         with content.getbuffer() as encoded:
-            obstore.put(self._store, name, encoded, use_multipart=False)
+            obstore.put(self._upload_store, name, encoded, use_multipart=False)
             return len(encoded)
 
     def names(self, folder: str) -> list[str]:
@@ -169,6 +179,13 @@ class BucketFolder(Folder):
 
     @cached_property
     def _store(self) -> S3Store:
+        return self._client(CALL_SECONDS)
+
+    @cached_property
+    def _upload_store(self) -> S3Store:
+        return self._client(UPLOAD_SECONDS)
+
+    def _client(self, seconds: int) -> S3Store:
         return S3Store(
             self.address.bucket,
             prefix=self.address.prefix,
@@ -177,7 +194,7 @@ class BucketFolder(Folder):
             client_options={
                 "allow_http": self._access.allows_http,
                 "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-                "timeout": timedelta(seconds=CALL_SECONDS),
+                "timeout": timedelta(seconds=seconds),
             },
             retry_config={
                 "max_retries": RETRIES,

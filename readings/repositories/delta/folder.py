@@ -30,6 +30,9 @@ class Folder(ABC):
     recheck_seconds: float
     """For this long, :meth:`DeltaRepository.recent_snapshot` does not look for a newer version of the table."""
 
+    reads_ahead: int
+    """How many frames are read before they are needed, because a call takes long."""
+
     @property
     @abstractmethod
     def uri(self) -> str:
@@ -129,6 +132,7 @@ class DiskFolder(Folder):
     root: Path
 
     recheck_seconds = 0.0
+    reads_ahead = 0
 
     @property
     def uri(self) -> str:

@@ -54,7 +54,7 @@ class DeltaSnapshot(Snapshot):
         self._hourly_sums = hourly_sums
         self._day_summaries = day_summaries
         self._reader = DeltaMinuteReader(files, file_counts)
-        self._finder = PageFinder(self._reader)
+        self._finder = PageFinder(self._reader, reads_ahead=self._folder.reads_ahead)
 
     def page(
         self, window: Window, *, offset: int, size: int, after: Position | None = None
