@@ -48,6 +48,7 @@ class FaultProxy:
     ``share`` (0 to 1) of the calls get one of the faults ``kinds``. The faults are random numbers from ``seed``, in
     the order of the calls. The rarest faults come first, so a short run has each of them. ``CUT_UPLOAD`` is only
     for calls with a body. ``share`` can be changed at any time. ``faults`` counts the faults, ``calls`` all calls.
+    Every call takes ``delay_seconds`` longer, as over a network.
     With ``knows_checksums=False`` it is a server that refuses the checksums that boto3 sends since version 1.36.
     """
 
@@ -59,12 +60,14 @@ class FaultProxy:
         kinds: Collection[Fault] = tuple(Fault),
         seed: int = 0,
         hang_seconds: float = 5.0,
+        delay_seconds: float = 0.0,
         knows_checksums: bool = True,
     ) -> None:
         self.upstream = urlsplit(upstream).netloc
         self.share = share
         self.kinds = [kind for kind in Fault if kind in kinds]
         self.hang_seconds = hang_seconds
+        self.delay_seconds = delay_seconds
         self.knows_checksums = knows_checksums
         self.faults: Counter[Fault] = Counter()
         self.calls = 0
@@ -144,6 +147,7 @@ class _Call(BaseHTTPRequestHandler):
     def handle_call(self) -> None:
         """Forward one call, or let it fail."""
         proxy = self.server.proxy
+        proxy.stopping.wait(proxy.delay_seconds)
         length = int(self.headers.get("Content-Length", 0))
         fault = proxy.next_fault(has_body=length > 0 or self._is_chunked)
         if not proxy.knows_checksums and any(map(_is_newer_checksum, self.headers.items())):

@@ -30,6 +30,8 @@ HOURS = 24
 METERS = 3500
 """In :data:`HOURS` they send a million readings. This is the largest file that a run requests."""
 PROGRESS_SECONDS = 15
+_READINGS = "readings"
+"""The prefix of the readings in the bucket."""
 
 Lines = Iterator[str]
 """The result of a run, line by line, so that the lines before an error are printed too."""
@@ -37,9 +39,10 @@ Lines = Iterator[str]
 
 @dataclass
 class Run:
-    """The folder of one run, and the function that returns its progress."""
+    """The folder of one run, whether its readings are in the bucket, and the function that returns its progress."""
 
     folder: Path
+    readings_in_bucket: bool = False
     progress: Callable[[], str] = field(default=lambda: "setting up")
 
     @contextmanager
@@ -51,6 +54,8 @@ class Run:
             Valkey(self.folder / "valkey", persistent=False) as valkey,
         ):
             settings = {"SIMULATION_DEVICES": str(METERS), **extra}
+            if self.readings_in_bucket:
+                settings["READINGS_URL"] = seaweedfs.readings_url(_READINGS)
             servers = Servers(postgres, seaweedfs, valkey)
             cluster = Cluster(self.folder / "cluster", servers, extra=settings)
             try:
@@ -77,7 +82,10 @@ def faults(run: Run) -> Lines:
     with run.cluster() as cluster:
         seaweedfs = cluster.servers.seaweedfs
         with FaultProxy(seaweedfs.endpoint, share=0.1, seed=SEED, hang_seconds=2) as proxy:
-            cluster.start(**_for_all(EXPORTS_URL=seaweedfs.url_by(proxy.url, cluster.prefix)))
+            urls = {"EXPORTS_URL": seaweedfs.url_by(proxy.url, cluster.prefix)}
+            if run.readings_in_bucket:
+                urls["READINGS_URL"] = seaweedfs.readings_url(_READINGS, proxy.url)
+            cluster.start(**_for_all(**urls))
             run.progress = lambda: f"{proxy.faults.total():,} of {proxy.calls:,} calls failed"
             outcomes = _run_twice(cluster, 100)
         yield f"{proxy.faults.total():,} of {proxy.calls:,} calls failed"
@@ -188,7 +196,8 @@ def _print_progress(name: str, run: Run, console: Console) -> Iterator[None]:
 
 def main(arguments: list[str]) -> int:
     """Execute the runs, print a table of results, and return 0 if all of them passed."""
-    names = _run_names(arguments) or list(RUNS)
+    options = _options(arguments)
+    names = options.names or list(RUNS)
     console = Console(width=120, highlight=False)
     table = Table("run", "result", "seconds", "", show_lines=True)
     all_passed = True
@@ -197,7 +206,7 @@ def main(arguments: list[str]) -> int:
         started = time.monotonic()
         lines: list[str] = []
         with tempfile.TemporaryDirectory(prefix="headend-stress-") as folder:
-            run = Run(Path(folder))
+            run = Run(Path(folder), options.bucket)
             passed = True
             try:
                 with _print_progress(name, run, console):
@@ -214,21 +223,24 @@ def main(arguments: list[str]) -> int:
     return 0 if all_passed else 1
 
 
-def _run_names(arguments: list[str]) -> list[str]:
+def _options(arguments: list[str]) -> argparse.Namespace:
     runs = "\n".join(f"  {name:11}{run.__doc__}" for name, run in RUNS.items())
     parser = argparse.ArgumentParser(
         prog="python -m tests.services.stress",
         description="Disturbs a deployment on real servers, and prints what happened to its file requests and calls.",
         epilog=f"runs:\n{runs}\n\nEach run starts PostgreSQL, Valkey and S3 from wheels in a temporary folder and takes\n"
         "several minutes. The seed is fixed: each time, the schedule is the same.\n\n"
-        "examples:\n  python -m tests.services.stress\n  python -m tests.services.stress kill load",
+        "examples:\n  python -m tests.services.stress\n  python -m tests.services.stress kill load\n"
+        "  python -m tests.services.stress --bucket faults",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "names", nargs="*", metavar="run", choices=[*RUNS, []], help="the runs (default: all)"
     )
-    names: list[str] = parser.parse_args(arguments).names
-    return names
+    parser.add_argument(
+        "--bucket", action="store_true", help="store the readings in the bucket, not in a folder"
+    )
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
