@@ -10,6 +10,7 @@ The energy of a day has five parts: what is always on, appliances, what cycles, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -51,7 +52,6 @@ class DayEnergy:
     appliances: Appliances
     heated: Indices
     heat: Floats
-    heat_curve: Floats
     cars: Indices
     charging: CarCharging
     solar: Indices
@@ -63,13 +63,13 @@ class DayEnergy:
     skewed_sunshine: Floats
     streams: Bits
     ripple: Floats
-    knots: dict[int, Floats] = field(default_factory=dict)
-    """The ripple at the two knots that were needed last."""
+    recent: dict[str, dict[float, Floats]] = field(default_factory=dict)
+    """What was computed last for a time. Most intervals begin where the one before ended."""
 
     def imported_between(self, start: float, end: float) -> Floats:
         """Return each meter's imported energy between two times of the day."""
-        steady = (_at(self.curves, end, self.day) - _at(self.curves, start, self.day)).ravel()
-        cycles = (_cycles(end / self.day.seconds) - _cycles(start / self.day.seconds)).ravel()
+        steady = (self._curves_at(end) - self._curves_at(start)).ravel()
+        cycles = (self._cycles_at(end) - self._cycles_at(start)).ravel()
         energy = steady[self.steady_index]
         energy *= self.steady
         cycled = cycles[self.cycling_index]
@@ -77,8 +77,8 @@ class DayEnergy:
         energy += self.appliances.between(start, end)
         energy += self.ripple * (self._ripple_at(end) - self._ripple_at(start))
         if len(self.heated):
-            curve = _at(self.heat_curve, end, self.day) - _at(self.heat_curve, start, self.day)
-            shares = (1 - _HEAT_CYCLING) * curve[0, self.steady_index[self.heated] % _SHIFTS]
+            curve = steady[-_SHIFTS:][self.steady_index[self.heated] % _SHIFTS]
+            shares = (1 - _HEAT_CYCLING) * curve
             energy[self.heated] += self.heat * (shares + _HEAT_CYCLING * cycled[self.heated])
         if len(self.cars):
             energy[self.cars] += self.charging.between(start, end)
@@ -86,34 +86,45 @@ class DayEnergy:
 
     def exported_between(self, start: float, end: float) -> Floats:
         """Return the exported energy of the meters ``solar`` between two times of the day."""
-        return self.exported * (self._sun_until(end) - self._sun_until(start))
+        return self.exported * (self._sun_at(end) - self._sun_at(start))
 
     def registers(self, time: float) -> tuple[Floats, Floats]:
         """Return the energy that each meter has imported and exported since 2020, at a time of the day."""
         exported = np.zeros(len(self.before))
-        exported[self.solar] = self.exported_before + self.exported * self._sun_until(time)
+        exported[self.solar] = self.exported_before + self.exported * self._sun_at(time)
         return self.before + self.imported_between(0, time), exported
+
+    def _curves_at(self, time: float) -> Floats:
+        return self._recent("curves", time, lambda: _at(self.curves, time, self.day))
+
+    def _cycles_at(self, time: float) -> Floats:
+        return self._recent("cycles", time, lambda: _cycles(time / self.day.seconds))
+
+    def _sun_at(self, time: float) -> Floats:
+        return self._recent("sun", time, lambda: self._sun_until(time))
 
     def _ripple_at(self, time: float) -> Floats | float:
         """Return noise from 0 to 1, which is 0 at both midnights and changes linearly between its knots."""
         knot, rest = divmod(time, _RIPPLE_SECONDS)
         left = self._ripple_knot(int(knot))
-        return (
-            left + (self._ripple_knot(int(knot) + 1) - left) * rest / _RIPPLE_SECONDS
-            if rest
-            else left
-        )
+        if not rest:
+            return left
+        return left + (self._ripple_knot(int(knot) + 1) - left) * rest / _RIPPLE_SECONDS
 
     def _ripple_knot(self, knot: int) -> Floats | float:
         if not 0 < knot < self.day.seconds // _RIPPLE_SECONDS:
             return 0.0
-        known = self.knots.get(knot)
+        return self._recent("ripple", knot, lambda: uniform(self.streams, _RIPPLE + knot, 0, 1))
+
+    def _recent(self, kind: str, time: float, compute: Callable[[], Floats]) -> Floats:
+        """Return what was computed before for a time, or compute it. The last two times of a kind are remembered."""
+        times: dict[float, Floats] = self.recent.setdefault(kind, {})
+        known = times.get(time)
         if known is None:
-            known = uniform(self.streams, _RIPPLE + knot, 0, 1)
-            # The next interval begins where this one ends.
-            for old in list(self.knots)[:-1]:
-                self.knots.pop(old, None)
-            self.knots[knot] = known
+            known = compute()
+            for old in list(times)[:-1]:
+                times.pop(old, None)
+            times[time] = known
         return known
 
     def _sun_until(self, time: float) -> Floats:
@@ -161,13 +172,12 @@ def day_energy(customers: Customers, day: LocalDay, weather: Weather) -> DayEner
         before=before,
         steady=steady,
         steady_index=customers.curve * _SHIFTS + customers.shift,
-        curves=curves,
+        curves=np.concatenate([curves, base_curves.heat_of_day(day)]),
         cycling=energy * cycling,
         cycling_index=(customers.cycles - _CYCLES) * _PHASES + phases,
         appliances=appliances_of_day(customers, day, curves, at_day, energy * in_appliances),
         heated=heated,
         heat=customers.heat_energy[heated] * weather.heat[customers.neighbourhood[heated]],
-        heat_curve=base_curves.heat_of_day(day),
         cars=cars,
         charging=charging,
         solar=solar,

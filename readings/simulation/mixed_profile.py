@@ -119,9 +119,14 @@ def _days_between(
 
 def _typical_load(day: LocalDay, time: float) -> float:
     """Return the load of households at a time, relative to the highest of the year."""
-    hours = base_curves.hours_of("h25", day.date) * base_curves.dynamic_factor(day.date)
     slot = min(int(time / day.seconds * len(day.hours)), len(day.hours) - 1)
-    return float(hours[int(day.hours[slot])]) / _HIGHEST_HOUR
+    return _typical_hours(day.date)[int(day.hours[slot])]
+
+
+@lru_cache(maxsize=4)
+def _typical_hours(day: date) -> tuple[float, ...]:
+    hours = base_curves.hours_of("h25", day) * base_curves.dynamic_factor(day) / _HIGHEST_HOUR
+    return tuple(hours.tolist())
 
 
 _HIGHEST_HOUR = 250.0
