@@ -25,10 +25,11 @@ TEXT, NOTE, GRID = "#1f2933", "#52606d", "#cbd2d9"
 LINES = ("#1976d2", "#ef6c00", "#2e7d32", "#8e24aa", "#c62828")
 ON_DARK = {
     TEXT: "#e4e7eb", NOTE: "#aab5c0", GRID: "#3e4c59", "#1976d2": "#64b5f6", "#ef6c00": "#ffb74d",
-    "#2e7d32": "#81c784", "#8e24aa": "#ce93d8", "#c62828": "#ef9a9a",
+    "#2e7d32": "#81c784", "#8e24aa": "#ce93d8", "#c62828": "#ef9a9a", "#5d4037": "#bcaaa4",
+    "#00838f": "#4dd0e1",
 }  # fmt: skip
 _WIDTH, _HEIGHT = 9.8, 4.4
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     # Text stays text, and the same points give the same file.
     "svg.fonttype": "none",
     "svg.hashsalt": "headend",
@@ -55,10 +56,10 @@ def draw(growth: Path, folder: Path) -> list[Path]:
     files = []
     for name, measured in json.loads(growth.read_text(encoding="utf-8")).items():
         file = folder / f"growth-{name}.svg"
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(STYLE):
             metadata = {"Date": None, "Title": f"How cost grows with {AXES[name]}"}
             _figure(name, measured).savefig(file, format="svg", metadata=metadata)
-        file.write_text(_with_dark_colours(file.read_text(encoding="utf-8")), encoding="utf-8")
+        file.write_text(with_dark_colours(file.read_text(encoding="utf-8")), encoding="utf-8")
         files.append(file)
     return files
 
@@ -119,7 +120,7 @@ def _short(size: float) -> str:
     return f"{size:,g}"
 
 
-def _with_dark_colours(svg: str) -> str:
+def with_dark_colours(svg: str) -> str:
     """Add a style sheet that replaces the colours on a dark background, as in the other diagrams."""
     rules = "".join(
         f'[style*="{kind}: {light}"]{{{kind}:{dark} !important}}'

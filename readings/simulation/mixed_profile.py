@@ -56,9 +56,9 @@ def fleet_day_at(fleet: Fleet, seconds: float) -> FleetDay:
     return _fleet_day(fleet, local_date(fleet.town.timezone, seconds))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _fleet_day(fleet: Fleet, day: date) -> FleetDay:
-    """Return a fleet on a local day. A backfill needs each day only while it lasts."""
+    """Return a fleet on a local day. A backfill needs each day only while it lasts, and 50,000 meters need 20 MB."""
     local = local_day(fleet.town.timezone, day)
     weather = weather_of_day(fleet.seed, fleet.town.latitude, local, neighbourhoods(fleet))
     return FleetDay(fleet, local, weather)
