@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import subprocess
 import sys
 from pathlib import Path
 
@@ -107,3 +108,16 @@ def test_the_web_server_ends_with_one_line_if_the_home_folder_cannot_be_used(mis
     assert str(ended.value.code) == (
         f"headend: HEADEND_HOME: the folder {missing.parent} does not exist."
     )
+
+
+@pytest.mark.starts_processes
+def test_a_command_runs_with_garbage_collection_that_skips_what_was_imported() -> None:
+    code = "import gc; print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    run = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", code],
+        cwd=Path(manage.__file__).parent,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout.split() == ["True", "True"]
