@@ -19,6 +19,7 @@ from deltalake.transaction import AddAction
 from readings.repositories.delta.data_files import PARTITION
 from readings.repositories.delta.file_writer import delete_files, write_file
 from readings.repositories.delta.folder import Folder
+from readings.repositories.delta.open_table import AFTER_COMMIT
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.window import window_of_day
 
@@ -59,6 +60,7 @@ def compact_day(
             partition_by=[PARTITION],
             partition_filters=[(PARTITION, "=", day.isoformat())],
             commit_properties=commit,
+            post_commithook_properties=AFTER_COMMIT,
         )
     except CommitFailedError:
         delete_files(folder, new_files)

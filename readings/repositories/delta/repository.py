@@ -42,7 +42,7 @@ from readings.repositories.delta.maintenance import (
 )
 from readings.repositories.delta.minute_statistics import delete_unused_statistics
 from readings.repositories.delta.newest_files import NewestFiles
-from readings.repositories.delta.open_table import OpenTablePerThread
+from readings.repositories.delta.open_table import AFTER_COMMIT, OpenTablePerThread
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
@@ -129,7 +129,7 @@ class DeltaRepository(ReadingsRepository):
         day = instant.astimezone(UTC).date().isoformat()
 
         def delete(table: DeltaTable) -> int:
-            table.delete(f"{PARTITION} < '{day}'")
+            table.delete(f"{PARTITION} < '{day}'", post_commithook_properties=AFTER_COMMIT)
             return 0
 
         self._retry_after_conflicts(delete)
@@ -137,13 +137,15 @@ class DeltaRepository(ReadingsRepository):
     def maintain(self, *, may_delete: bool = True) -> dict[str, int]:
         """Compact days with many files, and fill the day cache.
 
-        If ``may_delete``, delete files older than all kept versions, and unused files of the day cache.
+        If ``may_delete``, delete files older than all kept versions, log files that Delta no longer needs, and unused
+        files of the day cache.
         """
         with unavailable_if_it_fails("The table cannot be maintained"):
             done = {"days compacted": self._compact()}
             if may_delete:
                 table, _ = self._written_table.newest()
                 done["files removed"] = delete_unused_files(self._folder, table, KEEP_VERSIONS)
+                table.cleanup_metadata()
             return done | self._fill_day_cache(may_delete=may_delete)
 
     def _retry_after_conflicts(self, change: Callable[[DeltaTable], int]) -> int:
@@ -197,6 +199,7 @@ class DeltaRepository(ReadingsRepository):
                 schema=table.schema(),
                 partition_by=[PARTITION],
                 commit_properties=exclusive_commit(table),
+                post_commithook_properties=AFTER_COMMIT,
             )
         except CommitFailedError:
             # After any other error, the commit may exist. Then maintenance deletes the files if they are not in use.

@@ -58,6 +58,28 @@ def test_maintenance_keeps_the_files_of_other_programs_and_deletes_its_own(
     assert not (folder / "day=2023-02-27/part-left-by-a-killed-writer.parquet").exists()
 
 
+def test_only_maintenance_deletes_old_log_files(store: ReadingsRepository, folder: Path) -> None:
+    def write(days: int) -> None:
+        for number in range(days):
+            store.write(readings_for(FLEET, START + timedelta(days=number)))
+
+    def log_files() -> int:
+        return len(list((folder / "_delta_log").glob("*.json")))
+
+    write(25)
+    for path in (folder / "_delta_log").iterdir():
+        make_older(path, timedelta(days=40))
+    store.write(readings_for(FLEET, START + timedelta(days=30)))
+    store.delete_before(START + timedelta(days=1))
+    before = log_files()
+    assert before > 25
+    store.maintain(may_delete=False)
+    assert log_files() == before
+    store.maintain()
+    assert log_files() < before - 15
+    assert len(store.snapshot().day_summaries()) == 25
+
+
 def test_a_folder_that_cannot_be_listed_does_not_stop_maintenance(
     store: ReadingsRepository, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
