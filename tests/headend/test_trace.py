@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from celery.contrib.testing.worker import start_worker
 from django.test import Client
+from kombu import Connection
 from rest_framework.test import APIClient
 
 from exports.models import Supplier
@@ -99,8 +100,18 @@ def test_a_thread_has_no_trace_id_after_a_request(client: Client, log_lines: Log
 @pytest.fixture(scope="module")
 def worker() -> Iterator[None]:
     """A Celery worker with the embedded broker."""
-    with start_worker(app, queues=[QUEUE], pool="solo", perform_ping_check=False, loglevel="ERROR"):
-        yield
+    wait = Connection.drain_events
+
+    def wait_briefly(connection: Connection, **_: float) -> None:
+        wait(connection, timeout=0.1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        # The worker waits for a message twice, 2 seconds each, before it ends.
+        patch.setattr(Connection, "drain_events", wait_briefly)
+        with start_worker(
+            app, queues=[QUEUE], pool="solo", perform_ping_check=False, loglevel="ERROR"
+        ):
+            yield
 
 
 def run_steps(count: int) -> list[str | None]:
