@@ -107,10 +107,22 @@ def test_the_database_is_read_only_if_the_caller_names_it(settings: Settings) ->
     assert ids(anonymous_supplier_exists(databases=None)) == []
 
 
-def test_a_url_of_timestream_without_a_table_is_an_error(settings: Settings) -> None:
-    settings.READINGS_URL = "timestream://devices"
+@pytest.mark.parametrize(
+    "url",
+    [
+        "timestream://devices",
+        "delta+s3://bucket",
+        "delta+s3://bucket/prefix?regoin=eu-west-1",
+        "delta+s3://key:p%40ss%2Fword@bucket/prefix",
+    ],
+)
+def test_a_url_of_readings_that_is_not_complete_or_wrong_is_an_error(
+    settings: Settings, url: str
+) -> None:
+    settings.READINGS_URL = url
     [problem] = [m for m in run_checks() if m.id == "readings.E001"]
     assert problem.msg.startswith("READINGS_URL: ")
+    assert "word" not in problem.msg
 
 
 def test_a_folder_is_an_error_only_if_setup_cannot_create_it(
