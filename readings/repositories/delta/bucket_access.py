@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Lock
@@ -95,11 +97,23 @@ class BucketAccess:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        return boto3.Session()
+        with _configuration():
+            return boto3.Session()
 
     @cached_property
     def _client(self) -> Any:
         # It makes no call. It knows the addresses of all regions, and the settings of boto3.
-        return self._session.client(
-            "s3", region_name=self.region, endpoint_url=self._address.endpoint_url
-        )
+        with _configuration():
+            return self._session.client(
+                "s3", region_name=self.region, endpoint_url=self._address.endpoint_url
+            )
+
+
+@contextmanager
+def _configuration() -> Iterator[None]:
+    try:
+        yield
+    except BotoCoreError as error:
+        raise RepositoryUnavailableError(
+            f"boto3's configuration cannot be used: {error}"
+        ) from error

@@ -92,6 +92,14 @@ def test_credentials_that_boto3_does_not_find_are_one_line(
         open_repository(url_of("http://127.0.0.1:10")).snapshot()
 
 
+def test_a_profile_that_does_not_exist_is_one_line(
+    keys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    with pytest.raises(RepositoryUnavailableError, match=r"profile \(missing\) could not be found"):
+        open_repository(url_of("http://127.0.0.1:11")).snapshot()
+
+
 def test_the_text_of_a_call_that_failed_is_reduced() -> None:
     coloured = "Generic S3 error\n  \x1b[31m↳\x1b[0m non-2xx status code\n  \x1b[31m↳\x1b[0m 418 I'm a teapot: key"
     assert reason(DeltaError(coloured)) == "the bucket's server answered 418 I"
