@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from headend.config.checks import TAG
 from readings.engines import engine_of
-from readings.ingest.deployment_town import deployment_town
+from readings.ingest.deployment_town import deployment_delivery, deployment_town
 
 
 @register(TAG)
@@ -30,9 +30,10 @@ def readings_url_is_valid(**_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def simulated_town_is_valid(**_: Any) -> list[CheckMessage]:
-    """``readings.E002``: the customer classes or the time zone of the simulated fleet are wrong."""
+    """``readings.E002``: the customer classes, the time zone or the delivery curve of the simulated fleet are wrong."""
     try:
         deployment_town()
+        deployment_delivery()
     except ImproperlyConfigured as error:
         return [Error(str(error), id="readings.E002")]
     return []

@@ -11,6 +11,7 @@ from django.conf import settings
 from readings.expectation import Expectation
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.models import IntervalTotals
+from readings.simulation.arrivals import missing_percent
 from readings.totals import TOTALS_DELAY
 
 MINUTE, DAY, WEEK = timedelta(minutes=1), timedelta(days=1), timedelta(days=7)
@@ -120,13 +121,12 @@ def recent_coverage(now: datetime, span: timedelta = DAY) -> Coverage:
 
 def may_still_arrive(interval: IntervalCoverage, now: datetime) -> bool:
     """Return whether all missing readings of an interval can be readings that the simulated fleet sends late."""
-    fleet = deployment_fleet()
-    if not (settings.SIMULATION and fleet.late_arrivals):
+    if not settings.SIMULATION:
         return False
     missing = interval.expected - interval.readings
+    share = missing_percent(deployment_fleet(), interval.time, now)
     # Twice the mean: the number of late readings varies from interval to interval.
-    plausible = 2 * interval.expected * fleet.late_percent / 100
-    return now - interval.time <= fleet.delay and missing <= plausible
+    return share > 0 and missing <= 2 * interval.expected * share / 100
 
 
 def newest_before(time: datetime, interval: timedelta) -> datetime:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from readings.ingest.deployment_town import deployment_town
+from readings.ingest.deployment_town import deployment_delivery, deployment_town
 from readings.simulation.fleet import Fleet
 
 
 def deployment_fleet() -> Fleet:
     """Return the fleet that the ``SIMULATION_…`` settings describe.
 
-    Raises ``ImproperlyConfigured`` if the customer classes or the time zone are wrong.
+    Raises ``ImproperlyConfigured`` if the customer classes, the time zone or the delivery curve are wrong.
     """
     return Fleet(
         interval_minutes=settings.SIMULATION_INTERVAL,
@@ -26,4 +26,5 @@ def deployment_fleet() -> Fleet:
         seed=settings.SIMULATION_SEED,
         profile=settings.SIMULATION_PROFILE,
         town=deployment_town(),
+        delivery=deployment_delivery(),
     )

@@ -12,6 +12,7 @@ import polars as pl
 
 from readings import frame
 from readings.instants import to_micros
+from readings.simulation.delivery import Stages, delivery_stages, late_arrivals, stage_instants
 from readings.simulation.fleet import Fleet, Meters
 from readings.simulation.mixed_profile import mixed_profile
 from readings.simulation.profiles import LATENESS, uniform_profile
@@ -28,29 +29,36 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, order=True)
 class Arrival:
-    """Readings that arrive together at the instant ``at``: the late ones of the interval ``time``, or all others."""
+    """Readings of the interval ``time`` that arrive together at the instant ``at``: those of one stage.
+
+    Stage 0 arrives on time. All others are late.
+    """
 
     at: datetime
     time: datetime
     late: bool
+    stage: int = 0
 
 
 def readings_for(fleet: Fleet, time: datetime, arrived_by: datetime | None = None) -> pl.DataFrame:
     """Return the readings of one interval that have arrived by an instant, or all if it is None.
 
     The result is a sorted readings frame. A late reading has ``arrival_time`` = ``time`` + the fleet's delay,
-    any other has ``arrival_time`` = ``time``.
+    any other has ``arrival_time`` = ``time``. With a delivery curve, it is the instant of the reading's stage, and readings
+    that never arrive are missing.
     """
-    if arrived_by is None or time + fleet.delay <= arrived_by:
-        return _readings(fleet, time, lambda late: np.ones_like(late))
-    if time <= arrived_by:
-        return readings_in_arrival(fleet, Arrival(at=time, time=time, late=False))
-    return frame.empty()
+    instants = _stage_instants(fleet, time)
+    arrived = sum(1 for instant in instants if arrived_by is None or instant <= arrived_by)
+    if not arrived:
+        return frame.empty()
+    return _readings(fleet, time, instants, lambda stages: stages < arrived)
 
 
 def readings_in_arrival(fleet: Fleet, arrival: Arrival) -> pl.DataFrame:
     """Return the readings of one arrival as a sorted readings frame."""
-    return _readings(fleet, arrival.time, lambda late: late if arrival.late else ~late)
+    stage = max(arrival.stage, int(arrival.late))
+    instants = _stage_instants(fleet, arrival.time)
+    return _readings(fleet, arrival.time, instants, lambda stages: stages == stage)
 
 
 def arrivals_between(fleet: Fleet, after: datetime, until: datetime) -> list[Arrival]:
@@ -58,39 +66,67 @@ def arrivals_between(fleet: Fleet, after: datetime, until: datetime) -> list[Arr
     arrivals = [Arrival(time, time, late=False) for time in fleet.intervals(after, until)]
     if fleet.late_arrivals:
         times = fleet.intervals(after - fleet.delay, until - fleet.delay)
-        arrivals += [Arrival(time + fleet.delay, time, late=True) for time in times]
+        arrivals += [Arrival(time + fleet.delay, time, late=True, stage=1) for time in times]
+    if fleet.delivery:
+        arrivals += [
+            Arrival(at, time, late=True, stage=stage)
+            for at, time, stage in late_arrivals(fleet.intervals, fleet.town.timezone, after, until)
+        ]
     return sorted(arrival for arrival in arrivals if arrival.at > after)
 
 
-def _readings(fleet: Fleet, time: datetime, select: Callable[[Mask], Mask]) -> pl.DataFrame:
-    """Return readings of one interval. ``select`` gets which meters are late, and returns which to include."""
+def missing_percent(fleet: Fleet, time: datetime, now: datetime) -> float:
+    """Return which percentage of an interval's readings has not arrived at ``now``: the mean of all intervals."""
+    if fleet.delivery:
+        passed = sum(1 for instant in _stage_instants(fleet, time) if instant <= now)
+        return 100 - fleet.delivery.shares[passed - 1] if passed else 100
+    return fleet.late_percent if fleet.late_arrivals and now - time <= fleet.delay else 0
+
+
+def _stage_instants(fleet: Fleet, time: datetime) -> list[datetime]:
+    """Return when the readings of an interval arrive, by stage."""
+    if fleet.delivery:
+        return stage_instants(time, fleet.town.timezone)
+    return [time, time + fleet.delay]
+
+
+def _readings(
+    fleet: Fleet, time: datetime, instants: list[datetime], select: Callable[[Stages], Mask]
+) -> pl.DataFrame:
+    """Return readings of one interval. ``select`` gets the stages of the meters, and returns which to include."""
     batches = [
-        _batch(fleet, start, time, select)
+        _batch(fleet, start, time, instants, select)
         for start in range(0, fleet.devices, fleet.devices_per_batch)
     ]
-    return pl.concat(batches)
+    return pl.concat(batches, rechunk=True)
 
 
 def _batch(
-    fleet: Fleet, start: int, time: datetime, select: Callable[[Mask], Mask]
+    fleet: Fleet,
+    start: int,
+    time: datetime,
+    instants: list[datetime],
+    select: Callable[[Stages], Mask],
 ) -> pl.DataFrame:
     meters = fleet.meters.slice(start, fleet.devices_per_batch)
     streams = meter_streams(fleet.seed, meters.number)
     streams = streams_at_instant(streams, to_micros(time))
-    late = _late_meters(fleet, streams)
-    columns, meters, late = _columns(fleet, start, time, meters, streams, late, select(late))
-    on_time = frame.instants(np.full(len(late), to_micros(time)))
+    stages = _stages(fleet, meters, streams, time)
+    selected = select(stages)
+    columns, meters = _columns(fleet, start, time, meters, streams, selected)
+    if len(meters) < len(stages):
+        stages = stages[selected]
+    on_time = frame.instants(np.full(len(stages), to_micros(time)))
     arrival_time = on_time
-    if late.any():
-        arrives = np.where(late, to_micros(time + fleet.delay), to_micros(time))
-        arrival_time = frame.instants(arrives)
+    if stages.any():
+        arrival_time = frame.instants(np.array([to_micros(at) for at in instants])[stages])
     # Expressions would take most of the time of a backfill: each interval would start a query.
     return pl.DataFrame(
         {
             "time": on_time,
             "arrival_time": arrival_time,
             "device_id": meters.device_id,
-            "measure_name": pl.Series([frame.MEASURE_NAME]).new_from_index(0, len(late)),
+            "measure_name": pl.Series([frame.MEASURE_NAME]).new_from_index(0, len(stages)),
             "load": meters.load,
             **columns,
         }
@@ -98,27 +134,25 @@ def _batch(
 
 
 def _columns(
-    fleet: Fleet,
-    start: int,
-    time: datetime,
-    meters: Meters,
-    streams: Bits,
-    late: Mask,
-    selected: Mask,
-) -> tuple[dict[str, Floats], Meters, Mask]:
-    """Return the values of the selected meters of a batch, these meters, and which of them are late."""
-    if selected.all():
-        if fleet.profile == "mixed":
-            return mixed_profile(fleet, start, time, streams), meters, late
-        return uniform_profile(fleet, meters, streams), meters, late
-    chosen = meters.filter(selected)
-    if fleet.profile == "mixed":
-        columns = mixed_profile(fleet, start, time, streams)
-        return {name: values[selected] for name, values in columns.items()}, chosen, late[selected]
-    return uniform_profile(fleet, chosen, streams[selected]), chosen, late[selected]
+    fleet: Fleet, start: int, time: datetime, meters: Meters, streams: Bits, selected: Mask
+) -> tuple[dict[str, Floats], Meters]:
+    """Return the values of the selected meters of a batch, and these meters."""
+    everything = bool(selected.all())
+    chosen = meters if everything else meters.filter(selected)
+    if fleet.profile == "uniform":
+        return uniform_profile(fleet, chosen, streams if everything else streams[selected]), chosen
+    columns = mixed_profile(fleet, start, time, streams)
+    if not everything:
+        columns = {name: values[selected] for name, values in columns.items()}
+    return columns, chosen
 
 
-def _late_meters(fleet: Fleet, streams: Bits) -> Mask:
-    if not fleet.late_arrivals:
-        return np.zeros(len(streams), dtype=bool)
-    return uniform(streams, LATENESS, 0, 100) < fleet.late_percent
+def _stages(fleet: Fleet, meters: Meters, streams: Bits, time: datetime) -> Stages:
+    """Return the stage in which each meter's reading arrives."""
+    if fleet.delivery:
+        return delivery_stages(
+            fleet.delivery, fleet.seed, meters.number, streams, time, fleet.town.timezone
+        )
+    if fleet.late_arrivals:
+        return (uniform(streams, LATENESS, 0, 100) < fleet.late_percent).astype(np.uint8)
+    return np.zeros(len(streams), dtype=np.uint8)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from readings.simulation.random_numbers import Bits
-from readings.simulation.town import DEFAULT_TOWN, PROFILES, Town
+from readings.simulation.town import DEFAULT_TOWN, PROFILES, DeliveryCurve, Town
 
 MINUTES_PER_DAY = 1440
 
@@ -33,6 +33,7 @@ class Fleet:
     - ``profile``: ``uniform`` draws the values as the reference does. ``mixed`` has customers of several classes, with days,
       weeks, seasons and weather.
     - ``town``: where the customers of ``mixed`` are, and how many are in each class.
+    - ``delivery``: how many readings are present after some times; without it, all arrive on time or ``late_minutes`` late.
 
     Raises ``ValueError`` for a value out of range. The message names the parameter.
     """
@@ -49,6 +50,7 @@ class Fleet:
     seed: int = 0
     profile: str = "uniform"
     town: Town = DEFAULT_TOWN
+    delivery: DeliveryCurve | None = None
 
     def __post_init__(self) -> None:
         if self.interval_minutes < 1 or MINUTES_PER_DAY % self.interval_minutes:
@@ -65,6 +67,8 @@ class Fleet:
             raise ValueError("late percent: 0 to 100; late minutes: at least 1.")
         if not 0 <= self.seed < 2**63:
             raise ValueError("seed: 0 to 2^63-1.")
+        if self.delivery and self.late_arrivals:
+            raise ValueError("delivery: late arrivals are on, too; choose one of them.")
         if self.profile not in PROFILES:
             raise ValueError(f"profile: {self.profile!r} is not one of {', '.join(PROFILES)}.")
 

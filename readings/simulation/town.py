@@ -50,6 +50,32 @@ class Town:
             raise ValueError(f"latitude: {self.latitude:g} is not between -65 and 65.")
 
 
+@dataclass(frozen=True)
+class DeliveryCurve:
+    """The percentages of an interval's readings that are present after 5 minutes, after an hour, by 05:00, and after three days.
+
+    05:00 is that of the next local day. Raises ``ValueError`` if they are not ascending from 0 to 100.
+    """
+
+    shares: tuple[float, float, float, float] = (90, 95, 98, 99.8)
+
+    def __post_init__(self) -> None:
+        ascending = sorted(self.shares) == list(self.shares)
+        if not (ascending and all(0 <= share <= 100 for share in self.shares)):
+            raise ValueError("delivery: the four percentages are not ascending from 0 to 100.")
+
+
+def parse_delivery(text: str) -> DeliveryCurve | None:
+    """Return the curve of a text: ``off``, ``on`` for the default, or four percentages such as ``90,95,98,99.8``."""
+    if text.lower() in {"off", "on"}:
+        return DeliveryCurve() if text.lower() == "on" else None
+    try:
+        first, hour, five, days = (float(number) for number in text.split(","))
+    except ValueError:
+        raise ValueError(f"delivery: {text!r} is not on, off or four percentages.") from None
+    return DeliveryCurve((first, hour, five, days))
+
+
 def parse_shares(text: str) -> Mapping[str, float]:
     """Return the percentage of each named class.
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from readings.cancellation import raise_if_cancelled
 from readings.ingest.backfill import backfill
 from readings.ingest.deployment_fleet import deployment_fleet
+from readings.ingest.deployment_town import deployment_delivery
 from readings.ingest.stop_request import exit_code, stop_when_asked
 from readings.instants import format_instant, parse_bounded_instant
 from readings.management.help_formatter import CommandWithExamples
@@ -148,6 +149,7 @@ def _fleet(options: dict[str, Any]) -> Fleet:
             seed=options["seed"],
             profile=options["profile"],
             town=Town(options["shares"], options["timezone"], options["latitude"]),
+            delivery=None if options["late_arrivals"] else deployment_delivery(),
         )
     except ValueError as error:
         raise CommandError(str(error)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
@@ -15,7 +16,7 @@ from readings.ingest.deployment_fleet import deployment_fleet
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
-from readings.simulation.town import Town
+from readings.simulation.town import DeliveryCurve, Town
 from tests.readings.ingest.stored_readings import all_readings
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -46,6 +47,7 @@ def test_the_settings_describe_the_town(mixed_settings: Settings) -> None:
     ("setting", "value", "problem"),
     [
         ("SIMULATION_SHARES", "household=99", "SIMULATION_SHARES: the percentages add up to 99, not to 100."),
+        ("SIMULATION_DELIVERY", "95,90,98,99", "SIMULATION_DELIVERY: the four percentages are not ascending"),
         ("SIMULATION_TIMEZONE", "Mars/Olympus", "SIMULATION_TIMEZONE: 'Mars/Olympus' is no time zone; "),
     ],
 )  # fmt: skip
@@ -72,6 +74,20 @@ def test_the_live_fleet_writes_readings_of_the_profile(
     stored = all_readings(store)
     assert len(stored) == 120
     assert stored.head(60).equals(readings_for(MIXED, NOON))
+
+
+@pytest.mark.django_db
+def test_the_live_fleet_delivers_readings_in_stages(store: ReadingsRepository) -> None:
+    curve = DeliveryCurve((50, 60, 70, 90))
+    fleet = Fleet(devices=60, interval_minutes=360, delivery=curve)
+    for passed in range(0, 84, 12):
+        now = NOON + timedelta(hours=passed)
+        live.write_due_readings(fleet, store, now)
+
+        stored = all_readings(store)
+        expected = [readings_for(fleet, time, now) for time in fleet.intervals(NOON, now)]
+        assert stored.equals(pl.concat(expected))
+    assert len(stored.filter(pl.col("time") == NOON)) < 60
 
 
 @pytest.mark.django_db
