@@ -8,8 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
-from django.template.defaultfilters import filesizeformat
 
+from exports.templatetags.file_size import file_size
 from headend.config import service_urls
 from headend.deployment.exclusive_use import is_in_use
 from headend.management.store_copy import StoreCopy
@@ -134,7 +134,7 @@ class Command(CommandWithExamples):
         if store.exists():
             contents, size = contents_of(open_repository(url).snapshot()), store.size()
             self._print(_contents_lines(contents))
-            shown_size = "not known" if size is None else filesizeformat(size).replace("\xa0", " ")
+            shown_size = "not known" if size is None else file_size(size).replace("\xa0", " ")
             self._print([f"size      {shown_size}", *store.describe()])
         else:
             self._print(["readings  does not exist; `manage.py store create` creates it"])
