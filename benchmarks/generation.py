@@ -35,7 +35,21 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
         rounds=5,
         ours_per_round=10,
     )
+    mixed = Fleet(profile="mixed")
+    yield compare(
+        "six hours of 50,000 meters with the profile mixed",
+        "the profile uniform",
+        0.5,
+        lambda: _generate(mixed, 72),
+        lambda: _generate(fleet, 72),
+        rounds=5,
+    )
     yield from _backfill_of_a_day(fleet, folder)
+
+
+def _generate(fleet: Fleet, intervals: int) -> None:
+    for number in range(intervals):
+        readings_for(fleet, TIME + number * fleet.interval)
 
 
 def _backfill_of_a_day(fleet: Fleet, folder: Path) -> Iterator[Ratio | Figure]:
