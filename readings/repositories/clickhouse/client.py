@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import uuid
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import polars as pl
 
@@ -33,6 +36,7 @@ QUERY_SECONDS = 600
 """The server ends a query after this time. Callers give up earlier: they cancel, see ``readings.cancellation``."""
 _CHECK_SECONDS = 0.1
 _THREADS = 64
+_QUERIES_AHEAD = 2
 _SETTINGS = {
     "max_execution_time": QUERY_SECONDS,
     # A day is a partition, so readings of two partitions never have the same key.
@@ -53,6 +57,12 @@ _SETTINGS = {
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
+class _Running(Generic[Result]):
+    query_id: str
+    result: Future[Result]
+
+
 class Client:
     """The connection to a server, shared by all threads. It is opened by the first call.
 
@@ -66,29 +76,52 @@ class Client:
 
     def frame(self, query: Query, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
         """Return the result of a query; ``schema`` names its columns in order."""
+        return self._finish(self._start(self._reading(query, schema)))
+
+    def frames(
+        self, queries: Iterable[Query], schema: Mapping[str, pl.DataType]
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the results of queries in order. While the caller uses one, the next ones run."""
+        remaining = iter(queries)
+        running: deque[_Running[pl.DataFrame]] = deque()
+        try:
+            while True:
+                for query in islice(remaining, _QUERIES_AHEAD - len(running)):
+                    running.append(self._start(self._reading(query, schema)))
+                if not running:
+                    return
+                yield self._finish(running.popleft())
+        finally:
+            for each in running:
+                self._abandon(each)
+
+    def _reading(
+        self, query: Query, schema: Mapping[str, pl.DataType]
+    ) -> Callable[[str], pl.DataFrame]:
         http = self._connection()
 
-        def call(query_id: str) -> bytes:
-            return http.raw_query(
+        def call(query_id: str) -> pl.DataFrame:
+            content = http.raw_query(
                 query.text,
                 dict(query.parameters),
-                settings={"query_id": query_id},
+                settings={**query.settings, "query_id": query_id},
                 fmt="ArrowStream",
                 external_data=_external_tables(query.tables),
             )
+            result = pl.read_ipc_stream(content)
+            result.columns = list(schema)
+            return result if result.schema == schema else result.cast(pl.Schema(schema))
 
-        result = pl.read_ipc_stream(self._cancellable(call))
-        result.columns = list(schema)
-        return result if result.schema == schema else result.cast(pl.Schema(schema))
+        return call
 
     def command(self, query: Query) -> None:
         """Run a statement that has no result."""
         http = self._connection()
-        self._cancellable(
-            lambda query_id: http.raw_query(
-                query.text, dict(query.parameters), settings={"query_id": query_id}
-            )
-        )
+
+        def call(query_id: str) -> None:
+            http.raw_query(query.text, dict(query.parameters), settings={"query_id": query_id})
+
+        self._finish(self._start(call))
 
     def insert(self, table: str, rows: pl.DataFrame) -> None:
         """Insert the rows into a table, whose name is quoted. The rows of each partition appear at once."""
@@ -108,7 +141,7 @@ class Client:
                 fmt="ArrowStream",
             )
 
-        self._cancellable(call)
+        self._finish(self._start(call))
 
     def _connection(self) -> HttpClient:
         raise_if_cancelled()
@@ -144,26 +177,29 @@ class Client:
         _refuse_old_server(http.server_version)
         return http
 
-    def _cancellable(self, call: Callable[[str], Result]) -> Result:
-        """Return the result of ``call``, which gets the id of its query.
-
-        The query is killed if the caller no longer needs the result, or if no answer has arrived. The thread of the call
-        then ends too.
-        """
+    def _start(self, call: Callable[[str], Result]) -> _Running[Result]:
+        """Start ``call`` in a thread. It gets the id of its query."""
         query_id = str(uuid.uuid4())
 
         def translated() -> Result:
             with translate_errors(self._address):
                 return call(query_id)
 
-        running = self._threads.submit(translated)
+        return _Running(query_id, self._threads.submit(translated))
+
+    def _finish(self, running: _Running[Result]) -> Result:
+        """Return the result of a call. Its query is killed if the caller no longer needs it, or if it fails."""
         try:
-            while not wait([running], _CHECK_SECONDS).done:
+            while not wait([running.result], _CHECK_SECONDS).done:
                 raise_if_cancelled()
-            return running.result()
-        finally:
-            if not running.done() or running.exception() is not None:
-                self._threads.submit(self._kill, query_id)
+            return running.result.result()
+        except BaseException:
+            self._abandon(running)
+            raise
+
+    def _abandon(self, running: _Running[Result]) -> None:
+        """Kill the query of a call. Its thread then ends too."""
+        self._threads.submit(self._kill, running.query_id)
 
     def _kill(self, query_id: str) -> None:
         try:

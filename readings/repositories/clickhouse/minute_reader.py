@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from threading import Lock
@@ -130,7 +130,29 @@ class ClickHouseMinuteReader:
 
 def read(client: Client, query: Query) -> pl.DataFrame:
     """Return the readings frame of a query of :data:`READ_COLUMNS`."""
-    rows = client.frame(query, _READ_SCHEMA)
+    return _with_measure_name(client.frame(query, _READ_SCHEMA))
+
+
+def read_chunks(
+    client: Client,
+    statements: Statements,
+    window: Window,
+    chunks: Iterable[Chunk],
+    until: datetime | None = None,
+) -> Iterator[pl.DataFrame]:
+    """Yield the window's readings in each chunk that has some: those written up to an instant, or all."""
+    queries = (
+        statements.readings(
+            clip(window, chunk.first_minute, chunk.last_minute), written_until=until
+        )
+        for chunk in chunks
+    )
+    for rows in client.frames(queries, _READ_SCHEMA):
+        if len(rows):
+            yield _with_measure_name(rows)
+
+
+def _with_measure_name(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name")).select(frame.COLUMNS)
 
 

@@ -18,7 +18,7 @@ from readings.repositories.base import (
 from readings.repositories.chunks import split_into_chunks
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.counts import DayCache, TableState
-from readings.repositories.clickhouse.minute_reader import ClickHouseMinuteReader, clip, read
+from readings.repositories.clickhouse.minute_reader import ClickHouseMinuteReader, read_chunks
 from readings.repositories.clickhouse.sql import Statements
 from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
@@ -76,7 +76,8 @@ class ClickHouseSnapshot(Snapshot):
         self, window: Window, *, frame_readings: int = FRAME_READINGS
     ) -> Iterator[pl.DataFrame]:
         """See :meth:`Extract.frames`."""
-        return self._finder.frames(window, frame_readings=frame_readings)
+        chunks = split_into_chunks(self.minute_counts(window), frame_readings)
+        return read_chunks(self._client, self._statements, window, chunks)
 
     def interval_totals(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.interval_totals`."""
@@ -125,6 +126,5 @@ class ClickHouseExtract(Extract):
 
     def frames(self, window: Window) -> Iterator[pl.DataFrame]:
         """See :meth:`Extract.frames`."""
-        for chunk in split_into_chunks(self.minute_counts(window), FRAME_READINGS):
-            part = clip(window, chunk.first_minute, chunk.last_minute)
-            yield read(self._client, self._statements.readings(part, written_until=self._until))
+        chunks = split_into_chunks(self.minute_counts(window), FRAME_READINGS)
+        return read_chunks(self._client, self._statements, window, chunks, self._until)
