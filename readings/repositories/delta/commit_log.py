@@ -55,8 +55,8 @@ class Commit:
             return State.GONE, None
         return (State.NEWEST if following is None else State.FOLLOWED), following
 
-    def following(self) -> list[bytes]:
-        """Return the content of the log files that follow; none if they are more than :data:`_MAX_FOLLOWING`."""
+    def following(self) -> list[bytes] | None:
+        """Return the content of the log files that follow, or None if they are more than :data:`_MAX_FOLLOWING`."""
         found: list[bytes] = []
         while len(found) < _MAX_FOLLOWING:
             first = self.version + 1 + len(found)
@@ -65,7 +65,7 @@ class Commit:
             found += [content for content in new if content is not None]
             if len(new) < _READ_TOGETHER:
                 return found
-        return []
+        return None
 
 
 def _file(version: int) -> str:

@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
 from readings.repositories.delta.data_files import PARTITION
-from readings.repositories.delta.file_writer import delete_files, write_file
+from readings.repositories.delta.file_writer import delete_unless_committed, write_file
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.open_table import AFTER_COMMIT
 from readings.repositories.delta.snapshot import DeltaSnapshot
@@ -51,7 +51,7 @@ def compact_day(
 
     Returns False, and deletes the new files, if another writer committed in the meantime.
     """
-    new_files = list(_write_files(folder, snapshot, day))
+    version, new_files = table.version(), list(_write_files(folder, snapshot, day))
     try:
         table.create_write_transaction(
             [*new_files],
@@ -63,8 +63,7 @@ def compact_day(
             post_commithook_properties=AFTER_COMMIT,
         )
     except CommitFailedError:
-        delete_files(folder, new_files)
-        return False
+        return delete_unless_committed(folder, version, new_files)
     return True
 
 

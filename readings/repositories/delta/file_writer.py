@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
+from pathlib import PurePath
 
 import polars as pl
 from deltalake.transaction import AddAction
 
 from readings import frame
+from readings.repositories.delta.commit_log import Commit
 from readings.repositories.delta.data_files import PARTITION
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.minute_statistics import store_statistics
@@ -83,6 +85,23 @@ def write_file(
 def delete_files(folder: Folder, new_files: Iterable[AddAction]) -> None:
     """Delete files that were written, but not committed."""
     folder.remove(file.path for file in new_files)
+
+
+def delete_unless_committed(folder: Folder, version: int, new_files: Sequence[AddAction]) -> bool:
+    """Delete files whose commit was refused, and return False; or return True if the commit exists after all.
+
+    ``version`` is that of the table before the commit. A server can report an error after it has created the commit.
+    The library repeats the call then, and is refused because of its own commit.
+    """
+    following = Commit(folder, version, None).following()
+    if following is None:
+        # Unknown. Maintenance deletes the files if they are not in use.
+        return False
+    names = {PurePath(file.path).name.encode() for file in new_files}
+    if any(name in content for content in following for name in names):
+        return True
+    delete_files(folder, new_files)
+    return False
 
 
 def _by_day(readings: pl.DataFrame) -> Iterable[tuple[date, pl.DataFrame]]:

@@ -43,7 +43,7 @@ class NewestFiles:
             return None
         contents = commit.following()
         changes = read_changes(contents) if contents else None
-        if changes is None:
+        if contents is None or changes is None:
             return None
         newest = files.changed([*changes.added.values()], changes.removed)
         return newest, self._commit(commit.version + len(contents), commit, following)

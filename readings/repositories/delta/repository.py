@@ -32,7 +32,7 @@ from readings.repositories.delta.day_cache import (
 )
 from readings.repositories.delta.failures import FAILURES, reason, unavailable_if_it_fails
 from readings.repositories.delta.file_counts import FileCounts
-from readings.repositories.delta.file_writer import delete_files, write_days
+from readings.repositories.delta.file_writer import delete_unless_committed, write_days
 from readings.repositories.delta.folder import DiskFolder, Folder
 from readings.repositories.delta.maintenance import (
     delete_unused_files,
@@ -191,7 +191,7 @@ class DeltaRepository(ReadingsRepository):
         return done
 
     def _append(self, table: DeltaTable, readings: pl.DataFrame) -> None:
-        new_files = write_days(self._folder, readings)
+        version, new_files = table.version(), write_days(self._folder, readings)
         try:
             table.create_write_transaction(
                 [*new_files],
@@ -203,8 +203,8 @@ class DeltaRepository(ReadingsRepository):
             )
         except CommitFailedError:
             # After any other error, the commit may exist. Then maintenance deletes the files if they are not in use.
-            delete_files(self._folder, new_files)
-            raise
+            if not delete_unless_committed(self._folder, version, new_files):
+                raise
 
     def _without_stored(self, table: DeltaTable, readings: pl.DataFrame) -> pl.DataFrame:
         """Return the readings (in order) whose time and device id are not in the table yet."""

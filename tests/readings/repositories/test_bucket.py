@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 
@@ -20,11 +21,13 @@ from readings.repositories.delta.address import Address
 from readings.repositories.delta.bucket import BucketFolder
 from readings.repositories.delta.compaction import MIN_FILES
 from readings.repositories.delta.repository import DeltaRepository
+from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
 from tests.readings.repositories.engines import A_MIDNIGHT, DeltaInBucket
 from tests.services.expiring_credentials import expiring_credentials
+from tests.services.fault_proxy import FaultProxy
 from tests.services.servers import ACCESS_KEY, SECRET_KEY, SeaweedFS
 
 pytestmark = pytest.mark.starts_processes
@@ -110,6 +113,19 @@ def test_killed_writers_lose_double_and_halve_nothing(url: str) -> None:
     for at in INTERVALS:
         repository.write(readings_for(FLEET, at))
     assert stored(repository).equals(EVERYTHING)
+
+
+def test_writes_through_a_network_that_fails_store_each_reading_once(seaweedfs: SeaweedFS) -> None:
+    prefix = uuid.uuid4().hex
+    with FaultProxy(seaweedfs.endpoint, share=0.1, seed=1, hang_seconds=0.1) as proxy:
+        repository = repository_of(seaweedfs.readings_url(prefix, proxy.url))
+        for at in INTERVALS:
+            while True:
+                with suppress(RepositoryUnavailableError):
+                    repository.write(readings_for(FLEET, at))
+                    break
+        assert proxy.faults.total() > 0
+    assert stored(repository_of(seaweedfs.readings_url(prefix))).equals(EVERYTHING)
 
 
 def test_maintenance_in_a_bucket_compacts_fills_the_cache_and_deletes_what_is_unused(

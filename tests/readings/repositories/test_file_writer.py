@@ -11,6 +11,7 @@ import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
+from readings.repositories.delta.compaction import MIN_FILES
 from readings.repositories.delta.file_writer import write_days
 from readings.repositories.delta.folder import DiskFolder
 from readings.repositories.delta.repository import DeltaRepository
@@ -77,6 +78,30 @@ def test_a_writer_that_is_too_late_deletes_its_files_and_writes_the_rest(
     assert repository.write(BOTH_DAYS) == 30
     in_table = [Path(file) for file in DeltaTable(str(folder)).file_uris()]
     assert files(folder) == sorted(in_table)
+
+
+@pytest.mark.parametrize("act", ["write", "maintain"])
+def test_a_commit_that_exists_although_it_was_refused_keeps_its_files(
+    repository: DeltaRepository, folder: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """A bucket's server reports an error after it created the commit, and the library repeats the call."""
+    for number in range(MIN_FILES):
+        repository.write(readings_for(FLEET, MIDNIGHT + number * FLEET.interval))
+    before = pl.concat(repository.snapshot().frames(Window(MIDNIGHT)))
+    create = DeltaTable.create_write_transaction
+
+    def refused_after_all(table: DeltaTable, *args: Any, **kwargs: Any) -> None:
+        create(table, *args, **kwargs)
+        raise CommitFailedError("a concurrent transaction")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", refused_after_all)
+    if act == "write":
+        assert repository.write(readings_for(FLEET, EVENING)) == 30
+    else:
+        assert repository.maintain()["days compacted"] == 1
+    in_table = [Path(file) for file in DeltaTable(str(folder)).file_uris()]
+    assert all(file.exists() for file in in_table)
+    assert pl.concat(repository.snapshot().frames(Window(MIDNIGHT))).equals(before)
 
 
 @pytest.mark.parametrize("failing", ["write_parquet", "create_write_transaction"])
