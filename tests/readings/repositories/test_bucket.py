@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import multiprocessing
 import random
 import time
@@ -12,7 +14,9 @@ from datetime import datetime, timedelta
 from multiprocessing.connection import Connection
 
 import polars as pl
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from readings import frame
 from readings.repositories import ReadingsRepository, open_repository
@@ -165,6 +169,30 @@ def test_another_program_reads_the_same_rows(seaweedfs: SeaweedFS, url: str) -> 
     table = f"s3://{address.bucket}/{address.prefix}"
     rows = pl.scan_delta(table, storage_options=options).select(frame.COLUMNS)
     assert rows.sort(frame.ORDER).collect().equals(EVERYTHING)
+
+
+def test_a_reader_of_the_log_and_the_parquet_files_finds_the_same_rows(
+    seaweedfs: SeaweedFS, url: str
+) -> None:
+    """It follows the protocol of Delta Lake with boto3 and pyarrow, without the libraries of headend."""
+    repository = repository_of(url)
+    for at in INTERVALS:
+        repository.write(readings_for(FLEET, at))
+    address, client = Address.of(url), seaweedfs.client()
+
+    def content(key: str) -> bytes:
+        body: bytes = client.get_object(Bucket=address.bucket, Key=key)["Body"].read()
+        return body
+
+    log = f"{address.prefix}/_delta_log/"
+    entries = client.list_objects_v2(Bucket=address.bucket, Prefix=log)["Contents"]
+    commits = [entry["Key"] for entry in entries if entry["Key"].endswith(".json")]
+    actions = [json.loads(line) for key in commits for line in content(key).splitlines()]
+    files = [action["add"]["path"] for action in actions if "add" in action]
+    assert not [action for action in actions if "remove" in action]
+    tables = [parquet.read_table(io.BytesIO(content(f"{address.prefix}/{file}"))) for file in files]
+    rows = pl.DataFrame(pa.concat_tables(tables)).select(frame.COLUMNS)
+    assert rows.sort(frame.ORDER).equals(EVERYTHING)
 
 
 def test_a_recent_snapshot_is_not_looked_up_again_at_once(
