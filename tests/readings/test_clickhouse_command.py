@@ -5,18 +5,26 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from readings.repositories import open_store
+from readings.repositories import open_repository, open_store
 from readings.repositories.clickhouse.address import Address
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.sql import Statements
 from readings.repositories.clickhouse.table import Table, create_table
 from readings.repository_errors import RepositoryUnavailableError
-from tests.services.clickhouse import ClickHouseLocal
+from readings.simulation.arrivals import readings_for
+from readings.simulation.fleet import Fleet
+from readings.window import Window
+from tests.services.clickhouse import PASSWORD, ClickHouseLocal
+
+START = datetime(2023, 2, 27, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -94,3 +102,31 @@ def test_another_engine_and_a_server_without_the_cluster_are_refused(
     settings.READINGS_URL = "timestream://devices/readings"
     with pytest.raises(CommandError, match="this command needs clickhouse://user:password@host"):
         call_command("clickhouse", "create", "--cluster", "my-cluster")
+
+
+@pytest.mark.django_db
+def test_the_store_is_created_shown_filled_and_destroyed(
+    url: str, tmp_path: Path, settings: Settings
+) -> None:
+    settings.HEADEND_HOME = tmp_path
+    delta = f"delta://{tmp_path / 'delta'}"
+    readings = readings_for(Fleet(devices=30), START)
+    open_repository(delta).write(readings)
+    out = io.StringIO()
+    call_command("store", "create", stdout=out)
+    call_command("store", "copy", delta, url, stdout=out)
+    call_command("store", "status", stdout=out)
+    assert (
+        open_repository(url)
+        .snapshot()
+        .page(Window(START), offset=0, size=99)
+        .readings.equals(readings)
+    )
+    call_command("store", "destroy", "--yes", stdout=out)
+    printed = out.getvalue()
+    for line in (
+        "readings: created", "engine    ClickHouse", "readings  30, on 1 day", ":***@", "readings: deleted",
+    ):  # fmt: skip
+        assert line in printed, printed
+    assert PASSWORD not in printed
+    assert quote(PASSWORD, safe="") not in printed
