@@ -46,7 +46,7 @@ class _Commands(ManagementUtility):
             from headend.config.checks import refuse_wrong_settings
 
             refuse_wrong_settings()
-        # From here on, the search for garbage skips the objects that exist now: modules stay until the end.
+        # The garbage collector no longer searches the objects that exist now: modules stay until the process ends.
         gc.freeze()
         gc.enable()
         return command
@@ -79,6 +79,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # Imports create many objects and no garbage. The search for it would take a fifth of the start of a command.
+    # Imports create many objects and no garbage. Garbage collection would take a fifth of a command's start.
     gc.disable()
     main()

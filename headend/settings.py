@@ -198,7 +198,7 @@ SIMULATION_LATE_ARRIVALS = env.boolean("SIMULATION_LATE_ARRIVALS", default=False
 SIMULATION_LATE_PERCENT = env.number("SIMULATION_LATE_PERCENT", 10, minimum=0, maximum=100)
 SIMULATION_LATE_MINUTES = env.integer("SIMULATION_LATE_MINUTES", 1440, minimum=1, maximum=525_600)
 SIMULATION_PROFILE = env.choice("SIMULATION_PROFILE", "uniform", town.PROFILES)
-# A system check verifies these three.
+# A system check verifies the delivery, the shares and the time zone.
 SIMULATION_DELIVERY = env.text("SIMULATION_DELIVERY", "off")
 SIMULATION_SHARES = env.text("SIMULATION_SHARES", town.DEFAULT_SHARES)
 SIMULATION_TIMEZONE = env.text("SIMULATION_TIMEZONE", town.DEFAULT_TIMEZONE)

@@ -1,7 +1,7 @@
 """The engines that can store readings, and what each of them can do.
 
-Code asks an engine's capabilities, never the scheme of ``READINGS_URL``. Independent of Polars, so that a process without
-readings starts fast.
+Code that depends on the engine reads its capabilities, never the scheme of ``READINGS_URL``. This module does not
+import Polars, so processes that use no readings start fast.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Capabilities:
     )
 
     def sentences(self) -> list[tuple[bool, str]]:
-        """Return, for each capability, whether the engine has it, and the sentence that says what follows."""
+        """Return a pair for each capability: whether the engine has it, and the sentence that says so."""
         return [
             (has_it, each.metadata["can" if has_it else "cannot"])
             for each in fields(self)
@@ -92,9 +92,10 @@ class Capabilities:
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """One kind of repository. ``url_form`` shows how its ``READINGS_URL`` is written.
+    """One kind of repository.
 
-    ``is_folder`` tells that the URL names a folder of this host. The settings check such a URL.
+    ``url_form`` is an example of its ``READINGS_URL``. ``is_folder`` says whether the URL names a folder of this host.
+    The settings check such a folder.
     """
 
     title: str
@@ -127,7 +128,7 @@ ENGINES: dict[str, Engine] = {
             keeps_versions=True,
             writes_atomically=True,
             keeps_first_reading=True,
-            # A page may be a second older.
+            # A page may show the state of up to a second ago.
             shows_writes_at_once=False,
             counts_for_free=True,
             deletes_whole_days=True,
@@ -143,7 +144,7 @@ ENGINES: dict[str, Engine] = {
             keeps_versions=False,
             writes_atomically=False,
             keeps_first_reading=True,
-            # A page may be a second older.
+            # A page may show the state of up to a second ago.
             shows_writes_at_once=False,
             counts_for_free=True,
             deletes_whole_days=True,
@@ -177,15 +178,15 @@ def engine_of(url: str) -> Engine:
     if scheme in ENGINES and separator:
         return ENGINES[scheme]
     forms = ", ".join(engine.url_form for engine in ENGINES.values())
-    # The rest of the text may contain a password.
+    # The message does not repeat the URL, because it may contain a password.
     wrong = f"{scheme}:// is not a scheme" if separator else "The text has no scheme"
     raise ValueError(f"{wrong} of a readings repository; use {forms}.")
 
 
 def without_password(url: str) -> str:
-    """Return a URL as operators may see it: passwords, also those of URLs among its options, become ``***``.
+    """Return a URL for display. ``***`` replaces its password, and the passwords of URLs in its options.
 
-    A password that contains ``@`` or ``/`` is hidden too, although such a URL is wrong.
+    A password with an unencoded ``@`` or ``/`` is hidden too, although such a URL is not valid.
     """
     scheme, separator, rest = url.partition("://")
     credentials, at, host = rest.rpartition("@")

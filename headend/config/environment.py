@@ -19,7 +19,7 @@ _NOT_ENCODED = re.compile(r"[?#]|%(?![0-9A-Fa-f]{2})")
 """What a URL path cannot contain as it is."""
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _CREDENTIALS = re.compile(r"//.*@", re.DOTALL)
-"""The user and the password of a URL. The password may contain ``@`` although it must not."""
+"""The user and the password of a URL. A password with an unencoded ``@`` is not valid, but must be hidden too."""
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 

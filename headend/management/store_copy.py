@@ -1,4 +1,4 @@
-"""What ``manage.py store copy`` does: checks, a progress bar, and a summary."""
+"""The steps of ``manage.py store copy``: checks, the copy with a progress bar, and a summary."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from readings.window import Window
 
 @dataclass(frozen=True)
 class StoreCopy:
-    """A copy of the readings of a window from one store into another, both given by URL and opened."""
+    """A copy of the readings of a window from one store into another. Both are given as URL and as :class:`Store`."""
 
     source_url: str
     target_url: str

@@ -1,4 +1,4 @@
-"""The checksum with which a copy of readings is compared with its source."""
+"""A checksum of readings, to compare a copy with its source."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Checksum:
     The checksum does not depend on the engine, nor on how the readings are divided into frames. Its formula:
 
     1. For each of the ten columns, take the SHA-256 of its values in order of (``time``, ``device_id``).
-       An instant is the number of microseconds since 1970; it and ``load`` are 8 bytes, a signed integer. The other
-       numbers are 8 bytes, an IEEE 754 double, with 0.0 in place of -0.0. All are little-endian. A text is its UTF-8
-       bytes, and a line feed.
+       An instant is the number of microseconds since 1970. Instants and ``load`` are encoded as signed 64-bit integers,
+       the other numbers as 64-bit IEEE 754 doubles (0.0 instead of -0.0), all of them little-endian. A text is encoded
+       as UTF-8, followed by a line feed.
     2. The checksum is the SHA-256 of these ten digests (32 bytes each), in the order of ``frame.COLUMNS``.
     """
 

@@ -20,10 +20,10 @@ from readings.repositories import Extract, ReadingsRepository
 from readings.window import Window, window_of_day
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""How long to wait, in seconds, until the target shows readings that were written."""
+"""How long to wait, in seconds, before the target is read again because it does not show all readings yet."""
 
 Report = Callable[[int], None]
-"""Called with the number of readings that were read from either repository."""
+"""Called after each read from the source or the target, with the number of readings."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class CopiedDay:
 class DayCopier:
     """Copies the days of one window from ``source`` to ``target``.
 
-    Both are read and written in frames, so memory does not grow with the day. All methods raise
+    Readings are read and written in frames, so memory does not grow with the day. All methods raise
     :class:`RepositoryUnavailableError` and, if the target refuses readings, :class:`ReadingsRefusedError`. Each can be
     repeated after any interruption.
 
-    ``key`` names the extracts of both. ``waits`` tells that the target shows new readings with a delay.
+    ``key`` names the extracts of both. ``waits`` says whether the target shows new readings with a delay.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class DayCopier:
 
         A recorded day is copied again if the source or the target has another number of readings now.
         """
-        theirs = _count_days(self._source.snapshot().minute_counts(window))
-        ours = _count_days(self._target.snapshot().minute_counts(window))
-        days = [Day(day, _part_of_day(window, day), count) for day, count in theirs.items()]
-        remaining = [day for day in days if not self._is_verified(day, ours.get(day.day, 0))]
+        in_source = _count_days(self._source.snapshot().minute_counts(window))
+        in_target = _count_days(self._target.snapshot().minute_counts(window))
+        days = [Day(day, _part_of_day(window, day), count) for day, count in in_source.items()]
+        remaining = [day for day in days if not self._is_verified(day, in_target.get(day.day, 0))]
         return remaining, len(days) - len(remaining)
 
     def copy(self, day: Day, report: Report) -> CopiedDay:
         """Copy a day and compare it. If source and target are the same, the day is recorded as verified."""
         expected, new = Checksum(), 0
         with self._extract(self._source, day.window) as extract:
-            for readings in one_ahead(_writes(extract, day.window, expected)):
+            for readings in one_ahead(_batches(extract, day.window, expected)):
                 raise_if_cancelled()
                 new += self._target.write(readings)
                 report(len(readings))
@@ -103,7 +103,7 @@ class DayCopier:
 
     @contextmanager
     def _extract(self, repository: ReadingsRepository, window: Window) -> Iterator[Extract]:
-        """Prepare a bulk read, and delete what it prepared. First delete what a killed run prepared."""
+        """Yield an extract, and delete it afterwards. First delete extracts that a killed run has left."""
         repository.delete_extracts(self._key)
         try:
             yield repository.create_extract(window, f"{self._key}/{window.start:%Y-%m-%d}")
@@ -130,7 +130,7 @@ class DayCopier:
         return found
 
 
-def _writes(extract: Extract, window: Window, checksum: Checksum) -> Iterator[pl.DataFrame]:
+def _batches(extract: Extract, window: Window, checksum: Checksum) -> Iterator[pl.DataFrame]:
     """Yield the readings in frames of about :data:`READINGS_PER_WRITE`, and add them to the checksum."""
     frames: list[pl.DataFrame] = []
     readings = 0

@@ -1,4 +1,4 @@
-"""Which days of a copy are verified, in a file of the home folder. With it, a second run continues the first."""
+"""A file in the home folder that records which days of a copy are verified. The next run skips these days."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from readings.repositories import Store
 
 @dataclass(frozen=True)
 class VerifiedDay:
-    """A window of one UTC day whose readings were the same in both stores, as instants in canonical text."""
+    """A part of a UTC day whose readings were the same in both stores. Its bounds are instants in canonical text."""
 
     start: str
     end: str
@@ -26,7 +26,7 @@ class VerifiedDay:
 
 
 class CopyRunningError(Exception):
-    """Another process copies between the same stores now."""
+    """Another process is copying between the same stores."""
 
 
 class ProgressRecord:
@@ -58,14 +58,14 @@ def copy_key(source: Store, target: Store) -> str:
 def progress_record(home: Path, source: Store, target: Store) -> Iterator[ProgressRecord]:
     """Open the record of the copy between two stores, and lock it.
 
-    Raises :class:`CopyRunningError` if another process has locked it, and ``OSError``.
+    Raises :class:`CopyRunningError` if another process has locked it, and ``OSError`` if it cannot be opened.
     """
     with (home / f"{copy_key(source, target)}.jsonl").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CopyRunningError(
-                "Another process copies between these stores now. Wait until it has ended."
+                "Another process is copying between these stores. Wait until it ends."
             ) from None
         yield ProgressRecord(file)
 

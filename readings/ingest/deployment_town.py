@@ -26,7 +26,7 @@ def deployment_town() -> Town:
 def deployment_delivery() -> DeliveryCurve | None:
     """Return the delivery curve of ``SIMULATION_DELIVERY``, or None if it is off.
 
-    Raises ``ImproperlyConfigured`` if it is wrong, or if late arrivals are on, too.
+    Raises ``ImproperlyConfigured`` if it is wrong, or if late arrivals are on too.
     """
     try:
         curve = parse_delivery(settings.SIMULATION_DELIVERY)

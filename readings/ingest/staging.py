@@ -52,7 +52,7 @@ class StagedRows:
             # Later steps read all files for each few hours. So they skip most of the row groups.
             readings = readings.sort("time", maintain_order=True)
         with scratch_errors():
-            # Compression takes longer than to write and read the file.
+            # Compressing would take longer than writing and reading the larger file.
             readings.write_parquet(file, compression="uncompressed", row_group_size=_ROWS_PER_GROUP)
 
 

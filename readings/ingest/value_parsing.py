@@ -41,7 +41,7 @@ def parse_instants(times: pl.Series) -> Instants:
         has_zone = pl.repeat(times.dtype.time_zone is not None, times.len(), eager=True)
         return Instants(_convert_instants(times, times.dtype), has_zone)
     texts = times.cast(pl.String)
-    # The rows of an interval follow one another in most files, so there are few runs of equal times.
+    # In most files, the rows of an interval are adjacent, so there are few runs of equal times.
     runs = texts.rle().struct
     first_of_run = runs.field("value")
     if len(first_of_run) * 4 > len(texts):

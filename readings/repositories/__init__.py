@@ -33,8 +33,8 @@ __all__ = [
 def open_repository(url: str) -> ReadingsRepository:
     """Return the repository at ``url``. A process has one object per URL.
 
-    Raises ``ValueError`` if no repository has this scheme, or if the URL is not valid for it. The settings refuse a
-    folder in which no Delta table can be.
+    Raises ``ValueError`` if no repository has this scheme, or if the URL is not valid for it. The folder of a
+    ``delta://`` URL is not checked here: the settings check it.
     """
     # Imported here: a deployment loads only the client library of the engine that it uses.
     scheme, _, rest = url.partition("://")
@@ -63,7 +63,7 @@ def open_repository(url: str) -> ReadingsRepository:
 
 
 def open_store(url: str) -> Store:
-    """Return the store of the repository at ``url``, which does not need to exist.
+    """Return the store of the repository at ``url``. The store need not exist.
 
     Raises ``ValueError`` as :func:`open_repository` does.
     """

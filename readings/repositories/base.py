@@ -123,8 +123,8 @@ class ReadingsRepository(ABC):
     def recent_snapshot(self) -> Snapshot:
         """Return a snapshot that was the newest one not more than a second ago.
 
-        To look for a newer one can take longer than to read a page. A caller that must see what was written before
-        it calls uses :meth:`snapshot`.
+        Looking for a newer one can take longer than reading a page. A caller that must see everything that was written
+        before its call uses :meth:`snapshot`.
         """
         return self.snapshot()
 
@@ -135,7 +135,7 @@ class ReadingsRepository(ABC):
         """
 
     def probe(self) -> None:
-        """Do what shows, at little cost, that readings can be read now. Raises an error if they cannot."""
+        """Check, at little cost, that readings can be read now. Raises an error if they cannot."""
         self.snapshot()
 
     def create_extract(self, window: Window, key: str) -> Extract:
@@ -175,7 +175,9 @@ class ReadingsRepository(ABC):
 
     @abstractmethod
     def maintain(self, *, may_delete: bool = True) -> dict[str, int]:
-        """Compact the storage, and delete old unused files if ``may_delete``: their age follows from the clock.
+        """Compact the storage. If ``may_delete``, also delete unused files that are old.
+
+        Callers pass False if the clock cannot be trusted: then the age of a file is not known.
 
         Return how often each action was done, by its name.
         """

@@ -23,7 +23,7 @@ class Contents:
 
 
 def contents_of(snapshot: Snapshot, window: Window = EVERYTHING) -> Contents:
-    """Return what the window contains. Reads two readings, and otherwise only counts."""
+    """Return what the window contains. Reads only its first and its last reading, and counts the others."""
     counts = snapshot.minute_counts(window)
     if counts.is_empty():
         return Contents()

@@ -51,7 +51,7 @@ class MinuteReader(Protocol):
 
 
 class PositionReader(MinuteReader, Protocol):
-    """What an engine provides in addition if it can read from a position on."""
+    """A :class:`MinuteReader` of an engine that can also read from a position on."""
 
     def read_after(
         self, window: Window, minutes: MinuteCounts, position: Position, *, limit: int
@@ -131,7 +131,7 @@ class PageFinder:
     ) -> Iterator[pl.DataFrame]:
         """Yield the window's readings in order, as frames of about ``frame_readings`` readings, never empty."""
         chunks = split_into_chunks(self.minute_counts(window), frame_readings)
-        # Frames of compaction are twenty times as large.
+        # Compaction asks for frames that are twenty times as large. Several of them would need too much memory.
         ahead = self._reads_ahead if frame_readings <= FRAME_READINGS else 0
         for readings in read_ahead(partial(self._reader.read_chunk, window), chunks, ahead):
             if len(readings):
@@ -157,8 +157,8 @@ class PageFinder:
         """Return the minutes with exact counts. One query covers the first to the last partial minute."""
         if minutes.complete.all():
             return minutes
-        partial = np.flatnonzero(~minutes.complete)
-        first, last = partial[0], partial[-1]
+        incomplete = np.flatnonzero(~minutes.complete)
+        first, last = incomplete[0], incomplete[-1]
         counted = self._reader.count(
             window, from_micros(minutes.minute[first]), from_micros(minutes.minute[last])
         )

@@ -1,4 +1,4 @@
-"""Reads the next items of a sequence in other threads while the caller uses the present one."""
+"""Read the next items of a sequence in other threads while the caller uses the current one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Result = TypeVar("_Result")
 def read_ahead(
     read: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int
 ) -> Iterator[_Result]:
-    """Yield ``read(item)`` for each item, in order. Up to ``ahead`` of the next items are read meanwhile.
+    """Yield ``read(item)`` for each item, in order. Meanwhile, threads read up to ``ahead`` of the next items.
 
     If ``ahead`` is 0, no other thread is used. Threads end with the iterator, also if the caller closes it early.
     """

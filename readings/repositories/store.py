@@ -15,18 +15,18 @@ class Store(ABC):
     name: str
     """How an operator names the store, such as ``/srv/readings`` or ``database.table``."""
     identity: str
-    """Two stores are the same place if this text is the same."""
+    """Two stores with the same identity are the same place."""
 
     @abstractmethod
     def exists(self) -> bool:
-        """Return whether it was created."""
+        """Return whether the folder, table or bucket prefix was created."""
 
     @abstractmethod
     def create(self) -> list[str]:
         """Create what is missing. Return one line for each part: whether it was created or existed already."""
 
     def describe(self) -> list[str]:
-        """Return lines about an existing store that only this engine has, such as its retention."""
+        """Return details of an existing store that only this engine has, such as its retention, as lines."""
         return []
 
     def size(self) -> int | None:
@@ -39,9 +39,9 @@ class Store(ABC):
 
     @abstractmethod
     def destroy(self) -> list[str]:
-        """Delete all readings and what else belongs to the store, and return one line for each deleted part.
+        """Delete all readings and everything else that belongs to the store. Return one line for each deleted part.
 
-        An interrupted deletion can be repeated. Raises :class:`NotOnlyReadingsError`, before anything is deleted.
+        An interrupted deletion can be repeated. Raises :class:`NotOnlyReadingsError` before it deletes anything.
         """
 
 

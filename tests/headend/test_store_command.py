@@ -193,7 +193,7 @@ def test_the_store_of_a_running_deployment_is_not_destroyed(
     store.snapshot()
     lock = lock_home(tmp_path)
     try:
-        with pytest.raises(CommandError, match=r"runs on .*Stop it first"):
+        with pytest.raises(CommandError, match=r"uses .*Stop it first"):
             run("destroy", "--yes")
         open_repository(f"delta://{tmp_path}/other").snapshot()
         assert "deleted" in run("destroy", f"delta://{tmp_path}/other", "--yes")

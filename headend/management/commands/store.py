@@ -39,20 +39,20 @@ _ACTIONS = {
         "  python manage.py store status 'timestream://devices/readings?region=us-east-1'",
     ),
     "destroy": (
-        "delete all readings and what else belongs to the store",
-        "Delete all readings and what else belongs to the store. You must type the store's name, or add --yes. "
-        "A folder that holds other files is refused. So is the store of this deployment while `manage.py run` runs "
-        "on this host; stop processes on other hosts yourself.\n"
+        "delete all readings and everything else that belongs to the store",
+        "Delete all readings and everything else that belongs to the store. You must type the store's name, or add "
+        "--yes. A folder that holds other files is refused. So is the store of this deployment while `manage.py run` "
+        "runs on this host; stop processes on other hosts yourself.\n"
         "Examples:\n"
         "  python manage.py store destroy\n"
         "  python manage.py store destroy delta:///srv/old-readings --yes",
     ),
 }
-"""For each action a line for the list of actions, and the text of its own help."""
+"""By action: its line in the list of actions, and the text of its own help."""
 
 _COPY = (
-    "Copy the readings of FROM to TO, one day (UTC) after the other, with everything that belongs to a reading. TO "
-    "must exist. Then read each day from both, and compare the number of readings and a checksum of all columns.\n"
+    "Copy the readings of FROM to TO with all their columns, one UTC day after the other. TO must exist. Then read "
+    "each day from both, and compare the number of readings and a checksum of all columns.\n"
     "Readings that TO has already stay as they are. If a day differs at the end, it is reported, and the exit code is "
     "1. A run that was interrupted continues when it is started again: verified days are skipped, unless the number "
     "of their readings has changed.\n"
@@ -67,7 +67,7 @@ class Command(CommandWithExamples):
 
     help = (
         "Create, show or delete the place where readings are stored: a folder, a table or a bucket prefix. "
-        "It is the one of READINGS_URL, unless you give another URL. Or copy readings from one store to another.\n"
+        "The default is the store of READINGS_URL. You can also copy readings from one store to another.\n"
         "Examples:\n"
         "  python manage.py store status\n"
         "  python manage.py store create 'timestream://devices/readings?region=us-east-1'\n"
@@ -97,8 +97,8 @@ class Command(CommandWithExamples):
         )
         copy.add_argument("source", metavar="FROM", help="the READINGS_URL to read from")
         copy.add_argument("target", metavar="TO", help="the READINGS_URL of an existing store")
-        copy.add_argument("--start", help="time of the first readings (default: the first ones)")
-        copy.add_argument("--end", help="time of the last readings, inclusive (default: the last)")
+        copy.add_argument("--start", help="copy readings from this time on (default: all)")
+        copy.add_argument("--end", help="copy readings up to this time, inclusive (default: all)")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the action."""
@@ -145,7 +145,7 @@ class Command(CommandWithExamples):
         is_ours = store.identity == open_store(settings.READINGS_URL).identity
         if is_ours and is_in_use(settings.HEADEND_HOME):
             raise CommandError(
-                f"The deployment in {settings.HEADEND_HOME} runs on {store.name}. Stop it first. Nothing was deleted."
+                f"The deployment in {settings.HEADEND_HOME} uses {store.name}. Stop it first. Nothing was deleted."
             )
         if not confirmed:
             _ask_for_name(store.name)

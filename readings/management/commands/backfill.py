@@ -68,7 +68,7 @@ class Command(CommandWithExamples):
                 "percentage of the meters whose reading of an interval is late",
             ),
             ("--late-minutes", int, fleet.late_minutes, "minutes by which late readings are late"),
-            ("--seed", int, fleet.seed, "seed of the random numbers; another seed, other readings"),
+            ("--seed", int, fleet.seed, "random seed; another seed gives other readings"),
             ("--profile", str, fleet.profile, f"{' or '.join(PROFILES)}: how values are drawn"),
             ("--shares", str, fleet.town.shares, "mixed: percentages of the customer classes"),
             ("--timezone", str, fleet.town.timezone, "mixed: time zone of the local calendar"),

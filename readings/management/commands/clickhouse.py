@@ -16,7 +16,7 @@ from readings.repository_errors import RepositoryUnavailableError
 
 
 class Command(CommandWithExamples):
-    """Creates the tables on all servers of a cluster. It can be repeated, which changes nothing."""
+    """Creates the tables on all servers of a cluster. Tables that exist stay as they are."""
 
     help = (
         "Create the tables of READINGS_URL on all servers of a ClickHouse cluster. The servers need the macros {shard} and "
@@ -35,7 +35,7 @@ class Command(CommandWithExamples):
             formatter_class=ExampleFormatter,
             description=(
                 "Create a replicated table for the readings of each shard, and a distributed table that stands for all of "
-                "them. What exists stays as it is.\nExample:\n"
+                "them. Tables that exist stay as they are.\nExample:\n"
                 "  python manage.py clickhouse create --cluster main --show"
             ),
         )
@@ -63,5 +63,5 @@ class Command(CommandWithExamples):
         except RepositoryUnavailableError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
-            f"tables of {address.database} in the cluster {cluster}: created, or exist already"
+            f"tables of {address.database} in the cluster {cluster}: created, or existed already"
         )

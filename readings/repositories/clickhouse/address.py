@@ -20,7 +20,7 @@ _ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
 
 @dataclass(frozen=True)
 class Address:
-    """A database of a server. ``ca_cert`` is a file with the certificates of authorities that the system does not know."""
+    """A database of a server. ``ca_cert`` is a file with certificates of authorities that the system does not know."""
 
     host: str
     port: int
@@ -70,7 +70,7 @@ class Address:
 
 
 def _refuse_unencoded_credentials(url: str) -> None:
-    """Refuse characters in the user and password that end them too early.
+    """Refuse characters in the user and the password that must be percent-encoded.
 
     The last ``@`` of the URL is before the host: neither a host nor our options contain this character.
     """

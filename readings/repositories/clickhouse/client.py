@@ -1,4 +1,4 @@
-"""Calls of one ClickHouse server: queries, inserts and commands, with time limits and cancellation."""
+"""Calls to one ClickHouse server: queries, inserts and commands, with time limits and cancellation."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MIN_VERSION = (24, 8)
-"""The oldest server that is accepted: the oldest release with long-term support that had updates in 2025."""
+"""The oldest version that is accepted: the oldest long-term support release that had updates in 2025."""
 CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 60
-"""The longest silence of the server. While a query runs, it sends a header about its progress earlier than that."""
+"""A call fails if the server sends nothing for this time. While a query runs, it sends its progress more often."""
 QUERY_SECONDS = 600
-"""The server ends a query after this time. Callers give up earlier: they cancel, see ``readings.cancellation``."""
+"""The server ends a query after this time. Callers usually cancel it earlier, see ``readings.cancellation``."""
 _CHECK_SECONDS = 0.1
 _THREADS = 64
 _QUERIES_AHEAD = 2
@@ -45,7 +45,7 @@ _SETTINGS = {
     "output_format_arrow_compression_method": "lz4_frame",
     # Readings must be visible when a write has returned.
     "async_insert": 0,
-    # Without effect on a table that is not replicated. Otherwise every replica shows a write that has returned.
+    # With replicas, every replica shows a write that has returned. Without replicas, these have no effect.
     "insert_quorum": "auto",
     "insert_quorum_parallel": 0,
     "select_sequential_consistency": 1,
@@ -76,7 +76,7 @@ class Client:
 
     def frame(self, query: Query, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
         """Return the result of a query; ``schema`` names its columns in order."""
-        return self._finish(self._start(self._reading(query, schema)))
+        return self._finish(self._start(self._query_call(query, schema)))
 
     def frames(
         self, queries: Iterable[Query], schema: Mapping[str, pl.DataType]
@@ -87,7 +87,7 @@ class Client:
         try:
             while True:
                 for query in islice(remaining, _QUERIES_AHEAD - len(running)):
-                    running.append(self._start(self._reading(query, schema)))
+                    running.append(self._start(self._query_call(query, schema)))
                 if not running:
                     return
                 yield self._finish(running.popleft())
@@ -95,7 +95,7 @@ class Client:
             for each in running:
                 self._abandon(each)
 
-    def _reading(
+    def _query_call(
         self, query: Query, schema: Mapping[str, pl.DataType]
     ) -> Callable[[str], pl.DataFrame]:
         http = self._connection()
@@ -124,7 +124,7 @@ class Client:
         self._finish(self._start(call))
 
     def insert(self, table: str, rows: pl.DataFrame) -> None:
-        """Insert the rows into a table, whose name is quoted. The rows of each partition appear at once."""
+        """Insert rows. ``table`` is a quoted name. The rows of each partition become visible at once."""
         http, content = self._connection(), _arrow(rows)
 
         def call(query_id: str) -> None:
@@ -188,7 +188,7 @@ class Client:
         return _Running(query_id, self._threads.submit(translated))
 
     def _finish(self, running: _Running[Result]) -> Result:
-        """Return the result of a call. Its query is killed if the caller no longer needs it, or if it fails."""
+        """Return the result of a call. If the caller no longer needs it, or if the call fails, its query is killed."""
         try:
             while not wait([running.result], _CHECK_SECONDS).done:
                 raise_if_cancelled()

@@ -1,4 +1,4 @@
-"""What a process knows about the days of the table, and until when it is valid."""
+"""The state of each day of the table, and results of queries that are cached until that state changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_DAYS = 2_000
 
 
 class DayState(NamedTuple):
-    """Changes if readings of the day were written, or changed by ALTER. Merges change nothing.
+    """The state of one day. It changes when readings of the day are written, or changed by ALTER, but not by merges.
 
     See :meth:`Statements.partitions` for the numbers. A table that was deleted and created again has another id.
     """
@@ -53,7 +53,7 @@ class TableState:
 
 
 class DayCache(Generic[Result]):
-    """Results of queries of whole days. A result is used as long as the day has the same state."""
+    """Results of queries of whole days. A result is valid while the day has the same state."""
 
     def __init__(self, query: Callable[[date], Result]) -> None:
         self._query = query
@@ -68,7 +68,7 @@ class DayCache(Generic[Result]):
         with lock:
             known = self._cached(day)
             if known is None or known[0] != state:
-                # The day may get readings in the meantime. Then its next state is another one.
+                # If readings are written meanwhile, the day's next state differs, so the result is not used again.
                 known = state, self._query(day)
                 with self._lock:
                     self._cache[day] = known

@@ -23,7 +23,7 @@ _MESSAGES = {
     252: "ClickHouse has too many parts to merge at the moment. Retry later.",
     286: "Another insert into the replicated table is not finished. Retry later.",
     394: "A query was cancelled.",
-    497: "The user {user} misses a permission; docs/clickhouse-grants.sql lists them.",
+    497: "A permission of the user {user} is missing; docs/clickhouse-grants.sql lists all of them.",
     **dict.fromkeys(
         _WRONG_CREDENTIALS,
         "ClickHouse rejects the user or the password of READINGS_URL."
@@ -58,7 +58,7 @@ def _sentence(error: BaseException, address: Address) -> str:
 
 
 def _reason(error: BaseException, address: Address) -> str:
-    """Return the innermost cause of an error of the connection."""
+    """Return why the connection failed: the innermost cause of the error, and what to do about it."""
     seen: BaseException | None = error
     while seen is not None:
         error = seen

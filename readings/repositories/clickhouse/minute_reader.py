@@ -29,7 +29,7 @@ _CACHED_BYTES = 64 * 1024 * 1024
 
 
 class PageCache:
-    """The rows of queries, as long as the days that they are from have the same state; at most 64 MB."""
+    """Rows of queries, at most 64 MB. A key contains the states of the days, so rows of a changed day are not found."""
 
     def __init__(self) -> None:
         self._rows: LRUCache[Any, pl.DataFrame] = LRUCache(
@@ -43,7 +43,7 @@ class PageCache:
             return self._rows.get(key)
 
     def store(self, key: Any, rows: pl.DataFrame) -> None:
-        """Store rows."""
+        """Store rows with a key. Rows of more than 32 MB are not cached."""
         with self._lock:
             if rows.estimated_size() < _CACHED_BYTES // 2:
                 self._rows[key] = rows
@@ -102,7 +102,7 @@ class ClickHouseMinuteReader:
     ) -> pl.DataFrame:
         """Return at most ``limit`` readings of the window in order, after the first ``skip`` or after a position.
 
-        They are not counted first: to count the readings of some meters takes as long as to read them.
+        They are not counted first: counting the readings of some meters takes as long as reading them.
         """
         if after is None or after.time < window.start:
             skip = skip if after is None else 0
@@ -140,7 +140,7 @@ def read_chunks(
     chunks: Iterable[Chunk],
     until: datetime | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """Yield the window's readings in each chunk that has some: those written up to an instant, or all."""
+    """Yield the window's readings in each chunk, without empty frames: those written up to ``until``, or all."""
     queries = (
         statements.readings(
             clip(window, chunk.first_minute, chunk.last_minute), written_until=until

@@ -44,7 +44,7 @@ _PARTITIONS_SCHEMA = {
 }
 _KEYS_SCHEMA = {name: frame.SCHEMA[name] for name in frame.ORDER}
 _EXTRACT = "written-until-"
-"""Before the instant, in microseconds since 1970, in the name of an extract."""
+"""The name of an extract is this text, followed by an instant in microseconds since 1970."""
 _WAIT_FOR_INSERTS = timedelta(seconds=60)
 _PAUSE_SECONDS = 0.05
 _RECENT_SECONDS = 1.0
@@ -105,6 +105,7 @@ class ClickHouseRepository(ReadingsRepository):
         self._check_once()
         until = self._now()
         if self._cluster is not None:
+            # Afterwards, the clock of every server is later than `until`.
             time.sleep(_CLOCK_SECONDS)
         self._wait_for_inserts(until if self._cluster is None else self._now())
         return self._extract(until)
@@ -146,7 +147,7 @@ class ClickHouseRepository(ReadingsRepository):
         return {}
 
     def _check_once(self) -> None:
-        """Refuse a table that is missing or has another shape. A process checks it until it is right."""
+        """Raise an error if the table is missing or has another shape. After a success, it is not checked again."""
         if not self._is_checked:
             self._cluster = self._table.check()
             self._statements = Statements(self._database, self._cluster)

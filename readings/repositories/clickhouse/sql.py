@@ -18,11 +18,11 @@ READ_COLUMNS = [name for name in frame.COLUMNS if name != "measure_name"]
 """The columns that are stored and queried. The measure name is the same in all readings."""
 _INSTANT = "DateTime64(6, 'UTC')"
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2299, 12, 31, tzinfo=UTC)
-"""The limits of ClickHouse's instants. Callers use the first and the last instant of Python as bounds too."""
+"""The limits of ClickHouse's instants. Bounds outside them, such as Python's first instant, are replaced by them."""
 _MAX_METERS_AS_PARAMETER = 1_000
-"""More meters are sent as a table: a server limits the length of a parameter to 128 KiB."""
+"""If there are more meters, they are sent as a table: a server limits the length of a parameter to 128 KiB."""
 _ONE_THREAD = {"max_threads": 1}
-"""The readings of a few minutes. Several threads take longer: 12 ms instead of 8 for a page."""
+"""For queries that read adjacent rows. With several threads, a page takes 12 ms instead of 8."""
 _METERS, _KEYS = "requested_meters", "new_readings"
 _STARTED_BEFORE = (
     f"now64(6, 'UTC') - toIntervalMicrosecond(toInt64(elapsed * 1e6)) <= {{t:{_INSTANT}}}"
@@ -31,7 +31,7 @@ _STARTED_BEFORE = (
 
 @dataclass(frozen=True)
 class Query:
-    """A statement with its parameters, and with the tables that are sent along: (structure, rows) by name."""
+    """A statement, its parameters and settings, and the external tables sent with it: (structure, rows) by name."""
 
     text: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -49,7 +49,7 @@ def _text(instant: datetime) -> str:
 
 
 _BEGIN = "toDateTime64(begin, 6, 'UTC')"
-"""In Arrow, the result of ``toStartOfMinute`` is a number of seconds."""
+"""Converted, because in Arrow the result of ``toStartOfMinute`` is a number of seconds."""
 _BY_MINUTE = "GROUP BY toStartOfMinute(time) AS begin ORDER BY begin"
 _BY_HOUR = "GROUP BY toStartOfHour(time) AS begin ORDER BY begin"
 
@@ -62,7 +62,8 @@ _LATE = "countIf(arrival_time > time) AS late"
 class Statements:
     """The statements about the readings of one database.
 
-    ``FINAL`` returns each reading once, also if several processes have inserted it.
+    Each method returns a query; its docstring says what the query returns or does. ``FINAL`` returns each reading once,
+    also if several processes have inserted it.
     """
 
     def __init__(self, database: str, cluster: str | None = None) -> None:
@@ -165,11 +166,11 @@ class Statements:
         return Query(query.text, query.parameters, {_KEYS: (structure, keys)})
 
     def partitions(self) -> Query:
-        """Return the state of each day: ``day`` as YYYYMMDD, ``newest``, ``blocks`` and ``changes``.
+        """Return the state of each day: ``day`` as YYYYMMDD, ``newest``, ``blocks``, ``changes`` and ``table_id``.
 
-        An insert has the next number of its day as block number, and merges keep the numbers. ``newest`` is the highest
-        one, and ``blocks`` is how many there are: replicas may show two inserts in another order than that of their
-        numbers. ``changes`` is the version of the last change by ALTER.
+        Each insert into a day has the next block number. Merges keep the numbers. ``newest`` is the highest number.
+        ``blocks`` is how many numbers there are, because a replica may show an insert before one with a lower number.
+        ``changes`` is the version of the last ALTER. ``table_id`` differs after the table was created again.
         """
         return Query(
             "SELECT partition_id AS day, max(max_block_number) AS newest,"

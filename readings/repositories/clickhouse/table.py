@@ -53,7 +53,7 @@ def create_table(database: str) -> str:
 def create_in_cluster(database: str, cluster: str) -> list[str]:
     """Return the statements that create the tables on all servers of a cluster if they do not exist.
 
-    :data:`SHARD_TABLE` stores the readings of a server's days. :data:`TABLE` finds the server of a day: all readings of a
+    :data:`SHARD_TABLE` stores the readings of a server's days. :data:`TABLE` stands for all shards. All readings of a
     day are on one shard, so that an insert is atomic for each day, and ``FINAL`` sees all rows with the same key.
     """
     everywhere = f" ON CLUSTER {identifier(cluster)}"

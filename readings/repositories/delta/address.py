@@ -16,7 +16,7 @@ _OPTIONS = ("region", "endpoint_url")
 class Address:
     """A bucket, and the prefix of the table's keys in it.
 
-    ``region`` and ``endpoint_url`` are those that boto3 finds if they are None.
+    If ``region`` or ``endpoint_url`` is None, boto3 finds it.
     """
 
     bucket: str
@@ -28,11 +28,11 @@ class Address:
     def of(cls, url: str) -> Address:
         """Parse the URL. Raises ``ValueError`` with a sentence for the operator that says what is wrong.
 
-        The sentence never contains the URL: somebody may have written a password in it.
+        The sentence never contains the whole URL, because it may contain a password.
         """
         parts = urlsplit(url)
         if "@" in unquote(parts.netloc):
-            raise ValueError("write no access key in the URL; boto3 finds the credentials.")
+            raise ValueError("do not write an access key in the URL; boto3 finds the credentials.")
         if not _BUCKET.fullmatch(parts.netloc):
             raise ValueError(
                 f"{parts.netloc!r} is not a valid name of a bucket; use delta+s3://bucket/prefix."

@@ -1,7 +1,7 @@
 """The folder of a Delta table in a bucket of S3, or of a server with S3's protocol.
 
-Three clients read and write the bucket: obstore files of any kind, Polars data files, and Delta its log. boto3 finds the
-region, the server and the credentials, and all three get the same ones.
+Three clients use the bucket: obstore for files of any kind, Polars for data files, and Delta for its log. boto3 finds
+the region, the server and the credentials; all three clients get the same ones.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ _Result = TypeVar("_Result")
 
 CONNECT_SECONDS = 5
 CALL_SECONDS = 10
-"""Polars repeats a call once more by itself. So a server that hangs delays a page by less than the 25 s that it may take."""
+"""Polars repeats a call once. So if a server hangs, a page fails within its own time limit of 25 s."""
 UPLOAD_SECONDS = 120
-"""For a file of compaction, about 30 MB."""
+"""The time limit of an upload. Compaction writes files of about 30 MB."""
 RETRY_SECONDS = 10
 """After this time, a failed call is not repeated."""
 RETRIES = 4
 _TIMEOUTS = {"timeout": f"{CALL_SECONDS}s", "connect_timeout": f"{CONNECT_SECONDS}s"}
-"""As Delta and Polars name them."""
+"""The time limits of Delta and Polars, with the names that both use."""
 _PARALLEL_CALLS = 16
 _MAX_SINGLE_CALLS = 4
-"""To find out which of more files exist, their folder is listed."""
+"""To find out which files exist, there is one call for each. If there are more files, their folder is listed."""
 _PROBE = "_setup/conditional-put"
 
 
@@ -73,7 +73,7 @@ class BucketFolder(Folder):
     def options(self) -> dict[str, str]:
         """See :attr:`Folder.options`. Delta does not renew credentials, so a table is opened again with new ones."""
         return {
-            **_server(self._access),
+            **_server_options(self._access),
             **self.credentials.as_options(),
             "max_retries": str(RETRIES),
             "retry_timeout": f"{RETRY_SECONDS}s",
@@ -88,7 +88,7 @@ class BucketFolder(Folder):
             list(paths),
             glob=False,
             storage_options={
-                **_server(self._access),
+                **_server_options(self._access),
                 **_TIMEOUTS,
                 "max_retries": RETRIES,
                 "retry_timeout_ms": RETRY_SECONDS * 1000,
@@ -98,7 +98,7 @@ class BucketFolder(Folder):
         )
 
     def identities(self, names: Sequence[str]) -> list[Hashable]:
-        """See :meth:`Folder.identities`. The entity tag."""
+        """See :meth:`Folder.identities`. Returns entity tags."""
         return self._in_parallel(self._entity_tag, names)
 
     def existing(self, names: Iterable[str]) -> set[str]:
@@ -158,7 +158,7 @@ class BucketFolder(Folder):
             try:
                 obstore.put(self._store, name, b"2", mode="create", use_multipart=False)
             except AlreadyExistsError:
-                # An error shows that objects may not be deleted.
+                # Raises an error if the permission to delete objects is missing.
                 self.remove([name])
                 return
         with suppress(BucketError):
@@ -249,8 +249,8 @@ class BucketFolder(Folder):
         return current
 
 
-def _server(access: BucketAccess) -> dict[str, str]:
-    """Return the server and the region as Delta and Polars name them."""
+def _server_options(access: BucketAccess) -> dict[str, str]:
+    """Return the server and the region as options, with the names that Delta and Polars use."""
     return {
         "aws_endpoint_url": access.endpoint_url,
         "aws_region": access.region,

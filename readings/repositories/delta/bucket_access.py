@@ -1,4 +1,4 @@
-"""Where a bucket is, and the credentials of its calls, as boto3 finds them."""
+"""The server, the region and the credentials of a bucket, as boto3 finds them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _DEFAULT_REGION = "us-east-1"
 
 @dataclass(frozen=True)
 class Credentials:
-    """The credentials of a call. Their text, for example in a log, has no secrets."""
+    """The credentials of calls. Their text, for example in a log, contains no secrets."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
     token: str | None = field(repr=False)
     ask_again_at: float = field(compare=False)
-    """In seconds since 1970. A client that keeps them asks again then."""
+    """When a client must ask for credentials again, in seconds since 1970."""
 
     def as_options(self) -> dict[str, str]:
-        """Return them as Delta and Polars name them."""
+        """Return them as options, with the names that Delta and Polars use."""
         options = {
             "aws_access_key_id": self.access_key,
             "aws_secret_access_key": self.secret_key,
@@ -62,7 +62,7 @@ class BucketAccess:
 
     @property
     def allows_http(self) -> bool:
-        """Whether the calls may be without TLS."""
+        """Whether calls are made without TLS."""
         return self.endpoint_url.startswith("http://")
 
     def credentials(self) -> Credentials:
@@ -97,20 +97,20 @@ class BucketAccess:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        with _configuration():
+        with _translate_configuration_errors():
             return boto3.Session()
 
     @cached_property
     def _client(self) -> Any:
-        # It makes no call. It knows the addresses of all regions, and the settings of boto3.
-        with _configuration():
+        # It makes no calls. It is needed for the addresses of all regions and the settings of boto3.
+        with _translate_configuration_errors():
             return self._session.client(
                 "s3", region_name=self.region, endpoint_url=self._address.endpoint_url
             )
 
 
 @contextmanager
-def _configuration() -> Iterator[None]:
+def _translate_configuration_errors() -> Iterator[None]:
     try:
         yield
     except BotoCoreError as error:

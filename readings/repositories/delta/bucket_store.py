@@ -26,7 +26,7 @@ class BucketStore(Store):
             return bool(self._folder.names(_LOG))
 
     def create(self) -> list[str]:
-        """See :meth:`Store.create`. The bucket must exist, and refuse to create an object that exists."""
+        """See :meth:`Store.create`. The bucket must exist and support conditional writes."""
         if self.exists():
             return [f"table {self.name}: exists already"]
         self._folder.check()

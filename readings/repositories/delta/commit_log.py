@@ -13,7 +13,7 @@ from itertools import takewhile
 from readings.repositories.delta.folder import Folder
 
 _READ_TOGETHER = 2
-"""Log files that are read in parallel. Usually one commit follows, and the second file is missing."""
+"""How many log files are read in parallel. Usually one commit follows, and the second file is missing."""
 _MAX_FOLLOWING = 32
 """If more commits follow, it is faster to open the table at its checkpoint."""
 
@@ -47,7 +47,7 @@ class Commit:
     def state(self) -> tuple[State, Hashable]:
         """Return whether the commit is the newest one, and the identity of the next one, if it exists.
 
-        A bucket answers after the time of one call.
+        In a bucket, both files are looked up at once, so this takes the time of one call.
         """
         names = [_file(self.version), _file(self.version + 1)]
         identity, following = self.folder.identities(names)
@@ -56,7 +56,7 @@ class Commit:
         return (State.NEWEST if following is None else State.FOLLOWED), following
 
     def following(self) -> list[bytes] | None:
-        """Return the content of the log files that follow, or None if they are more than :data:`_MAX_FOLLOWING`."""
+        """Return the content of the log files that follow, or None if there are :data:`_MAX_FOLLOWING` or more."""
         found: list[bytes] = []
         while len(found) < _MAX_FOLLOWING:
             first = self.version + 1 + len(found)

@@ -56,7 +56,7 @@ class DataFiles:
     """
 
     def __init__(self, folder: Folder, files: pl.DataFrame) -> None:
-        """``files`` has the columns of :func:`_describe`, in their order."""
+        """``files`` has the columns of :data:`_FILES_SCHEMA`, in this order, sorted by ``first`` and ``path``."""
         self.folder = folder
         self._files = files
         self.paths: list[str] = files["path"].to_list()

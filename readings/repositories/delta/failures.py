@@ -17,7 +17,7 @@ FAILURES = (OSError, DeltaError, pl.exceptions.ComputeError, BucketError)
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NEXT_CAUSE = re.compile(r"\n\s*↳ ")
-"""Delta writes each cause of an error into a line by itself."""
+"""Delta writes each cause of an error on its own line."""
 _STATUS = re.compile(r"non-2xx status code: (\d{3} [A-Za-z ]*[A-Za-z])")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _NO_ANSWER = re.compile(
@@ -44,7 +44,7 @@ _MEANINGS = {
 def reason(error: BaseException) -> str:
     """Return why a disk or a bucket cannot be used, in one line.
 
-    The answers of a bucket are reduced to their status and error code: their text can have keys and tokens of the call.
+    Answers of a bucket's server are reduced to status and error code: their text may contain keys and tokens.
     """
     text = _NEXT_CAUSE.sub(": ", _COLOUR.sub("", str(error)))
     if not _OF_BUCKETS.search(text):

@@ -1,7 +1,7 @@
 """Which data files some commits of the table's log added and removed.
 
 A reader that has read the table before needs only this. Delta's own update makes three calls, one after the other, and
-checks rules that matter to writers.
+checks rules that only writers need.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class FileChanges:
 def read_changes(commits: Iterable[bytes]) -> FileChanges | None:
     """Return what these consecutive log files changed.
 
-    Returns None if one of them has an action that this function does not know, for example of another program that
-    changed the schema. Then the table must be opened by Delta.
+    Returns None if one of them has an action that this function does not know. For example, another program has changed
+    the schema. Then Delta must open the table again.
     """
     changes = FileChanges()
     try:
@@ -50,7 +50,7 @@ def read_changes(commits: Iterable[bytes]) -> FileChanges | None:
 
 
 def _row(values: dict[str, Any]) -> dict[str, object]:
-    """Return the columns of an add action. Raises ``KeyError``, ``TypeError`` or ``ValueError`` if it is of another kind."""
+    """Return the columns of an add action. Raises ``KeyError``, ``TypeError`` or ``ValueError`` for another form."""
     name, statistics = values["path"], json.loads(values["stats"])
     if "%" in name or values.get("deletionVector"):
         raise ValueError("a file of another program")

@@ -95,7 +95,7 @@ class FileCounts:
         return [file for file in files if file not in self._by_file]
 
     def _read_cache(self, by_day: FilesByDay) -> dict[str, pl.DataFrame]:
-        # If some files of a day are known, the day has just got others. Then its counts are not in the cache yet.
+        # If only some files of a day are known, the others are new. Then the cache does not have the day yet.
         unknown = {
             day: files
             for day, files in by_day.items()

@@ -62,7 +62,7 @@ def write_file(
     ``data_change`` is false if the table has these readings already. If the file cannot be written, it is deleted.
     """
     name = f"{PARTITION}={day.isoformat()}/part-{uuid.uuid4()}.zstd.parquet"
-    # Before the file, because a backfill computes its next readings meanwhile, and writing the file uses all cores.
+    # Before the data file: a backfill computes its next readings meanwhile, and writing the data file uses all cores.
     store_statistics(folder, name, readings)
     size = folder.write_frame(
         name,
@@ -91,11 +91,11 @@ def delete_unless_committed(folder: Folder, version: int, new_files: Sequence[Ad
     """Delete files whose commit was refused, and return False; or return True if the commit exists after all.
 
     ``version`` is that of the table before the commit. A server can report an error after it has created the commit.
-    The library repeats the call then, and is refused because of its own commit.
+    Then the library repeats the call, and is refused because its own commit exists.
     """
     following = Commit(folder, version, None).following()
     if following is None:
-        # Unknown. Maintenance deletes the files if they are not in use.
+        # Too many commits follow to search them. Maintenance deletes the files if they are not in use.
         return False
     names = {PurePath(file.path).name.encode() for file in new_files}
     if any(name in content for content in following for name in names):

@@ -31,7 +31,7 @@ class Folder(ABC):
     """For this long, :meth:`DeltaRepository.recent_snapshot` does not look for a newer version of the table."""
 
     reads_ahead: int
-    """How many frames are read before they are needed, because a call takes long."""
+    """How many frames are read before they are needed. It is 0 where a call is fast."""
 
     @property
     @abstractmethod
@@ -40,7 +40,7 @@ class Folder(ABC):
 
     @property
     def credentials(self) -> Hashable:
-        """What :meth:`table` opens a table with. After a change, an open table may be refused access."""
+        """The credentials with which :meth:`table` opens a table. When they change, it must be opened again."""
         return None
 
     @property
@@ -78,11 +78,11 @@ class Folder(ABC):
 
     @abstractmethod
     def identities(self, names: Sequence[str]) -> list[Hashable]:
-        """Return a value for each file that another file with the same name does not have; None if it is missing."""
+        """Return a value for each file that changes when the file is replaced; None for a missing file."""
 
     @abstractmethod
     def existing(self, names: Iterable[str]) -> set[str]:
-        """Return those of the files that exist. They are in one folder."""
+        """Return which of the files exist. All of them must be in one folder."""
 
     @abstractmethod
     def read(self, names: Sequence[str]) -> list[bytes | None]:
@@ -104,9 +104,9 @@ class Folder(ABC):
         """
 
     def check(self) -> None:  # noqa: B027 (a disk always refuses)
-        """Raise :class:`RepositoryUnavailableError` unless one of two writers that create the same file fails.
+        """Raise :class:`RepositoryUnavailableError` if two writers can both create the same file.
 
-        Commits depend on it.
+        A commit is such a file: one of two writers must fail, otherwise readings are lost.
         """
 
     @abstractmethod

@@ -25,14 +25,14 @@ class NewestFiles:
         Both are the same objects until the table changes. Raises :class:`RepositoryUnavailableError`.
         """
         with unavailable_if_it_fails("The table cannot be read"):
-            self._known = self._followed()
+            self._known = self._read_following()
         if self._known is None:
             table, commit = OpenTable(self._folder).newest()
             self._known = DataFiles.of(self._folder, table), commit
         return self._known
 
-    def _followed(self) -> tuple[DataFiles, Commit] | None:
-        """Return the newest files by reading the commits since the known one, or None if that is not possible."""
+    def _read_following(self) -> tuple[DataFiles, Commit] | None:
+        """Return the newest files by reading the commits after the known one, or None if that is not possible."""
         if self._known is None:
             return None
         files, commit = self._known

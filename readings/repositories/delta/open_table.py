@@ -34,10 +34,10 @@ _TABLE_SCHEMA = Schema(
 
 
 _CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "20"}
-"""A process that opens the table reads the newest checkpoint and all later commits: in a bucket, with one call for each."""
+"""A process that opens the table reads the newest checkpoint and all later commits. In a bucket, each costs a call."""
 
 AFTER_COMMIT = PostCommitHookProperties(cleanup_expired_logs=False)
-"""Maintenance deletes old log files. If every commit did, it would list the whole log: with 6,000 files four times as slow."""
+"""Maintenance deletes old log files. If each commit did, it would list the whole log: 4 times as slow with 6,000 files."""
 
 
 class OpenTable:
@@ -61,7 +61,7 @@ class OpenTable:
             if state is State.FOLLOWED:
                 self._read_new_commits(following)
         if state is State.GONE:
-            # Before the table is opened: if they change meanwhile, it is opened again.
+            # Read before the table is opened: if they change meanwhile, the next call opens it again.
             self._credentials = self._folder.credentials
             self._table, self._commit = _open(self._folder), None
         assert self._table is not None
@@ -103,7 +103,7 @@ def _open(folder: Folder) -> DeltaTable:
 
 
 def _refuse_other_table(folder: Folder, table: DeltaTable) -> None:
-    """Raise :class:`RepositoryUnavailableError` if the table cannot hold readings. Further columns are accepted."""
+    """Raise :class:`RepositoryUnavailableError` if the table cannot hold readings. It may have further columns."""
     found = {column.name: column.type for column in table.schema().fields}
     wrong = [
         column.name for column in _TABLE_SCHEMA.fields if found.get(column.name) != column.type

@@ -44,7 +44,7 @@ class DeltaStore(Store):
             return (self._root / _LOG).is_dir()
 
     def create(self) -> list[str]:
-        """See :meth:`Store.create`. The folder around it must exist."""
+        """See :meth:`Store.create`. The parent folder must exist."""
         if self.exists():
             return [f"table {self.name}: exists already"]
         OpenTable(DiskFolder(self._root)).newest()

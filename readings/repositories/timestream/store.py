@@ -12,7 +12,7 @@ from readings.repositories.timestream.table import MAGNETIC_RETENTION, MEMORY_RE
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 _MAX_FUTURE = timedelta(minutes=15)
-"""The service's limit."""
+"""How far in the future the service accepts readings."""
 
 
 class TimestreamStore(Store):
@@ -48,7 +48,7 @@ class TimestreamStore(Store):
             f"deleted after {state.magnetic // DAY} days; magnetic store writes (late readings) are {writes}"
         ]
         if not state.magnetic_writes:
-            lines.append("Readings that are older than the memory store keeps are refused.")
+            lines.append("Readings older than the retention of the memory store are refused.")
         return lines
 
     def refusal(self, first: datetime, last: datetime) -> str | None:
@@ -57,12 +57,12 @@ class TimestreamStore(Store):
         oldest = now - (state.magnetic if state.magnetic_writes else state.memory)
         if first < oldest:
             return (
-                f"{self.name} refuses readings before {format_instant(oldest)}, and the first one is of "
+                f"{self.name} refuses readings before {format_instant(oldest)}, and the first one is from "
                 f"{format_instant(first)}. `manage.py timestream create --magnetic-days …` creates a table that "
                 "keeps readings longer."
             )
         if last > now + _MAX_FUTURE:
-            return f"Timestream refuses readings of the future, and the last one is of {format_instant(last)}."
+            return f"Timestream refuses readings in the future, and the last one is from {format_instant(last)}."
         return None
 
     def destroy(self) -> list[str]:

@@ -54,7 +54,7 @@ def test_each_pair_of_stores_has_a_record(tmp_path: Path) -> None:
 def test_two_processes_cannot_copy_between_the_same_stores(tmp_path: Path) -> None:
     with (
         progress_record(tmp_path, SOURCE, TARGET),
-        pytest.raises(CopyRunningError, match="Another process copies"),
+        pytest.raises(CopyRunningError, match="Another process is copying"),
         progress_record(tmp_path, SOURCE, TARGET),
     ):
         pass

@@ -62,7 +62,7 @@ def test_a_wrong_password_is_named(clickhouse: ClickHouseLocal) -> None:
 def test_a_missing_permission_is_named(clickhouse: ClickHouseLocal, url: str) -> None:
     # chDB has no access control; this statement is one that its user may not run.
     clickhouse.substitute("CREATE TABLE", "CREATE USER another")
-    with pytest.raises(RepositoryUnavailableError, match="headend misses a permission; docs/click"):
+    with pytest.raises(RepositoryUnavailableError, match="the user headend is missing; docs/click"):
         open_repository(url).check()
 
 
