@@ -25,7 +25,7 @@ _HOUR = 3600
 class Appliances:
     """When appliances of a day are on, by appliance and meter. Times are in seconds after midnight.
 
-    ``power`` is in kWh a second. ``hours`` has the appliances that are on in the hour that was needed last.
+    ``power`` is in kWh per second. ``hours`` caches the appliances that are on in one hour: the last one requested.
     """
 
     starts: Floats
@@ -36,8 +36,8 @@ class Appliances:
     def between(self, start: float, end: float) -> Floats:
         """Return the energy of each meter between two times of the day.
 
-        Within an hour, only the appliances that are on in this hour are looked at. From midnight, which is what registers
-        need, all of them are: so each register is the same sum and never runs backwards.
+        Within an hour, only the appliances that are on in this hour are summed. From midnight on, all are summed.
+        Registers need this: each register is then the same sum, and never decreases.
         """
         hour = int(start // _HOUR)
         if start == 0 or end > (hour + 1) * _HOUR:
@@ -56,7 +56,7 @@ class Appliances:
 def appliances_of_day(
     customers: Customers, day: LocalDay, curves: Floats, at_day: Bits, energy: Floats
 ) -> Appliances:
-    """Return the appliances of a local day, which use ``energy`` kWh of each meter.
+    """Return the appliances of a local day. Those of a meter use ``energy`` kWh together.
 
     The times follow the base curve, so the mean of many meters does, too.
     """
@@ -75,7 +75,7 @@ def appliances_of_day(
     starts, ends = np.empty_like(energies), np.empty_like(energies)
     for number, (time, _, duration) in enumerate(drawn):
         usual = uniform(customers.streams, _USUAL_TIME + number, 0, 1)
-        # Half of the draws only vary the usual time. Both kinds are uniform, so the sum of all meters is.
+        # Half of the draws only vary the usual time. Both halves are uniform, so the times of all meters are, too.
         near = np.mod(usual + 0.1 * time, 1)
         fresh = (time - _HABIT_SHARE) / (1 - _HABIT_SHARE)
         quantile = np.where(time < _HABIT_SHARE, near, fresh) * _STARTS

@@ -44,8 +44,8 @@ def readings_for(fleet: Fleet, time: datetime, arrived_by: datetime | None = Non
     """Return the readings of one interval that have arrived by an instant, or all if it is None.
 
     The result is a sorted readings frame. A late reading has ``arrival_time`` = ``time`` + the fleet's delay,
-    any other has ``arrival_time`` = ``time``. With a delivery curve, it is the instant of the reading's stage, and readings
-    that never arrive are missing.
+    any other has ``arrival_time`` = ``time``. With a delivery curve, ``arrival_time`` is the instant of its stage, and
+    readings that never arrive are missing.
     """
     instants = _stage_instants(fleet, time)
     arrived = sum(1 for instant in instants if arrived_by is None or instant <= arrived_by)
@@ -76,7 +76,7 @@ def arrivals_between(fleet: Fleet, after: datetime, until: datetime) -> list[Arr
 
 
 def missing_percent(fleet: Fleet, time: datetime, now: datetime) -> float:
-    """Return which percentage of an interval's readings has not arrived at ``now``: the mean of all intervals."""
+    """Return the percentage of an interval's readings that has not arrived at ``now``. Intervals vary around it."""
     if fleet.delivery:
         passed = sum(1 for instant in _stage_instants(fleet, time) if instant <= now)
         return 100 - fleet.delivery.shares[passed - 1] if passed else 100
@@ -120,7 +120,7 @@ def _batch(
     arrival_time = on_time
     if stages.any():
         arrival_time = frame.instants(np.array([to_micros(at) for at in instants])[stages])
-    # Expressions would take most of the time of a backfill: each interval would start a query.
+    # Without expressions: each interval would start a query, which would take most of the time of a backfill.
     return pl.DataFrame(
         {
             "time": on_time,

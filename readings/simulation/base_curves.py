@@ -21,7 +21,7 @@ H25, G25, L25, P25, S25 = range(len(CURVES))
 _DYNAMIC = (H25, P25, S25)
 _DAY_TYPES = ("weekday", "saturday", "holiday")
 _EPOCH = date(2020, 1, 1)
-"""When the energy of all curves is 0."""
+"""The day on which cumulative energies start at 0."""
 _TABLE = Path(__file__).with_name("base_curves.csv")
 
 
@@ -73,7 +73,7 @@ def share_of_day(day: date) -> Floats:
 
 
 def years_until(day: date) -> Floats:
-    """Return each curve's energy from 1 January 2020 until a day begins, in years' energies."""
+    """Return each curve's energy from 1 January 2020 until a day begins. A year is 1."""
     before = shares_of_year(day.year)[:, : day.timetuple().tm_yday - 1]
     return np.asarray(before.sum(axis=1) + (day.year - _EPOCH.year))
 
@@ -85,7 +85,7 @@ def cumulative_of_day(day: LocalDay) -> Floats:
 
 
 def heat_of_day(day: LocalDay) -> Floats:
-    """Return the same for the energy of heat pumps, as one row."""
+    """Return the same as :func:`cumulative_of_day` for the energy of heat pumps, as one row."""
     hours = np.array(_rows()["heat", day.date.month, "any"])
     return cumulative(_at_hours(hours, day)[np.newaxis])
 

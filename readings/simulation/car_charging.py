@@ -45,7 +45,7 @@ class CarCharging:
 
 
 def car_charging(customers: Customers, cars: Indices, day: LocalDay, number: int) -> CarCharging:
-    """Return the sessions of the customers with the indices ``cars`` on day ``number``."""
+    """Return the sessions of the customers with the indices ``cars`` on a day. ``number`` is its day number."""
     streams, rate = customers.streams[cars], customers.car_sessions[cars]
     energy = customers.car_energy[cars] / (_DAYS_PER_YEAR * rate)
     kilowatt = np.minimum(_HIGHEST_SHARE * customers.load[cars], _HIGHEST_POWER) + 1e-9
@@ -86,6 +86,6 @@ def _random(streams: Bits, sessions: Indices) -> Floats:
 
 
 def _time_after_noon(probability: Floats) -> Floats:
-    """Return the time after noon, in seconds, before which sessions begin with a probability."""
+    """Return the time after noon, in seconds, before which a session begins with this probability."""
     starts = base_curves.car_starts()
     return np.asarray(3600 * np.interp(probability, np.linspace(0, 1, len(starts)), starts))

@@ -74,7 +74,17 @@ CUSTOMER_CLASSES = {
 
 @dataclass(frozen=True)
 class Customers:
-    """What is known of each meter of a batch, as columns of one length. Energies are in kWh a year."""
+    """The habits of each meter of a batch, as columns of one length. Energies are in kWh a year.
+
+    - ``streams``: its random numbers.
+    - ``class_index``, ``curve``, ``neighbourhood``: the indices of its class, its base curve and its neighbourhood.
+    - ``load``: the contracted load in kW.
+    - ``shift``: 0 to 4; 2 follows the base curve, the others are up to two slots earlier or later.
+    - ``cycles``, ``cycle_phase``: how often a day its refrigerator or compressor runs, and the phase, from 0 to 1.
+    - ``feeder``: its place on the feeder, from 0 (start) to 1 (end).
+    - ``car_sessions``: charging sessions a day.
+    - ``skew``: where the roof faces, from -0.5 to 0.5; see :class:`Weather`.
+    """
 
     streams: Bits
     class_index: Indices
@@ -149,7 +159,7 @@ def customers_of(fleet: Fleet, meters: Meters) -> Customers:
 
 
 def first_registers(streams: Bits) -> tuple[Floats, Floats]:
-    """Return the import and export registers of 1 January 2020 in kWh: meters were installed at different times."""
+    """Return the import and export registers of 1 January 2020 in kWh. Imports differ, as if meters differed in age."""
     imported = uniform(streams, _REGISTERS, 0, 60_000)
     return imported, np.zeros_like(imported)
 

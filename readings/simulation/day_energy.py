@@ -2,8 +2,8 @@
 
 The energy until any instant has a closed form: the energy until midnight, plus the day's energy times the share of it that
 has been used by then. The energy until midnight is that of the base curve plus a random part that depends only on the
-meter and the day. So the energy of a day is random, no energy is ever added up, and a year has the energy that it
-should have.
+meter and the day. So the energy of a day is random, but needs no sum over earlier days, and a year has the energy that
+follows from the meter's class and habits.
 
 The energy of a day has five parts: what is always on, appliances, what cycles, heat pumps, and cars.
 """
@@ -35,7 +35,7 @@ _HEAT_CYCLING = 0.5
 _SMALLEST_ENERGY = 2.0**-20
 """Energies until midnight are multiples of this, in kWh, so that sums of them are exact."""
 _RIPPLE, _RIPPLE_SECONDS, _RIPPLE_SHARE = 1000, 300, 0.5
-"""What is always on varies from one knot to the next, by at most this share of its lowest power."""
+"""What is always on varies between knots by at most this share of its lowest power. The first number is the channel."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class DayEnergy:
     streams: Bits
     ripple: Floats
     recent: dict[str, dict[float, Floats]] = field(default_factory=dict)
-    """What was computed last for a time. Most intervals begin where the one before ended."""
+    """Results for the last times. Most intervals begin where the one before ended."""
 
     def imported_between(self, start: float, end: float) -> Floats:
         """Return each meter's imported energy between two times of the day."""
@@ -117,7 +117,7 @@ class DayEnergy:
         return self._recent("ripple", knot, lambda: uniform(self.streams, _RIPPLE + knot, 0, 1))
 
     def _recent(self, kind: str, time: float, compute: Callable[[], Floats]) -> Floats:
-        """Return what was computed before for a time, or compute it. The last two times of a kind are remembered."""
+        """Return the result for a time from the cache, or compute it. The last two times of each kind are cached."""
         times: dict[float, Floats] = self.recent.setdefault(kind, {})
         known = times.get(time)
         if known is None:
@@ -195,8 +195,8 @@ def day_energy(customers: Customers, day: LocalDay, weather: Weather) -> DayEner
 def _energy_of_day(customers: Customers, day: LocalDay, at_day: Bits) -> tuple[Floats, Floats]:
     """Return the energy until the day begins and that of the day, without heat pumps and cars.
 
-    Random parts of the energy until midnight are not negative and at most a part of a day's energy: the energy of a day
-    is positive.
+    The random part of the energy until midnight is not negative. From one midnight to the next, it falls by less than
+    the energy of the day, so the energy of a day is positive.
     """
     number = base_curves.day_number(day.date)
     previous, today, following = (

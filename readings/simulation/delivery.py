@@ -25,7 +25,7 @@ AT_ONCE, AFTER_AN_HOUR, BY_FIVE, AFTER_THREE_DAYS, NEVER = range(5)
 """The stages in which the readings of an interval arrive."""
 _HOUR, _THREE_DAYS = timedelta(hours=1), timedelta(days=3)
 _LONGEST_WAIT = timedelta(hours=31)
-"""How long before 05:00 the local day before may have begun; clocks may change in between."""
+"""The local day before begins at most this long before 05:00: after 29 hours, or more if the clocks change."""
 _DELIVERY, _OUTAGE = 90, 91
 _OUTAGES_PER_DAY = 0.01
 """How many outages a neighbourhood has on a day."""

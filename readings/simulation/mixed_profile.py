@@ -24,13 +24,13 @@ from readings.simulation.weather import Weather, weather_of_day
 
 _NOISE = 10
 _NO_LOAD_VOLTAGE, _FEEDER_DROP, _OWN_DROP, _VOLTAGE_NOISE = 1.012, 0.045, 0.015, 0.006
-"""Parts of the nominal voltage. Those of the feeder and of the meter's own load are reached at the highest load."""
+"""Parts of the nominal voltage. The drops of the feeder and of the meter's own load are those at the highest load."""
 _POWER_FACTOR_RISE, _POWER_FACTOR_NOISE, _HIGHEST_POWER_FACTOR = 0.04, 0.02, 0.999
 
 
 @dataclass(frozen=True)
 class FleetDay:
-    """A fleet on a local day. The energies of a batch are computed when they are needed first."""
+    """A fleet on a local day. The energies of a batch are computed when they are first needed."""
 
     fleet: Fleet
     day: LocalDay
@@ -58,7 +58,7 @@ def fleet_day_at(fleet: Fleet, seconds: float) -> FleetDay:
 
 @lru_cache(maxsize=1)
 def _fleet_day(fleet: Fleet, day: date) -> FleetDay:
-    """Return a fleet on a local day. A backfill needs each day only while it lasts, and 50,000 meters need 20 MB."""
+    """Return a fleet on a local day. Only one day is cached: 50,000 meters take 20 MB, and a backfill goes forward."""
     local = local_day(fleet.town.timezone, day)
     weather = weather_of_day(fleet.seed, fleet.town.latitude, local, neighbourhoods(fleet))
     return FleetDay(fleet, local, weather)

@@ -47,7 +47,7 @@ def uniform(streams: Bits, channel: int, low: float, high: float) -> Floats:
 
 
 def halves(streams: Bits, channel: int) -> tuple[Floats, Floats]:
-    """Return two independent random numbers in [0, 1) for each stream, for the price of one. Each has 32 bits."""
+    """Return two independent random numbers in [0, 1) for each stream, from one draw. Each has 32 bits."""
     bits = mix(streams + np.uint64(channel * int(_GOLDEN_RATIO) % 2**64))
     high = bits >> np.uint64(32)
     bits &= _LOW_32
@@ -55,7 +55,7 @@ def halves(streams: Bits, channel: int) -> tuple[Floats, Floats]:
 
 
 def thirds(streams: Bits, channel: int) -> tuple[Floats, Floats, Floats]:
-    """Return three independent random numbers in [0, 1) for each stream, for the price of one. Each has 21 bits."""
+    """Return three independent random numbers in [0, 1) for each stream, from one draw. Each has 21 bits."""
     bits = mix(streams + np.uint64(channel * int(_GOLDEN_RATIO) % 2**64))
     low = (bits & _LOW_21).astype(np.float64) * 2.0**-21
     middle = ((bits >> np.uint64(21)) & _LOW_21).astype(np.float64) * 2.0**-21

@@ -1,7 +1,7 @@
 """The registers of simulated meters: energy that was imported and exported, at any instant.
 
-A register counts whole Wh and rolls over after 999,999.999 kWh. It is computed for an instant, without the readings before
-it. The energy of an interval is the difference of two registers, so registers and intervals agree to the last digit.
+A register counts whole Wh and rolls over after 999,999.999 kWh. It is computed for an instant, without earlier
+readings. The energy of an interval is the difference of two registers, so both agree to the last digit.
 """
 
 from __future__ import annotations

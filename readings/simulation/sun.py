@@ -63,7 +63,7 @@ def _energies_of_year(latitude: float, year: int) -> Floats:
 
 
 def _clearness(latitude: float) -> float:
-    """Return how much of the light without clouds a plant turns into electricity.
+    """Return the electricity of a plant in a year, relative to the light of a year without clouds.
 
     Fitted to the irradiation of eight towns in Europe (docs/fleet.md), with a performance ratio of 0.8.
     """

@@ -1,4 +1,4 @@
-"""Where a fleet with mixed customers is, and which customers it has."""
+"""Where a fleet with mixed customers is, which customers it has, and when its readings arrive."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLASSES = (
     "farm",
     "small_industry",
 )
-"""The customer classes. A class has its index in all arrays."""
+"""The customer classes. Arrays with one value per class have this order."""
 DEFAULT_SHARES = (
     "household=56,household_heat_pump=10,household_electric_car=8,household_pv=12,"
     "shop=5,office=4,farm=2,small_industry=3"
@@ -62,7 +62,7 @@ class DeliveryCurve:
     def __post_init__(self) -> None:
         ascending = sorted(self.shares) == list(self.shares)
         if not (ascending and all(0 <= share <= 100 for share in self.shares)):
-            raise ValueError("delivery: the four percentages are not ascending from 0 to 100.")
+            raise ValueError("delivery: the four percentages must be ascending, from 0 to 100.")
 
 
 def parse_delivery(text: str) -> DeliveryCurve | None:
@@ -86,7 +86,7 @@ def parse_shares(text: str) -> Mapping[str, float]:
     for item in filter(None, (part.strip() for part in text.split(","))):
         name, _, number = (part.strip() for part in item.partition("="))
         if name not in CLASSES:
-            raise ValueError(f"shares: {name!r} is no class; use {', '.join(CLASSES)}.")
+            raise ValueError(f"shares: {name!r} is not a customer class; use {', '.join(CLASSES)}.")
         if name in shares:
             raise ValueError(f"shares: {name} occurs twice.")
         shares[name] = _percentage(name, number)
@@ -103,7 +103,7 @@ def zone_named(name: str) -> ZoneInfo:
     except (OSError, ValueError, LookupError):
         # zoneinfo raises all of these: names with odd characters, folders of the database, and unknown names.
         raise ValueError(
-            f"timezone: {name!r} is no time zone; write one such as Europe/Berlin."
+            f"timezone: {name!r} is not a time zone; write one such as Europe/Berlin."
         ) from None
 
 

@@ -1,9 +1,9 @@
 """The weather that neighbours share: how much heat and sun a day has, and the clouds within it.
 
-Weather never adds up: it only shifts the heat and the sun of a year without weather by up to a few days. The energy until
-the start of day ``d`` is that of the year without weather until ``d + shift(d)``. So it needs no sum over the days before,
-and a year has the energy that it should have. A shift changes by less than a day from one day to the next, so time never
-runs backwards.
+Weather needs no sum over earlier days: it shifts the heat and the sun of a year without weather by up to a few days.
+The energy until the start of day ``d`` is that of the year without weather until ``d + shift(d)``. So a year has almost
+the same energy as one without weather. A shift changes by less than a day from one day to the next, so energy never
+decreases.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from readings.simulation.random_numbers import (
 _HEAT, _SUN, _CLOUDS = 101, 102, 103
 _HEAT_SHIFTS = ((7, 0.55), (2, 0.38))
 _SUN_SHIFTS = ((4, 0.15), (2, 0.25), (1, 0.55))
-"""For each kind of weather, how many days it lasts, and the part of a day by which it changes the shift of a day."""
+"""For each kind of weather: how many days it lasts, and by which part of a day it can change the shift each day."""
 _COMMON = 0.8
 """The part of the weather that is the same in the whole town. The rest differs between neighbourhoods."""
 
@@ -83,7 +83,7 @@ def value_noise(streams: Bits, channel: int, position: float) -> Floats:
 
 
 def rather_extreme(noise: Floats) -> Floats:
-    """Move noise from 0 to 1 towards both ends: a day is rather good or bad than in between."""
+    """Move noise from 0 to 1 towards both ends, so that days are more often good or bad than in between."""
     return np.asarray(noise * noise * (3 - 2 * noise))
 
 

@@ -203,7 +203,7 @@ def test_a_port_that_is_in_use_is_a_one_line_error(
             "shop=7",
             "SIMULATION_SHARES: the percentages add up to 7, not to 100.",
         ),
-        ("SIMULATION_TIMEZONE", "Nowhere", "SIMULATION_TIMEZONE: 'Nowhere' is no time zone"),
+        ("SIMULATION_TIMEZONE", "Nowhere", "SIMULATION_TIMEZONE: 'Nowhere' is not a time zone"),
         ("SIMULATION_DELIVERY", "most", "SIMULATION_DELIVERY: 'most' is not on, off or four"),
         ("SIMULATION_LATITUDE", "70", "SIMULATION_LATITUDE is 70"),
         ("READINGS_URL", "ftp://x", "READINGS_URL is 'ftp://x'"),

@@ -47,8 +47,8 @@ def test_the_settings_describe_the_town(mixed_settings: Settings) -> None:
     ("setting", "value", "problem"),
     [
         ("SIMULATION_SHARES", "household=99", "SIMULATION_SHARES: the percentages add up to 99, not to 100."),
-        ("SIMULATION_DELIVERY", "95,90,98,99", "SIMULATION_DELIVERY: the four percentages are not ascending"),
-        ("SIMULATION_TIMEZONE", "Mars/Olympus", "SIMULATION_TIMEZONE: 'Mars/Olympus' is no time zone; "),
+        ("SIMULATION_DELIVERY", "95,90,98,99", "SIMULATION_DELIVERY: the four percentages must be ascending"),
+        ("SIMULATION_TIMEZONE", "Mars/Olympus", "SIMULATION_TIMEZONE: 'Mars/Olympus' is not a time zone; "),
     ],
 )  # fmt: skip
 def test_a_wrong_town_is_one_error_of_the_checks_and_of_every_command(

@@ -22,7 +22,7 @@ def test_the_default_shares_name_every_class() -> None:
         ("household=60,shop=41", "shares: the percentages add up to 101, not to 100."),
         ("", "shares: the percentages add up to 0, not to 100."),
         ("household=60,household=40", "shares: household occurs twice."),
-        ("household=60,castle=40", "shares: 'castle' is no class; use household, "),
+        ("household=60,castle=40", "shares: 'castle' is not a customer class; use household, "),
         ("household=many", "shares: household=many is not a number from 0 to 100."),
         ("household=-5,shop=105", "shares: household=-5 is not a number from 0 to 100."),
         ("household=nan", "shares: household=nan is not a number from 0 to 100."),
@@ -38,7 +38,7 @@ def test_wrong_shares_are_refused_with_one_line(shares: str, problem: str) -> No
 
 @pytest.mark.parametrize("name", ["Europe/Atlantis", "", "..", "/etc/passwd", "Europe", "a\0b"])
 def test_an_unknown_time_zone_is_refused_with_one_line(name: str) -> None:
-    with pytest.raises(ValueError, match=r"^timezone: .* is no time zone; write one such as"):
+    with pytest.raises(ValueError, match=r"^timezone: .* is not a time zone; write one such as"):
         Town(timezone=name)
 
 
