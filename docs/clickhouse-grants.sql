@@ -12,7 +12,7 @@ GRANT TABLE ENGINE ON ReplacingMergeTree TO headend;
 GRANT SELECT, INSERT, ALTER DELETE ON headend.readings TO headend;
 GRANT CREATE TEMPORARY TABLE ON *.* TO headend;
 
--- Which days have changed, whether the table has the right shape, and which inserts are running.
+-- Which days have changed, whether the table has the right columns and keys, and which inserts are running.
 -- A user may always read these tables if the server has the default for select_from_system_db_requires_grant.
 GRANT SELECT ON system.parts TO headend;
 GRANT SELECT ON system.tables TO headend;
