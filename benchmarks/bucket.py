@@ -1,4 +1,4 @@
-"""Readings in a bucket: a local S3 server, and a proxy in front of it that adds 20 ms to each call, as a network does.
+"""Readings in a bucket of a local S3 server. A proxy in front of it adds 20 ms to each call, as a network does.
 
 The peer is the same table on a disk.
 """

@@ -1,7 +1,7 @@
 """ClickHouse beside Delta on a disk, with the same 14.4 million readings: the local ClickHouse of the tests runs the engine.
 
-The readings of a day are stored twice in ClickHouse: as the server has merged them, and with merges stopped, ten percent of them
-late. Then each interval has two parts that overlap.
+ClickHouse is measured with the readings of a day in two states. First, the server has merged them. Then, merges are
+stopped and ten percent of the readings are late, so each interval has two parts that overlap.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
     """Fill both engines and yield a row per comparison."""
     delta = f"delta://{folder / 'delta'}"
     _fill(open_repository(delta))
-    # As every hour in a deployment.
+    # A deployment runs maintenance every hour.
     open_repository(delta).maintain()
     with ClickHouseLocal(folder / "clickhouse") as server:
         with server.new_database() as url:

@@ -35,7 +35,10 @@ _LONGEST_FIRST = [
     "tests/readings/repositories",
     "tests/readings/ingest",
 ]
-"""Where the longest groups begin, in the order of their start. Short groups at the end occupy all processes."""
+"""The paths with which the names of the longest groups begin, in the order of their start.
+
+Short groups come last, so that no process is idle at the end.
+"""
 
 
 def group_of(nodeid: str) -> str:

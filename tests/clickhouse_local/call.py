@@ -24,7 +24,7 @@ _NOT_SETTINGS = {
     "wait_end_of_query", "buffer_size", "client_protocol_version", "enable_http_compression",
     "send_progress_in_http_headers", "http_headers_progress_interval_ms", "session_id",
 }  # fmt: skip
-"""Parameters of the URL that are no settings of the query. All responses are sent when the query has ended."""
+"""Parameters of the URL that are not settings of the query. Every response is sent when the query has ended."""
 _UNSUPPORTED = ("session_id", "compress", "decompress")
 _TABLE_PARTS = ("format", "structure", "types")
 DECODERS: dict[str, Callable[[bytes], bytes]] = {

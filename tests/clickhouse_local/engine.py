@@ -1,7 +1,7 @@
 """Runs the statements of calls in chDB.
 
-Each call has a connection for itself, as it would have a session for itself in a server. To open and prepare one takes as
-long as a small query, so connections with the same database and settings are used again.
+Each call has its own connection, as it has its own session on a server. Opening and preparing one takes as long as a
+small query, so connections with the same database and settings are reused.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Substitution:
 
 
 class Engine:
-    """A chDB with its data in a folder. A process can have one."""
+    """A chDB with its data in a folder. A process can have only one."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The local ClickHouse: an unmodified client takes it for a server."""
+"""The local ClickHouse: an unmodified client works with it as with a server."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ FLEET = Fleet(devices=30)
 INTERVALS = list(FLEET.intervals(A_MIDNIGHT, A_MIDNIGHT + 11 * FLEET.interval))
 EVERYTHING = pl.concat([readings_for(FLEET, at) for at in INTERVALS])
 KILLS = 3
-"""By hand, 20 were killed: a process needs a second of processor time until it writes."""
+"""Few, because each process needs a second of processor time before it writes. 20 kills were tested by hand."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def url(seaweedfs: SeaweedFS) -> Iterator[str]:
 
 
 def repository_of(url: str) -> DeltaRepository:
-    """Return a new repository, as another process has it."""
+    """Return a new repository without caches, as in another process."""
     return DeltaRepository(BucketFolder(Address.of(url)))
 
 
@@ -60,7 +60,7 @@ def stored(repository: ReadingsRepository) -> pl.DataFrame:
 
 
 def write_intervals(url: str, intervals: list[datetime], written: Connection) -> None:
-    """Write intervals in another process, which tells how many readings each of them added."""
+    """Write intervals, and send for each of them how many readings were new. Runs in another process."""
     for at in intervals:
         written.send((at, open_repository(url).write(readings_for(FLEET, at))))
 
@@ -78,7 +78,7 @@ def start_writer(
 
 
 def received(result: Connection) -> list[tuple[datetime, int]]:
-    """Return what a writer told until it ended."""
+    """Return what a writer sent until it ended."""
     found = []
     while True:
         try:
@@ -100,7 +100,7 @@ def test_three_processes_that_write_the_same_and_different_intervals_store_each_
     assert stored(repository_of(url)).equals(EVERYTHING)
 
 
-def test_killed_writers_lose_double_and_halve_nothing(url: str) -> None:
+def test_killed_writers_lose_nothing_repeat_nothing_and_leave_no_partial_write(url: str) -> None:
     draw = random.Random(1)
     for _ in range(KILLS):
         writer, result = start_writer(url, INTERVALS)

@@ -1,4 +1,4 @@
-"""What an operator gets to read if ClickHouse cannot be used: one sentence, without the password."""
+"""What an operator reads if ClickHouse cannot be used: one sentence, without the password."""
 
 from __future__ import annotations
 
