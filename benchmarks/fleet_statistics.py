@@ -1,4 +1,4 @@
-"""How realistic the fleet of the profile ``mixed`` is: figures for docs/fleet.md, computed by tests and ``benchmarks.fleet``."""
+"""How realistic the profile ``mixed`` is: the figures of docs/fleet.md, for tests and ``benchmarks.fleet``."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def _save(found: pl.DataFrame) -> None:
 
 
 def _store(meters: pl.DataFrame) -> None:
-    """Insert meters, or move their last day forward. Without a model object for each, this takes a third of the time."""
+    """Insert meters, or move their last day forward. Without model objects, this takes a third of the time."""
     table = Meter._meta.db_table
     statement = (
         f"INSERT INTO {table} (device_id, last_day) VALUES (%s, %s) "  # noqa: S608 (no value of a caller)

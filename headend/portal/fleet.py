@@ -1,4 +1,4 @@
-"""The page of readings: coverage calendar, fleet load in a window, search for meters, and the engine that stores them."""
+"""The page of readings: coverage calendar, fleet load in a window, search for meters, and where readings are stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The town and the delivery curve of this deployment's simulated fleet. Importing this module imports neither Polars nor NumPy."""
+"""The town and the delivery curve of this deployment's fleet. This module imports neither Polars nor NumPy."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Charging of electric cars at home.
 
 Session number ``j`` of a meter with ``r`` sessions a day begins on day ``(j + delay) / r``, with a random delay below
-``1 - r``. So there is at most one session a day, and the number of sessions before any day has a closed form. Days are counted
-from noon to noon, because cars are charged overnight.
+``1 - r``. So there is at most one session a day, and the number of sessions before any day has a closed form. Days are
+counted from noon to noon, because cars are charged overnight.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _DAYS_PER_YEAR = 365.2425
 class CarCharging:
     """The sessions of cars on a local day: those that begin before its noon, and those that begin later.
 
-    ``before`` is the energy since 2020 of sessions that began before the previous noon, in kWh. Times are in seconds after
-    midnight; power is in kWh a second.
+    ``before`` is the energy that was charged from 2020 until the day begins, in kWh. Times are in seconds after
+    midnight; power is in kWh per second.
     """
 
     before: Floats

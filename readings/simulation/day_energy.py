@@ -1,7 +1,7 @@
 """The energy of meters within one local day.
 
-The energy until any instant has a closed form: the energy until midnight, plus the day's energy times the share of it that
-has been used by then. The energy until midnight is that of the base curve plus a random part that depends only on the
+The energy until any instant has a closed form: the energy until midnight, plus the share of the day's energy that has
+been used by then. The energy until midnight is that of the base curve plus a random part that depends only on the
 meter and the day. So the energy of a day is random, but needs no sum over earlier days, and a year has the energy that
 follows from the meter's class and habits.
 

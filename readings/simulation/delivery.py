@@ -77,8 +77,8 @@ def delivery_stages(
 ) -> Stages:
     """Return the stage in which each meter's reading of an interval arrives.
 
-    ``meters`` are the numbers of the meters and ``streams`` their streams at the interval. During an outage of a meter's
-    neighbourhood, nothing arrives: these readings come by 05:00, or after three days if the outage is longer.
+    ``meters`` are the numbers of the meters and ``streams`` their streams at the interval. During an outage of a
+    neighbourhood, nothing arrives: its readings come by 05:00, or after three days if the outage is longer.
     """
     drawn = uniform(streams, _DELIVERY, 0, 100)
     stages = np.searchsorted(curve.shares, drawn, side="right").astype(np.uint8)

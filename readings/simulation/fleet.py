@@ -30,10 +30,10 @@ class Fleet:
     - ``minimum_load``, ``maximum_load``: range of the contracted loads, kW.
     - ``late_arrivals``: whether ``late_percent`` of the readings arrive ``late_minutes`` late.
     - ``seed``: another seed gives other readings.
-    - ``profile``: ``uniform`` draws the values as the reference does. ``mixed`` has customers of several classes, with days,
-      weeks, seasons and weather.
+    - ``profile``: ``uniform`` draws the values as the reference does. ``mixed`` has customers of several classes,
+      whose load follows days, weeks, seasons and weather.
     - ``town``: where the customers of ``mixed`` are, and how many are in each class.
-    - ``delivery``: how many readings are present after some times; without it, all arrive on time or ``late_minutes`` late.
+    - ``delivery``: how many readings have arrived after some times. None: all arrive on time or ``late_minutes`` late.
 
     Raises ``ValueError`` for a value out of range. The message names the parameter.
     """

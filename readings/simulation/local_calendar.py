@@ -38,7 +38,7 @@ def local_date(timezone: str, seconds: float) -> date:
 
 @lru_cache(maxsize=8)
 def local_day(timezone: str, day: date) -> LocalDay:
-    """Return a local day of a time zone."""
+    """Return the start, the length, the type and the slots of a local day."""
     zone = zone_named(timezone)
     start, end = (_midnight(timezone, each) for each in (day, day + timedelta(days=1)))
     seconds = max(SLOT_SECONDS, end - start)

@@ -52,7 +52,7 @@ class Town:
 
 @dataclass(frozen=True)
 class DeliveryCurve:
-    """The percentages of an interval's readings that are present after 5 minutes, after an hour, by 05:00, and after three days.
+    """How many percent of an interval's readings are present after 5 minutes, an hour, by 05:00, and after three days.
 
     05:00 is that of the next local day. Raises ``ValueError`` if they are not ascending from 0 to 100.
     """

@@ -1,4 +1,4 @@
-"""Credentials that expire: a service that issues them, as on Amazon ECS, and a proxy in front of a bucket that checks them."""
+"""Credentials that expire: a service that issues them, as on Amazon ECS, and a proxy of a bucket that checks them."""
 
 from __future__ import annotations
 

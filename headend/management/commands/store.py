@@ -1,4 +1,4 @@
-"""``manage.py store``: create, show and delete the place where readings are stored, and copy readings to another one."""
+"""``manage.py store``: create, show and delete the store of readings, and copy readings from one store to another."""
 
 from __future__ import annotations
 

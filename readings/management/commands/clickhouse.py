@@ -1,4 +1,4 @@
-"""``manage.py clickhouse``: create the tables of a ClickHouse cluster. For one server, ``manage.py store`` is enough."""
+"""``manage.py clickhouse``: create the tables of a ClickHouse cluster. For one server, use ``manage.py store``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Command(CommandWithExamples):
     """Creates the tables on all servers of a cluster. Tables that exist stay as they are."""
 
     help = (
-        "Create the tables of READINGS_URL on all servers of a ClickHouse cluster. The servers need the macros {shard} and "
-        "{replica}, and ClickHouse Keeper. On one server, `manage.py setup` creates the table.\n"
+        "Create the tables of READINGS_URL on all servers of a ClickHouse cluster. The servers need the macros {shard} "
+        "and {replica}, and ClickHouse Keeper. On one server, `manage.py setup` creates the table.\n"
         "Example:\n"
         "  export READINGS_URL='clickhouse://headend:password@clickhouse.example:8443/headend'\n"
         "  python manage.py clickhouse create --cluster main"
@@ -34,8 +34,8 @@ class Command(CommandWithExamples):
             help="create the tables on all servers of a cluster",
             formatter_class=ExampleFormatter,
             description=(
-                "Create a replicated table for the readings of each shard, and a distributed table that stands for all of "
-                "them. Tables that exist stay as they are.\nExample:\n"
+                "Create a replicated table for the readings of each shard, and a distributed table that stands for all "
+                "of them. Tables that exist stay as they are.\nExample:\n"
                 "  python manage.py clickhouse create --cluster main --show"
             ),
         )

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 TABLE = "readings"
 """The table in the database of the URL."""
 SHARD_TABLE = "readings_shard"
-"""In a cluster, the table on each server that stores the readings of its days. :data:`TABLE` then stands for all of them."""
+"""In a cluster, the table that stores the readings on each server. :data:`TABLE` then stands for all of them."""
 _FORM = "clickhouse://user:password@host:8443/database"
 _OPTIONS = ("secure", "ca_cert")
 _SECURE_PORT, _PLAIN_PORT = 8443, 8123

@@ -73,7 +73,7 @@ class ClickHouseRepository(ReadingsRepository):
         self._recent: tuple[float, ClickHouseSnapshot] | None = None
 
     def check(self) -> None:
-        """See :meth:`ReadingsRepository.check`. Creates the table if it is missing, and refuses one of another shape."""
+        """See :meth:`ReadingsRepository.check`. Creates a missing table, and refuses one of another shape."""
         self._table.create()
         self._check_once()
 

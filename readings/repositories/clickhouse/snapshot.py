@@ -109,8 +109,8 @@ class ClickHouseSnapshot(Snapshot):
 class ClickHouseExtract(Extract):
     """The readings that were written up to an instant of the server's clock.
 
-    No insert can add readings to it: those that started before the instant had ended when it was created. A merge deletes
-    only readings that were written later than the reading that stays.
+    No insert can add readings to it: inserts that started before the instant had ended when it was created. A merge
+    deletes only readings that were written later than the reading that stays.
     """
 
     def __init__(self, name: str, statements: Statements, client: Client, until: datetime) -> None:

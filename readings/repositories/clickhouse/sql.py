@@ -154,7 +154,7 @@ class Statements:
         return self._select("1 AS found", Window(first, last), "LIMIT 1", final=False)
 
     def stored(self, keys: pl.DataFrame) -> Query:
-        """Return the ``time`` and ``device_id`` of those ``keys`` that are stored. ``keys`` is in order and not empty."""
+        """Return the ``time`` and ``device_id`` of those ``keys`` that are stored. ``keys``: in order, not empty."""
         window = Window(keys["time"][0], keys["time"][-1])
         query = self._select(
             "DISTINCT time, device_id",

@@ -51,8 +51,8 @@ def collect(query: pl.LazyFrame) -> pl.DataFrame:
 class DataFiles:
     """The files of one version of the table in ``folder``, and what the table's log knows about them.
 
-    ``paths`` are sorted by their earliest reading; ``by_day`` maps each UTC day, ascending, to its paths. ``days`` is an
-    index with one row per day instead of one per minute.
+    ``paths`` are sorted by their earliest reading; ``by_day`` maps each UTC day, ascending, to its paths. ``days`` is
+    an index with one row per day instead of one per minute.
     """
 
     def __init__(self, folder: Folder, files: pl.DataFrame) -> None:

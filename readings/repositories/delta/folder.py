@@ -1,7 +1,7 @@
 """The folder of a Delta table: on a disk, or a prefix of the keys in a bucket.
 
-The modules of this package read and write files through a :class:`Folder`, so they do not know where the table is. A file
-has a *name* in the folder, such as ``_minutes/x.parquet``, and a *path*, by which Polars and Delta find it.
+The modules of this package read and write files through a :class:`Folder`, so they do not know where the table is. A
+file has a *name* in the folder, such as ``_minutes/x.parquet``, and a *path*, by which Polars and Delta find it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 class Folder(ABC):
     """The folder of one table. Equal folders are the same place, so results can be cached by folder.
 
-    Every method can raise ``OSError``; a missing file is a ``FileNotFoundError``. A folder in a bucket also raises errors
-    of the libraries.
+    Every method can raise ``OSError``; a missing file is a ``FileNotFoundError``. A folder in a bucket also raises
+    errors of the libraries.
     """
 
     recheck_seconds: float

@@ -1,7 +1,7 @@
 """A Delta table that stays open.
 
-Opening a table reads its whole log: with a hundred commits this takes longer than a write. A table that stays open reads
-only the commits that were made since.
+Opening a table reads its whole log: with a hundred commits this takes longer than a write. A table that stays open
+reads only the commits that were made since.
 """
 
 from __future__ import annotations

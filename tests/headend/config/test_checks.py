@@ -116,9 +116,7 @@ def test_the_database_is_read_only_if_the_caller_names_it(settings: Settings) ->
         "delta+s3://key:p%40ss%2Fword@bucket/prefix",
     ],
 )
-def test_a_url_of_readings_that_is_not_complete_or_wrong_is_an_error(
-    settings: Settings, url: str
-) -> None:
+def test_an_incomplete_or_wrong_readings_url_is_an_error(settings: Settings, url: str) -> None:
     settings.READINGS_URL = url
     [problem] = [m for m in run_checks() if m.id == "readings.E001"]
     assert problem.msg.startswith("READINGS_URL: ")

@@ -1,4 +1,4 @@
-"""A Delta table in a bucket: several processes, killed writers, expiring credentials, and other programs that read it."""
+"""A Delta table in a bucket: several processes, killed writers, expiring credentials, and other programs."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def kw_of(fleet: Fleet, kind: str, time: datetime) -> float:
     return float(rows["kw"][0])
 
 
-def test_readings_are_a_sorted_readings_frame_with_the_guides_meters() -> None:
+def test_readings_are_a_sorted_readings_frame_with_the_meters_of_the_reference() -> None:
     readings = readings_for(SMALL, EVENING)
 
     assert dict(readings.schema) == frame.SCHEMA
