@@ -78,20 +78,51 @@ def test_the_engine_parses_the_queries_of_a_cluster(clickhouse: ClickHouseLocal)
         assert "readings_shard" in text + str(query.parameters)
 
 
+def database_of(url: str) -> str:
+    return Address.of(url).database
+
+
+def create_shard_table(clickhouse: ClickHouseLocal, database: str) -> None:
+    clickhouse.run(f"CREATE TABLE {database}.readings_shard AS {database}.readings")
+
+
+def show_as_distributed(clickhouse: ClickHouseLocal, database: str, *, times: int = 1) -> None:
+    """Answer the next lookups of a table as a server with a distributed table does."""
+    engine = f"Distributed(''main'', ''{database}'', ''readings_shard'', toYYYYMMDD(time))"
+    distributed = f"SELECT 'Distributed', '{engine}', '' AS a, '' AS b, '' AS c FORMAT ArrowStream"
+    clickhouse.substitute("system.tables", distributed, times=times)
+
+
 def test_a_distributed_table_over_a_shard_is_a_table_of_headend(
     clickhouse: ClickHouseLocal, url: str
 ) -> None:
-    database = url.rpartition("/")[2].partition("?")[0]
     address = Address.of(url)
-    engine = f"Distributed(''main'', ''{database}'', ''readings_shard'', toYYYYMMDD(time))"
-    distributed = f"SELECT 'Distributed', '{engine}', '' AS a, '' AS b, '' AS c FORMAT ArrowStream"
-    clickhouse.substitute("system.tables", distributed)
+    show_as_distributed(clickhouse, database_of(url))
     with pytest.raises(RepositoryUnavailableError, match="its table readings_shard is missing"):
         Table(address, Client(address)).check()
     open_store(url).create()
-    clickhouse.run(f"CREATE TABLE {database}.readings_shard AS {database}.readings")
-    clickhouse.substitute("system.tables", distributed)
+    create_shard_table(clickhouse, database_of(url))
+    show_as_distributed(clickhouse, database_of(url))
     assert Table(address, Client(address)).check() == "main"
+
+
+def test_destroy_deletes_no_table_of_a_cluster(clickhouse: ClickHouseLocal, url: str) -> None:
+    store = open_store(url)
+    store.create()
+    create_shard_table(clickhouse, database_of(url))
+    # The table is looked up to see whether it exists, and again to see what it is.
+    show_as_distributed(clickhouse, database_of(url), times=2)
+    with pytest.raises(RepositoryUnavailableError, match="on all servers of the cluster main"):
+        store.destroy()
+    assert store.exists()
+
+
+def test_destroy_deletes_no_table_of_another_program(clickhouse: ClickHouseLocal, url: str) -> None:
+    database = database_of(url)
+    clickhouse.run(f"CREATE TABLE {database}.readings (a Int64) ENGINE = MergeTree ORDER BY a")
+    with pytest.raises(RepositoryUnavailableError, match="is not a table of headend"):
+        open_store(url).destroy()
+    assert clickhouse.run(f"EXISTS TABLE {database}.readings") == "1\n"
 
 
 def test_another_engine_and_a_server_without_the_cluster_are_refused(

@@ -137,7 +137,9 @@ class Command(CommandWithExamples):
             shown_size = "not known" if size is None else file_size(size).replace("\xa0", " ")
             self._print([f"size      {shown_size}", *store.describe()])
         else:
-            self._print(["readings  does not exist; `manage.py store create` creates it"])
+            self._print(
+                ["readings  none: the store does not exist; `manage.py store create` creates it"]
+            )
         for has_it, sentence in engine.capabilities.sentences():
             self.stdout.write(f"  {'yes' if has_it else 'no ':3}  {sentence}")
 

@@ -36,6 +36,7 @@ QUERY_SECONDS = 600
 """The server ends a query after this time. Callers usually cancel it earlier, see ``readings.cancellation``."""
 _CHECK_SECONDS = 0.1
 _THREADS = 64
+_KILLING_THREADS = 2
 _QUERIES_AHEAD = 2
 _SETTINGS = {
     "max_execution_time": QUERY_SECONDS,
@@ -199,7 +200,7 @@ class Client:
 
     def _abandon(self, running: _Running[Result]) -> None:
         """Kill the query of a call. Its thread then ends too."""
-        self._threads.submit(self._kill, running.query_id)
+        self._killing_threads.submit(self._kill, running.query_id)
 
     def _kill(self, query_id: str) -> None:
         try:
@@ -214,6 +215,11 @@ class Client:
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(_THREADS, thread_name_prefix="clickhouse")
+
+    @cached_property
+    def _killing_threads(self) -> ThreadPoolExecutor:
+        # Separate threads: all others may be busy with queries that must be killed.
+        return ThreadPoolExecutor(_KILLING_THREADS, thread_name_prefix="clickhouse kill")
 
 
 def _refuse_old_server(version: str | None) -> None:

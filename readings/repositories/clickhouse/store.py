@@ -25,7 +25,7 @@ class ClickHouseStore(Store):
         created = self._table.create()
         return [f"table {self.name}: {'created' if created else 'exists already'}"]
 
-    def size(self) -> int:
+    def size(self) -> int | None:
         """See :meth:`Store.size`. Readings that were inserted twice count twice until the server has merged them."""
         return self._table.size()
 

@@ -140,8 +140,10 @@ class Table:
             )
         return distributed[1] if distributed else None
 
-    def size(self) -> int:
-        """Return the bytes on the server's disks."""
+    def size(self) -> int | None:
+        """Return the bytes on the server's disks, or None if other servers of a cluster have some of them."""
+        if self.check() is not None:
+            return None
         query = Query(
             "SELECT sum(bytes_on_disk) AS size FROM system.parts"
             " WHERE database = {database:String} AND table = {table:String} AND active",
@@ -152,10 +154,17 @@ class Table:
     def delete(self) -> bool:
         """Delete the table and all its readings. Return False if it does not exist.
 
-        The server frees the disk space some minutes later.
+        The server frees the disk space some minutes later. Raises :class:`RepositoryUnavailableError` for a table that
+        :meth:`check` refuses, and for the tables of a cluster.
         """
         if not self.exists():
             return False
+        cluster = self.check()
+        if cluster is not None:
+            raise RepositoryUnavailableError(
+                f"The readings are on all servers of the cluster {cluster}. Delete the tables {TABLE} and {SHARD_TABLE}"
+                f" of {self._database} with DROP TABLE … ON CLUSTER {cluster}."
+            )
         table = f"{identifier(self._database)}.{identifier(TABLE)}"
         self._client.command(Query(f"DROP TABLE IF EXISTS {table}"))
         return True

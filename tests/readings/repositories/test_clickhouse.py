@@ -14,6 +14,7 @@ import pytest
 from readings import frame
 from readings.cancellation import cancel_when
 from readings.repositories import ReadingsRepository, open_repository, open_store
+from readings.repositories.clickhouse import client
 from readings.repositories.clickhouse.repository import ClickHouseRepository
 from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
@@ -196,11 +197,13 @@ def test_a_file_of_more_than_a_hundred_days_is_written(repository: ReadingsRepos
 
 
 def test_a_query_that_is_no_longer_needed_is_killed(
-    clickhouse: ClickHouseLocal, repository: ReadingsRepository
+    clickhouse: ClickHouseLocal, repository: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class NotNeededError(Exception):
         """The caller has gone."""
 
+    # The query keeps every thread of queries busy.
+    monkeypatch.setattr(client, "_THREADS", 1)
     repository.write(readings_of(1))
     clickhouse.substitute("LIMIT 11", SLOW)
     running = "SELECT count() FROM system.processes WHERE query LIKE '%sleepEachRow%numbers(600)%'"
@@ -215,7 +218,10 @@ def test_a_query_that_is_no_longer_needed_is_killed(
     with pytest.raises(NotNeededError), cancel_when(gone):
         repository.snapshot().page(Window(START), offset=0, size=10)
     assert started.is_set()
+    # If it were not killed, it would run for a minute.
+    deadline = time.monotonic() + 30
     while clickhouse.run(running) != "0\n":
+        assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
