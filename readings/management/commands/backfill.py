@@ -7,6 +7,7 @@ from argparse import BooleanOptionalAction
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -14,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from readings.cancellation import raise_if_cancelled
 from readings.ingest.backfill import backfill
 from readings.ingest.deployment_fleet import deployment_fleet
-from readings.ingest.deployment_town import deployment_delivery
 from readings.ingest.stop_request import exit_code, stop_when_asked
 from readings.instants import format_instant, parse_bounded_instant
 from readings.management.help_formatter import CommandWithExamples
@@ -22,7 +22,7 @@ from readings.management.progress_bar import progress_bar
 from readings.repositories import repository
 from readings.repository_errors import ReadingsRefusedError, RepositoryUnavailableError
 from readings.simulation.fleet import Fleet
-from readings.simulation.town import PROFILES, Town
+from readings.simulation.town import PROFILES, Town, parse_delivery
 from readings.totals import update_totals_after_write
 
 
@@ -73,6 +73,13 @@ class Command(CommandWithExamples):
             ("--shares", str, fleet.town.shares, "mixed: percentages of the customer classes"),
             ("--timezone", str, fleet.town.timezone, "mixed: time zone of the local calendar"),
             ("--latitude", float, fleet.town.latitude, "mixed: latitude of the solar plants"),
+            (
+                "--delivery",
+                str,
+                settings.SIMULATION_DELIVERY,
+                "off, on, or four percentages: how much of an interval arrives after 5 minutes, an hour, by 05:00 and "
+                "after three days; off with --late-arrivals",
+            ),
         ]
         for name, kind, default, meaning in options:
             parser.add_argument(
@@ -149,7 +156,7 @@ def _fleet(options: dict[str, Any]) -> Fleet:
             seed=options["seed"],
             profile=options["profile"],
             town=Town(options["shares"], options["timezone"], options["latitude"]),
-            delivery=None if options["late_arrivals"] else deployment_delivery(),
+            delivery=None if options["late_arrivals"] else parse_delivery(options["delivery"]),
         )
     except ValueError as error:
         raise CommandError(str(error)) from None

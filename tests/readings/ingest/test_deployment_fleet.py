@@ -9,10 +9,12 @@ import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from readings.ingest import live
 from readings.ingest.deployment_fleet import deployment_fleet
+from readings.instants import format_instant
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -111,10 +113,26 @@ def test_the_options_of_backfill_choose_the_profile(store: ReadingsRepository) -
     assert all_readings(store).equals(readings_for(MIXED, datetime(2026, 4, 1, 12, tzinfo=UTC)))
 
 
+@pytest.mark.django_db
+def test_an_option_of_backfill_chooses_the_delivery(store: ReadingsRepository) -> None:
+    midnight = datetime(2026, 4, 1, tzinfo=UTC)
+    times = format_instant(midnight)
+    call_command(
+        *["backfill", "--start", times, "--end", times, "--devices", "60"],
+        *["--delivery", "50,60,70,90"],
+    )
+    delivered = readings_for(
+        Fleet(devices=60, delivery=DeliveryCurve((50, 60, 70, 90))), midnight, timezone.now()
+    )
+    assert all_readings(store).equals(delivered)
+    assert 0 < len(delivered) < 60
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
         ("--shares", "shop=7"),
+        ("--delivery", "95,90,98,99"),
         ("--timezone", "Nowhere"),
         ("--latitude", "80"),
         ("--profile", "flat"),
