@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,6 +73,14 @@ def living_processes(folder: Path) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until the system lists the right processes: it lists starts and ends a moment later."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "the wrong processes live"
+        time.sleep(0.05)
 
 
 def guard_of(process: subprocess.Popen[str]) -> int:
@@ -150,7 +158,8 @@ def test_a_process_that_dies_is_started_again_and_the_others_stay(
         second = read_until(process, "started")
         assert "other started" in second
         assert pid_of(second) != pid_of(first)
-        assert {pid_of(one), pid_of(second)} <= set(living_processes(tmp_path))
+        alive = {pid_of(one), pid_of(second)}
+        wait_until(lambda: alive <= set(living_processes(tmp_path)))
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(60) == 0
         assert living_processes(tmp_path) == []
@@ -185,11 +194,7 @@ def test_children_of_a_process_that_dies_are_killed_before_it_starts_again(tmp_p
         read_until(process, "starts again")
         again = read_until(process, "other started")
         expected = {process.pid, guard_of(process), pid_of(again)}
-        # A process that was killed a moment ago can still be listed, and one that starts is not listed yet.
-        deadline = time.monotonic() + 60
-        while set(living_processes(tmp_path)) != expected and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert set(living_processes(tmp_path)) == expected
+        wait_until(lambda: set(living_processes(tmp_path)) == expected)
 
 
 def test_a_signal_while_a_process_waits_for_its_next_start_ends_all(tmp_path: Path) -> None:
@@ -224,8 +229,8 @@ def test_the_supervisor_starts_only_its_guard_and_the_processes_of_the_procfile(
 ) -> None:
     with running(tmp_path, TWO_LONG_PROCESSES) as process:
         read_until(process, "other started")
-        assert len(living_processes(tmp_path)) == 4
-        assert guard_of(process) in living_processes(tmp_path)
+        wait_until(lambda: len(living_processes(tmp_path)) == 4)
+        wait_until(lambda: guard_of(process) in living_processes(tmp_path))
 
 
 _IMPATIENT = "from supervision import guard; guard.KILL_AFTER_SECONDS = 0.5\n"
@@ -242,10 +247,7 @@ def test_if_the_supervisor_is_killed_its_processes_and_their_children_end(
         kill = os.kill if whom == "the supervisor" else os.killpg
         kill(process.pid, signal.SIGKILL)
         process.wait(60)
-        deadline = time.monotonic() + 60
-        while living_processes(tmp_path) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert living_processes(tmp_path) == []
+        wait_until(lambda: living_processes(tmp_path) == [])
 
 
 def test_the_deployment_goes_on_without_its_guard_and_ends_as_usual(tmp_path: Path) -> None:
