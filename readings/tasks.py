@@ -65,5 +65,5 @@ def maintain_repository() -> None:
     done = repository().maintain(may_delete=may_delete)
     if may_delete:
         done["abandoned imports removed"] = remove_abandoned_folders(settings.HEADEND_HOME)
-        live.delete_records_before(timezone.now() - 2 * live.MAX_CATCH_UP)
+        live.delete_records_before(timezone.now() - live.KEEP_RECORDS)
     log.info("upkeep", extra=done)

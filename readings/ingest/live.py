@@ -24,6 +24,8 @@ MAX_CATCH_UP = timedelta(days=1)
 """How far back missed readings are written after a pause. `manage.py backfill` writes older ones."""
 _CATCH_UP_TIME = timedelta(hours=1)
 """How long writing the missed readings of a day may take. It takes minutes."""
+KEEP_RECORDS = timedelta(days=7)
+"""Longer than the delay of the latest readings, which is three days with a delivery curve, and a catch-up."""
 
 
 def write_due_readings(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> int:
@@ -98,11 +100,16 @@ def _frames_to_write(
     fleet: Fleet, repository: ReadingsRepository, arrivals: Iterator[Arrival]
 ) -> Iterator[pl.DataFrame]:
     for arrival in arrivals:
-        # Late readings belong to an interval whose other readings are stored already. If nothing is
-        # stored for it, the deployment did not exist at that time, and its late readings are skipped.
-        if not arrival.late or _has_readings(repository.snapshot(), arrival.time):
+        # If the deployment did not exist at the time of an interval, its late readings are skipped.
+        if not arrival.late or _is_known(repository, arrival.time):
             yield readings_in_arrival(fleet, arrival)
 
 
-def _has_readings(snapshot: Snapshot, time: datetime) -> bool:
-    return len(snapshot.minute_counts(Window(time, time))) > 0
+def _is_known(repository: ReadingsRepository, time: datetime) -> bool:
+    """Return whether an interval was written by the live fleet or a backfill.
+
+    It may have no readings yet: during an outage, none of them arrive on time. Then only a record tells.
+    """
+    if LiveArrival.objects.filter(at=time).exists():
+        return True
+    return len(repository.snapshot().minute_counts(Window(time, time))) > 0

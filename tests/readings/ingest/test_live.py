@@ -15,9 +15,11 @@ from readings.models import LiveArrival
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
+from readings.simulation.town import DeliveryCurve
 from tests.readings.ingest.stored_readings import all_readings
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+OUTAGE = datetime(2026, 8, 21, 9, tzinfo=UTC)
 FIVE_MINUTES = timedelta(minutes=5)
 FLEET = Fleet(devices=60)
 LATE = Fleet(devices=60, late_arrivals=True, late_minutes=12, late_percent=30)
@@ -117,6 +119,35 @@ def test_late_readings_of_times_before_the_deployment_are_not_written(
     for minute in range(20):
         live.write_due_readings(LATE, store, NOON + timedelta(minutes=minute))
     assert all_readings(store)["time"].min() == NOON
+
+
+def test_readings_of_an_outage_of_all_meters_arrive_afterwards(store: ReadingsRepository) -> None:
+    fleet = Fleet(devices=60, interval_minutes=60, delivery=DeliveryCurve())
+    # All 60 meters belong to one neighbourhood, which has an outage from 08:31 to 14:16.
+    before, outage = OUTAGE - timedelta(hours=1), OUTAGE
+    live.write_due_readings(fleet, store, before)
+    live.write_due_readings(fleet, store, outage)
+    assert all_readings(store)["time"].unique().to_list() == [before]
+    for hours in range(1, 73):
+        now = outage + timedelta(hours=hours)
+        live.write_due_readings(fleet, store, now)
+    stored = all_readings(store).filter(pl.col("time") == outage)
+    assert len(stored) > 0
+    assert frame.in_order(stored).equals(expected_readings(fleet, outage))
+
+
+def test_readings_of_an_outage_arrive_after_three_days_with_maintenance_between(
+    store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing arrives before three days have passed.
+    fleet = Fleet(devices=60, interval_minutes=60, delivery=DeliveryCurve((0, 0, 0, 100)))
+    live.write_due_readings(fleet, store, OUTAGE)
+    now = OUTAGE + timedelta(days=3)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    for hours in range(1, 73):
+        live.write_due_readings(fleet, store, OUTAGE + timedelta(hours=hours))
+        tasks.maintain_repository()
+    assert all_readings(store).equals(expected_readings(fleet, OUTAGE))
 
 
 def test_the_task_writes_the_readings_of_the_deployments_fleet(
