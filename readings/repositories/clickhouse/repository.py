@@ -154,9 +154,11 @@ class ClickHouseRepository(ReadingsRepository):
             self._is_checked = True
 
     def _state(self) -> TableState:
-        return TableState.of(
-            self._client.frame(self._statements.partitions(), _PARTITIONS_SCHEMA).iter_rows()
-        )
+        days = self._client.frame(self._statements.partitions(), _PARTITIONS_SCHEMA)
+        if days.is_empty():
+            # The system tables have no rows for a table that was deleted, and no error either.
+            self._table.check()
+        return TableState.of(days.iter_rows())
 
     def _now(self) -> datetime:
         now: datetime = self._client.frame(self._statements.now(), {"now": frame.INSTANT}).item()

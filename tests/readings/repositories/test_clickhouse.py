@@ -170,6 +170,19 @@ def test_a_table_that_was_deleted_and_created_again_is_counted_again(
     assert len(stored(repository)) == 7
 
 
+def test_a_table_that_is_deleted_while_a_process_runs_is_not_an_empty_table(
+    url: str, repository: ReadingsRepository
+) -> None:
+    repository.write(readings_of(1))
+    assert len(stored(repository)) == 40
+    open_store(url).destroy()
+    for act in (repository.snapshot, repository.probe):
+        with pytest.raises(RepositoryUnavailableError, match="does not exist"):
+            act()
+    open_store(url).create()
+    assert len(stored(repository)) == 0
+
+
 def test_a_recent_snapshot_shows_what_this_process_has_written(
     repository: ReadingsRepository,
 ) -> None:
