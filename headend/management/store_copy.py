@@ -61,7 +61,7 @@ class StoreCopy:
         _report_differences(copied, stderr)
 
     def _refuse_wrong_stores(self) -> None:
-        if self.source.identity == self.target.identity:
+        if self.source.is_same_place(self.target):
             raise CommandError("FROM and TO are the same store.")
         for argument, store in (("FROM", self.source), ("TO", self.target)):
             try:

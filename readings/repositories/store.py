@@ -17,6 +17,10 @@ class Store(ABC):
     identity: str
     """Two stores with the same identity are the same place."""
 
+    def is_same_place(self, other: Store) -> bool:
+        """Return whether both are the same place, also if their URLs write it differently. It may look up host names."""
+        return self.identity == other.identity
+
     @abstractmethod
     def exists(self) -> bool:
         """Return whether the folder, table or bucket prefix was created."""

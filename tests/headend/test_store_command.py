@@ -186,6 +186,19 @@ def test_an_interrupted_deletion_is_completed_by_the_next_one(
     assert not (tmp_path / "readings").exists()
 
 
+def test_the_store_of_a_running_deployment_is_not_destroyed_by_another_name_of_its_server(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings.HEADEND_HOME = tmp_path
+    settings.READINGS_URL = "clickhouse://127.0.0.1:9/readings?secure=off"
+    lock = lock_home(tmp_path)
+    try:
+        with pytest.raises(CommandError, match=r"uses .*Stop it first"):
+            run("destroy", "clickhouse://localhost:9/readings?secure=off", "--yes")
+    finally:
+        os.close(lock)
+
+
 def test_the_store_of_a_running_deployment_is_not_destroyed(
     store: ReadingsRepository, settings: Settings, tmp_path: Path
 ) -> None:

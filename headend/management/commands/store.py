@@ -144,8 +144,10 @@ class Command(CommandWithExamples):
             self.stdout.write(f"  {'yes' if has_it else 'no ':3}  {sentence}")
 
     def _destroy(self, store: Store, *, confirmed: bool) -> None:
-        is_ours = store.identity == open_store(settings.READINGS_URL).identity
-        if is_ours and is_in_use(settings.HEADEND_HOME):
+        # Hosts are looked up only if a deployment runs.
+        if is_in_use(settings.HEADEND_HOME) and store.is_same_place(
+            open_store(settings.READINGS_URL)
+        ):
             raise CommandError(
                 f"The deployment in {settings.HEADEND_HOME} uses {store.name}. Stop it first. Nothing was deleted."
             )

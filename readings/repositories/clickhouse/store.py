@@ -5,6 +5,7 @@ from __future__ import annotations
 from readings.repositories.clickhouse.address import Address
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.table import Table
+from readings.repositories.same_server import is_same_host
 from readings.repositories.store import Store
 
 
@@ -12,9 +13,21 @@ class ClickHouseStore(Store):
     """The store of ``READINGS_URL=clickhouse://user:password@host/database``. The database must exist."""
 
     def __init__(self, address: Address) -> None:
+        self._address = address
         self._table = Table(address, Client(address))
         self.name = self._table.name
         self.identity = f"clickhouse {address.server} {self.name}"
+
+    def is_same_place(self, other: Store) -> bool:
+        """See :meth:`Store.is_same_place`. The port for HTTPS and the port for HTTP lead to the same server."""
+        if not isinstance(other, ClickHouseStore):
+            return False
+        ours, others = self._address, other._address
+        return (
+            ours.database == others.database
+            and (ours.port == others.port or ours.secure != others.secure)
+            and is_same_host(ours.host, others.host)
+        )
 
     def exists(self) -> bool:
         """See :meth:`Store.exists`."""

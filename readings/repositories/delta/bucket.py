@@ -65,6 +65,11 @@ class BucketFolder(Folder):
         return f"s3://{self.address.bucket}/{self.address.prefix}"
 
     @property
+    def endpoint_url(self) -> str:
+        """The address of the server, as the URL or boto3 names it."""
+        return self._access.endpoint_url
+
+    @property
     def credentials(self) -> Credentials:
         """See :attr:`Folder.credentials`."""
         return self._access.credentials()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import SplitResult, urlsplit
+
 from readings.repositories.delta.address import Address
 from readings.repositories.delta.bucket import BucketFolder
 from readings.repositories.delta.failures import unavailable_if_it_fails
 from readings.repositories.delta.open_table import OpenTable
 from readings.repositories.delta.store import OUR_FILE, OUR_FOLDER, refuse_other_files
+from readings.repositories.same_server import is_same_host
 from readings.repositories.store import Store
 
 _LOG = "_delta_log"
+_AWS_HOST = re.compile(r"\.amazonaws\.com(?:\.cn)?$")
 
 
 class BucketStore(Store):
@@ -19,6 +24,18 @@ class BucketStore(Store):
         self._folder = BucketFolder(address)
         self.name = f"{address.bucket}/{address.prefix}"
         self.identity = f"delta+s3 {self.name} {address.endpoint_url or 'AWS'}"
+
+    def is_same_place(self, other: Store) -> bool:
+        """See :meth:`Store.is_same_place`. A server that no URL names is the one that boto3 finds."""
+        if not isinstance(other, BucketStore) or self.name != other.name:
+            return False
+        ours, others = (urlsplit(store._folder.endpoint_url) for store in (self, other))
+        # In AWS, each name of a bucket exists once. The same bucket has several endpoints.
+        if all(_AWS_HOST.search(parts.hostname or "") for parts in (ours, others)):
+            return True
+        return _port(ours) == _port(others) and is_same_host(
+            ours.hostname or "", others.hostname or ""
+        )
 
     def exists(self) -> bool:
         """See :meth:`Store.exists`."""
@@ -53,3 +70,7 @@ class BucketStore(Store):
             self._folder.remove(logs)
             self._folder.remove(name for name in names if not name.startswith(f"{_LOG}/"))
         return [f"table {self.name}: {'deleted' if names else 'does not exist'}"]
+
+
+def _port(endpoint: SplitResult) -> int:
+    return endpoint.port or (443 if endpoint.scheme == "https" else 80)

@@ -112,3 +112,26 @@ def test_an_unreachable_store_is_an_error_of_one_line(engine: Engine) -> None:
 
 def test_opening_a_store_connects_to_nothing(engine: Engine) -> None:
     assert open_store(engine.unreachable_url).identity
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("clickhouse://127.0.0.1:1/a?secure=off", "clickhouse://localhost:1/a?secure=off", True),
+        ("clickhouse://127.0.0.1:1/a?secure=off", "clickhouse://u:p@127.0.0.1/a", True),
+        ("clickhouse://127.0.0.1:1/a?secure=off", "clickhouse://127.0.0.1:2/a?secure=off", False),
+        ("clickhouse://127.0.0.1/a", "clickhouse://127.0.0.1/b", False),
+        ("clickhouse://127.0.0.1/a", "clickhouse://192.0.2.1/a", False),
+        ("delta+s3://abc/p?endpoint_url=http://127.0.0.1:1", "delta+s3://abc/p?endpoint_url=http://localhost:1/", True),
+        ("delta+s3://abc/p?endpoint_url=http://127.0.0.1:1", "delta+s3://abc/p?endpoint_url=http://127.0.0.1:2", False),
+        ("delta+s3://abc/p?endpoint_url=http://127.0.0.1:1", "delta+s3://abc/q?endpoint_url=http://127.0.0.1:1", False),
+        ("delta+s3://abc/p?region=eu-west-1", "delta+s3://abc/p?endpoint_url=https://s3.eu-west-1.amazonaws.com", True),
+        ("delta+s3://abc/p?region=eu-west-1", "delta+s3://abc/p?endpoint_url=http://127.0.0.1:1", False),
+        ("delta+s3://abc/p", "clickhouse://127.0.0.1/a", False),
+        ("delta:///tmp/a", "delta:///tmp/../tmp/a", True),
+        ("delta:///tmp/a", "delta:///tmp/b", False),
+    ],
+)  # fmt: skip
+def test_two_urls_of_one_place_are_the_same_store(one: str, other: str, same: bool) -> None:
+    assert open_store(one).is_same_place(open_store(other)) is same
+    assert open_store(other).is_same_place(open_store(one)) is same
