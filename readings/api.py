@@ -24,7 +24,7 @@ from readings import frame
 from readings.ingest.settled import settled_until
 from readings.page_query import FilterParams, NextQuery, ReadingsQuery, requested_window
 from readings.parameters import DeviceIdField, InstantField, query_parameters
-from readings.repositories import Page, repository
+from readings.repositories import Page, Snapshot, repository
 from readings.window import Position
 
 
@@ -166,15 +166,24 @@ def _page_response(
         selected["as_of"] = max(settled_until(timezone.now()), selected["arrived_after"])
     # A client that asks for new arrivals never asks again for those up to `as_of`, so the page must have all of them.
     store = repository()
-    snapshot = store.snapshot() if "arrived_after" in selected else store.recent_snapshot()
-    page = snapshot.page(
+    arrivals_only = "arrived_after" in selected
+    snapshot = store.snapshot() if arrivals_only else store.recent_snapshot()
+    page = _page_of(snapshot, selected)
+    if not (arrivals_only or page.more) and "after" in selected:
+        # The process that answered the page before may have seen readings that this one has not seen yet.
+        newer = store.newer_snapshot(snapshot)
+        page = page if newer is None else _page_of(newer, selected)
+    content = _page_content(request, selected, page, repeated)
+    return Response(_PAGE.to_representation(content))
+
+
+def _page_of(snapshot: Snapshot, selected: Mapping[str, Any]) -> Page:
+    return snapshot.page(
         requested_window(selected),
         offset=selected["offset"],
         size=selected["page_size"],
         after=selected.get("after"),
     )
-    content = _page_content(request, selected, page, repeated)
-    return Response(_PAGE.to_representation(content))
 
 
 def _page_content(

@@ -128,6 +128,10 @@ class ReadingsRepository(ABC):
         """
         return self.snapshot()
 
+    def newer_snapshot(self, recent: Snapshot) -> Snapshot | None:
+        """Return the newest snapshot, or None if ``recent``, a result of :meth:`recent_snapshot`, shows the same."""
+        return None
+
     def check(self) -> None:  # noqa: B027 (most engines guarantee it)
         """Raise :class:`RepositoryUnavailableError` if the engine cannot guarantee that no reading is lost.
 

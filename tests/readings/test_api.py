@@ -8,13 +8,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from django.conf import settings
 from rest_framework.test import APIClient
 
 from exports.models import Supplier
 from readings import frame
 from readings.api import Reading, ReadingsPage
 from readings.page_query import FilterParams
-from readings.repositories import ReadingsRepository
+from readings.repositories import ReadingsRepository, open_repository
+from readings.repositories.delta.folder import DiskFolder
 from readings.simulation.arrivals import arrivals_between, readings_for, readings_in_arrival
 from readings.simulation.fleet import Fleet
 from tests.suppliers import api_client
@@ -114,6 +116,24 @@ def test_next_links_without_as_of_neither_repeat_nor_skip_readings_that_were_sto
     assert len(seen) == len(set(seen))
     assert {(r["time"], r["device_id"]) for r in one_page} <= set(seen)
     assert seen == sorted(seen)
+
+
+def test_the_last_page_has_readings_that_another_process_has_seen_already(
+    client_of_alice: APIClient, store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DiskFolder, "recheck_seconds", 86_400.0)
+    store.write(readings_for(FLEET, NOON))
+    query = {"start_date": NOON.isoformat(), "page_size": "30"}
+    page = client_of_alice.get("/readings", query).json()
+    # Another process writes an interval, and answers the first page. This process answers the next one.
+    open_repository.__wrapped__(settings.READINGS_URL).write(
+        readings_for(FLEET, NOON + FLEET.interval)
+    )
+    records = list(page["records"])
+    while page["next"] is not None:
+        page = client_of_alice.get(page["next"]).json()
+        records += page["records"]
+    assert len(records) == 80
 
 
 def test_arrived_after_includes_late_readings(

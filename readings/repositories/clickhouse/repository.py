@@ -17,6 +17,7 @@ from readings.instants import from_micros, to_micros
 from readings.repositories.base import (
     Extract,
     ReadingsRepository,
+    Snapshot,
     in_order_without_duplicates,
 )
 from readings.repositories.clickhouse.address import Address
@@ -99,6 +100,11 @@ class ClickHouseRepository(ReadingsRepository):
         snapshot = self.snapshot()
         self._recent = valid_until, snapshot
         return snapshot
+
+    def newer_snapshot(self, recent: Snapshot) -> ClickHouseSnapshot | None:
+        """See :meth:`ReadingsRepository.newer_snapshot`."""
+        newest = self.snapshot()
+        return None if newest.shows_same_days(recent) else newest
 
     def create_extract(self, window: Window, key: str) -> Extract:
         """See :meth:`ReadingsRepository.create_extract`. It holds what was written until now."""

@@ -56,6 +56,10 @@ class ClickHouseSnapshot(Snapshot):
         self._finder = PageFinder(reader)
         self._summaries = summaries
 
+    def shows_same_days(self, other: Snapshot) -> bool:
+        """Return whether no day has changed between this snapshot and another one."""
+        return isinstance(other, ClickHouseSnapshot) and self._state == other._state
+
     def page(
         self, window: Window, *, offset: int, size: int, after: Position | None = None
     ) -> Page:

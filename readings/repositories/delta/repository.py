@@ -20,7 +20,11 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 
 from readings import frame
-from readings.repositories.base import ReadingsRepository, in_order_without_duplicates
+from readings.repositories.base import (
+    ReadingsRepository,
+    Snapshot,
+    in_order_without_duplicates,
+)
 from readings.repositories.delta.commit_log import Commit
 from readings.repositories.delta.compaction import compact_day, days_to_compact
 from readings.repositories.delta.data_files import PARTITION, DataFiles, collect
@@ -103,6 +107,11 @@ class DeltaRepository(ReadingsRepository):
             if self._newest is None or age >= self._folder.recheck_seconds:
                 return self._newest_snapshot()
             return self._newest
+
+    def newer_snapshot(self, recent: Snapshot) -> DeltaSnapshot | None:
+        """See :meth:`ReadingsRepository.newer_snapshot`."""
+        newest = self.snapshot()
+        return None if newest is recent else newest
 
     def check(self) -> None:
         """See :meth:`ReadingsRepository.check`. Writes an object into a bucket, and deletes it."""

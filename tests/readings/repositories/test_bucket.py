@@ -204,7 +204,10 @@ def test_a_recent_snapshot_is_not_looked_up_again_at_once(
     before = reader.snapshot()
     repository_of(url).write(readings_for(FLEET, INTERVALS[0]))
     assert reader.recent_snapshot() is before
-    assert reader.snapshot().name != before.name
+    newer = reader.newer_snapshot(before)
+    assert newer is not None
+    assert newer.name != before.name
+    assert reader.newer_snapshot(newer) is None
     assert reader.recent_snapshot().name == reader.snapshot().name
 
 

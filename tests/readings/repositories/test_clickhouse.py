@@ -192,6 +192,19 @@ def test_a_recent_snapshot_shows_what_this_process_has_written(
         assert len(recent.page(Window(START), offset=0, size=1_000).readings) == 40 * intervals
 
 
+def test_a_newer_snapshot_exists_only_after_a_write(
+    url: str, repository: ReadingsRepository
+) -> None:
+    repository.write(readings_of(1))
+    recent = repository.recent_snapshot()
+    assert repository.newer_snapshot(recent) is None
+    insert_as_another_writer(url, readings_of(2)[40:])
+    newer = repository.newer_snapshot(recent)
+    assert newer is not None
+    assert len(newer.page(Window(START), offset=0, size=1_000).readings) == 80
+    assert repository.newer_snapshot(newer) is None
+
+
 def test_many_meters_are_selected(repository: ReadingsRepository) -> None:
     everything = readings_for(Fleet(devices=1_500), START)
     repository.write(everything)
