@@ -74,6 +74,11 @@ class DayCache(Generic[Result]):
                     self._cache[day] = known
             return known[1]
 
+    def clear(self) -> None:
+        """Forget all results."""
+        with self._lock:
+            self._cache.clear()
+
     def _cached(self, day: date) -> tuple[DayState, Result] | None:
         with self._lock:
             return self._cache.get(day)

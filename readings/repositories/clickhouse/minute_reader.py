@@ -48,6 +48,11 @@ class PageCache:
             if rows.estimated_size() < _CACHED_BYTES // 2:
                 self._rows[key] = rows
 
+    def clear(self) -> None:
+        """Forget all rows."""
+        with self._lock:
+            self._rows.clear()
+
 
 class ClickHouseMinuteReader:
     """The :class:`~readings.repositories.page_finder.PositionReader` of one state of the table."""

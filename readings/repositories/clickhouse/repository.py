@@ -7,6 +7,7 @@ insert them. Then readers see the one that was written first, and a merge delete
 from __future__ import annotations
 
 import time
+from collections.abc import Set
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
 
@@ -72,6 +73,7 @@ class ClickHouseRepository(ReadingsRepository):
         self._write_lock = Lock()
         self._is_checked = False
         self._recent: tuple[float, ClickHouseSnapshot] | None = None
+        self._known_days: Set[date] = frozenset()
 
     def check(self) -> None:
         """See :meth:`ReadingsRepository.check`. Creates a missing table, and refuses one of another shape."""
@@ -86,6 +88,7 @@ class ClickHouseRepository(ReadingsRepository):
             )
         self._check_once()
         state = self._state()
+        self._forget_deleted_days(state)
         reader = ClickHouseMinuteReader(
             self._statements, self._client, state, self._minutes, self._pages
         )
@@ -165,6 +168,17 @@ class ClickHouseRepository(ReadingsRepository):
             # The system tables have no rows for a table that was deleted, and no error either.
             self._table.check()
         return TableState.of(days.iter_rows())
+
+    def _forget_deleted_days(self, state: TableState) -> None:
+        """Clear the caches if a day was deleted.
+
+        After a restart, a server without parts counts blocks from 1 again. So other readings of the same day can have
+        the state that the deleted ones had.
+        """
+        if self._known_days - state.days.keys():
+            for cache in (self._minutes, self._summaries, self._pages):
+                cache.clear()
+        self._known_days = state.days.keys()
 
     def _now(self) -> datetime:
         now: datetime = self._client.frame(self._statements.now(), {"now": frame.INSTANT}).item()

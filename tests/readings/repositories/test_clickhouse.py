@@ -183,6 +183,21 @@ def test_a_table_that_is_deleted_while_a_process_runs_is_not_an_empty_table(
     assert len(stored(repository)) == 0
 
 
+def test_results_of_a_deleted_day_are_not_used_again(
+    url: str, repository: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(repository, ClickHouseRepository)
+    repository.write(readings_of(1, kw=1.0))
+    assert set(stored(repository)["kw"]) == {1.0}
+    before = repository._state()
+    repository.delete_before(START + timedelta(days=2))
+    assert len(stored(repository)) == 0
+    insert_as_another_writer(url, readings_of(1, kw=2.0))
+    # The server was restarted meanwhile, and has given the same numbers again.
+    monkeypatch.setattr(repository, "_state", lambda: before)
+    assert set(stored(repository)["kw"]) == {2.0}
+
+
 def test_a_recent_snapshot_shows_what_this_process_has_written(
     repository: ReadingsRepository,
 ) -> None:
