@@ -157,7 +157,8 @@ class Client:
         import clickhouse_connect
 
         # Each error is reported once, by the caller.
-        logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)
+        for library in ("clickhouse_connect", "urllib3.connectionpool"):
+            logging.getLogger(library).setLevel(logging.ERROR)
         address = self._address
         http = clickhouse_connect.get_client(
             interface="https" if address.secure else "http",

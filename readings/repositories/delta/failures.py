@@ -24,6 +24,8 @@ _NO_ANSWER = re.compile(
     r"error sending request|operation timed out|deadline has elapsed|connection (?:refused|reset|closed)",
     re.I,
 )
+_OURS = re.compile(rf"{RepositoryUnavailableError.__name__}: ([^\n]+)")
+"""Polars and obstore put the error of a function that finds credentials into a longer text."""
 _REDIRECT = "redirect without LOCATION"
 _OF_BUCKETS = re.compile(r"Error performing [A-Z]+ |Generic S3 error|" + _REDIRECT)
 _MEANINGS = {
@@ -47,8 +49,11 @@ def reason(error: BaseException) -> str:
     Answers of a bucket's server are reduced to status and error code: their text may contain keys and tokens.
     """
     text = _NEXT_CAUSE.sub(": ", _COLOUR.sub("", str(error)))
+    ours = _OURS.search(text)
+    if ours:
+        return ours.group(1)
     if not _OF_BUCKETS.search(text):
-        return text
+        return text.partition("\n")[0]
     code, status = _CODE.search(text), _STATUS.search(text)
     if code and code.group(1) in _MEANINGS:
         return f"{_MEANINGS[code.group(1)]} ({code.group(1)})"

@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 from pytest_django.fixtures import Settings
 
 from exports.models import Supplier
-from readings.repositories import open_repository
+from readings.repositories import open_repository, open_store
 from readings.repositories.delta.failures import reason
 from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
@@ -88,8 +88,14 @@ def test_credentials_that_boto3_does_not_find_are_one_line(
     keys: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(boto3.Session, "get_credentials", lambda session: None)
-    with pytest.raises(RepositoryUnavailableError, match="boto3 finds no credentials"):
-        open_repository(url_of("http://127.0.0.1:10")).snapshot()
+    url = url_of("http://127.0.0.1:10")
+    for act in (open_repository(url).snapshot, open_repository(url).check, open_store(url).exists):
+        with pytest.raises(
+            RepositoryUnavailableError, match="boto3 finds no credentials"
+        ) as failed:
+            act()
+        assert is_plain(str(failed.value))
+        assert str(failed.value).endswith(" a profile or a role.")
 
 
 def test_a_profile_that_does_not_exist_is_one_line(
