@@ -94,7 +94,7 @@ def test_the_status_shows_the_readings_and_the_capabilities(
     assert lines[5].startswith("size      ")
     assert lines[5] != "size      0 bytes"
     assert lines[6:] == [
-        f"  {'yes' if has_it else 'no '}  {sentence}"
+        f"  {'+' if has_it else '-'} {sentence}"
         for has_it, sentence in engine_of(settings.READINGS_URL).capabilities.sentences()
     ]
 
@@ -109,7 +109,7 @@ def test_the_status_of_timestream_shows_its_retention(
     assert "engine    Amazon Timestream" in output
     assert "size      not known" in output
     assert "168 h in the memory store and are deleted after 30 days" in output
-    assert "  no   No old versions are kept" in output
+    assert "  - No old versions are kept" in output
 
 
 def test_destroy_deletes_the_store_and_can_be_repeated(url: str) -> None:

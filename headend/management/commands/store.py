@@ -141,7 +141,7 @@ class Command(CommandWithExamples):
                 ["readings  none: the store does not exist; `manage.py store create` creates it"]
             )
         for has_it, sentence in engine.capabilities.sentences():
-            self.stdout.write(f"  {'yes' if has_it else 'no ':3}  {sentence}")
+            self.stdout.write(f"  {'+' if has_it else '-'} {sentence}")
 
     def _destroy(self, store: Store, *, confirmed: bool) -> None:
         # Hosts are looked up only if a deployment runs.
