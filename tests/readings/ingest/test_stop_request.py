@@ -180,9 +180,12 @@ def _ask_to_stop_during(
     number: signal.Signals = signal.SIGINT,
 ) -> None:
     function = getattr(owner, step)
+    signals = iter([number])
 
     def ask_to_stop(*arguments: object, **options: object) -> object:
-        signal.raise_signal(number)
+        # Only once: a second signal would end the process. A step in another thread can begin before the first one acts.
+        for each in signals:
+            signal.raise_signal(each)
         return function(*arguments, **options)
 
     monkeypatch.setattr(owner, step, ask_to_stop)
