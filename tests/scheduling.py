@@ -80,13 +80,16 @@ class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist
 
     def _reschedule(self, node: WorkerController) -> None:
         # A process needs to know the test after the present one. The original gives it the next group when two tests
-        # are left, which may take minutes, while other processes have nothing to do.
-        if (
-            node.shutting_down
-            or not self.workqueue
-            or self._pending_of(self.assigned_work[node]) < 2
-        ):
+        # are left, which may take minutes, while other processes have nothing to do. After a process has crashed, its
+        # groups are distributed again. All tests of some of them have run, so a process may need more than one group.
+        while self.workqueue and not node.shutting_down and self._has_no_next_test(node):
             super()._reschedule(node)
+        if not self.workqueue:
+            super()._reschedule(node)
+
+    def _has_no_next_test(self, node: WorkerController) -> bool:
+        pending: int = self._pending_of(self.assigned_work[node])
+        return pending < 2
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling | None:
