@@ -101,8 +101,8 @@ def serving(
         try:
             yield Server(listener, address)
         finally:
-            ended.set()
-            listener.pull_trigger()
+            # Set in the server's thread: a thread that had ended would have closed the trigger.
+            listener.trigger.pull_trigger(ended.set)
             thread.join(30)
 
 
