@@ -6,7 +6,7 @@ A meter that sends at intervals sends on whole minutes. A meter that sends at od
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -39,6 +39,16 @@ def count_by_minute(readings: pl.LazyFrame) -> pl.LazyFrame:
     """Return how many of the readings each minute holds: :data:`MINUTE_COUNTS_SCHEMA`, ascending."""
     counts = readings.group_by(minute_of_time()).agg(pl.len().cast(pl.Int64).alias("readings"))
     return counts.sort("minute")
+
+
+def clip(window: Window, first_minute: datetime, last_minute: datetime) -> Window:
+    """Return the part of the window from the first to the last minute."""
+    end = last_minute + LAST_MICROSECOND
+    return replace(
+        window,
+        start=max(window.start, first_minute),
+        end=end if window.end is None else min(window.end, end),
+    )
 
 
 def as_int_array(column: pl.Series) -> IntArray:

@@ -17,10 +17,10 @@ from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.counts import DayCache, TableState
 from readings.repositories.clickhouse.sql import READ_COLUMNS, Query, Statements
 from readings.repositories.minute_index import (
-    LAST_MICROSECOND,
     MINUTE_COUNTS_SCHEMA,
     MinuteCounts,
     MinuteIndex,
+    clip,
 )
 from readings.window import Position, Window
 
@@ -159,13 +159,3 @@ def read_chunks(
 
 def _with_measure_name(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name")).select(frame.COLUMNS)
-
-
-def clip(window: Window, first_minute: datetime, last_minute: datetime) -> Window:
-    """Return the part of the window from the first to the last minute."""
-    end = last_minute + LAST_MICROSECOND
-    return replace(
-        window,
-        start=max(window.start, first_minute),
-        end=end if window.end is None else min(window.end, end),
-    )

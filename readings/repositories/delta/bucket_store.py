@@ -7,13 +7,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from readings.repositories.delta.address import Address
 from readings.repositories.delta.bucket import BucketFolder
+from readings.repositories.delta.commit_log import LOG
 from readings.repositories.delta.failures import unavailable_if_it_fails
 from readings.repositories.delta.open_table import OpenTable
 from readings.repositories.delta.store import OUR_FILE, OUR_FOLDER, refuse_other_files
 from readings.repositories.same_server import is_same_host
 from readings.repositories.store import Store
 
-_LOG = "_delta_log"
 _AWS_HOST = re.compile(r"\.amazonaws\.com(?:\.cn)?$")
 
 
@@ -40,7 +40,7 @@ class BucketStore(Store):
     def exists(self) -> bool:
         """See :meth:`Store.exists`."""
         with unavailable_if_it_fails("The bucket cannot be read"):
-            return bool(self._folder.names(_LOG))
+            return bool(self._folder.names(LOG))
 
     def create(self) -> list[str]:
         """See :meth:`Store.create`. The bucket must exist and support conditional writes."""
@@ -66,9 +66,9 @@ class BucketStore(Store):
             ]
             others = [name for name in names if not OUR_FILE.fullmatch(name)]
             refuse_other_files(self.name, others, "Move them to another prefix first.")
-            logs = [name for name in names if name.startswith(f"{_LOG}/")]
+            logs = [name for name in names if name.startswith(f"{LOG}/")]
             self._folder.remove(logs)
-            self._folder.remove(name for name in names if not name.startswith(f"{_LOG}/"))
+            self._folder.remove(name for name in names if not name.startswith(f"{LOG}/"))
         return [f"table {self.name}: {'deleted' if names else 'does not exist'}"]
 
 

@@ -12,6 +12,8 @@ from itertools import takewhile
 
 from readings.repositories.delta.folder import Folder
 
+LOG = "_delta_log"
+"""The folder of the log in the folder of the table."""
 _READ_TOGETHER = 2
 """How many log files are read in parallel. Usually one commit follows, and the second file is missing."""
 _MAX_FOLLOWING = 32
@@ -69,4 +71,4 @@ class Commit:
 
 
 def _file(version: int) -> str:
-    return f"_delta_log/{version:020}.json"
+    return f"{LOG}/{version:020}.json"

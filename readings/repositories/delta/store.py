@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from readings.repositories.delta.commit_log import LOG
 from readings.repositories.delta.folder import DiskFolder
 from readings.repositories.delta.open_table import OpenTable
 from readings.repositories.store import NotOnlyReadingsError, Store
 from readings.repository_errors import RepositoryUnavailableError
 
-_LOG = "_delta_log"
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 OUR_FILE = re.compile(
-    rf"_delta_log/.+|_setup/conditional-put-{_UUID}"
+    rf"{LOG}/.+|_setup/conditional-put-{_UUID}"
     r"|day=\d{4}-\d\d-\d\d/part-[^/]+\.parquet"
     rf"|_statistics/(?:part-[^/]+\.json|\.{_UUID})"
     rf"|_(?:minutes|hours|days)/(?:\d{{4}}-\d\d-\d\d-[0-9a-f]{{32}}\.parquet|\.{_UUID})",
@@ -25,7 +25,7 @@ OUR_FILE = re.compile(
 )
 """The files that the repository, and earlier releases of it, write below the folder."""
 OUR_FOLDER = re.compile(
-    r"_delta_log(?:/.+)?|_setup|day=\d{4}-\d\d-\d\d|_statistics|_minutes|_hours|_days", re.ASCII
+    rf"{LOG}(?:/.+)?|_setup|day=\d{{4}}-\d\d-\d\d|_statistics|_minutes|_hours|_days", re.ASCII
 )
 _MAX_NAMES = 3
 
@@ -49,7 +49,7 @@ class DeltaStore(Store):
     def exists(self) -> bool:
         """See :meth:`Store.exists`."""
         with _disk_errors():
-            return (self._root / _LOG).is_dir()
+            return (self._root / LOG).is_dir()
 
     def create(self) -> list[str]:
         """See :meth:`Store.create`. The parent folder must exist."""
@@ -109,7 +109,7 @@ def refuse_other_files(store: str, others: list[str], remedy: str) -> None:
 
 
 def _log_first(name: str) -> tuple[bool, str]:
-    return name != _LOG, name
+    return name != LOG, name
 
 
 def _raise_unless_missing(error: OSError) -> None:

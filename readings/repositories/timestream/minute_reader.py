@@ -6,7 +6,6 @@ Every query is bounded in time and scans only the minutes that it returns.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -14,10 +13,10 @@ import polars as pl
 from readings import frame
 from readings.repositories.chunks import Chunk
 from readings.repositories.minute_index import (
-    LAST_MICROSECOND,
     MINUTE_COUNTS_SCHEMA,
     MinuteCounts,
     MinuteIndex,
+    clip,
 )
 from readings.repositories.timestream.hour_counts import HOUR, HourCounts, hour_of
 from readings.repositories.timestream.queries import Queries
@@ -58,12 +57,12 @@ class TimestreamMinuteReader:
 
     def count(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
         """See :meth:`MinuteReader.count`."""
-        part = _clip(window, first, last)
+        part = clip(window, first, last)
         return self._queries.frame(self._statements.minute_counts(part), MINUTE_COUNTS_SCHEMA)
 
     def read(self, window: Window, minutes: MinuteCounts, *, skip: int, limit: int) -> pl.DataFrame:
         """See :meth:`MinuteReader.read`."""
-        part = _clip(window, minutes.first_minute, minutes.last_minute)
+        part = clip(window, minutes.first_minute, minutes.last_minute)
         if skip:
             rows = self._read(self._statements.readings_by_row_number(part, skip=skip, limit=limit))
         else:
@@ -75,14 +74,14 @@ class TimestreamMinuteReader:
 
     def read_chunk(self, window: Window, chunk: Chunk) -> pl.DataFrame:
         """See :meth:`MinuteReader.read_chunk`."""
-        part = _clip(window, chunk.first_minute, chunk.last_minute)
+        part = clip(window, chunk.first_minute, chunk.last_minute)
         return self._read(self._statements.readings(part))
 
     def read_after(
         self, window: Window, minutes: MinuteCounts, position: Position, *, limit: int
     ) -> pl.DataFrame:
         """See :meth:`PositionReader.read_after`."""
-        part = _clip(window, minutes.first_minute, minutes.last_minute)
+        part = clip(window, minutes.first_minute, minutes.last_minute)
         if part.start == position.time:
             return self._read(self._statements.readings_after(part, position, limit=limit))
         return self._read(self._statements.readings(part, limit=limit))
@@ -95,14 +94,4 @@ def with_measure_name(readings: pl.DataFrame) -> pl.DataFrame:
     """Return a readings frame. Queries select readings by their measure name and do not return it."""
     return readings.with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name")).select(
         pl.col(name).cast(kind) for name, kind in frame.SCHEMA.items()
-    )
-
-
-def _clip(window: Window, first_minute: datetime, last_minute: datetime) -> Window:
-    """Return the part of the window from the first to the last minute."""
-    end = last_minute + LAST_MICROSECOND
-    return replace(
-        window,
-        start=max(window.start, first_minute),
-        end=end if window.end is None else min(window.end, end),
     )
