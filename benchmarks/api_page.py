@@ -18,6 +18,6 @@ def api_page(start: datetime, offset: int) -> bytes:
     """Return the JSON text of the page."""
     query = {"start_date": format_instant(start), "page_size": str(PAGE), "offset": str(offset)}
     request: Request = APIRequestFactory().get("/readings", query)
-    force_authenticate(request, Supplier(name="bench"))  # type: ignore[arg-type] # the stubs know only Django's users
+    force_authenticate(request, Supplier(name="bench"))  # type: ignore[arg-type] # the type hints name Django's User; headend authenticates a Supplier
     response = ReadingsViewSet.as_view({"get": "list"})(request).render()
     return bytes(response.content)

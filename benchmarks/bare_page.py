@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from django.core.management.utils import get_random_secret_key
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-SECRET_KEY = "not secret"  # noqa: S105 (Django requires a value; the view signs nothing)
+SECRET_KEY = get_random_secret_key()
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = __name__
 # What the web server reads.

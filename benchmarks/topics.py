@@ -29,7 +29,7 @@ TOPICS = {
         Topic("export_worker", "a worker that exports small and large files", 3 * 10**9, 120),
         Topic("pages", "pages among 129.6 million readings", 6 * 10**9, 420),
         Topic("bucket", "readings in a bucket, with 20 ms for each call", 10**9, 90),
-        Topic("clickhouse", "a day of readings in ClickHouse, beside Delta", 3 * 10**9, 600),
+        Topic("clickhouse", "ClickHouse compared with Delta: 14,400,000 readings", 3 * 10**9, 600),
         Topic("http_pages", "pages over HTTP, while a live fleet is written", 10**9, 180),
         Topic("sftp", "a download of 500 MB over SFTP", 4 * 10**9, 200),
         Topic("idle_deployment", "a deployment without clients", 5 * 10**8, 240),

@@ -63,7 +63,7 @@ def _store(meters: pl.DataFrame) -> None:
     """Insert meters, or move their last day forward. Without model objects, this takes a third of the time."""
     table = Meter._meta.db_table
     statement = (
-        f"INSERT INTO {table} (device_id, last_day) VALUES (%s, %s) "  # noqa: S608 (no value of a caller)
+        f"INSERT INTO {table} (device_id, last_day) VALUES (%s, %s) "  # noqa: S608 (the model's table; the values are parameters)
         "ON CONFLICT (device_id) DO UPDATE SET last_day = excluded.last_day "
         f"WHERE {table}.last_day < excluded.last_day"
     )

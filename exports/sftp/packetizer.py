@@ -113,7 +113,7 @@ class ServerPacketizer(_BoundedPacketizer):
         self._reader = _ReadAheadSocket(sock)
         self._arrivals = select.poll()
         self._arrivals.register(sock, select.POLLIN)
-        super().__init__(self._reader)  # type: ignore[arg-type] # only recv, send and close are called
+        super().__init__(self._reader)  # type: ignore[arg-type] # paramiko declares a socket, and calls only methods that this class has
 
     def start_handshake(self, timeout: float) -> None:
         """Do nothing. paramiko would start a thread as a timer, and the server already limits the time of a login."""

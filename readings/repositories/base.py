@@ -132,7 +132,7 @@ class ReadingsRepository(ABC):
         """Return the newest snapshot, or None if ``recent``, a result of :meth:`recent_snapshot`, shows the same."""
         return None
 
-    def check(self) -> None:  # noqa: B027 (most engines guarantee it)
+    def check(self) -> None:  # noqa: B027 (not abstract: most engines need no check)
         """Raise :class:`RepositoryUnavailableError` if the engine cannot guarantee that no reading is lost.
 
         ``manage.py setup`` calls it. It may write.

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -173,11 +174,11 @@ def test_ctrl_c_ends_with_one_line_and_the_next_run_continues(
     compare = copy_days._difference
     compared = []
 
-    def compare_and_interrupt(*arguments: object) -> str | None:
+    def compare_and_interrupt(*arguments: Any) -> str | None:
         compared.append(arguments)
         if len(compared) == 2:
             signal.raise_signal(signal.SIGINT)
-        return compare(*arguments)  # type: ignore[arg-type] # whatever the caller passes
+        return compare(*arguments)
 
     monkeypatch.setattr(copy_days, "_difference", compare_and_interrupt)
     with pytest.raises(SystemExit) as stopped:

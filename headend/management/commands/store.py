@@ -48,7 +48,7 @@ _ACTIONS = {
         "  python manage.py store destroy delta:///srv/old-readings --yes",
     ),
 }
-"""By action: its line in the list of actions, and the text of its own help."""
+"""The help of each action: one line for the list of actions, and the description for ``--help``."""
 
 _COPY = (
     "Copy the readings of FROM to TO with all their columns, one UTC day after the other. TO must exist. Then read "

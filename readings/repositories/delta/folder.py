@@ -103,7 +103,7 @@ class Folder(ABC):
         It may be visible before it is complete, but it is deleted if it cannot be completed.
         """
 
-    def check(self) -> None:  # noqa: B027 (a disk always refuses)
+    def check(self) -> None:  # noqa: B027 (not abstract: a disk needs no check)
         """Raise :class:`RepositoryUnavailableError` if two writers can both create the same file.
 
         A commit is such a file: one of two writers must fail, otherwise readings are lost.
