@@ -48,7 +48,8 @@ def test_the_other_tests_run_after_a_process_has_crashed(tmp_path: Path) -> None
     (tmp_path / "test_13.py").write_text("def test_passes(): pass\n")
     command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadscope", "--rootdir", "."]
     ended = subprocess.run(
-        [*command, "-p", "no:cacheprovider", "-p", "no:django", "."],
+        # slipcover measures `make test`, and would look for the project's packages in this folder.
+        [*command, "-p", "no:cacheprovider", "-p", "no:django", "-p", "no:slipcover", "."],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
         capture_output=True,
