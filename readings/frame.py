@@ -1,12 +1,16 @@
 """The readings frame: the form in which readings travel through the code.
 
-A readings frame is a Polars data frame with the columns of :data:`SCHEMA`, in that order, sorted by
-:data:`ORDER`. (``device_id``, ``time``) identifies a reading. Units: ``load`` and ``kw`` in kW, ``crrnt`` in A,
-``kva`` in kVA, ``vltg`` in kV; ``pf`` (power factor) has no unit.
+A readings frame is a Polars data frame, sorted by :data:`ORDER`. Its columns are those of :data:`SCHEMA`, in that order,
+if the caller does not choose others of :data:`FULL_SCHEMA`. Units: ``load`` and ``kw`` in kW, ``crrnt`` in A, ``kva`` in
+kVA, ``vltg`` in kV, energy in kWh; ``pf`` (power factor) has no unit. A measure may be null: many meters send energy only.
+
+(``device_id``, ``time``) identifies a reading. A reading may have several versions, with different arrival times. The
+valid version is the one that arrived last. A *correction* is a version that arrives after the first one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -28,6 +32,15 @@ SCHEMA: dict[str, pl.DataType] = {
     "kw": pl.Float64(),
     "vltg": pl.Float64(),
 }
+"""The columns of the contract. Pages and files have these if the caller does not choose others."""
+FURTHER_SCHEMA: dict[str, pl.DataType] = {
+    "kwh": pl.Float64(),
+    "import_kwh": pl.Float64(),
+    "export_kwh": pl.Float64(),
+    "quality": pl.String(),
+}
+"""The columns that a caller gets on request only."""
+FULL_SCHEMA = SCHEMA | FURTHER_SCHEMA
 MEANINGS = {
     "time": "The interval that the reading is for.",
     "arrival_time": "When the headend received the reading; later than time for a late reading.",
@@ -39,10 +52,21 @@ MEANINGS = {
     "kva": "Apparent power, kVA.",
     "kw": "Active power, kW.",
     "vltg": "Voltage, kV.",
+    "kwh": "Energy of the interval, kWh.",
+    "import_kwh": "Register of the energy taken from the grid, kWh.",
+    "export_kwh": "Register of the energy fed into the grid, kWh.",
+    "quality": "How the value was obtained: measured, estimated, substituted or missing.",
 }
 """What each column means, for the OpenAPI schema."""
 COLUMNS = list(SCHEMA)
+FULL_COLUMNS = list(FULL_SCHEMA)
+MEASURES = [name for name, kind in FULL_SCHEMA.items() if kind.is_numeric()]
+QUALITIES = ("measured", "estimated", "substituted", "missing")
+"""The values of ``quality``."""
 ORDER = ["time", "device_id"]
+"""These columns identify a reading, and readings are sorted by them."""
+VERSION = [*ORDER, "arrival_time"]
+"""These columns identify a version of a reading."""
 MEASURE_NAME = "readings"
 """The value of ``measure_name`` in every reading. The contract demands it."""
 
@@ -51,9 +75,26 @@ _MIN_READINGS_TO_SEARCH_DISTINCT = 2_000
 """In a smaller frame, Python formats the distinct instants faster than Polars finds them."""
 
 
-def empty() -> pl.DataFrame:
+def empty(columns: Sequence[str] = COLUMNS) -> pl.DataFrame:
     """Return a readings frame without rows."""
-    return pl.DataFrame(schema=SCHEMA)
+    return pl.DataFrame(schema={name: FULL_SCHEMA[name] for name in columns})
+
+
+def with_full_columns(readings: pl.DataFrame) -> pl.DataFrame:
+    """Return the frame with the columns of :data:`FULL_SCHEMA`. Columns that it does not have are null."""
+    missing = (
+        pl.lit(None, kind).alias(name)
+        for name, kind in FULL_SCHEMA.items()
+        if name not in readings.columns
+    )
+    return readings.with_columns(missing).select(FULL_COLUMNS)
+
+
+def valid_versions(versions: pl.DataFrame) -> pl.DataFrame:
+    """Return the version of each reading that arrived last, in order. ``versions`` may be in any order."""
+    if is_in_strict_order(versions):
+        return versions
+    return versions.sort(VERSION).unique(ORDER, keep="last", maintain_order=True)
 
 
 def literal(instant: datetime) -> pl.Expr:

@@ -106,7 +106,9 @@ def _store_totals(snapshot: Snapshot, chunk: Chunk) -> None:
     IntervalTotals.objects.bulk_create(
         [
             IntervalTotals(time=minute, readings=readings, late=late, kw=kw)
-            for minute, readings, late, kw in totals.iter_rows()
+            for minute, readings, late, kw in totals.select(
+                "minute", "readings", "late", "kw"
+            ).iter_rows()
         ],
         update_conflicts=True,
         unique_fields=["time"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,8 +17,14 @@ INTERVAL_TOTALS_SCHEMA = {
     "readings": pl.Int64(),
     "late": pl.Int64(),
     "kw": pl.Float64(),
+    "import_kwh": pl.Float64(),
+    "export_kwh": pl.Float64(),
 }
-"""One row per minute: its readings, how many of them are late, and the sum of their active power in kW."""
+"""One row per minute: its readings, how many of them are late, and sums.
+
+``kw`` is the sum of the active power. ``import_kwh`` is the sum of the column ``kwh`` of readings with a positive one, and
+``export_kwh`` that of the others, as a positive number. A sum is 0 if no reading has the measure.
+"""
 
 HOURLY_MEANS_SCHEMA = {
     "hour": frame.INSTANT,
@@ -38,6 +44,10 @@ class Page:
 
     readings: pl.DataFrame
     more: bool
+
+    def select(self, columns: Sequence[str]) -> Page:
+        """Return the page with these columns only."""
+        return Page(self.readings.select(columns), self.more)
 
     @classmethod
     def first_of(cls, readings: pl.DataFrame, size: int) -> Page:
@@ -62,24 +72,55 @@ class Extract(ABC):
         """
 
     @abstractmethod
-    def frames(self, window: Window) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, window: Window, *, columns: Sequence[str] = frame.COLUMNS
+    ) -> Iterator[pl.DataFrame]:
         """Yield the readings of ``window`` in order, as frames of whole minutes.
 
-        Memory is bounded by one frame, not by the window. Empty frames are skipped.
+        The frames have these ``columns``, some of ``frame.FULL_SCHEMA``, in this order. Memory is bounded by one frame,
+        not by the window. Empty frames are skipped.
         """
 
 
 class Snapshot(Extract):
-    """The repository at one moment, if the engine keeps old versions; otherwise the current state."""
+    """The repository at one moment, if the engine keeps old versions; otherwise the current state.
+
+    All methods but :meth:`versions` and :meth:`minute_revisions` return the valid version of each reading: the one
+    that arrived last, not later than the window's ``as_of``.
+    """
 
     @abstractmethod
     def page(
-        self, window: Window, *, offset: int, size: int, after: Position | None = None
+        self,
+        window: Window,
+        *,
+        offset: int,
+        size: int,
+        after: Position | None = None,
+        columns: Sequence[str] = frame.COLUMNS,
     ) -> Page:
         """Return at most ``size`` readings of ``window`` that follow its first ``offset`` readings.
 
-        If ``after`` is given, the page starts after that position and ``offset`` is ignored. The cost of such
+        The page has these ``columns``, some of ``frame.FULL_SCHEMA``, in this order. If ``after`` is given, the page starts after that position and ``offset`` is ignored. The cost of such
         a page depends on its size only, not on where it is in the window.
+        """
+
+    @abstractmethod
+    def versions(self, window: Window) -> Iterator[pl.DataFrame]:
+        """Yield all stored versions of the window's readings, sorted by ``frame.VERSION``, as frames of whole minutes.
+
+        A frame has the columns of ``frame.FULL_SCHEMA``. The window's bounds of the arrival time select versions: a
+        version that is not valid is included. An engine without the capability ``keeps_replaced_readings`` has only
+        one version of each reading.
+        """
+
+    @abstractmethod
+    def minute_revisions(self, window: Window) -> pl.DataFrame:
+        """Return the counts of the window's minutes, and a number that tells whether a reading was corrected.
+
+        The window bounds only the time. Columns ``minute`` and ``readings``, as :meth:`minute_counts` has them, and
+        ``revision``: an integer that changes with each correction of one of the minute's readings, and is 0 without
+        corrections if the engine keeps replaced readings.
         """
 
     @abstractmethod
@@ -165,12 +206,16 @@ class ReadingsRepository(ABC):
         """Delete all extracts of this owner. The caller ensures that no process reads them any more."""
 
     @abstractmethod
-    def write(self, readings: pl.DataFrame) -> int:
+    def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
         """Store the readings that are new, and return how many were new.
 
-        A reading whose (``device_id``, ``time``) is already stored stays unchanged. So writing the same frame
-        again is safe, also after an attempt by another process that stopped halfway. If the engine supports
-        it, the write is atomic: all new readings are stored or none. Raises :class:`ReadingsRefusedError`.
+        ``readings`` has the columns of ``frame.SCHEMA``, and may have those of ``frame.FURTHER_SCHEMA``. A reading whose
+        (``device_id``, ``time``) is already stored stays unchanged. With ``corrections``, it is new if no version with its
+        ``arrival_time`` is stored: then all its versions stay stored, and the one that arrived last is valid. So writing
+        the same frame again is safe, also after an attempt by another process that stopped halfway. If the engine
+        supports it, the write is atomic: all new readings are stored or none.
+
+        Raises :class:`ReadingsRefusedError`.
         """
 
     @abstractmethod
@@ -187,10 +232,21 @@ class ReadingsRepository(ABC):
         """
 
 
-def in_order_without_duplicates(readings: pl.DataFrame) -> pl.DataFrame:
-    """Return a readings frame in order that holds each (``device_id``, ``time``) once: the first of them."""
-    readings = readings.select(frame.COLUMNS)
+def in_order_without_duplicates(
+    readings: pl.DataFrame, *, corrections: bool = False
+) -> pl.DataFrame:
+    """Return a readings frame in order that holds each (``device_id``, ``time``) once: the first of them.
+
+    With ``corrections``, it holds each version once, sorted by ``frame.VERSION``. It keeps the columns of
+    ``frame.FULL_SCHEMA``.
+    """
+    readings = readings.select(
+        name for name in frame.FULL_COLUMNS if name in frame.SCHEMA or name in readings.columns
+    )
     if frame.is_in_strict_order(readings):
         return readings
+    if corrections:
+        distinct = readings.unique(frame.VERSION, keep="first", maintain_order=True)
+        return distinct.sort(frame.VERSION)
     distinct = readings.unique(frame.ORDER, keep="first", maintain_order=True)
     return frame.in_order(distinct)

@@ -5,7 +5,7 @@ So the cost of a page depends on its size, not on its offset, and no engine numb
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -33,6 +33,10 @@ _FIRST_MINUTES_COUNTED = 64
 
 class MinuteReader(Protocol):
     """What an engine provides: an index of its minutes, and the readings of some of them."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns of the readings that it returns."""
 
     def indexes(self, window: Window) -> Iterable[MinuteIndex]:
         """Return the minutes that may hold readings of the window, ascending, in one or more pieces."""
@@ -96,7 +100,7 @@ class PageFinder:
             skip, limit = 0, limit - len(rows)
             if not limit:
                 break
-        return pl.concat(found) if found else frame.empty()
+        return pl.concat(found) if found else frame.empty(self._reader.columns)
 
     def page_after(
         self, window: Window, position: Position, *, size: int, reader: PositionReader
@@ -119,7 +123,8 @@ class PageFinder:
                 start = last + 1
             if not limit:
                 break
-        return Page.first_of(pl.concat(found) if found else frame.empty(), size)
+        readings = pl.concat(found) if found else frame.empty(self._reader.columns)
+        return Page.first_of(readings, size)
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """Return the counts of the window's minutes: :data:`MINUTE_COUNTS_SCHEMA`, ascending, none of them 0."""

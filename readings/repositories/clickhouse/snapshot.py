@@ -61,7 +61,13 @@ class ClickHouseSnapshot(Snapshot):
         return isinstance(other, ClickHouseSnapshot) and self._state == other._state
 
     def page(
-        self, window: Window, *, offset: int, size: int, after: Position | None = None
+        self,
+        window: Window,
+        *,
+        offset: int,
+        size: int,
+        after: Position | None = None,
+        columns: Sequence[str] = frame.COLUMNS,
     ) -> Page:
         """See :meth:`Snapshot.page`."""
         if window.device_ids:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -46,6 +47,20 @@ def collect(query: pl.LazyFrame) -> pl.DataFrame:
     """
     with unavailable_if_it_fails("A data file cannot be read"):
         return query.collect(engine="streaming")
+
+
+def scan_files(folder: Folder, files: Iterable[str], **options: Any) -> pl.LazyFrame:
+    """Return the rows of some data files, with the columns of ``frame.FULL_SCHEMA``.
+
+    A column that a file does not have is null there. ``options`` are those of :meth:`Folder.scan`.
+    """
+    return folder.scan(
+        files,
+        schema=frame.FULL_SCHEMA,
+        missing_columns="insert",
+        extra_columns="ignore",
+        **options,
+    )
 
 
 class DataFiles:
@@ -137,18 +152,16 @@ class RowSelection:
     ranges: tuple[RowRange, ...] | None
 
     def scan(self, folder: Folder) -> pl.LazyFrame:
-        """Return the readings, in no particular order. The files are in ``folder``.
+        """Return the readings with all columns, in no particular order. The files are in ``folder``.
 
         Reading a range is several times as fast as searching for the same rows.
         """
         if self.ranges is not None:
-            scans = [folder.scan([r.file]).slice(r.start, r.length) for r in self.ranges]
+            scans = [scan_files(folder, [r.file]).slice(r.start, r.length) for r in self.ranges]
         else:
             inside = Window(self.first, self.last).predicate()
-            scans = [folder.scan(self.files).filter(inside)] if self.files else []
-        if not scans:
-            return frame.empty().lazy()
-        return pl.concat([each.select(frame.COLUMNS) for each in scans])
+            scans = [scan_files(folder, self.files).filter(inside)] if self.files else []
+        return pl.concat(scans) if scans else frame.empty(frame.FULL_COLUMNS).lazy()
 
 
 def merge_row_ranges(

@@ -12,6 +12,7 @@ from datetime import date
 import polars as pl
 
 from readings import frame
+from readings.repositories.delta.data_files import scan_files
 from readings.repositories.delta.day_cache import FilesByDay
 from readings.repositories.delta.decoded_rows import read_device_ids
 from readings.repositories.delta.file_counts import FileCounts
@@ -46,7 +47,7 @@ def summarise_days(folder: Folder, by_day: FilesByDay, counts: FileCounts) -> pl
     summaries = pl.LazyFrame(schema=_DAY_SUMMARY_SCHEMA)
     if described:
         summaries = pl.concat(_summarise_described(folder, described)).lazy()
-    return pl.concat([summaries, _summarise(folder.scan(files))]) if files else summaries
+    return pl.concat([summaries, _summarise(scan_files(folder, files))]) if files else summaries
 
 
 def _are_enough(rows: pl.DataFrame) -> bool:

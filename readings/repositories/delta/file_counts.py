@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from readings.instants import to_micros
-from readings.repositories.delta.data_files import RowRange, collect
+from readings.repositories.delta.data_files import RowRange, collect, scan_files
 from readings.repositories.delta.day_cache import DayCache, FilesByDay
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.minute_statistics import FILE_STATISTICS_SCHEMA, read_statistics
@@ -127,7 +127,7 @@ def _count(folder: Folder, files: list[str]) -> dict[str, pl.DataFrame]:
         return {}
     # Polars numbers the rows across all files; a later step subtracts each file's first number.
     counts = (
-        folder.scan(files, include_file_paths="file", row_index_name="row")
+        scan_files(folder, files, include_file_paths="file", row_index_name="row")
         .select("file", "time", "arrival_time", pl.col("row").cast(pl.Int64))
         .group_by("file", minute_of_time())
         .agg(

@@ -127,5 +127,5 @@ def _statistics(readings: pl.DataFrame) -> dict[str, object]:
         "numRecords": len(readings),
         "minValues": as_texts(readings.select(pl.col(instants).min())),
         "maxValues": as_texts(readings.select(pl.col(instants).max())),
-        "nullCount": dict.fromkeys(frame.COLUMNS, 0),
+        "nullCount": readings.null_count().row(0, named=True),
     }

@@ -13,25 +13,31 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.delta.data_files import RowRange
-from readings.repositories.delta.decoded_rows import count_in_order_up_to, read_rows, scan_file
+from readings.repositories.delta.decoded_rows import (
+    Columns,
+    count_in_order_up_to,
+    read_rows,
+    scan_file,
+)
 from readings.repositories.delta.failures import unavailable_if_it_fails
 from readings.repositories.delta.folder import Folder
 from readings.window import Position
 
 MAX_METERS = 8
 """For more meters, a search of all of them is faster."""
+_ORDER = tuple(frame.ORDER)
 _MINUTES_PER_SEARCH = 4
 """If fewer minutes than these have the same meters, on average, a search in all of them is faster."""
-_STORED = [name for name in frame.COLUMNS if name not in ("time", "device_id", "measure_name")]
-"""The columns that are read. The others are known without reading."""
+_KNOWN = ("time", "device_id", "measure_name")
+"""The columns that are known without reading."""
 
 
 def read_meters(
-    folder: Folder, minutes: pl.DataFrame, device_ids: Iterable[str]
+    folder: Folder, minutes: pl.DataFrame, device_ids: Iterable[str], columns: Columns
 ) -> pl.DataFrame | None:
     """Return the readings of some meters in some minutes, in order, or None if a search is faster.
 
-    ``minutes`` has the columns of ``FILE_STATISTICS_SCHEMA``, ascending by minute.
+    ``columns`` must include those of ``frame.ORDER``. ``minutes`` has the columns of ``FILE_STATISTICS_SCHEMA``, ascending by minute.
     """
     sets = minutes.unique("meters")
     if (
@@ -42,11 +48,12 @@ def read_meters(
         return None
     found = [_rows_of(folder, minutes, sets, device_id) for device_id in device_ids]
     rows = pl.concat(found)
-    values = _read_rows(folder, rows.select("file", "row").rows())
+    stored = tuple(name for name in columns if name not in _KNOWN)
+    values = _read_rows(folder, rows.select("file", "row").rows(), stored)
     return (
         pl.concat([rows.select("time", "device_id"), values], how="horizontal")
         .with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name"))
-        .select(pl.col(name).cast(kind) for name, kind in frame.SCHEMA.items())
+        .select(pl.col(name).cast(frame.FULL_SCHEMA[name]) for name in columns)
         .sort(frame.ORDER)
     )
 
@@ -76,20 +83,19 @@ def _rows_of(
 
 def _place(folder: Folder, rows: RowRange, position: Position) -> int | None:
     """Return which of these rows, which are in order, has this time and meter, or None if none has."""
-    place = count_in_order_up_to(folder, rows, position) - 1
+    place = count_in_order_up_to(folder, rows, position, _ORDER) - 1
     if place < 0:
         return None
-    [device_id] = read_rows(folder, [rows], skip=place, limit=1)["device_id"]
+    [device_id] = read_rows(folder, [rows], _ORDER, skip=place, limit=1)["device_id"]
     return place if device_id == position.device_id else None
 
 
-def _read_rows(folder: Folder, rows: list[tuple[str, int]]) -> pl.DataFrame:
-    """Return these rows in this order, with the columns of :data:`_STORED`."""
-    # A `select` takes longer than reading a row, so there is one for each file.
-    files = {file: scan_file(folder, file).select(_STORED) for file in {file for file, _ in rows}}
+def _read_rows(folder: Folder, rows: list[tuple[str, int]], columns: Columns) -> pl.DataFrame:
+    """Return these rows in this order."""
+    files = {file: scan_file(folder, file, columns) for file in {file for file, _ in rows}}
     queries = [files[file].slice(row, 1) for file, row in rows]
     with unavailable_if_it_fails("A data file cannot be read"):
         # Polars would decode a whole file that several queries read, in order to do it once.
         separately = pl.QueryOptFlags(comm_subplan_elim=False)
         found = pl.collect_all(queries, engine="streaming", optimizations=separately)
-    return pl.concat([frame.empty().select(_STORED), *found])
+    return pl.concat([frame.empty(columns), *found])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from math import ceil, inf
@@ -42,9 +42,16 @@ _MAX_FILES_READ_BY_ROW = 32
 
 
 class DeltaMinuteReader:
-    """The :class:`~readings.repositories.page_finder.MinuteReader` of one version of a table."""
+    """The :class:`~readings.repositories.page_finder.MinuteReader` of one version of a table.
 
-    def __init__(self, files: DataFiles, file_counts: FileCounts) -> None:
+    Its readings have the columns of ``frame.VERSION``, and the others of ``columns``.
+    """
+
+    def __init__(
+        self, files: DataFiles, file_counts: FileCounts, columns: Iterable[str] = frame.COLUMNS
+    ) -> None:
+        needed = {*frame.VERSION, *columns}
+        self.columns = tuple(name for name in frame.FULL_COLUMNS if name in needed)
         self._files = files
         self._folder = files.folder
         self._file_counts = file_counts
@@ -90,7 +97,7 @@ class DeltaMinuteReader:
         """See :meth:`MinuteReader.read`."""
         rows = self._rows_in_order(minutes)
         if rows is not None and len(rows) <= _MAX_FILES_READ_BY_ROW:
-            return read_rows(self._folder, rows, skip=skip, limit=limit)
+            return read_rows(self._folder, rows, self.columns, skip=skip, limit=limit)
         return self._read_minutes(window, minutes).slice(skip, limit)
 
     def read_meters(self, window: Window, limit: float = inf) -> pl.DataFrame:
@@ -100,7 +107,7 @@ class DeltaMinuteReader:
         """
         expected = min(limit / len(window.device_ids), _MINUTES_PER_DAY)
         length = max(_MIN_MINUTES_SEARCHED, ceil(expected))
-        found = [frame.empty()]
+        found = [frame.empty(self.columns)]
         for index in self.indexes(window):
             minutes = index.overlapping(window)
             for start in range(0, len(minutes), length):
@@ -124,18 +131,18 @@ class DeltaMinuteReader:
             if len(first_minute):
                 rows = self._rows_in_order(first_minute)
                 if rows is not None:
-                    return count_in_order_up_to(self._folder, rows[0], position)
+                    return count_in_order_up_to(self._folder, rows[0], position, self.columns)
                 return count_up_to(self._read_minutes(window, first_minute), position)
         return 0
 
     def scan(self, window: Window, first: datetime, last: datetime) -> pl.LazyFrame:
-        """Return the window's readings in the minutes from ``first`` to ``last``, in no particular order."""
+        """Return the window's readings, with all columns, in the minutes from ``first`` to ``last``, in any order."""
         # A search for a few meters decodes less than reading all rows of the minutes does.
         rows = self._select_rows(first, last, search=bool(window.device_ids))
         return rows.scan(self._folder).filter(window.predicate())
 
     def search(self, window: Window) -> pl.LazyFrame:
-        """Return the window's readings, in no particular order, without counting them first.
+        """Return the window's readings, with all columns, in any order, without counting them first.
 
         For a few meters this is faster than :meth:`scan`: counting would read their rows a second time.
         """
@@ -179,7 +186,7 @@ class DeltaMinuteReader:
         """Return the window's readings in some minutes of an index, in order."""
         statistics = index.described(minutes)
         if statistics is not None:
-            readings = read_meters(self._folder, statistics, window.device_ids)
+            readings = read_meters(self._folder, statistics, window.device_ids, self.columns)
             if readings is not None:
                 return readings.filter(window.predicate())
         return self._read_span(window, minutes.first_minute, minutes.last_minute)
@@ -190,11 +197,11 @@ class DeltaMinuteReader:
             return self._read_span(window, minutes.first_minute, minutes.last_minute)
         instants = [from_micros(minute) for minute in minutes.minute]
         rows = [self._select_rows(minute, minute) for minute in instants]
-        readings = pl.concat([decode(self._folder, each) for each in rows])
+        readings = pl.concat([decode(self._folder, each, self.columns) for each in rows])
         return readings if minutes.complete.all() else readings.filter(window.predicate())
 
     def _read_span(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
-        return frame.in_order(collect(self.scan(window, first, last)))
+        return frame.in_order(collect(self.scan(window, first, last).select(self.columns)))
 
     def _select_rows(
         self, first: datetime, last: datetime, *, search: bool = False

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import PurePath
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from readings import frame
@@ -28,6 +29,8 @@ MINUTE_STATISTICS_SCHEMA = {
     "times": pl.Int64(),
     "late": pl.Int64(),
     "kw": pl.Float64(),
+    "import_kwh": pl.Float64(),
+    "export_kwh": pl.Float64(),
     "meters": pl.UInt64(),
 }
 """One row per minute of a file.
@@ -36,7 +39,8 @@ MINUTE_STATISTICS_SCHEMA = {
 of the minute; if it equals ``readings``, no other readings are between them.
 
 The other columns are null if the file was counted by reading it. Otherwise its readings are in order. ``times`` is the
-number of distinct times, ``late`` that of late readings, ``kw`` the sum of the active power. ``meters`` is a hash of the
+number of distinct times, ``late`` that of late readings. ``kw``, ``import_kwh`` and ``export_kwh`` are the sums of
+``INTERVAL_TOTALS_SCHEMA``. ``meters`` is a hash of the
 minute's device ids: minutes with equal hashes have the same meters.
 """
 FILE_STATISTICS_SCHEMA = {"file": pl.String(), **MINUTE_STATISTICS_SCHEMA}
@@ -57,6 +61,7 @@ def minute_statistics(readings: pl.DataFrame) -> pl.DataFrame:
     rows = instants[np.concatenate([[True], minutes[1:] != minutes[:-1]])]
     count = np.diff(rows, append=len(time))
     meters = readings["device_id"].hash().to_numpy()
+    kwh = _without_nulls(readings, "kwh")
     return pl.DataFrame(
         {
             "minute": time[rows] // _MICROS_PER_MINUTE * _MICROS_PER_MINUTE,
@@ -69,10 +74,18 @@ def minute_statistics(readings: pl.DataFrame) -> pl.DataFrame:
             "span": count,
             "times": np.add.reduceat(new_time, rows, dtype=np.int64),
             "late": np.add.reduceat(arrival > time, rows, dtype=np.int64),
-            "kw": np.add.reduceat(readings["kw"].to_numpy(), rows),
+            "kw": np.add.reduceat(_without_nulls(readings, "kw"), rows),
+            "import_kwh": np.add.reduceat(kwh.clip(min=0), rows),
+            "export_kwh": np.add.reduceat(-kwh.clip(max=0), rows),
             "meters": np.add.reduceat(meters, rows),
         }
     ).cast(MINUTE_STATISTICS_SCHEMA)  # type: ignore[arg-type] # a schema is a mapping of types
+
+
+def _without_nulls(readings: pl.DataFrame, name: str) -> npt.NDArray[np.float64]:
+    if name not in readings.columns:
+        return np.zeros(len(readings))
+    return readings[name].fill_null(0.0).to_numpy()
 
 
 def store_statistics(folder: Folder, data_file: str, readings: pl.DataFrame) -> None:
@@ -93,6 +106,9 @@ def read_statistics(folder: Folder, data_files: Sequence[str]) -> pl.DataFrame:
     for data_file, content in zip(data_files, contents, strict=False):
         try:
             columns = json.loads(content or b"")
+            # Earlier releases stored no energy.
+            for name in ("import_kwh", "export_kwh"):
+                columns.setdefault(name, [0.0] * len(columns["kw"]))
             stored = [columns[name] for name in MINUTE_STATISTICS_SCHEMA]
         except (ValueError, KeyError, TypeError):
             continue

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from threading import local
 
 import polars as pl
-from deltalake import DeltaTable, Field, PostCommitHookProperties, Schema
+from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookProperties, Schema
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.schema import PrimitiveType
 
@@ -27,11 +27,16 @@ _DELTA_TYPES = {
     pl.Int64(): PrimitiveType("long"),
     pl.Float64(): PrimitiveType("double"),
 }
+_NEVER_NULL = {*frame.VERSION, "measure_name"}
 _TABLE_SCHEMA = Schema(
-    [Field(name, _DELTA_TYPES[kind], nullable=False) for name, kind in frame.SCHEMA.items()]
+    [
+        Field(name, _DELTA_TYPES[kind], nullable=name not in _NEVER_NULL)
+        for name, kind in frame.FULL_SCHEMA.items()
+    ]
     + [Field(PARTITION, PrimitiveType("date"), nullable=False)]
 )
-
+_NO_DAY = "0001-01-01"
+"""A day without readings."""
 
 _CONFIGURATION: dict[str, str | None] = {"delta.checkpointInterval": "20"}
 """A process that opens the table reads the newest checkpoint and all later commits. In a bucket, each costs a call."""
@@ -105,11 +110,43 @@ def _open(folder: Folder) -> DeltaTable:
     return table
 
 
+def can_hold(table: DeltaTable, readings: pl.DataFrame) -> bool:
+    """Return whether the table's schema has the columns of these readings, and allows their nulls.
+
+    A table of an earlier release has the columns of the contract only, and none of them may be null.
+    """
+    columns = {column.name: column.nullable for column in table.schema().fields}
+    if any(name not in columns for name in readings.columns):
+        return False
+    return all(columns[name] or not readings[name].has_nulls() for name in readings.columns)
+
+
+def extend_schema(table: DeltaTable, commit: CommitProperties) -> None:
+    """Give the table all columns of ``frame.FULL_SCHEMA``. Its data files stay as they are.
+
+    Raises ``CommitFailedError`` if another writer committed first, and the errors of the library.
+    """
+    ours = {column.name for column in _TABLE_SCHEMA.fields}
+    others = [column for column in table.schema().fields if column.name not in ours]
+    # Replacing the readings of a day without readings changes the schema only. The library has no other way to allow nulls.
+    table.create_write_transaction(
+        [],
+        mode="overwrite",
+        schema=Schema([*_TABLE_SCHEMA.fields, *others]),
+        partition_by=[PARTITION],
+        partition_filters=[(PARTITION, "=", _NO_DAY)],
+        commit_properties=commit,
+        post_commithook_properties=AFTER_COMMIT,
+    )
+
+
 def _refuse_other_table(folder: Folder, table: DeltaTable) -> None:
     """Raise :class:`RepositoryUnavailableError` if the table cannot hold readings. It may have further columns."""
     found = {column.name: column.type for column in table.schema().fields}
     wrong = [
-        column.name for column in _TABLE_SCHEMA.fields if found.get(column.name) != column.type
+        column.name
+        for column in _TABLE_SCHEMA.fields
+        if found.get(column.name, _type_if_missing(column)) != column.type
     ]
     if wrong:
         problem = (
@@ -122,6 +159,11 @@ def _refuse_other_table(folder: Folder, table: DeltaTable) -> None:
     raise RepositoryUnavailableError(
         f"{folder.uri} holds a Delta table of another program: {problem}. Set READINGS_URL to another place."
     )
+
+
+def _type_if_missing(column: Field) -> object:
+    """Return the type of a column that earlier releases did not have, or None for other columns."""
+    return column.type if column.name in frame.FURTHER_SCHEMA else None
 
 
 def _open_or_none(folder: Folder) -> DeltaTable | None:

@@ -27,7 +27,7 @@ from readings.repositories.base import (
 )
 from readings.repositories.delta.commit_log import Commit
 from readings.repositories.delta.compaction import compact_day, days_to_compact
-from readings.repositories.delta.data_files import PARTITION, DataFiles, collect
+from readings.repositories.delta.data_files import PARTITION, DataFiles, collect, scan_files
 from readings.repositories.delta.day_cache import (
     DAY_SUMMARIES,
     HOURLY_SUMS,
@@ -46,7 +46,12 @@ from readings.repositories.delta.maintenance import (
 )
 from readings.repositories.delta.minute_statistics import delete_unused_statistics
 from readings.repositories.delta.newest_files import NewestFiles
-from readings.repositories.delta.open_table import AFTER_COMMIT, OpenTablePerThread
+from readings.repositories.delta.open_table import (
+    AFTER_COMMIT,
+    OpenTablePerThread,
+    can_hold,
+    extend_schema,
+)
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
@@ -121,11 +126,14 @@ class DeltaRepository(ReadingsRepository):
         """See :meth:`ReadingsRepository.probe`. Decodes a reading of the newest data file."""
         self.snapshot().read_newest_file()
 
-    def write(self, readings: pl.DataFrame) -> int:
+    def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
         """See :meth:`ReadingsRepository.write`. The write is atomic."""
-        readings = in_order_without_duplicates(readings)
+        readings = _without_empty_columns(in_order_without_duplicates(readings))
 
         def append(table: DeltaTable) -> int:
+            if not can_hold(table, readings):
+                extend_schema(table, exclusive_commit(table))
+                table, _ = self._written_table.newest()
             new = self._without_stored(table, readings)
             if len(new):
                 self._append(table, new)
@@ -224,7 +232,7 @@ class DeltaRepository(ReadingsRepository):
         if not files:
             return readings
         inside = Window(first, last).predicate()
-        stored = collect(self._folder.scan(files).filter(inside).select(frame.ORDER))
+        stored = collect(scan_files(self._folder, files).filter(inside).select(frame.ORDER))
         return readings.join(stored, on=frame.ORDER, how="anti", maintain_order="left")
 
     def _newest_snapshot(self) -> DeltaSnapshot:
@@ -239,6 +247,16 @@ class DeltaRepository(ReadingsRepository):
         return DeltaSnapshot(
             version, files, self._file_counts, self._hourly_sums, self._day_summaries
         )
+
+
+def _without_empty_columns(readings: pl.DataFrame) -> pl.DataFrame:
+    """Return the readings without those further columns that are null in all of them: files need not store these."""
+    empty = [
+        name
+        for name in readings.columns
+        if name in frame.FURTHER_SCHEMA and readings[name].null_count() == len(readings)
+    ]
+    return readings.drop(empty)
 
 
 def exclusive_commit(table: DeltaTable) -> CommitProperties:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -53,23 +53,37 @@ class DeltaSnapshot(Snapshot):
         self._file_counts = file_counts
         self._hourly_sums = hourly_sums
         self._day_summaries = day_summaries
-        self._reader = DeltaMinuteReader(files, file_counts)
-        self._finder = PageFinder(self._reader, reads_ahead=self._folder.reads_ahead)
+        self._reader, self._finder = self._of_columns(frame.COLUMNS)
+
+    def _of_columns(self, columns: Sequence[str]) -> tuple[DeltaMinuteReader, PageFinder]:
+        reader = DeltaMinuteReader(self._files, self._file_counts, columns)
+        return reader, PageFinder(reader, reads_ahead=self._folder.reads_ahead)
 
     def page(
-        self, window: Window, *, offset: int, size: int, after: Position | None = None
+        self,
+        window: Window,
+        *,
+        offset: int,
+        size: int,
+        after: Position | None = None,
+        columns: Sequence[str] = frame.COLUMNS,
     ) -> Page:
         """See :meth:`Snapshot.page`."""
+        reader, finder = self._reader, self._finder
+        if columns is not frame.COLUMNS:
+            reader, finder = self._of_columns(columns)
         if after is not None:
             # Readings before the position's minute are not even counted.
             window = replace(window, start=max(window.start, after.time))
-            offset = self._reader.count_up_to(window, after)
+            offset = reader.count_up_to(window, after)
         else:
-            window, offset = self._reader.without_first_days(window, offset)
+            window, offset = reader.without_first_days(window, offset)
         if 0 < len(window.device_ids) <= MAX_METERS and offset <= _MAX_READINGS_SKIPPED:
-            readings = self._reader.read_meters(window, offset + size + 1)
-            return Page.first_of(readings.slice(offset), size)
-        return self._finder.page(window, offset=offset, size=size)
+            readings = reader.read_meters(window, offset + size + 1)
+            page = Page.first_of(readings.slice(offset), size)
+        else:
+            page = finder.page(window, offset=offset, size=size)
+        return page if columns is frame.COLUMNS else page.select(columns)
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """See :meth:`Extract.minute_counts`."""
@@ -77,17 +91,32 @@ class DeltaSnapshot(Snapshot):
         return self._finder.minute_counts(window)
 
     def frames(
-        self, window: Window, *, frame_readings: int = FRAME_READINGS
+        self,
+        window: Window,
+        *,
+        columns: Sequence[str] = frame.COLUMNS,
+        frame_readings: int = FRAME_READINGS,
     ) -> Iterator[pl.DataFrame]:
         """See :meth:`Extract.frames`. A frame holds about ``frame_readings`` readings."""
         self._reader.count_days(window)
-        return self._finder.frames(window, frame_readings=frame_readings)
+        _, finder = self._of_columns(columns)
+        for readings in finder.frames(window, frame_readings=frame_readings):
+            yield readings.select(columns)
+
+    def versions(self, window: Window) -> Iterator[pl.DataFrame]:
+        """See :meth:`Snapshot.versions`."""
+        return self.frames(window, columns=frame.FULL_COLUMNS)
+
+    def minute_revisions(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.minute_revisions`."""
+        return self.minute_counts(window).with_columns(pl.lit(0, pl.Int64).alias("revision"))
 
     def interval_totals(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.interval_totals`. The readings are read only if their statistics are not stored."""
         described = self._reader.statistics(window)
         if described is not None:
-            totals = described.group_by("minute").agg(pl.col("readings", "late", "kw").sum())
+            summed = pl.exclude("minute")
+            totals = described.select(*INTERVAL_TOTALS_SCHEMA).group_by("minute").agg(summed.sum())
             return totals.sort("minute")
         counts = self.minute_counts(window)
         if counts.is_empty():
@@ -99,6 +128,8 @@ class DeltaSnapshot(Snapshot):
                 pl.len().cast(pl.Int64).alias("readings"),
                 frame.is_late().sum().cast(pl.Int64).alias("late"),
                 pl.col("kw").sum(),
+                pl.col("kwh").clip(lower_bound=0).sum().alias("import_kwh"),
+                (-pl.col("kwh").clip(upper_bound=0)).sum().alias("export_kwh"),
             )
             .sort("minute")
         )

@@ -56,7 +56,13 @@ class TimestreamSnapshot(Snapshot):
         self._finder = PageFinder(reader)
 
     def page(
-        self, window: Window, *, offset: int, size: int, after: Position | None = None
+        self,
+        window: Window,
+        *,
+        offset: int,
+        size: int,
+        after: Position | None = None,
+        columns: Sequence[str] = frame.COLUMNS,
     ) -> Page:
         """See :meth:`Snapshot.page`."""
         if window.arrived_after is not None:
@@ -107,7 +113,13 @@ class EmptySnapshot(Snapshot):
     name = CURRENT
 
     def page(
-        self, window: Window, *, offset: int, size: int, after: Position | None = None
+        self,
+        window: Window,
+        *,
+        offset: int,
+        size: int,
+        after: Position | None = None,
+        columns: Sequence[str] = frame.COLUMNS,
     ) -> Page:
         """Return an empty page."""
         return Page(frame.empty(), more=False)

@@ -260,6 +260,9 @@ def test_interval_totals_are_the_sums_of_each_interval(
             pl.len().cast(pl.Int64).alias("readings"),
             (pl.col("arrival_time") > pl.col("time")).sum().cast(pl.Int64).alias("late"),
             pl.col("kw").sum(),
+            # The readings have no energy.
+            pl.lit(0.0).alias("import_kwh"),
+            pl.lit(0.0).alias("export_kwh"),
         )
         .sort("minute")
     )

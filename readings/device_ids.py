@@ -1,0 +1,27 @@
+"""Meter ids as text: which text is one, and its canonical form."""
+
+from __future__ import annotations
+
+import re
+
+MAX_LENGTH = 64
+RULE = f"1 to {MAX_LENGTH} printable characters without comma"
+"""What a meter id is, for error messages."""
+_UUID = re.compile(
+    r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})", re.I
+)
+
+
+def parse_device_id(text: str) -> str:
+    """Return the canonical form of a meter id.
+
+    Spaces around it are removed. A UUID, which may lack its hyphens, becomes lower case with hyphens. Other ids stay as
+    they are: ``a1`` and ``A1`` are two meters.
+
+    Raises ``ValueError`` if the text is no meter id.
+    """
+    text = text.strip()
+    if not 0 < len(text) <= MAX_LENGTH or "," in text or not text.isprintable():
+        raise ValueError(f"{text[:40]!r} is not a meter id: {RULE}.")
+    uuid = _UUID.fullmatch(text)
+    return "-".join(uuid.groups()).lower() if uuid else text
