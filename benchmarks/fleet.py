@@ -26,7 +26,7 @@ from benchmarks.fleet_statistics import (
     households,
 )
 from readings.simulation.arrivals import readings_for
-from readings.simulation.customers import class_names
+from readings.simulation.customers import customer_classes
 from readings.simulation.fleet import Fleet
 from readings.simulation.town import CLASSES
 
@@ -111,7 +111,7 @@ def _year(fleet: Fleet) -> Figure:
 def _six_meters(fleet: Fleet) -> Figure:
     """Return the power of one meter of six classes in a week of spring."""
     figure, panels = _panels(3, 2, 6.6)
-    classes = np.array(class_names(fleet, fleet.meters))
+    classes = np.array(customer_classes(fleet, fleet.meters.device_id), dtype=str)
     times, kw = _power(fleet, date(2026, 3, 9), 7)
     shown = [*CLASSES[:5], CLASSES[7]]
     for panel, kind, colour in zip(panels, shown, _COLOURS, strict=False):
@@ -144,7 +144,7 @@ def _power(fleet: Fleet, first: date, days: int) -> tuple[Floats, Floats]:
 
 
 def _plot_classes(panel: Axes, fleet: Fleet, times: Floats, kw: Floats) -> None:
-    classes = np.array(class_names(fleet, fleet.meters))
+    classes = np.array(customer_classes(fleet, fleet.meters.device_id), dtype=str)
     for kind, colour in zip(CLASSES, _COLOURS, strict=True):
         mean = kw[:, classes == kind].mean(axis=1)
         panel.plot(times, mean, color=colour, linewidth=1.1, label=_label(kind))

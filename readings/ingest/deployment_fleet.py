@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import polars as pl
 from django.conf import settings
 
 from readings.ingest.deployment_town import deployment_delivery, deployment_town
+from readings.simulation.customers import customer_classes
 from readings.simulation.fleet import Fleet
 
 
@@ -28,3 +32,15 @@ def deployment_fleet() -> Fleet:
         town=deployment_town(),
         delivery=deployment_delivery(),
     )
+
+
+def customer_class_of(device_ids: Sequence[str] | pl.Series) -> list[str | None]:
+    """Return the customer class of each meter, or None for a meter that is not in this deployment's fleet.
+
+    All are None if the fleet has no classes, as with the profile ``uniform``. The first call of a process takes about
+    10 microseconds for each meter of the fleet; after that, 1,000 ids take a millisecond. A class follows from the
+    settings: meters of a backfill with other ``--shares`` or another ``--seed`` get the class of this fleet.
+
+    Raises ``ImproperlyConfigured`` as :func:`deployment_fleet`.
+    """
+    return customer_classes(deployment_fleet(), device_ids)

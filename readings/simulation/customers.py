@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from readings.simulation import base_curves, sun
 from readings.simulation.fleet import Fleet, Meters
@@ -114,10 +116,22 @@ def neighbourhoods(fleet: Fleet) -> int:
     return fleet.devices // METERS_PER_NEIGHBOURHOOD + 1
 
 
-def class_names(fleet: Fleet, meters: Meters) -> list[str]:
-    """Return the customer class of each meter."""
-    streams = meter_streams(fleet.seed, meters.number)
-    return [CLASSES[index] for index in _class_indices(fleet, streams)]
+def customer_classes(fleet: Fleet, device_ids: Sequence[str] | pl.Series) -> list[str | None]:
+    """Return the customer class of each meter, or None for a meter that is not in the fleet.
+
+    Meters of the profile ``uniform`` have no class. The first call computes the device ids of the whole fleet: about
+    10 microseconds for each meter. After that, a page of 1,000 ids takes a millisecond.
+    """
+    if fleet.profile != "mixed":
+        return [None] * len(device_ids)
+    meters = fleet.meters
+    requested = pl.Series(device_ids, dtype=pl.String)
+    places = np.minimum(meters.device_id.search_sorted(requested).to_numpy(), len(meters) - 1)
+    is_known = (meters.device_id.gather(places) == requested).to_list()
+    indices = _class_indices(fleet, meter_streams(fleet.seed, meters.number[places])).tolist()
+    return [
+        CLASSES[index] if known else None for index, known in zip(indices, is_known, strict=True)
+    ]
 
 
 def customers_of(fleet: Fleet, meters: Meters) -> Customers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -13,7 +14,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from readings.ingest import live
-from readings.ingest.deployment_fleet import deployment_fleet
+from readings.ingest.deployment_fleet import customer_class_of, deployment_fleet
 from readings.instants import format_instant
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
@@ -43,6 +44,22 @@ def test_the_default_profile_is_uniform() -> None:
 
 def test_the_settings_describe_the_town(mixed_settings: Settings) -> None:
     assert deployment_fleet() == MIXED
+
+
+def test_the_customer_class_of_a_meter_follows_from_its_id(mixed_settings: Settings) -> None:
+    ids = MIXED.meters.device_id.to_list()
+    in_order = dict(zip(ids, customer_class_of(ids), strict=True))
+    assert set(in_order.values()) == {"household", "household_pv"}
+
+    others = ["", "4102335210", "~", str(uuid.uuid3(uuid.NAMESPACE_OID, "61"))]
+    asked = [ids[59], others[0], ids[0], ids[7], ids[0], *others[1:]]
+    assert customer_class_of(asked) == [in_order.get(each) for each in asked]
+    assert customer_class_of([]) == []
+
+
+def test_meters_of_a_uniform_fleet_have_no_customer_class(settings: Settings) -> None:
+    settings.SIMULATION_PROFILE = "uniform"
+    assert customer_class_of(Fleet(devices=2).meters.device_id) == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from readings import frame
 from readings.simulation import mixed_profile
 from readings.simulation.arrivals import readings_for
-from readings.simulation.customers import class_names
+from readings.simulation.customers import customer_classes
 from readings.simulation.fleet import Fleet
 from readings.simulation.registers import registers
 from readings.simulation.town import Town
@@ -25,7 +25,7 @@ FIRST_READING_OF_SEED_0 = [0.866, 0.956, 0.186, 0.178, 0.215]
 def by_class(fleet: Fleet, time: datetime) -> pl.DataFrame:
     """Return the mean values of each customer class."""
     readings = readings_for(fleet, time)
-    classes = pl.Series("class", class_names(fleet, fleet.meters))
+    classes = pl.Series("class", customer_classes(fleet, fleet.meters.device_id))
     return readings.with_columns(classes).group_by("class").agg(pl.col(VALUES).mean())
 
 
@@ -107,7 +107,7 @@ def test_only_solar_plants_export_and_only_by_day() -> None:
     noon, night = (
         readings_for(fleet, datetime(2026, 6, 21, hour, tzinfo=UTC)) for hour in (11, 23)
     )
-    classes = pl.Series("class", class_names(fleet, fleet.meters))
+    classes = pl.Series("class", customer_classes(fleet, fleet.meters.device_id))
     exporting = noon.with_columns(classes).filter(pl.col("kw") < 0)
 
     assert set(exporting["class"]) == {"household_pv"}

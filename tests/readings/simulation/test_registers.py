@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from readings.simulation import mixed_profile
 from readings.simulation.arrivals import readings_for
-from readings.simulation.customers import class_names
+from readings.simulation.customers import customer_classes
 from readings.simulation.fleet import Fleet
 from readings.simulation.registers import interval_energy, registers
 from readings.simulation.town import Town
@@ -113,7 +113,7 @@ def test_the_power_of_a_reading_is_the_energy_of_its_interval() -> None:
 
 def test_only_solar_plants_have_exported_energy() -> None:
     found = registers(FLEET, START).with_columns(
-        pl.Series("class", class_names(FLEET, FLEET.meters))
+        pl.Series("class", customer_classes(FLEET, FLEET.meters.device_id))
     )
     exporting = found.filter(pl.col("export_kwh") > 0)
     assert set(exporting["class"]) == {"household_pv"}

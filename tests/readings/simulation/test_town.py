@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from readings.simulation.customers import class_names
+from readings.simulation.customers import customer_classes
 from readings.simulation.fleet import Fleet
 from readings.simulation.town import CLASSES, DEFAULT_SHARES, Town, parse_shares
 
@@ -57,7 +57,7 @@ def test_the_fleet_has_the_shares_that_are_set() -> None:
     town = Town(shares="household=50, household_pv = 25, farm=24.5, small_industry=0.5, shop=0")
     fleet = Fleet(devices=20_000, profile="mixed", town=town)
 
-    counted = Counter(class_names(fleet, fleet.meters))
+    counted = Counter(customer_classes(fleet, fleet.meters.device_id))
 
     assert set(counted) == {"household", "household_pv", "farm", "small_industry"}
     assert abs(counted["household"] - 10_000) < 300
@@ -67,4 +67,4 @@ def test_the_fleet_has_the_shares_that_are_set() -> None:
 
 def test_a_class_with_all_meters_has_all_meters() -> None:
     fleet = Fleet(devices=2_000, profile="mixed", town=Town(shares="farm=100"))
-    assert set(class_names(fleet, fleet.meters)) == {"farm"}
+    assert set(customer_classes(fleet, fleet.meters.device_id)) == {"farm"}
