@@ -15,13 +15,13 @@ from readings.models import IntervalTotals, LiveArrival, Meter
 class IntervalTotalsAdmin(ReadOnly, admin.ModelAdmin[IntervalTotals]):
     """The numbers that the portal's charts show."""
 
-    list_display = ["time", "readings", "late", "kw", "day_in_portal"]
+    list_display = ["time", "readings", "late", "kw", "import_kwh", "export_kwh", "day_in_portal"]
     list_filter = ["time"]
     date_hierarchy = "time"
     ordering = ["-time"]
     list_per_page = 100
     show_full_result_count = False
-    fields = ["time", "readings", "late", "kw"]
+    fields = ["time", "readings", "late", "kw", "import_kwh", "export_kwh", "revision"]
 
     @admin.display(description="day")
     def day_in_portal(self, obj: IntervalTotals) -> SafeString:

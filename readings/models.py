@@ -32,6 +32,23 @@ class IntervalTotals(models.Model):
         "late readings", help_text="Readings whose arrival time is later than their time."
     )
     kw = models.FloatField("power, kW", help_text="Sum of the active power of the readings, kW.")
+    import_kwh = models.FloatField(
+        "imported energy, kWh",
+        default=0,
+        db_default=0,
+        help_text="Sum of the energy of the readings that imported energy, kWh.",
+    )
+    export_kwh = models.FloatField(
+        "exported energy, kWh",
+        default=0,
+        db_default=0,
+        help_text="Sum of the energy of the readings that exported energy, as a positive number, kWh.",
+    )
+    revision = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="The revision of the minute when it was summed. It changes with each correction.",
+    )
     recorded = models.BigIntegerField(
         "readings with recorded meters",
         default=0,

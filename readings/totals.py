@@ -1,4 +1,4 @@
-"""Keep the interval totals up to date with the repository. Only minutes whose count changed are read again."""
+"""Keep the interval totals up to date with the repository. Only minutes that changed are read again."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ READINGS_PER_QUERY = 3_000_000
 """About how many readings one query sums: a second of work."""
 _ROWS_PER_STATEMENT = 1_000
 
+MinuteState = tuple[int, int]
+"""The number of readings of a minute, and its revision. The totals are summed again if one of them changes."""
+
 
 def update_totals(
     snapshot: Snapshot,
@@ -40,9 +43,9 @@ def update_totals(
     None means the bound of all instants: 1970, and ten years from now. The repository may hold readings with other dates
     from files of earlier releases. They have no totals, so that no page shows them.
 
-    ``start`` is rounded down to a whole minute. A stored reading never changes, so a minute with the same count has the
-    same totals and is not read. Totals of minutes without readings are deleted. The newest minutes are updated first,
-    because people look at them.
+    ``start`` is rounded down to a whole minute. A minute with the same count and the same revision has the same totals and
+    is not read. Totals of minutes without readings are deleted. The newest minutes are updated first, because people look
+    at them.
 
     With ``meters``, the meters of changed minutes are recorded too, see :func:`record_meters`.
 
@@ -50,19 +53,19 @@ def update_totals(
     """
     earliest, latest = EARLIEST_INSTANT, latest_instant()
     window = Window((start or earliest).replace(second=0, microsecond=0), end or latest)
-    counts = snapshot.minute_counts(window)
-    readings_of_minute = dict(counts.iter_rows())
+    counts = snapshot.minute_revisions(window)
+    found = {minute: (readings, revision) for minute, readings, revision in counts.iter_rows()}
     stored, recorded = _stored_counts(window)
     if start is None:
         IntervalTotals.objects.exclude(time__range=(earliest, latest)).delete()
-    _delete(sorted(stored.keys() - readings_of_minute.keys()))
-    is_changed = [stored.get(minute) != count for minute, count in readings_of_minute.items()]
+    _delete(sorted(stored.keys() - found.keys()))
+    is_changed = [stored.get(minute) != state for minute, state in found.items()]
     changed = counts.filter(pl.Series(is_changed, dtype=pl.Boolean))
     for chunk in reversed(split_into_chunks(changed, READINGS_PER_QUERY)):
         raise_if_cancelled()
-        _store_totals(snapshot, chunk)
+        _store_totals(snapshot, chunk, found)
     if meters:
-        is_new = [recorded.get(minute) != count for minute, count in readings_of_minute.items()]
+        is_new = [recorded.get(minute) != readings for minute, (readings, _) in found.items()]
         record_meters(snapshot, counts.filter(pl.Series(is_new, dtype=pl.Boolean)))
         if start is None:
             delete_meters_without_readings()
@@ -82,15 +85,15 @@ def update_totals_after_write(
         log.warning("the interval totals are updated later", extra={"error": str(error)})
 
 
-def _stored_counts(window: Window) -> tuple[dict[datetime, int], dict[datetime, int]]:
-    """Return how many readings of each minute have totals, and of how many the meters are recorded."""
+def _stored_counts(window: Window) -> tuple[dict[datetime, MinuteState], dict[datetime, int]]:
+    """Return the state of each minute that has totals, and of how many of its readings the meters are recorded."""
     rows = IntervalTotals.objects.filter(time__gte=window.start)
     if window.end is not None:
         rows = rows.filter(time__lte=window.end)
-    counts = list(rows.values_list("time", "readings", "recorded"))
+    counts = list(rows.values_list("time", "readings", "revision", "recorded"))
     return (
-        {time: readings for time, readings, _ in counts},
-        {time: recorded for time, _, recorded in counts},
+        {time: (readings, revision) for time, readings, revision, _ in counts},
+        {time: recorded for time, _, _, recorded in counts},
     )
 
 
@@ -101,18 +104,17 @@ def _delete(minutes: list[datetime]) -> None:
         IntervalTotals.objects.filter(time__in=some).delete()
 
 
-def _store_totals(snapshot: Snapshot, chunk: Chunk) -> None:
-    totals = snapshot.interval_totals(Window(chunk.start, chunk.end))
+def _store_totals(snapshot: Snapshot, chunk: Chunk, found: dict[datetime, MinuteState]) -> None:
+    totals = snapshot.interval_totals(Window(chunk.start, chunk.end)).rename({"minute": "time"})
+    # A minute that was written after the others were counted has no state yet. It is compared at the next update.
     IntervalTotals.objects.bulk_create(
         [
-            IntervalTotals(time=minute, readings=readings, late=late, kw=kw)
-            for minute, readings, late, kw in totals.select(
-                "minute", "readings", "late", "kw"
-            ).iter_rows()
+            IntervalTotals(revision=found.get(sums["time"], (0, 0))[1], **sums)
+            for sums in totals.iter_rows(named=True)
         ],
         update_conflicts=True,
         unique_fields=["time"],
-        update_fields=["readings", "late", "kw"],
+        update_fields=["readings", "late", "kw", "import_kwh", "export_kwh", "revision"],
         batch_size=_ROWS_PER_STATEMENT,
     )
 

@@ -15,9 +15,11 @@ from django.db import connection
 from readings import tasks, totals
 from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository
+from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.totals import update_totals
+from readings.window import Window
 
 START = datetime(2023, 2, 27, 23, tzinfo=UTC)
 FLEET = Fleet(devices=40, late_arrivals=True, late_percent=20)
@@ -64,6 +66,38 @@ def test_only_changed_intervals_are_updated(
     store.write(more)
     assert update_totals(store.snapshot()) == 1
     assert IntervalTotals.objects.get(time=START).readings == 50
+
+
+def test_a_corrected_interval_is_summed_again(
+    store: ReadingsRepository, readings: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update_totals(store.snapshot())
+    IntervalTotals.objects.update(kw=0)
+    monkeypatch.setattr(DeltaSnapshot, "minute_revisions", corrected_at_the_start)
+    assert update_totals(store.snapshot()) == 1
+    assert update_totals(store.snapshot()) == 0
+    [first, *others] = IntervalTotals.objects.all()
+    assert first.revision == 1
+    assert first.kw == pytest.approx(readings.filter(pl.col("time") == START)["kw"].sum())
+    assert {(each.revision, each.kw) for each in others} == {(0, 0)}
+
+
+def corrected_at_the_start(snapshot: DeltaSnapshot, window: Window) -> pl.DataFrame:
+    """Return the state of each minute as if a reading of the first one had been corrected."""
+    is_corrected = (pl.col("minute") == START).cast(pl.Int64)
+    return snapshot.minute_counts(window).with_columns(revision=is_corrected)
+
+
+def test_totals_have_the_energy_that_meters_imported_and_exported(
+    store: ReadingsRepository, readings: pl.DataFrame
+) -> None:
+    later = readings_for(FLEET, END + timedelta(minutes=5)).head(3)
+    kwh = pl.Series("kwh", [1.5, -0.25, None], pl.Float64)
+    store.write(later.with_columns(kwh, kw=pl.lit(None, pl.Float64)))
+    update_totals(store.snapshot())
+    *_, before, energy = IntervalTotals.objects.values_list("kw", "import_kwh", "export_kwh")
+    assert energy == (0, 1.5, 0.25)
+    assert before[1:] == (0, 0)
 
 
 def test_totals_of_deleted_readings_are_deleted(
