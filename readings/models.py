@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from readings.device_ids import MAX_LENGTH
+
+_AFTER_ALL_IDS = "\U0010ffff"
+"""The last character of Unicode. It is not printable, so no device id contains it."""
 
 
 class LiveArrival(models.Model):
@@ -64,13 +72,38 @@ class IntervalTotals(models.Model):
         return self.time.isoformat()
 
 
+class DeviceIdColumn(models.CharField[str, str]):
+    """Text that the database sorts by its bytes, as Polars and Python do.
+
+    SQLite does it by default. PostgreSQL sorts by the rules of a language if no collation is given.
+    """
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
+        """Return Django's parameters of the column, with its collation."""
+        collation = "C" if connection.vendor == "postgresql" else None
+        return {**super().db_parameters(connection), "collation": collation}
+
+
+class Meters(models.QuerySet["Meter"]):
+    """Selections of meters."""
+
+    def with_prefix(self, prefix: str) -> Meters:
+        """Return the meters whose device id begins with ``prefix``. No character is a wildcard.
+
+        A range uses the index in every database. ``LIKE`` does not, and matches ``%`` and ``_`` with other characters.
+        """
+        return self.filter(device_id__gte=prefix, device_id__lt=prefix + _AFTER_ALL_IDS)
+
+
 class Meter(models.Model):
     """A meter that has sent readings, for the portal's search: the repository has too many readings to search."""
 
-    device_id = models.CharField(max_length=36, unique=True)
+    device_id = DeviceIdColumn(max_length=MAX_LENGTH, unique=True)
     last_day = models.DateField(
         db_index=True, help_text="The last day (UTC) with readings, at the time of the last update."
     )
+
+    objects = Meters.as_manager()
 
     class Meta:
         ordering = ["device_id"]

@@ -54,7 +54,7 @@ def fleet_page(request: HttpRequest) -> HttpResponse:
 @staff_required("readings.view_intervaltotals")
 def meter_search_page(request: HttpRequest) -> HttpResponse:
     """List the meters whose device id begins with the query's ``q``; redirect to the meter if only one matches."""
-    prefix = request.GET.get("q", "").strip().lower()
+    prefix = request.GET.get("q", "").strip()
     found = find_meters(prefix, MAX_METERS_FOUND + 1) if prefix else []
     if len(found) == 1:
         return redirect("meter", found[0].device_id)

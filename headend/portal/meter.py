@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,6 +16,7 @@ from headend.portal.access import staff_required
 from headend.portal.coverage import DAY
 from headend.portal.forms import Bounds, window_from_query
 from headend.portal.meter_readings import HOUR, MeterReadings, last_hour, meter_readings
+from readings.device_ids import parse_device_id
 from readings.feed import newest_interval
 from readings.repositories import repository
 
@@ -35,27 +35,31 @@ CHARTS = [
 @never_cache
 @require_safe
 @staff_required("readings.view_intervaltotals")
-def meter_page(request: HttpRequest, device_id: uuid.UUID) -> HttpResponse:
+def meter_page(request: HttpRequest, device_id: str) -> HttpResponse:
     """Show a meter in the window of the URL query; by default the last day that has readings of it.
 
     Answers 404 if the meter never sent a reading. A window that the user chose may be empty.
     """
+    try:
+        device_id = parse_device_id(device_id)
+    except ValueError:
+        raise Http404 from None
     newest = newest_interval() or timezone.now()
     snapshot = repository().snapshot()
     form, bounds = window_from_query(request.GET, (newest - DAY, newest))
-    meter = meter_readings(snapshot, str(device_id), bounds, newest)
+    meter = meter_readings(snapshot, device_id, bounds, newest)
     silent_since = None
     if meter.latest.is_empty():
-        hour = last_hour(snapshot, str(device_id))
+        hour = last_hour(snapshot, device_id)
         if hour is None:
             raise Http404
         silent_since, end = hour, hour + HOUR - timedelta(microseconds=1)
         if not form.is_bound:
             form, bounds = window_from_query(request.GET, (end - DAY, end))
-            meter = meter_readings(snapshot, str(device_id), bounds, end)
+            meter = meter_readings(snapshot, device_id, bounds, end)
             silent_since = meter.latest["time"][-1]
     context = {
-        "device_id": str(device_id),
+        "device_id": device_id,
         "form": form,
         "last_reading": silent_since,
         "last_reading_age": timesince(silent_since) if silent_since else None,

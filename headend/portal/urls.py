@@ -29,7 +29,8 @@ urlpatterns = [
     path("", overview, name="overview"),
     path("fleet/", fleet.fleet_page, name="fleet"),
     path("fleet/meters/", fleet.meter_search_page, name="meter-search"),
-    path("fleet/meters/<uuid:device_id>/", meter_page, name="meter"),
+    # A device id may contain slashes.
+    path("fleet/meters/<path:device_id>/", meter_page, name="meter"),
     path("requests/", file_requests_page, name="file-requests"),
     path("requests/new/", new_file_request, name="new-file-request"),
     path("requests/estimate/", file_request_estimate, name="file-request-estimate"),

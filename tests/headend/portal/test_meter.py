@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import quote
 
 import polars as pl
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 from django.utils.timesince import timesince
 
 from headend.portal.meter_readings import missing_intervals
@@ -72,7 +74,28 @@ def test_a_meter_that_is_not_recorded_yet_is_found_in_the_newest_interval(
     assert "last readings on" not in page
 
 
-@pytest.mark.parametrize("prefix", ["%", "_", "0%00", "'", "*", "[0-9]"])
+def test_the_search_and_the_page_of_a_meter_take_any_id(
+    operator: Client, store: ReadingsRepository
+) -> None:
+    """The three ids are in byte order, and two of them would match each other's patterns."""
+    ids = ["A_1", "A%1/x y#?", "Zähler & Söhne", "a_1"]
+    first = readings_for(FLEET, HOUR_START).head(len(ids))
+    store.write(first.with_columns(pl.Series("device_id", sorted(ids))))
+    update_totals(store.snapshot())
+    for device_id in ids:
+        found = operator.get("/fleet/meters/", {"q": device_id})["Location"]
+        assert found == f"/fleet/meters/{quote(device_id, safe='/&')}/"
+        assert escape(device_id) in get_page(operator, found)
+        encoded = f"/fleet/meters/{quote(device_id, safe='')}/"
+        assert escape(device_id) in get_page(operator, encoded)
+    page = get_page(operator, "/fleet/meters/?q=A")
+    assert page.index("A%251/x%20y%23%3F/") < page.index("A_1/")
+    assert "a_1" not in page
+    for wrong in ("a,b", "x" * 65, "%20", "a%0Ab"):
+        assert operator.get(f"/fleet/meters/{wrong}/").status_code == 404
+
+
+@pytest.mark.parametrize("prefix", ["%", "_", "0%00", "'", "*", "[0-9]", "é\n", "x" * 65])
 @pytest.mark.usefixtures("stored_hour")
 def test_other_characters_match_no_meter(operator: Client, prefix: str) -> None:
     assert "No meter" in operator.get("/fleet/meters/", {"q": prefix}).content.decode()
