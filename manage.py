@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db.utils import DatabaseError, InterfaceError
 
 from headend.config.database_errors import first_line, is_database_outage
+from headend.config.memory_arenas import limit_memory_arenas
 from headend.config.open_files import raise_limit
 from headend.config.private_files import create_private_files
 from headend.config.text_encoding import print_every_character, restart_in_utf8_mode
@@ -57,6 +58,7 @@ def main() -> None:
     print_every_character()
     restart_in_utf8_mode()
     raise_limit()
+    limit_memory_arenas()
     create_private_files()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     try:

@@ -21,6 +21,7 @@ from celery.signals import (
 from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
+from headend.config.memory_arenas import limit_memory_arenas
 from headend.config.open_files import raise_limit
 from headend.config.private_files import create_private_files
 from headend.trace import begin, current, end
@@ -44,6 +45,7 @@ def _accept_root(**_: Any) -> None:
 @worker_init.connect
 @beat_init.connect
 def _prepare_process(**_: Any) -> None:
+    limit_memory_arenas()
     raise_limit()
     create_private_files()
 

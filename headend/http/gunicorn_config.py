@@ -15,6 +15,7 @@ from headend.config import environment as env
 from headend.config.addresses import with_port
 from headend.config.folders import folder_problems
 from headend.config.logs import logging_settings
+from headend.config.memory_arenas import limit_memory_arenas
 from headend.config.open_files import raise_limit
 from headend.config.private_files import create_private_files
 
@@ -44,6 +45,7 @@ control_socket_disable = True
 def on_starting(server: Any) -> None:
     """End with one line if a setting is wrong or a folder cannot be used. Workers would print tracebacks."""
     raise_limit()
+    limit_memory_arenas()
     create_private_files()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     from django.conf import settings
