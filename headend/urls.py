@@ -30,6 +30,7 @@ def _readings(actions: dict[str, Any]) -> Callable[..., HttpResponseBase]:
 _views: dict[str, Callable[..., HttpResponseBase]] = {
     "readings": _readings({"get": "list"}),
     "readings/query": _readings({"post": "query"}),
+    "readings/history": _readings({"get": "history"}),
     "readings/file": FileRequestViewSet.as_view(
         {"post": "create", "get": "retrieve", "delete": "destroy"}
     ),

@@ -1,4 +1,4 @@
-"""GET /readings and POST /readings/query: the readings of a window, one page per call."""
+"""GET /readings and POST /readings/query: the readings of a window, one page per call. GET /readings/history."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import polars as pl
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema, extend_schema_serializer, inline_serializer
-from rest_framework import serializers
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,82 +22,22 @@ from headend.api.negotiation import IgnoreClientContentNegotiation
 from headend.api.parsers import LargeJSONObjectParser
 from readings import frame
 from readings.ingest.settled import settled_until
-from readings.page_query import FilterParams, NextQuery, ReadingsQuery, requested_window
-from readings.parameters import DeviceIdField, InstantField, query_parameters
+from readings.instants import format_instant
+from readings.page_query import (
+    HistoryQuery,
+    NextQuery,
+    ReadingsQuery,
+    UrlQuery,
+    requested_window,
+)
+from readings.parameters import query_parameters
 from readings.repositories import Page, Snapshot, repository
-from readings.window import Position
-
-
-class ReadingsFrameSerializer(serializers.ListSerializer[Any]):
-    """Records that stay a data frame: :class:`ReadingsRenderer` writes it as JSON."""
-
-    def to_representation(self, data: Any) -> Any:
-        """Return ``data``, a data frame, with exactly the declared fields as columns, in their order.
-
-        Raises ``polars.exceptions.ColumnNotFoundError`` if a declared field is not a column.
-        """
-        assert isinstance(self.child, Reading)
-        declared = list(self.child.fields)
-        # `select` takes 0.1 ms, even if it changes nothing.
-        return data if data.columns == declared else data.select(declared)
-
-
-class Reading(serializers.Serializer[Any]):
-    """One record of a page."""
-
-    # The fields follow from the schema of a readings frame, so the two cannot differ.
-
-    class Meta:
-        list_serializer_class = ReadingsFrameSerializer
-
-    def get_fields(self) -> dict[str, Any]:
-        """Return ``offset``, the row number in the window from 1, and a field for each column of a reading."""
-        fields: dict[str, Any] = {
-            "offset": serializers.IntegerField(help_text="Row number in the window, from 1.")
-        }
-        for name, data_type in frame.SCHEMA.items():
-            kind = DeviceIdField if name == "device_id" else _FIELDS[data_type]
-            fields[name] = kind(help_text=frame.MEANINGS[name])
-        return fields
-
-
-_FIELDS: dict[pl.DataType, type[serializers.Field[Any, Any, Any, Any]]] = {
-    frame.INSTANT: InstantField,
-    pl.Int64(): serializers.IntegerField,
-    pl.Float64(): serializers.FloatField,
-    pl.String(): serializers.CharField,
-}
-"""How a column of a readings frame is declared, by its data type."""
-
-
-# A page is one object, although the method of the viewset is called `list`.
-@extend_schema_serializer(many=False)
-class ReadingsPage(serializers.Serializer[Any]):
-    """One page of readings."""
-
-    # The OpenAPI schema declares this class, and the view builds the response with it.
-
-    filter_params = FilterParams()
-    results = inline_serializer(
-        "ReadingsPageResults",
-        {
-            "records_total": serializers.IntegerField(help_text="Number of readings in this page."),
-            "last_offset": serializers.IntegerField(
-                help_text="Row number of the page's last reading; the offset of the next page."
-            ),
-            "last_date": InstantField(
-                allow_null=True, help_text="Time of the page's last reading; null without readings."
-            ),
-        },
-    )
-    next = serializers.URLField(
-        allow_null=True, help_text="The URL of the next page; null after the last page."
-    )
-    records = Reading(many=True)
-
+from readings.serializers import ReadingHistory, ReadingsPage
+from readings.window import Position, Window
 
 # DRF would copy all fields of a serializer that is made for a call.
-_QUERY, _NEXT_QUERY, _PAGE = ReadingsQuery(), NextQuery(), ReadingsPage()
+_URL_QUERY, _QUERY, _NEXT_QUERY, _PAGE = UrlQuery(), ReadingsQuery(), NextQuery(), ReadingsPage()
+_HISTORY_QUERY = HistoryQuery()
 """They check the parameters of every call, and serialize every page."""
 
 
@@ -128,12 +68,12 @@ class ReadingsViewSet(ViewSet):
     @extend_schema(
         operation_id="readings",
         tags=["readings"],
-        parameters=[ReadingsQuery],
+        parameters=[UrlQuery],
         responses={200: ReadingsPage, **errors()},
     )
     def list(self, request: Request) -> Response:
         """Return one page of readings. For the next page follow `next`, or repeat with `offset` = `last_offset`."""
-        selected = _QUERY.valid(query_parameters(request, repeatable={"device_id"}))
+        selected = _URL_QUERY.valid(query_parameters(request, repeatable={"device_id"}))
         return _page_response(request, selected)
 
     @extend_schema(
@@ -152,6 +92,29 @@ class ReadingsViewSet(ViewSet):
         selected = _QUERY.valid(request.data)
         selected |= {name: position[name] for name in request.query_params}
         return _page_response(request, selected, repeated=_NEXT_QUERY.fields)
+
+    @extend_schema(
+        operation_id="reading_history",
+        tags=["readings"],
+        parameters=[HistoryQuery],
+        responses={200: ReadingHistory, **errors(404)},
+    )
+    def history(self, request: Request) -> Response:
+        """Return all versions of one reading, the one that arrived last first.
+
+        A store that does not keep replaced readings has one version.
+        """
+        wanted = _HISTORY_QUERY.valid(query_parameters(request))
+        device_id, time = wanted["device_id"], wanted["time"]
+        stored = repository().snapshot().versions(Window(time, time, (device_id,)))
+        versions = [row for minute in stored for row in minute.rows(named=True)]
+        if not versions:
+            raise NotFound(f"The meter {device_id} has no reading at {format_instant(time)}.")
+        last = len(versions) - 1
+        newest_first = [
+            {"valid": number == last, **version} for number, version in enumerate(versions)
+        ][::-1]
+        return Response(ReadingHistory({**wanted, "versions": newest_first}).data)
 
 
 def _page_response(
@@ -178,12 +141,22 @@ def _page_response(
 
 
 def _page_of(snapshot: Snapshot, selected: Mapping[str, Any]) -> Page:
+    columns = _columns(selected)
+    if columns is not frame.COLUMNS:
+        # The link to the next page needs the last reading's identity.
+        columns = [*columns, *(name for name in frame.ORDER if name not in columns)]
     return snapshot.page(
         requested_window(selected),
         offset=selected["offset"],
         size=selected["page_size"],
         after=selected.get("after"),
+        columns=columns,
     )
+
+
+def _columns(selected: Mapping[str, Any]) -> list[str]:
+    columns: list[str] = selected.get("columns", frame.COLUMNS)
+    return columns
 
 
 def _page_content(
@@ -202,6 +175,9 @@ def _page_content(
         parameters = urlencode(_QUERY.to_representation(next_query), doseq=True)
         next_url = f"{request.build_absolute_uri(request.path)}?{parameters}"
     offsets = pl.int_range(offset + 1, last_offset + 1, dtype=pl.Int64, eager=True)
+    columns = _columns(selected)
+    # `select` takes 0.1 ms, even if it changes nothing.
+    records = readings.clone() if readings.columns == columns else readings.select(columns)
     return {
         "filter_params": selected,
         "results": {
@@ -210,5 +186,5 @@ def _page_content(
             "last_date": last_date,
         },
         "next": next_url,
-        "records": readings.clone().insert_column(0, offsets.alias("offset")),
+        "records": records.insert_column(0, offsets.alias("offset")),
     }

@@ -147,8 +147,9 @@ def with_instants_as_text(readings: pl.DataFrame) -> pl.DataFrame:
     """Return the frame with ``time`` and ``arrival_time`` as canonical text."""
     # For few readings, a query such as `with_columns` takes longer than the formatting.
     written = readings.clone()
-    for name in ("time", "arrival_time"):
-        written.replace_column(written.get_column_index(name), _as_text(readings[name]))
+    for position, name in enumerate(readings.columns):
+        if FULL_SCHEMA.get(name) == INSTANT:
+            written.replace_column(position, _as_text(readings[name]))
     return written
 
 

@@ -7,7 +7,14 @@ from typing import Any
 
 from rest_framework import serializers
 
-from readings.parameters import DeviceIdField, InstantField, PositionField, StrictSerializer
+from readings.parameters import (
+    ColumnsField,
+    DeviceIdField,
+    InstantField,
+    MeterUUIDField,
+    PositionField,
+    StrictSerializer,
+)
 from readings.window import Window
 
 MAX_PAGE_SIZE = 50_000
@@ -39,8 +46,16 @@ def _offset() -> serializers.IntegerField:
     )
 
 
+def _device_id(child: DeviceIdField) -> serializers.ListField:
+    return serializers.ListField(
+        child=child,
+        required=False,
+        help_text="Only readings of these meters. The parameter may be repeated.",
+    )
+
+
 class ReadingsQuery(StrictSerializer):
-    """The query parameters of GET /readings."""
+    """The parameters that select a page of readings: the body of POST /readings/query."""
 
     start_date = InstantField(help_text="Readings with time >= start_date.")
     page_size = _whole_number(
@@ -54,11 +69,7 @@ class ReadingsQuery(StrictSerializer):
     end_date = InstantField(
         required=False, help_text="Readings with time <= end_date. A date alone means its midnight."
     )
-    device_id = serializers.ListField(
-        child=DeviceIdField(),
-        required=False,
-        help_text="Only readings of these meters. The parameter may be repeated.",
-    )
+    device_id = _device_id(DeviceIdField())
     arrived_after = InstantField(
         required=False, help_text="Only readings with arrival_time > arrived_after."
     )
@@ -69,10 +80,21 @@ class ReadingsQuery(StrictSerializer):
             "arrived_after is the newest instant up to which nothing more can arrive, otherwise none."
         ),
     )
+    columns = ColumnsField(
+        required=False,
+        help_text="The columns of each record, in this order. The default is the ten columns until vltg.",
+    )
     after = PositionField(
         required=False,
         help_text="The position that a next link carries. It replaces offset, and is faster.",
     )
+
+
+class UrlQuery(ReadingsQuery):
+    """The query parameters of GET /readings."""
+
+    # Older clients rely on the error for an id that is no UUID.
+    device_id = _device_id(MeterUUIDField())
 
 
 class NextQuery(StrictSerializer):
@@ -92,6 +114,16 @@ class FilterParams(ReadingsQuery):
         """Return the fields of the query without ``page_size`` and ``after``."""
         fields = super().get_fields()
         return {name: fields[name] for name in fields if name not in ("page_size", "after")}
+
+
+class HistoryQuery(StrictSerializer):
+    """The query parameters of GET /readings/history."""
+
+    device_id = DeviceIdField(
+        error_messages={"required": "device_id is required: the id of the meter."},
+        help_text="The meter.",
+    )
+    time = InstantField(help_text="The time of the reading.")
 
 
 def requested_window(selected: Mapping[str, Any]) -> Window:

@@ -14,6 +14,8 @@ from rest_framework.fields import empty
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
 
+from readings import columns, device_ids
+from readings.device_ids import parse_device_id
 from readings.instants import format_instant, parse_bounded_instant, parse_instant
 from readings.window import Position
 
@@ -47,7 +49,24 @@ class InstantField(serializers.CharField):
 
 
 class DeviceIdField(serializers.CharField):
-    """The device id of a meter, a UUID."""
+    """The id of a meter: text that :func:`parse_device_id` accepts."""
+
+    default_error_messages = dict.fromkeys(
+        ("blank", "null", "invalid"), f"device_id takes {device_ids.RULE}."
+    )
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the canonical form of the id. Raise ``ValidationError`` for other values."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            return parse_device_id(data)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+class MeterUUIDField(DeviceIdField):
+    """The id of a meter that is a UUID."""
 
     def to_internal_value(self, data: Any) -> str:
         """Return the UUID in lower case with hyphens. Raise ``ValidationError`` for other text."""
@@ -59,6 +78,27 @@ class DeviceIdField(serializers.CharField):
             ) from None
 
 
+class ColumnsField(serializers.CharField):
+    """The columns of a reading that the caller gets: ``all``, or their names, separated by commas."""
+
+    default_error_messages = dict.fromkeys(
+        ("blank", "null", "invalid"), f"columns names no column; {columns.RULE}."
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the list of names. Raise ``ValidationError`` if a column is unknown or repeated."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        try:
+            return columns.parse_columns(data)
+        except ValueError as error:
+            raise serializers.ValidationError(f"{self.field_name}: {error}") from None
+
+    def to_representation(self, value: Any) -> str:
+        """Return the names, separated by commas."""
+        return columns.format_columns(value)
+
+
 class PositionField(serializers.CharField):
     """A position as ``next`` links carry it: ``<time>,<device_id>``."""
 
@@ -67,7 +107,7 @@ class PositionField(serializers.CharField):
         time, _, device_id = str(data).partition(",")
         # Without bounds: it is the time of a stored reading, which may be older than the bounds.
         try:
-            return Position(parse_instant(time), str(uuid.UUID(device_id)))
+            return Position(parse_instant(time), parse_device_id(device_id))
         except ValueError:
             raise serializers.ValidationError(
                 "after is not the value of a next link; use the link without changes."

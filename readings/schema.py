@@ -1,4 +1,4 @@
-"""How the OpenAPI schema describes the parameters and results of ``readings.parameters`` and ``readings.api``.
+"""How the OpenAPI schema describes the parameters and results of ``readings.parameters`` and ``readings.serializers``.
 
 ``readings.api`` imports this module, and drf-spectacular then finds the extensions by their base class.
 The settings name :func:`add_readings_links` as a postprocessing hook, which imports it.
@@ -14,14 +14,18 @@ from drf_spectacular.extensions import (
 )
 
 from headend.api.openapi import OperationText, Schema, add_links, add_texts
+from readings import device_ids, frame
+from readings.columns import ALL
 
 _DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _HOURS_AND_MINUTES = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _CLOCK = rf"{_HOURS_AND_MINUTES}(:[0-5][0-9](\.[0-9]{{0,9}})?)?"
 _ZONE = "(Z|[+-]([01][0-9]|2[0-3]):?[0-5][0-9])"
 _TIME = "2023-02-27 16:00:00.000000"
+_COLUMNS = "time,device_id,kwh,quality"
 _METER = "0001b33e-0898-33a6-ac1d-82b59b904034"
-_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_DEVICE_ID = f"[^,]{{1,{device_ids.MAX_LENGTH}}}"
+_COLUMN = f"({'|'.join(frame.FULL_COLUMNS)})"
 
 INSTANT_PATTERN = f"{_DAY}([ T]{_CLOCK}{_ZONE}?)?"
 """Every form of an instant that a parameter accepts. Some matches are not dates, such as 2023-02-30."""
@@ -45,13 +49,34 @@ class InstantExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unty
 
 
 class DeviceIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
-    """Describes ``DeviceIdField`` as a UUID."""
+    """Describes ``DeviceIdField`` as text without comma."""
 
     target_class = "readings.parameters.DeviceIdField"
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
+        """Return the length of an id, and a pattern."""
+        return {"type": "string", "pattern": f"^{_DEVICE_ID}$", "example": _METER}
+
+
+class MeterUUIDExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
+    """Describes ``MeterUUIDField`` as a UUID."""
+
+    target_class = "readings.parameters.MeterUUIDField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         """Return the schema of a UUID."""
         return {"type": "string", "format": "uuid", "example": _METER}
+
+
+class ColumnsExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
+    """Describes ``ColumnsField`` as ``all``, or names separated by commas."""
+
+    target_class = "readings.parameters.ColumnsField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
+        """Return a pattern. Some matches repeat a column, which is refused."""
+        names = f"{_COLUMN}( *, *{_COLUMN})*"
+        return {"type": "string", "pattern": f"^({ALL}|{names})$", "example": _COLUMNS}
 
 
 class PositionExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
@@ -60,8 +85,8 @@ class PositionExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
     target_class = "readings.parameters.PositionField"
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        """Return the pattern of an instant, a comma and a UUID."""
-        return {"type": "string", "pattern": f"^{INSTANT_PATTERN},{_UUID}$"}
+        """Return the pattern of an instant, a comma and a device id."""
+        return {"type": "string", "pattern": f"^{INSTANT_PATTERN},{_DEVICE_ID}$"}
 
 
 class StrictSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # as above
@@ -91,6 +116,15 @@ _LINKS: dict[str, Schema] = {
             "requestBody": "$request.body",
         }
     },
+    "reading_history": {
+        "meter": {
+            "operationId": "readings",
+            "parameters": {
+                "start_date": "$response.body#/time",
+                "device_id": "$response.body#/device_id",
+            },
+        }
+    },
 }
 
 
@@ -100,18 +134,21 @@ def add_readings_links(result: Schema, **_: Any) -> Schema:
 
 
 _POSITION = f"{_TIME},{_METER}"
+_READING = {
+    "time": _TIME, "arrival_time": _TIME, "device_id": _METER, "measure_name": "readings",
+    "load": 18, "crrnt": 67.267, "pf": 0.908, "kva": 13.469, "kw": 12.228, "vltg": 0.2,
+}  # fmt: skip
+_VERSION = {
+    "valid": True, **_READING,
+    "kwh": 1.019, "import_kwh": 3141.592, "export_kwh": 0.0, "quality": "measured",
+}  # fmt: skip
 _PAGE = {
     "filter_params": {"start_date": _TIME, "offset": 0},
     "results": {"records_total": 1, "last_offset": 1, "last_date": _TIME},
     "next": "https://headend.example/readings?start_date=2023-02-27+16%3A00%3A00.000000&page_size=1&offset=1"
     f"&after=2023-02-27+16%3A00%3A00.000000%2C{_METER}",
-    "records": [
-        {
-            "offset": 1, "time": _TIME, "arrival_time": _TIME, "device_id": _METER, "measure_name": "readings",
-            "load": 18, "crrnt": 67.267, "pf": 0.908, "kva": 13.469, "kw": 12.228, "vltg": 0.2,
-        }
-    ],
-}  # fmt: skip
+    "records": [{"offset": 1, **_READING}],
+}
 _PARAMETERS = {
     "start_date": _TIME,
     "end_date": "2023-02-27 16:55:00.000000",
@@ -120,6 +157,7 @@ _PARAMETERS = {
     "device_id": [_METER],
     "arrived_after": "2023-02-27 15:00:00.000000",
     "as_of": "2023-02-27 17:00:00.000000",
+    "columns": ",".join(frame.COLUMNS),
     "after": _POSITION,
 }
 _TEXTS = {
@@ -139,6 +177,16 @@ _TEXTS = {
         body={"start_date": _TIME, "device_id": [_METER], "page_size": 1},
         parameters=_PARAMETERS,
         errors={413: "The body is larger than 2048 KiB."},
+    ),
+    "reading_history": OperationText(
+        summary="Get all versions of one reading",
+        success="The versions, the one that arrived last first.",
+        response={"device_id": _METER, "time": _TIME, "versions": [_VERSION]},
+        parameters={"device_id": _METER, "time": _TIME},
+        errors={
+            400: "device_id is required: the id of the meter.",
+            404: f"The meter {_METER} has no reading at {_TIME}.",
+        },
     ),
 }
 

@@ -7,6 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 from rest_framework.test import APIClient
 
@@ -67,7 +68,10 @@ def test_the_same_body_sent_to_next_returns_every_reading_once(client_of_alice: 
     [
         ({}, "start_date"),
         ({"start_date": "2026-05-01", "device_id": "x"}, "device_id"),
-        ({"start_date": "2026-05-01", "device_id": ["x"]}, "'x'"),
+        ({"start_date": "2026-05-01", "device_id": ["x" * 65]}, "device_id: 'xxxx"),
+        ({"start_date": "2026-05-01", "device_id": ["a,b"]}, "'a,b' is not a meter id"),
+        ({"start_date": "2026-05-01", "device_id": [" "]}, "device_id"),
+        ({"start_date": "2026-05-01", "device_id": [5]}, "device_id"),
         ({"start_date": "2026-05-01", "page_size": 50_001}, "page_size"),
         ({"start_date": "2026-05-01", "colour": "red"}, "'colour'"),
         (["2026-05-01"], "object"),
@@ -77,6 +81,21 @@ def test_a_wrong_parameter_is_named(client_of_alice: APIClient, body: Any, named
     answer = query(client_of_alice, body)
     assert answer.status_code == 400
     assert named in answer.json()["error"]
+
+
+def test_a_meter_is_found_by_its_text_and_by_every_form_of_a_uuid(
+    client_of_alice: APIClient, store: ReadingsRepository
+) -> None:
+    readings = readings_for(FLEET, NOON)
+    uuid_of_meter = readings.item(7, "device_id")
+    store.write(readings.head(1).with_columns(device_id=pl.lit("NMI 4102/é")))
+    forms = [uuid_of_meter.upper(), uuid_of_meter.replace("-", ""), " NMI 4102/é "]
+    body = {"start_date": f"{NOON}", "end_date": f"{NOON}", "device_id": forms, "page_size": 1}
+    first = query(client_of_alice, body).json()
+    second = query(client_of_alice, body, first["next"]).json()
+    found = [record["device_id"] for page in (first, second) for record in page["records"]]
+    assert found == sorted([uuid_of_meter, "NMI 4102/é"])
+    assert second["next"] is None
 
 
 def test_the_url_takes_only_the_parameters_of_next(client_of_alice: APIClient) -> None:

@@ -1,0 +1,31 @@
+"""The columns of a reading that a caller chooses, as text."""
+
+from __future__ import annotations
+
+from readings import frame
+
+ALL = "all"
+"""This text means all columns."""
+RULE = f"it takes {ALL}, or a comma-separated list of {', '.join(frame.FULL_COLUMNS)}"
+"""What a caller can choose, for error messages."""
+
+
+def parse_columns(text: str) -> list[str]:
+    """Return the columns that ``text`` names, in its order. Spaces around a name are ignored.
+
+    Raises ``ValueError`` with a sentence if a column is unknown or repeated, or if there is none.
+    """
+    if text.strip() == ALL:
+        return frame.FULL_COLUMNS
+    names = [name.strip() for name in text.split(",")]
+    for number, name in enumerate(names):
+        if name not in frame.FULL_SCHEMA:
+            raise ValueError(f"{name[:40]!r} is not a column; {RULE}.")
+        if name in names[:number]:
+            raise ValueError(f"{name!r} is repeated; {RULE}, each once.")
+    return names
+
+
+def format_columns(columns: list[str]) -> str:
+    """Return the text from which :func:`parse_columns` makes these columns."""
+    return ",".join(columns)
