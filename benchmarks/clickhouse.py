@@ -47,6 +47,7 @@ DELTA = "Delta on a disk"
 def measure(folder: Path) -> Iterator[Ratio | Figure]:
     """Fill both engines and yield a row per comparison."""
     delta = f"delta://{folder / 'delta'}"
+    open_store(delta).create()
     _fill(open_repository(delta))
     # A deployment runs maintenance every hour.
     open_repository(delta).maintain()

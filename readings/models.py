@@ -110,3 +110,17 @@ class Meter(models.Model):
 
     def __str__(self) -> str:
         return self.device_id
+
+
+class DescribedTable(models.Model):
+    """The table of readings that the other models describe. It has one row at most, see ``described_table.py``."""
+
+    table_id = models.CharField(max_length=1024, help_text="The id of the table in its repository.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(pk=1), name="readings_one_described_table")
+        ]
+
+    def __str__(self) -> str:
+        return self.table_id

@@ -25,10 +25,12 @@ _HOURS_OF_DAY = 24
 @in_one_line
 def write_due_readings() -> None:
     """Write the readings of the simulated fleet that are due and not stored yet."""
+    from readings.described_table import refuse_other_table
     from readings.ingest import live
     from readings.ingest.deployment_fleet import deployment_fleet
     from readings.repositories import repository
 
+    refuse_other_table(repository())
     live.write_due_readings(deployment_fleet(), repository(), timezone.now())
 
 
@@ -41,8 +43,10 @@ def update_interval_totals(hours: int | None = None) -> None:
     for it.
     """
     from readings import totals
+    from readings.described_table import refuse_other_table
     from readings.repositories import repository
 
+    refuse_other_table(repository())
     start = None if hours is None else timezone.now() - timedelta(hours=hours)
     meters = hours is None or hours > _HOURS_OF_DAY
     totals.update_totals(repository().snapshot(), start, meters=meters)

@@ -20,7 +20,7 @@ from pythonjsonlogger.json import JsonFormatter
 
 from exports.leases import heartbeat
 from headend.config.folders import create_folders
-from readings.repositories import ReadingsRepository, open_repository
+from readings.repositories import ReadingsRepository, open_repository, open_store
 
 pytest_plugins = ["tests.loopback", "tests.services.fixtures", "tests.suppliers"]
 
@@ -95,6 +95,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 def store(settings: Settings, tmp_path: Path) -> ReadingsRepository:
     """Return an empty readings repository, which the settings name too."""
     settings.READINGS_URL = f"delta://{tmp_path / 'readings'}"
+    open_store(settings.READINGS_URL).create()
     return open_repository(settings.READINGS_URL)
 
 

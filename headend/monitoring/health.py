@@ -143,7 +143,7 @@ def _check_export_store() -> None:
 PROBES = (
     Probe("database", "database", _check_database),
     Probe("broker", "message broker", check_broker),
-    Probe("store", "readings repository", _check_repository),
-    Probe("storage", "export store", _check_export_store),
+    Probe("store", "store of readings (READINGS_URL)", _check_repository),
+    Probe("storage", "store of export files (EXPORTS_URL)", _check_export_store),
 )
 readiness = Readiness(*PROBES)

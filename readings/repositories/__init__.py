@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from urllib.parse import unquote
 
@@ -29,37 +31,22 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True)
+class _Place:
+    """What a URL names. Nothing is opened before it is needed."""
+
+    repository: Callable[[], ReadingsRepository]
+    store: Callable[[], Store]
+
+
 @cache
 def open_repository(url: str) -> ReadingsRepository:
-    """Return the repository at ``url``. A process has one object per URL.
+    """Return the repository at ``url``. A process has one object per URL. The table must exist.
 
     Raises ``ValueError`` if no repository has this scheme, or if the URL is not valid for it. The folder of a
     ``delta://`` URL is not checked here: the settings check it.
     """
-    # Imported here: a deployment loads only the client library of the engine that it uses.
-    scheme, _, rest = url.partition("://")
-    if scheme == "delta":
-        from readings.repositories.delta.repository import DeltaRepository
-
-        return DeltaRepository(unquote(rest))
-    if scheme == "delta+s3":
-        # Imports boto3, which takes half a second.
-        from readings.repositories.delta.address import Address as BucketAddress
-        from readings.repositories.delta.bucket import BucketFolder
-        from readings.repositories.delta.repository import DeltaRepository
-
-        return DeltaRepository(BucketFolder(BucketAddress.of(url)))
-    if scheme == "clickhouse":
-        from readings.repositories.clickhouse.address import Address as ClickHouseAddress
-        from readings.repositories.clickhouse.repository import ClickHouseRepository
-
-        return ClickHouseRepository(ClickHouseAddress.of(url))
-    if scheme == "timestream":
-        from readings.repositories.timestream.address import Address
-        from readings.repositories.timestream.repository import TimestreamRepository
-
-        return TimestreamRepository(Address.of(url))
-    raise ValueError(f"{scheme}:// is not a scheme of a readings repository.")
+    return _place(url).repository()
 
 
 def open_store(url: str) -> Store:
@@ -67,27 +54,7 @@ def open_store(url: str) -> Store:
 
     Raises ``ValueError`` as :func:`open_repository` does.
     """
-    scheme, _, rest = url.partition("://")
-    if scheme == "delta":
-        from readings.repositories.delta.store import DeltaStore
-
-        return DeltaStore(unquote(rest))
-    if scheme == "delta+s3":
-        from readings.repositories.delta.address import Address as BucketAddress
-        from readings.repositories.delta.bucket_store import BucketStore
-
-        return BucketStore(BucketAddress.of(url))
-    if scheme == "clickhouse":
-        from readings.repositories.clickhouse.address import Address as ClickHouseAddress
-        from readings.repositories.clickhouse.store import ClickHouseStore
-
-        return ClickHouseStore(ClickHouseAddress.of(url))
-    if scheme == "timestream":
-        from readings.repositories.timestream.address import Address
-        from readings.repositories.timestream.store import TimestreamStore
-
-        return TimestreamStore(Address.of(url))
-    raise ValueError(f"{scheme}:// is not a scheme of a readings repository.")
+    return _place(url).store()
 
 
 def repository() -> ReadingsRepository:
@@ -95,3 +62,60 @@ def repository() -> ReadingsRepository:
     from django.conf import settings
 
     return open_repository(settings.READINGS_URL)
+
+
+def _place(url: str) -> _Place:
+    scheme = url.partition("://")[0]
+    if scheme not in _PLACES:
+        raise ValueError(f"{scheme}:// is not a scheme of a readings repository.")
+    return _PLACES[scheme](url)
+
+
+# Each engine is imported when it is used: a deployment loads the client library of its own engine only.
+
+
+def _folder(url: str) -> _Place:
+    from readings.repositories.delta.repository import DeltaRepository
+    from readings.repositories.delta.store import DeltaStore
+
+    path = unquote(url.partition("://")[2])
+    return _Place(lambda: DeltaRepository(path, creates=False), lambda: DeltaStore(path))
+
+
+def _bucket(url: str) -> _Place:
+    from readings.repositories.delta.address import Address
+    from readings.repositories.delta.bucket import BucketFolder
+    from readings.repositories.delta.bucket_store import BucketStore
+    from readings.repositories.delta.repository import DeltaRepository
+
+    address = Address.of(url)
+    return _Place(
+        lambda: DeltaRepository(BucketFolder(address), creates=False), lambda: BucketStore(address)
+    )
+
+
+def _clickhouse(url: str) -> _Place:
+    from readings.repositories.clickhouse.address import Address
+    from readings.repositories.clickhouse.repository import ClickHouseRepository
+    from readings.repositories.clickhouse.store import ClickHouseStore
+
+    address = Address.of(url)
+    return _Place(lambda: ClickHouseRepository(address), lambda: ClickHouseStore(address))
+
+
+def _timestream(url: str) -> _Place:
+    from readings.repositories.timestream.address import Address
+    from readings.repositories.timestream.repository import TimestreamRepository
+    from readings.repositories.timestream.store import TimestreamStore
+
+    address = Address.of(url)
+    return _Place(lambda: TimestreamRepository(address), lambda: TimestreamStore(address))
+
+
+_PLACES: dict[str, Callable[[str], _Place]] = {
+    "delta": _folder,
+    "delta+s3": _bucket,
+    "clickhouse": _clickhouse,
+    "timestream": _timestream,
+}
+"""How to open each engine, by the scheme of its URLs: the keys of ``readings.engines.ENGINES``."""

@@ -176,7 +176,14 @@ class ReadingsRepository(ABC):
     def check(self) -> None:  # noqa: B027 (not abstract: most engines need no check)
         """Raise :class:`RepositoryUnavailableError` if the engine cannot guarantee that no reading is lost.
 
-        ``manage.py setup`` calls it. It may write.
+        ``manage.py setup`` calls it. It may write, and create a missing table.
+        """
+
+    @abstractmethod
+    def table_id(self) -> str:
+        """Return an id of the table. Another table has another id, also if it has the same address.
+
+        Raises :class:`RepositoryUnavailableError` if the table is missing.
         """
 
     def probe(self) -> None:

@@ -18,6 +18,7 @@ from readings.repositories import open_repository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
+from tests.readings.new_repository import create_repository
 
 pytestmark = pytest.mark.starts_processes
 DAYS = 40
@@ -31,10 +32,10 @@ def all_readings(folder: Path) -> pl.DataFrame:
 def test_a_killed_copy_continues_with_the_first_day_that_is_not_verified(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     fleet, first = Fleet(devices=500), datetime(2023, 1, 1, tzinfo=UTC)
-    open_repository(f"delta://{source}").write(
+    create_repository(f"delta://{source}").write(
         pl.concat(readings_for(fleet, first + timedelta(days=day)) for day in range(DAYS))
     )
-    open_repository(f"delta://{target}").snapshot()
+    create_repository(f"delta://{target}")
     command = [
         sys.executable, "manage.py", "store", "copy", f"delta://{source}", f"delta://{target}",
     ]  # fmt: skip

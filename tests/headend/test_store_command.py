@@ -16,10 +16,11 @@ from pytest_django.fixtures import Settings
 
 from headend.deployment.exclusive_use import lock_home
 from readings.engines import engine_of
-from readings.repositories import ReadingsRepository, open_repository
+from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
+from tests.readings.new_repository import create_repository
 from tests.services.timestream import TimestreamLocal
 
 FLEET = Fleet(devices=20)
@@ -208,7 +209,7 @@ def test_the_store_of_a_running_deployment_is_not_destroyed(
     try:
         with pytest.raises(CommandError, match=r"uses .*Stop it first"):
             run("destroy", "--yes")
-        open_repository(f"delta://{tmp_path}/other").snapshot()
+        create_repository(f"delta://{tmp_path}/other")
         assert "deleted" in run("destroy", f"delta://{tmp_path}/other", "--yes")
     finally:
         os.close(lock)

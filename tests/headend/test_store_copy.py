@@ -25,6 +25,7 @@ from readings.repositories.timestream.store import TimestreamStore
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
+from tests.readings.new_repository import create_repository
 from tests.services.timestream import TimestreamLocal
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +45,7 @@ def home(settings: Settings, tmp_path: Path) -> Path:
 def source(home: Path, settings: Settings) -> str:
     """The URL of a store with an hour before, a day, and an hour after; some readings are late."""
     settings.READINGS_URL = f"delta://{home}/source"
-    open_repository(settings.READINGS_URL).write(some_readings())
+    create_repository(settings.READINGS_URL).write(some_readings())
     return str(settings.READINGS_URL)
 
 
@@ -55,7 +56,7 @@ def target(home: Path) -> str:
 
 
 def new_delta(folder: Path) -> str:
-    open_repository(f"delta://{folder}").snapshot()
+    create_repository(f"delta://{folder}")
     return f"delta://{folder}"
 
 

@@ -22,6 +22,7 @@ from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
+from tests.readings.new_repository import create_repository
 from tests.services.clickhouse import PASSWORD, ClickHouseLocal
 
 START = datetime(2023, 2, 27, tzinfo=UTC)
@@ -142,7 +143,7 @@ def test_the_store_is_created_shown_filled_and_destroyed(
     settings.HEADEND_HOME = tmp_path
     delta = f"delta://{tmp_path / 'delta'}"
     readings = readings_for(Fleet(devices=30), START)
-    open_repository(delta).write(readings)
+    create_repository(delta).write(readings)
     out = io.StringIO()
     call_command("store", "create", stdout=out)
     call_command("store", "copy", delta, url, stdout=out)

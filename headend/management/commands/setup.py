@@ -16,6 +16,7 @@ from headend.config.private_files import make_private
 from headend.config.project_command import ProjectCommand
 from headend.deployment import bootstrap, outputs
 from headend.deployment.static_files import collect_static_files
+from readings.described_table import describe
 from readings.engines import engine_of
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.instants import FIRST_INSTANT, format_instant
@@ -57,6 +58,11 @@ class Command(ProjectCommand):
             self._print_warning(f"{problem.msg} {problem.hint}")
         try:
             repository().check()
+            if describe(repository()):
+                self._print_warning(
+                    "READINGS_URL names another table of readings than before. The records of written intervals,"
+                    " the interval totals and the table of meters were deleted. They are computed again."
+                )
             if settings.SIMULATION:
                 self._write_first_readings()
         except RepositoryUnavailableError as error:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from readings.cancellation import raise_if_cancelled
+from readings.described_table import refuse_other_table
 from readings.ingest.backfill import backfill
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.ingest.stop_request import exit_code, stop_when_asked
@@ -119,6 +120,7 @@ class Command(CommandWithExamples):
                     TimeRemainingColumn(),
                 ) as progress,
             ):
+                refuse_other_table(repository())
                 bar = progress.add_task("backfill", total=intervals, rate="")
                 for write in backfill(fleet, repository(), start, end, now):
                     readings, new = readings + write.readings, new + write.new

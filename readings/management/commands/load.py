@@ -10,6 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from readings.cancellation import raise_if_cancelled
+from readings.described_table import refuse_other_table
 from readings.frame import COLUMNS
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.file_import import ImportedFile, import_file
@@ -108,6 +109,10 @@ class Command(CommandWithExamples):
     def handle(self, *args: Any, **options: Any) -> None:
         """Import the files in the given order. A file that fails ends the command."""
         columns = _column_options(options)
+        try:
+            refuse_other_table(repository())
+        except RepositoryUnavailableError as error:
+            raise CommandError(str(error)) from error
         with stop_when_asked():
             for number, file in enumerate(options["files"]):
                 try:

@@ -80,6 +80,11 @@ class ClickHouseRepository(ReadingsRepository):
         self._table.create()
         self._check_once()
 
+    def table_id(self) -> str:
+        """See :meth:`ReadingsRepository.table_id`. The server's UUID of the table."""
+        self._table.check()
+        return f"clickhouse {self._table.uuid()}"
+
     def snapshot(self, name: str | None = None) -> ClickHouseSnapshot:
         """See :meth:`ReadingsRepository.snapshot`. There is only the current state."""
         if name not in (None, CURRENT):

@@ -140,6 +140,15 @@ class Table:
             )
         return distributed[1] if distributed else None
 
+    def uuid(self) -> str:
+        """Return the UUID that the server has given to an existing table."""
+        query = Query(
+            "SELECT toString(uuid) AS uuid FROM system.tables"
+            " WHERE database = {database:String} AND name = {table:String}",
+            self._names,
+        )
+        return str(self._client.frame(query, {"uuid": pl.String()}).item())
+
     def size(self) -> int | None:
         """Return the bytes on the server's disks, or None if other servers of a cluster have some of them."""
         if self.check() is not None:

@@ -47,7 +47,7 @@ class BucketStore(Store):
         if self.exists():
             return [f"table {self.name}: exists already"]
         self._folder.check()
-        OpenTable(self._folder).newest()
+        OpenTable(self._folder, creates=True).newest()
         return [f"table {self.name}: created"]
 
     def size(self) -> int:

@@ -15,19 +15,20 @@ from readings.repositories.delta.open_table import OpenTable
 class NewestFiles:
     """The files of the table in one folder. Only one thread may use it at a time."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Folder, *, creates: bool) -> None:
         self._folder = folder
+        self._creates = creates
         self._known: tuple[DataFiles, Commit] | None = None
 
     def newest(self) -> tuple[DataFiles, Commit]:
-        """Return the files of the newest version, and its commit. A missing table is created.
+        """Return the files of the newest version, and its commit. With ``creates``, a missing table is created.
 
         Both are the same objects until the table changes. Raises :class:`RepositoryUnavailableError`.
         """
         with unavailable_if_it_fails("The table cannot be read"):
             self._known = self._read_following()
         if self._known is None:
-            table, commit = OpenTable(self._folder).newest()
+            table, commit = OpenTable(self._folder, creates=self._creates).newest()
             self._known = DataFiles.of(self._folder, table), commit
         return self._known
 

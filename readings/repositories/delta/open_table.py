@@ -49,20 +49,24 @@ With 6,000 log files, a write took four times as long.
 
 
 class OpenTable:
-    """The table in one folder. Only one thread may use it at a time."""
+    """The table in one folder. Only one thread may use it at a time.
 
-    def __init__(self, folder: Folder) -> None:
+    A missing table is an error, unless ``creates``.
+    """
+
+    def __init__(self, folder: Folder, *, creates: bool) -> None:
         self._folder = folder
+        self._creates = creates
         self._table: DeltaTable | None = None
         self._commit: Commit | None = None
         self._credentials: Hashable = None
 
     def newest(self) -> tuple[DeltaTable, Commit]:
-        """Return the table at its newest version, and the commit of this version. A missing table is created.
+        """Return the table at its newest version, and the commit of this version.
 
         The next call changes the version of the same object. The commit is the same object until the table changes.
 
-        Raises :class:`RepositoryUnavailableError` if the table cannot be read or created.
+        Raises :class:`RepositoryUnavailableError` if the table is missing, or cannot be read or created.
         """
         with unavailable_if_it_fails("The table cannot be read"):
             state, following = self._state()
@@ -71,7 +75,7 @@ class OpenTable:
         if state is State.GONE:
             # Read before the table is opened: if they change meanwhile, the next call opens it again.
             self._credentials = self._folder.credentials
-            self._table, self._commit = _open(self._folder), None
+            self._table, self._commit = _open(self._folder, creates=self._creates), None
         assert self._table is not None
         if self._commit is None:
             with unavailable_if_it_fails("The table cannot be read"):
@@ -98,10 +102,17 @@ class OpenTablePerThread(OpenTable, local):
     """The table in one folder, opened by each thread for itself: no other thread changes its version."""
 
 
-def _open(folder: Folder) -> DeltaTable:
+def _open(folder: Folder, *, creates: bool) -> DeltaTable:
     try:
         with unavailable_if_it_fails("The table cannot be opened"):
-            table = _open_or_none(folder) or _create(folder)
+            table = _open_or_none(folder)
+            if table is None and not creates:
+                # An empty table on another disk would hide that a disk is not mounted.
+                raise RepositoryUnavailableError(
+                    f"The Delta table {folder.uri} does not exist. If it existed before, mount its disk or restore it."
+                    " `manage.py setup` and `manage.py store create` create a new one."
+                )
+            table = table or _create(folder)
     except CommitFailedError:
         # Another process created it at the same moment.
         with unavailable_if_it_fails("The table cannot be opened"):

@@ -48,6 +48,7 @@ from readings.repositories.delta.minute_statistics import delete_unused_statisti
 from readings.repositories.delta.newest_files import NewestFiles
 from readings.repositories.delta.open_table import (
     AFTER_COMMIT,
+    OpenTable,
     OpenTablePerThread,
     can_hold,
     extend_schema,
@@ -71,10 +72,16 @@ class DeltaRepository(ReadingsRepository):
     Args:
         folder: The folder of the table, or its path on a disk.
         clock: Returns the present time. It decides which days have ended.
+        creates: Whether a missing table is created at its first use. A deployment passes False: only :meth:`check`
+            then creates it.
     """
 
     def __init__(
-        self, folder: Folder | str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        folder: Folder | str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        creates: bool = True,
     ) -> None:
         if isinstance(folder, str):
             folder = DiskFolder(Path(folder))
@@ -85,11 +92,11 @@ class DeltaRepository(ReadingsRepository):
         self._day_summaries = DayCache(folder, DAY_SUMMARIES)
         self._file_counts = FileCounts(folder, self._minute_counts)
         self._lock = Lock()
-        self._newest_files = NewestFiles(folder)
+        self._newest_files = NewestFiles(folder, creates=creates)
         self._newest: DeltaSnapshot | None = None
         self._newest_commit: Commit | None = None
         self._looked_at = -math.inf
-        self._written_table = OpenTablePerThread(folder)
+        self._written_table = OpenTablePerThread(folder, creates=creates)
 
     def snapshot(self, name: str | None = None) -> DeltaSnapshot:
         """See :meth:`ReadingsRepository.snapshot`. The table keeps its versions for seven days."""
@@ -121,6 +128,12 @@ class DeltaRepository(ReadingsRepository):
     def check(self) -> None:
         """See :meth:`ReadingsRepository.check`. Writes an object into a bucket, and deletes it."""
         self._folder.check()
+        OpenTable(self._folder, creates=True).newest()
+
+    def table_id(self) -> str:
+        """See :meth:`ReadingsRepository.table_id`. The id in the table's metadata."""
+        with unavailable_if_it_fails("The table cannot be read"):
+            return f"delta {self._written_table.newest()[0].metadata().id}"
 
     def probe(self) -> None:
         """See :meth:`ReadingsRepository.probe`. Decodes a reading of the newest data file."""

@@ -55,7 +55,7 @@ class DeltaStore(Store):
         """See :meth:`Store.create`. The parent folder must exist."""
         if self.exists():
             return [f"table {self.name}: exists already"]
-        OpenTable(DiskFolder(self._root)).newest()
+        OpenTable(DiskFolder(self._root), creates=True).newest()
         return [f"table {self.name}: created"]
 
     def size(self) -> int:

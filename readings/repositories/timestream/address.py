@@ -42,6 +42,11 @@ class Address:
         return cls(database, table, **options)
 
     @property
+    def identity(self) -> str:
+        """The table as the service knows it. The service has no other id of a table."""
+        return f"timestream {self.endpoint_url or self.region or ''} {self.database}.{self.table}"
+
+    @property
     def bucket_name(self) -> str:
         """The bucket without the prefix."""
         assert self.bucket is not None

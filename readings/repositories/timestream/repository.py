@@ -53,6 +53,7 @@ class TimestreamRepository(ReadingsRepository):
 
     def __init__(self, address: Address) -> None:
         self._has_bucket = address.bucket is not None
+        self._table_id = address.identity
         clients = Clients(address)
         self._statements = Statements(address.database, address.table)
         self._queries = Queries(clients)
@@ -77,6 +78,10 @@ class TimestreamRepository(ReadingsRepository):
             return EmptySnapshot()
         reader = TimestreamMinuteReader(self._statements, self._queries, self._hours, oldest)
         return TimestreamSnapshot(self._statements, self._queries, self._hours, reader)
+
+    def table_id(self) -> str:
+        """See :meth:`ReadingsRepository.table_id`. A table that is deleted and created again has the same id."""
+        return self._table_id
 
     def create_extract(self, window: Window, key: str) -> Extract:
         """See :meth:`ReadingsRepository.create_extract`. With a bucket, the service itself writes the extract."""

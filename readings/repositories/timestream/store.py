@@ -22,7 +22,7 @@ class TimestreamStore(Store):
         self._address = address
         self._table = Table(address, Clients(address))
         self.name = f"{address.database}.{address.table}"
-        self.identity = f"timestream {address.endpoint_url or address.region or ''} {self.name}"
+        self.identity = address.identity
 
     def exists(self) -> bool:
         """See :meth:`Store.exists`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,19 @@ def test_setup_creates_what_is_missing_and_changes_nothing_else(deployment: Depl
     ]  # fmt: skip
     assert printed_again == printed
     assert files_for_others(deployment.home) == []
+
+
+def test_setup_says_that_another_table_of_readings_is_used_from_now_on(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    share_set_up(deployment.home)
+    with closing(sqlite3.connect(deployment.home / "headend.sqlite3")) as database, database:
+        database.execute("INSERT INTO readings_describedtable VALUES (1, 'delta first')")
+    deployment.extra |= {"SIMULATION": "no", "READINGS_URL": f"delta://{tmp_path}/other"}
+    ended = deployment.manage("setup")
+    [line] = [line for line in ended.stderr.splitlines() if "READINGS_URL" in line]
+    assert "another table of readings than before" in line
+    assert (tmp_path / "other" / "_delta_log").is_dir()
 
 
 def test_a_missing_timestream_table_is_an_error_that_says_what_to_do(

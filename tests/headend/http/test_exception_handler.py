@@ -43,7 +43,7 @@ def test_an_unavailable_repository_is_a_503(
     assert int(answer["Retry-After"]) > 0
     assert set(answer.json()) == {"error"}
     [line] = [line for line in log_lines() if line["logger"] == "headend.http.exception_handler"]
-    assert "The table cannot be" in line["error"]
+    assert "does not exist" in line["error"]
     assert "exc_info" not in line
 
 

@@ -61,7 +61,7 @@ def test_ready_answers_ok_if_all_services_work_and_leaves_no_file(
 @pytest.mark.parametrize(
     ("folder", "name", "sentence"),
     [
-        ("exports", "storage", "The export store cannot be used."),
+        ("exports", "storage", "The store of export files (EXPORTS_URL) cannot be used."),
         ("messages", "broker", "The message broker cannot be used."),
     ],
 )
@@ -82,7 +82,9 @@ def test_ready_names_a_repository_that_cannot_be_read(
     settings.READINGS_URL = f"delta://{tmp_path}/file/readings"
     response = client.get("/health/ready")
     assert response.status_code == 503
-    assert response.json() == ALL_OK | {"store": "The readings repository cannot be used."}
+    assert response.json() == ALL_OK | {
+        "store": "The store of readings (READINGS_URL) cannot be used."
+    }
 
 
 def test_ready_names_a_repository_whose_data_files_are_missing(
@@ -95,7 +97,22 @@ def test_ready_names_a_repository_whose_data_files_are_missing(
     health.readiness = Readiness(*PROBES)
     response = client.get("/health/ready")
     assert response.status_code == 503
-    assert response.json() == ALL_OK | {"store": "The readings repository cannot be used."}
+    assert response.json() == ALL_OK | {
+        "store": "The store of readings (READINGS_URL) cannot be used."
+    }
+
+
+def test_ready_names_a_repository_whose_folder_has_disappeared(
+    client: Client, deployment: ReadingsRepository, settings: Settings
+) -> None:
+    deployment.snapshot()
+    folder = Path(settings.READINGS_URL.removeprefix("delta://"))
+    folder.rename(folder.with_name("elsewhere"))
+    assert client.get("/health/ready").status_code == 503
+    assert not folder.exists()
+    folder.with_name("elsewhere").rename(folder)
+    health.readiness = Readiness(*PROBES)
+    assert client.get("/health/ready").json() == ALL_OK
 
 
 def test_the_caller_does_not_see_the_text_of_an_error() -> None:

@@ -11,6 +11,7 @@ from django.test import Client
 from exports.file_requests import FileSpec, accept
 from exports.models import FileRequest, Supplier
 from readings.models import IntervalTotals
+from readings.repositories import ReadingsRepository
 from tests.suppliers import END, START
 
 
@@ -91,7 +92,7 @@ def test_the_estimate_is_not_0_for_a_window_with_readings(
 
 
 def test_the_estimate_counts_the_readings_of_the_window(
-    operator: Client, alice: Supplier, completed: FileRequest
+    operator: Client, alice: Supplier, completed: FileRequest, store: ReadingsRepository
 ) -> None:
     IntervalTotals.objects.create(time=START, readings=1_000_000, late=0, kw=1.0)
     IntervalTotals.objects.create(time=END, readings=500_000, late=0, kw=1.0)

@@ -35,9 +35,9 @@ from exports.models import (
     Webhook,
 )
 from readings.models import IntervalTotals, LiveArrival
-from readings.repositories import open_repository
 from readings.simulation.arrivals import readings_for
 from tests.headend.portal.conftest import FIRST_METER, FLEET, METERS
+from tests.readings.new_repository import create_repository
 
 pytestmark = pytest.mark.django_db
 
@@ -172,7 +172,7 @@ def measured(
         transaction.atomic(),
     ):
         # An interval that has readings, so that the search finds a meter.
-        open_repository(url).write(readings_for(FLEET, NOW))
+        create_repository(url).write(readings_for(FLEET, NOW))
         operator = User.objects.create_superuser("operator")
         create_rows(2)
         few = {page: get(operator, page) for page in PAGES}

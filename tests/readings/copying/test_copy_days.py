@@ -16,6 +16,7 @@ from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
+from tests.readings.new_repository import create_repository
 
 TIME = datetime(2023, 2, 27, 16, tzinfo=UTC)
 
@@ -43,7 +44,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def copy_the_day(folder: Path, target: SlowRepository, *, waits: bool) -> CopiedDay:
     source_url = f"delta://{folder}/source"
-    open_repository(source_url).write(readings_for(Fleet(devices=20), TIME))
+    create_repository(source_url).write(readings_for(Fleet(devices=20), TIME))
     source = open_store(source_url)
     with progress_record(folder, source, open_store(f"delta://{folder}/target")) as record:
         copier = DayCopier(open_repository(source_url), target, record, key="copy", waits=waits)

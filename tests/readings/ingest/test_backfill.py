@@ -19,11 +19,12 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from readings.models import IntervalTotals
-from readings.repositories import ReadingsRepository, open_repository
+from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
 from tests.readings.ingest.stored_readings import all_readings
+from tests.readings.new_repository import create_repository
 
 pytestmark = pytest.mark.django_db
 
@@ -144,12 +145,12 @@ class RunningBackfill:
 def running(tmp_path: Path, starts_processes: None) -> Iterator[RunningBackfill]:
     """A backfill of :data:`METERS` meters in another process that has written some readings, but not all."""
     folder = tmp_path / "readings"
-    # This process reads the folder first, and would create it for all users; then the command prints a warning.
+    # A folder that other users can read causes a warning of the command.
     folder.mkdir(mode=0o700)
     url = f"delta://{folder}"
     command = [sys.executable, "manage.py", "backfill", *TWELVE_HOURS]
     environment = os.environ | {"READINGS_URL": url, "SIMULATION_DEVICES": str(METERS)}
-    store = open_repository(url)
+    store = create_repository(url)
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         while store.snapshot().minute_counts(YEAR_2023).is_empty():
             assert process.poll() is None, process.communicate()[1]

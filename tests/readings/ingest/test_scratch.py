@@ -86,7 +86,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     name: str,
     fault: Callable[..., None],
 ) -> None:
-    settings.HEADEND_HOME = tmp_path
+    home = tmp_path / "home"
+    home.mkdir()
+    settings.HEADEND_HOME = home
     file = tmp_path / "may.csv"
     file.write_bytes(CONTENT)
     monkeypatch.setattr(owner, name, fault)
@@ -95,7 +97,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     assert str(raised.value) == (
         f"{file}: its temporary files cannot be written to HEADEND_HOME: No space left on device."
     )
-    assert list(tmp_path.iterdir()) == [file]
+    assert not list(home.iterdir())
 
 
 def test_a_full_disk_while_a_compressed_file_is_copied_is_one_line(tmp_path: Path) -> None:

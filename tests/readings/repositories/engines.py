@@ -60,7 +60,9 @@ class Delta(Engine):
     @contextmanager
     def new_repository(self) -> Iterator[str]:
         """See :meth:`Engine.new_repository`."""
-        yield f"delta://{self._folder / uuid.uuid4().hex}"
+        url = f"delta://{self._folder / uuid.uuid4().hex}"
+        open_store(url).create()
+        yield url
 
 
 class DeltaInBucket(Engine):
@@ -76,7 +78,9 @@ class DeltaInBucket(Engine):
     @contextmanager
     def new_repository(self) -> Iterator[str]:
         """See :meth:`Engine.new_repository`. The table stays until the server's folder is deleted."""
-        yield self._server.readings_url(uuid.uuid4().hex)
+        url = self._server.readings_url(uuid.uuid4().hex)
+        open_store(url).create()
+        yield url
 
 
 class ClickHouse(Engine):

@@ -16,6 +16,7 @@ from readings.repositories import ReadingsRepository, open_repository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from tests.readings.ingest.stored_readings import all_readings
+from tests.readings.new_repository import create_repository
 from tests.readings.repositories.engines import A_MIDNIGHT
 
 FLEET = Fleet(devices=30, late_arrivals=True, late_percent=40)
@@ -34,8 +35,8 @@ def test_readings_are_the_same_after_a_copy_to_the_engine_and_back(
         readings_for(FLEET, time, arrived_by=everything_arrived)
         for time in FLEET.intervals(BEFORE, AFTER)
     )
-    open_repository(first).write(written)
-    open_repository(second).snapshot()
+    create_repository(first).write(written)
+    create_repository(second)
 
     repository.snapshot()
     out = io.StringIO()

@@ -18,6 +18,7 @@ from readings.repositories.delta.compaction import MIN_FILES, compact_day, days_
 from readings.repositories.delta.data_files import RowRange, RowSelection, merge_row_ranges
 from readings.repositories.delta.folder import DiskFolder
 from readings.repositories.delta.repository import DeltaRepository, exclusive_commit
+from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
@@ -153,11 +154,27 @@ def test_a_writer_sees_what_others_wrote_since_its_last_write(
     assert repository.write(later) == 0
 
 
-def test_a_writer_creates_a_deleted_table_again(repository: DeltaRepository, folder: Path) -> None:
-    repository.write(readings_for(FLEET, START + timedelta(hours=5)))
+def test_a_deployment_does_not_create_a_deleted_table_again(folder: Path) -> None:
+    deployed = DeltaRepository(str(folder), creates=False)
+    deployed.write(readings_for(FLEET, START + timedelta(hours=5)))
+    everything(deployed)
     shutil.rmtree(folder)
-    assert repository.write(readings_for(FLEET, START)) == 80
-    assert len(everything(repository)) == 80
+    later = readings_for(FLEET, START + timedelta(hours=6))
+    uses = (
+        deployed.snapshot,
+        deployed.recent_snapshot,
+        deployed.probe,
+        deployed.table_id,
+        deployed.maintain,
+    )
+    for use in (*uses, lambda: deployed.write(later)):
+        with pytest.raises(RepositoryUnavailableError, match="does not exist") as missing:
+            use()
+        assert "mount its disk or restore it" in str(missing.value)
+    assert not folder.exists()
+    deployed.check()
+    assert everything(deployed).is_empty()
+    assert deployed.write(later) == 80
 
 
 def write_in_another_process(folder: Path, time: datetime) -> None:
@@ -202,12 +219,6 @@ def test_a_table_that_was_deleted_and_created_again_is_read_again(
     for time in FLEET.intervals(START, START + (writes - 1) * FLEET.interval):
         recreated.write(readings_for(Fleet(devices=7), time))
     assert len(everything(repository)) == writes * 7
-
-
-def test_a_deleted_table_has_no_readings(repository: DeltaRepository, folder: Path) -> None:
-    everything(repository)
-    shutil.rmtree(folder)
-    assert everything(repository).is_empty()
 
 
 def test_many_processes_can_create_the_same_table_at_the_same_moment(

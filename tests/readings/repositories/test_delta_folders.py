@@ -13,6 +13,7 @@ from readings.repositories.delta import compaction
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
+from tests.readings.new_repository import create_repository
 
 FLEET = Fleet(devices=3)
 START = datetime(2023, 2, 27, tzinfo=UTC)
@@ -27,7 +28,7 @@ def test_readings_are_stored_compacted_and_read_in_a_folder_of_any_name(
     monkeypatch.setattr(compaction, "MIN_FILES", MIN_FILES)
     url = f"delta://{quoted(tmp_path / name)}"
     written = [START + number * FLEET.interval for number in range(MIN_FILES)]
-    repository = open_repository(url)
+    repository = create_repository(url)
     for time in written:
         assert repository.write(readings_for(FLEET, time)) == len(FLEET.meters)
     assert repository.write(readings_for(FLEET, START)) == 0
@@ -49,7 +50,7 @@ def test_a_table_does_not_read_the_files_of_a_folder_that_its_name_would_match(
     tmp_path: Path,
 ) -> None:
     for name, minutes in (("ab", 0), ("a*", 5), ("a?", 10)):
-        repository = open_repository(f"delta://{quoted(tmp_path / name)}")
+        repository = create_repository(f"delta://{quoted(tmp_path / name)}")
         time = START + timedelta(minutes=minutes)
         repository.write(readings_for(FLEET, time))
         stored = repository.snapshot().page(Window(START), offset=0, size=1000).readings

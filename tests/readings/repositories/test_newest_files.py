@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> DiskFolder:
 @pytest.fixture
 def reader(folder: DiskFolder, monkeypatch: pytest.MonkeyPatch) -> NewestFiles:
     """A reader that has read the table, and cannot open it again."""
-    reader = NewestFiles(folder)
+    reader = NewestFiles(folder, creates=False)
     reader.newest()
     monkeypatch.delattr(newest_files, "OpenTable")
     return reader
@@ -99,7 +99,7 @@ def test_a_file_of_another_program_is_followed(reader: NewestFiles, folder: Disk
 def test_a_table_is_opened_again_after_a_commit_that_is_not_understood(
     folder: DiskFolder,
 ) -> None:
-    reader = NewestFiles(folder)
+    reader = NewestFiles(folder, creates=False)
     reader.newest()
     folder.table().alter.add_columns(Field("new", PrimitiveType("string")))
     write(folder, START + FLEET.interval)
@@ -110,7 +110,7 @@ def test_a_table_is_opened_again_after_many_commits(
     folder: DiskFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit_log, "_MAX_FOLLOWING", 4)
-    reader = NewestFiles(folder)
+    reader = NewestFiles(folder, creates=False)
     reader.newest()
     write(folder, *(START + n * FLEET.interval for n in range(1, 6)))
     assert_newest(reader, folder)

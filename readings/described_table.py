@@ -1,0 +1,54 @@
+"""Which table of readings the database describes.
+
+``LiveArrival``, ``IntervalTotals`` and ``Meter`` are derived from one table. If ``READINGS_URL`` names another table, they
+are wrong: intervals would not be written again, and the portal would show totals of other readings.
+"""
+
+from __future__ import annotations
+
+from django.db import DatabaseError, InterfaceError, models, transaction
+
+from readings.models import DescribedTable, IntervalTotals, LiveArrival, Meter
+from readings.repositories import ReadingsRepository
+from readings.repository_errors import RepositoryUnavailableError
+
+_DERIVED: tuple[type[models.Model], ...] = (LiveArrival, IntervalTotals, Meter)
+_ONLY_ROW = 1
+
+
+def describe(repository: ReadingsRepository) -> bool:
+    """Let the database describe the table of ``repository``. Return whether it described another one.
+
+    Then everything that was derived from the other table is deleted. Scheduled tasks compute it again. Raises
+    :class:`RepositoryUnavailableError`.
+    """
+    table_id = repository.table_id()
+    with transaction.atomic():
+        row, created = DescribedTable.objects.select_for_update().get_or_create(
+            pk=_ONLY_ROW, defaults={"table_id": table_id}
+        )
+        if created or row.table_id == table_id:
+            return False
+        for model in _DERIVED:
+            model._default_manager.all().delete()
+        row.table_id = table_id
+        row.save()
+    return True
+
+
+def refuse_other_table(repository: ReadingsRepository) -> None:
+    """Raise :class:`RepositoryUnavailableError` if the database describes another table than that of ``repository``.
+
+    A database that describes no table yet, or that cannot be used, accepts each of them: commands write readings without
+    a database too.
+    """
+    try:
+        row = DescribedTable.objects.first()
+    except (DatabaseError, InterfaceError):
+        return
+    if row is not None and row.table_id != repository.table_id():
+        raise RepositoryUnavailableError(
+            "READINGS_URL names another table than the one that this deployment uses. Correct READINGS_URL, or set"
+            " another HEADEND_HOME and DATABASE_URL. To use the other table from now on, stop all processes and run"
+            " `manage.py setup`."
+        )

@@ -1,0 +1,93 @@
+"""The database describes one table of readings, and notices another one."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from readings.described_table import describe
+from readings.ingest import live
+from readings.models import IntervalTotals, LiveArrival, Meter
+from readings.repositories import ReadingsRepository, open_store
+from readings.simulation.fleet import Fleet
+from readings.tasks import update_interval_totals, write_due_readings
+from readings.totals import update_totals
+from tests.readings.ingest.stored_readings import all_readings
+from tests.readings.new_repository import create_repository
+
+NOW = datetime(2023, 2, 27, 16, 1, tzinfo=UTC)
+FLEET = Fleet(devices=30)
+
+pytestmark = pytest.mark.django_db
+
+
+def run_live_fleet(repository: ReadingsRepository, *, until: datetime) -> None:
+    """Do what setup and the scheduled tasks do with ``READINGS_URL`` naming this repository."""
+    describe(repository)
+    live.write_due_readings(FLEET, repository, until)
+    update_totals(repository.snapshot())
+
+
+def test_no_interval_is_missing_after_another_table_was_used_for_a_while(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    other = create_repository(f"delta://{tmp_path}/other")
+    run_live_fleet(store, until=NOW)
+    run_live_fleet(other, until=NOW + timedelta(minutes=20))
+    assert IntervalTotals.objects.count() == 1
+    run_live_fleet(store, until=NOW + timedelta(minutes=40))
+    times = all_readings(store)["time"].unique().sort().to_list()
+    assert times == [*FLEET.intervals(NOW - timedelta(minutes=1), NOW + timedelta(minutes=39))]
+    assert IntervalTotals.objects.count() == len(times)
+
+
+def test_the_same_table_at_another_place_is_not_another_table(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    run_live_fleet(store, until=NOW)
+    moved = shutil.move(tmp_path / "readings", tmp_path / "moved")
+    assert not describe(create_repository(f"delta://{moved}"))
+    assert LiveArrival.objects.exists()
+    assert Meter.objects.count() == FLEET.devices
+
+
+def test_a_table_that_was_deleted_and_created_again_is_another_table(
+    store: ReadingsRepository, settings: Settings
+) -> None:
+    run_live_fleet(store, until=NOW)
+    deleted = open_store(settings.READINGS_URL)
+    deleted.destroy()
+    deleted.create()
+    assert describe(store)
+    assert not any(model.objects.exists() for model in (LiveArrival, IntervalTotals, Meter))
+    assert not describe(store)
+
+
+def test_commands_and_tasks_do_not_write_into_another_table(
+    store: ReadingsRepository,
+    settings: Settings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    describe(store)
+    settings.READINGS_URL = f"delta://{tmp_path}/other"
+    other = create_repository(settings.READINGS_URL)
+    hour_ago = timezone.now() - timedelta(hours=1)
+    for command in (("backfill", f"--start={hour_ago:%Y-%m-%d %H:%M}"), ("load", "missing.csv")):
+        with pytest.raises(CommandError, match="READINGS_URL names another table"):
+            call_command(*command)
+    caplog.clear()
+    write_due_readings()
+    update_interval_totals()
+    errors = [str(vars(record).get("error", "")) for record in caplog.records]
+    assert len(errors) == 2
+    assert all("run `manage.py setup`" in error for error in errors)
+    assert all_readings(other).is_empty()
+    assert not LiveArrival.objects.exists()
