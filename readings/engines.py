@@ -39,6 +39,12 @@ class Capabilities:
             cannot="If two processes write the same reading at once, the later one replaces the first.",
         )
     )
+    keeps_replaced_readings: bool = field(
+        metadata=_sentences(
+            can="A correction keeps the reading that it replaces: `as_of` and the history show it.",
+            cannot="A correction deletes the reading that it replaces: `as_of` and the history do not show it.",
+        )
+    )
     shows_writes_at_once: bool = field(
         metadata=_sentences(
             can="Every process sees a reading as soon as it is written.",
@@ -113,6 +119,7 @@ ENGINES: dict[str, Engine] = {
             keeps_versions=True,
             writes_atomically=True,
             keeps_first_reading=True,
+            keeps_replaced_readings=True,
             shows_writes_at_once=True,
             counts_for_free=True,
             deletes_whole_days=True,
@@ -128,6 +135,7 @@ ENGINES: dict[str, Engine] = {
             keeps_versions=True,
             writes_atomically=True,
             keeps_first_reading=True,
+            keeps_replaced_readings=True,
             # A page may show the state of up to a second ago.
             shows_writes_at_once=False,
             counts_for_free=True,
@@ -144,6 +152,7 @@ ENGINES: dict[str, Engine] = {
             keeps_versions=False,
             writes_atomically=False,
             keeps_first_reading=True,
+            keeps_replaced_readings=True,
             # A page may show the state of up to a second ago.
             shows_writes_at_once=False,
             counts_for_free=True,
@@ -160,6 +169,7 @@ ENGINES: dict[str, Engine] = {
             keeps_versions=False,
             writes_atomically=False,
             keeps_first_reading=False,
+            keeps_replaced_readings=False,
             shows_writes_at_once=False,
             counts_for_free=False,
             deletes_whole_days=False,
