@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -35,7 +35,16 @@ class Window:
     @property
     def bounds_time_only(self) -> bool:
         """Whether every reading between start and end belongs to the window."""
-        return not self.device_ids and self.arrived_after is None and self.as_of is None
+        return not self.device_ids and not self.bounds_arrival_time
+
+    @property
+    def bounds_arrival_time(self) -> bool:
+        """Whether the arrival time of a reading decides whether it belongs to the window."""
+        return self.arrived_after is not None or self.as_of is not None
+
+    def without_arrival_bounds(self) -> Window:
+        """Return the window of the same times and meters, with readings that arrived at any time."""
+        return replace(self, arrived_after=None, as_of=None) if self.bounds_arrival_time else self
 
     def predicate(self) -> pl.Expr:
         """Return the window as a Polars filter for a readings frame."""

@@ -137,6 +137,11 @@ class MinuteIndex:
             rows = _select(rows, rows["last_arrival"] > to_micros(window.arrived_after))
         return MinuteCounts(rows["minute"], rows["readings"], _are_complete(window, rows))
 
+    def arrives_after(self, instant: datetime, first: datetime, last: datetime) -> bool:
+        """Return whether a reading of the minutes from ``first`` to ``last`` arrived after this instant."""
+        start, end = self._columns["minute"].searchsorted([to_micros(first), to_micros(last) + 1])
+        return bool((self._columns["last_arrival"][start:end] > to_micros(instant)).any())
+
 
 def _select(rows: dict[str, IntArray], selection: slice | BoolArray) -> dict[str, IntArray]:
     return {name: values[selection] for name, values in rows.items()}

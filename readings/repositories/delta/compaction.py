@@ -16,7 +16,8 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction
 
-from readings.repositories.delta.data_files import PARTITION
+from readings import frame
+from readings.repositories.delta.file_kinds import PARTITION, Kind, is_of_kind
 from readings.repositories.delta.file_writer import delete_unless_committed, write_file
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.open_table import AFTER_COMMIT
@@ -26,21 +27,29 @@ from readings.window import window_of_day
 READINGS_PER_FILE = 1_000_000
 """About how many readings a compacted file holds: about 30 MB on disk, 110 MB in memory."""
 MIN_FILES = 24
-"""A day with fewer files than this is not compacted."""
+"""A day with fewer files than this is not compacted, unless it has many corrections."""
+MIN_CORRECTION_FILES = 8
+"""A day with as many files with corrections is compacted: a page reads each of those that have rows of its minutes."""
 
 
 def days_to_compact(table: DeltaTable) -> list[date]:
-    """Return the days that have at least :data:`MIN_FILES` files and at least twice as many as they need."""
+    """Return the days with at least :data:`MIN_CORRECTION_FILES`, or with many files.
+
+    Many are at least :data:`MIN_FILES`, and at least twice as many as the day needs.
+    """
     files = pl.DataFrame(table.get_add_actions(flatten=True))
     if files.is_empty():
         return []
     days = files.group_by(pl.col(f"partition.{PARTITION}").alias("day")).agg(
-        pl.len().alias("files"), pl.col("num_records").sum().alias("readings")
+        pl.len().alias("files"),
+        pl.col("num_records").sum().alias("readings"),
+        is_of_kind(Kind.CORRECTIONS, "path").sum().alias("corrections"),
     )
     return [
         day
-        for day, count, readings in days.sort("day").iter_rows()
-        if count >= max(MIN_FILES, 2 * math.ceil(readings / READINGS_PER_FILE))
+        for day, count, readings, corrections in days.sort("day").iter_rows()
+        if corrections >= MIN_CORRECTION_FILES
+        or count >= max(MIN_FILES, 2 * math.ceil(readings / READINGS_PER_FILE))
     ]
 
 
@@ -68,5 +77,22 @@ def compact_day(
 
 
 def _write_files(folder: Folder, snapshot: DeltaSnapshot, day: date) -> Iterator[AddAction]:
-    for readings in snapshot.frames(window_of_day(day), frame_readings=READINGS_PER_FILE):
-        yield write_file(folder, day, readings, data_change=False)
+    window = window_of_day(day)
+    for readings in snapshot.frames(
+        window, columns=frame.FULL_COLUMNS, frame_readings=READINGS_PER_FILE
+    ):
+        yield write_file(folder, day, readings, Kind.MAIN, data_change=False)
+    for versions in _joined(snapshot.replaced_versions(window)):
+        yield write_file(folder, day, versions, Kind.REPLACED, data_change=False)
+
+
+def _joined(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield consecutive frames as few, of about :data:`READINGS_PER_FILE`."""
+    waiting: list[pl.DataFrame] = []
+    for each in frames:
+        waiting.append(each)
+        if sum(map(len, waiting)) >= READINGS_PER_FILE:
+            yield pl.concat(waiting)
+            waiting = []
+    if waiting:
+        yield pl.concat(waiting)

@@ -17,9 +17,11 @@ from deltalake import DeltaTable
 from readings import frame
 from readings.instants import to_micros
 from readings.repositories.delta.failures import unavailable_if_it_fails
+from readings.repositories.delta.file_kinds import PARTITION, Kind, is_of_kind
 from readings.repositories.delta.folder import Folder
 from readings.repositories.minute_index import (
     MINUTE_INDEX_SCHEMA,
+    BoolArray,
     MinuteIndex,
     as_int_array,
 )
@@ -28,8 +30,6 @@ from readings.window import Window
 # Delta stores the smallest and largest instant of a file truncated to milliseconds.
 _STATISTICS_PRECISION = timedelta(milliseconds=1)
 
-PARTITION = "day"
-"""The table's partition column: the UTC date of ``time``. Maintenance and other programs that read the table rely on it."""
 _FILES_SCHEMA = {
     "path": pl.String(),
     "day": pl.Date(),
@@ -67,7 +67,7 @@ class DataFiles:
     """The files of one version of the table in ``folder``, and what the table's log knows about them.
 
     ``paths`` are sorted by their earliest reading; ``by_day`` maps each UTC day, ascending, to its paths. ``days`` is
-    an index with one row per day instead of one per minute.
+    an index with one row per day instead of one per minute. It counts readings, not versions.
     """
 
     def __init__(self, folder: Folder, files: pl.DataFrame) -> None:
@@ -76,9 +76,13 @@ class DataFiles:
         self._files = files
         self.paths: list[str] = files["path"].to_list()
         self._first, self._last = as_int_array(files["first"]), as_int_array(files["last"])
+        self._last_arrival = as_int_array(files["last_arrival"])
+        self._is_of_kind = {
+            kind: files.select(is_of_kind(kind, "path")).to_series().to_numpy() for kind in Kind
+        }
         days = files.group_by("day").agg(
             "path",
-            pl.col("readings").sum(),
+            pl.col("readings").filter(is_of_kind(Kind.MAIN, "path")).sum(),
             pl.col("first", "first_arrival").min(),
             pl.col("last", "last_arrival").max(),
         )
@@ -105,10 +109,26 @@ class DataFiles:
         new = _describe(self.folder, pl.DataFrame(added))
         return DataFiles(self.folder, pl.concat([kept, new]).sort("first", "path"))
 
-    def overlapping(self, start: datetime, end: datetime) -> tuple[str, ...]:
-        """Return the files that may hold readings with ``start <= time <= end``."""
-        overlaps = (self._last >= to_micros(start)) & (self._first <= to_micros(end))
-        return tuple(self.paths[number] for number in np.flatnonzero(overlaps))
+    def overlapping(
+        self, start: datetime, end: datetime, kind: Kind = Kind.MAIN
+    ) -> tuple[str, ...]:
+        """Return the files of a kind that may hold readings with ``start <= time <= end``."""
+        found = self._overlaps(start, end) & self._is_of_kind[kind]
+        return tuple(self.paths[number] for number in np.flatnonzero(found))
+
+    def other_versions(
+        self, start: datetime, end: datetime, as_of: datetime | None
+    ) -> tuple[str, ...]:
+        """Return the files that are needed beside the main files to find the valid versions."""
+        corrections = self.overlapping(start, end, Kind.CORRECTIONS)
+        overlaps = self._overlaps(start, end)
+        if as_of is None or not (self._last_arrival[overlaps] > to_micros(as_of)).any():
+            return corrections
+        return corrections + self.overlapping(start, end, Kind.REPLACED)
+
+    def _overlaps(self, start: datetime, end: datetime) -> BoolArray:
+        overlaps: BoolArray = (self._last >= to_micros(start)) & (self._first <= to_micros(end))
+        return overlaps
 
 
 def _describe(folder: Folder, actions: pl.DataFrame) -> pl.DataFrame:
@@ -132,11 +152,15 @@ def _describe(folder: Folder, actions: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class RowRange:
-    """Consecutive rows of a data file: ``length`` rows from row ``start``."""
+    """Consecutive rows of a data file: ``length`` rows from row ``start``.
+
+    ``corrections`` are the rows of other files that hold later versions of some of these readings.
+    """
 
     file: str
     start: int
     length: int
+    corrections: tuple[RowRange, ...] = ()
 
 
 @dataclass(frozen=True)

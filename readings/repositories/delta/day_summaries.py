@@ -41,9 +41,13 @@ def summarise_days(folder: Folder, by_day: FilesByDay, counts: FileCounts) -> pl
     The statistics of the data files are enough if the minutes of a day have the same meters. Other days are read.
     """
     counts.load(by_day)
-    statistics = {day: counts.index(day, tuple(files)).statistics for day, files in by_day.items()}
+    # Main files have every reading.
+    statistics = {
+        day: counts.index(day, tuple(files)).main.statistics for day, files in by_day.items()
+    }
     described = {day: rows for day, rows in statistics.items() if _are_enough(rows)}
-    files = [file for day in by_day.keys() - described.keys() for file in by_day[day]]
+    others = (statistics[day] for day in statistics.keys() - described.keys())
+    files = [file for rows in others for file in rows["file"].unique()]
     summaries = pl.LazyFrame(schema=_DAY_SUMMARY_SCHEMA)
     if described:
         summaries = pl.concat(_summarise_described(folder, described)).lazy()

@@ -6,8 +6,9 @@ readings, so rows are read by their number, in blocks.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from functools import lru_cache
 from threading import Lock
 
@@ -15,9 +16,12 @@ import polars as pl
 from cachetools import LRUCache, cached
 
 from readings import frame
-from readings.repositories.delta.data_files import RowRange, RowSelection, collect
+from readings.instants import FIRST_INSTANT
+from readings.repositories.delta.data_files import RowRange, collect
+from readings.repositories.delta.failures import unavailable_if_it_fails
 from readings.repositories.delta.folder import Folder
-from readings.window import Position
+from readings.repositories.delta.versions import VersionRows, with_other_versions
+from readings.window import Position, Window
 
 DECODED_BYTES = 256 * 2**20
 """The memory in a process for decoded rows."""
@@ -30,19 +34,22 @@ _MAX_BLOCKS = 8
 """A range of more blocks is read at once, and not cached."""
 Columns = tuple[str, ...]
 """Names of columns of ``frame.FULL_SCHEMA``. A tuple, because it is a part of cache keys."""
+_Key = tuple[datetime, str]
 _OPEN_FILES = 64
 """The number of parsed footers that are kept: about 0.3 MB each. To parse one takes as long as to decode a page."""
 _QUERIES_OF_A_FILE = 4
 """How many selections of columns are kept for each open file."""
+
+_EVERYTHING = Window(FIRST_INSTANT)
 
 _cache: LRUCache[object, pl.DataFrame] = LRUCache(DECODED_BYTES, pl.DataFrame.estimated_size)
 _lock = Lock()
 
 
 @cached(_cache, lock=_lock)
-def decode(folder: Folder, rows: RowSelection, columns: Columns) -> pl.DataFrame:
-    """Return the readings of these rows, in order. ``columns`` must include those of ``frame.ORDER``."""
-    return frame.in_order(collect(rows.scan(folder).select(columns)))
+def decode(folder: Folder, rows: VersionRows, columns: Columns) -> pl.DataFrame:
+    """Return the valid versions in these rows, in order. ``columns`` must include those of ``frame.VERSION``."""
+    return frame.in_order(collect(rows.scan(folder, _EVERYTHING, columns)))
 
 
 @cached(_cache, lock=_lock)
@@ -65,7 +72,8 @@ def scan_file(folder: Folder, file: str, columns: Columns) -> pl.LazyFrame:
     """Return the readings of a data file. Its footer is parsed once. A column that the file does not have is null."""
     readings = _open_file(folder, file)
     # With a given schema, as in `scan_files`, reading a block takes a fifth more time.
-    stored = readings.collect_schema()
+    with unavailable_if_it_fails("A data file cannot be read"):
+        stored = readings.collect_schema()
     return readings.select(
         pl.col(name) if name in stored else pl.lit(None, frame.FULL_SCHEMA[name]).alias(name)
         for name in columns
@@ -80,30 +88,79 @@ def read_device_ids(folder: Folder, file: str, start: int, length: int) -> pl.Se
 def read_rows(
     folder: Folder, ranges: Iterable[RowRange], columns: Columns, *, skip: int, limit: int
 ) -> pl.DataFrame:
-    """Return at most ``limit`` readings after the first ``skip`` of these rows, in the order of the ranges."""
-    found = [_read_range(folder, rows, columns) for rows in _slice(ranges, skip, limit)]
+    """Return at most ``limit`` readings after the first ``skip`` of these rows, in the order of the ranges.
+
+    If a range has corrections, ``columns`` must include those of ``frame.VERSION``.
+    """
+    found = [
+        _read_range(folder, rows, start, length, columns)
+        for rows, start, length in _slice(ranges, skip, limit)
+    ]
     return found[0] if len(found) == 1 else pl.concat([frame.empty(columns), *found])
 
 
-def _slice(ranges: Iterable[RowRange], skip: int, limit: int) -> Iterator[RowRange]:
+def _slice(
+    ranges: Iterable[RowRange], skip: int, limit: int
+) -> Iterator[tuple[RowRange, int, int]]:
+    """Yield each range, the first of its rows to read, and how many."""
     for rows in ranges:
         length = min(rows.length - skip, limit)
         if length > 0:
-            yield RowRange(rows.file, rows.start + skip, length)
+            yield rows, rows.start + skip, length
             limit -= length
         skip = max(0, skip - rows.length)
         if not limit:
             return
 
 
-def _read_range(folder: Folder, rows: RowRange, columns: Columns) -> pl.DataFrame:
-    end = rows.start + rows.length
-    first, last = rows.start // BLOCK_ROWS, (end - 1) // BLOCK_ROWS
+def _read_range(
+    folder: Folder, rows: RowRange, start: int, length: int, columns: Columns
+) -> pl.DataFrame:
+    end = start + length
+    first, last = start // BLOCK_ROWS, (end - 1) // BLOCK_ROWS
     if last - first >= _MAX_BLOCKS:
-        return _read(folder, rows.file, rows.start, rows.length, columns)
-    blocks = [_read_block(folder, rows.file, number, columns) for number in range(first, last + 1)]
+        return _correct(folder, _read(folder, rows.file, start, length, columns), rows, columns)
+    if rows.corrections:
+        # The rows that belong to the range and to a block are the same for every page of the range.
+        blocks = [
+            _read_corrected(folder, rows, number, columns) for number in range(first, last + 1)
+        ]
+        before = max(rows.start, first * BLOCK_ROWS)
+    else:
+        blocks = [
+            _read_block(folder, rows.file, number, columns) for number in range(first, last + 1)
+        ]
+        before = first * BLOCK_ROWS
     joined = blocks[0] if len(blocks) == 1 else pl.concat(blocks)
-    return joined.slice(rows.start - first * BLOCK_ROWS, rows.length)
+    return joined.slice(start - before, length)
+
+
+@cached(_cache, lock=_lock)
+def _read_corrected(folder: Folder, rows: RowRange, number: int, columns: Columns) -> pl.DataFrame:
+    """Return those rows of a range that are in this block, in their valid versions."""
+    start = max(rows.start, number * BLOCK_ROWS)
+    end = min(rows.start + rows.length, (number + 1) * BLOCK_ROWS)
+    block = _read_block(folder, rows.file, number, columns)
+    stored = block.slice(start - number * BLOCK_ROWS, end - start)
+    return _correct(folder, stored, rows, columns)
+
+
+def _correct(
+    folder: Folder, readings: pl.DataFrame, rows: RowRange, columns: Columns
+) -> pl.DataFrame:
+    """Return readings of a range, in order and not empty, in their valid versions."""
+    if not rows.corrections:
+        return readings
+    first, last = (Position(*readings.select(frame.ORDER).row(row)) for row in (0, -1))
+    later = []
+    for each in rows.corrections:
+        skip = _search(folder, each, first, columns, _count_before)
+        end = _search(folder, each, last, columns, count_up_to)
+        later.append(read_rows(folder, [each], columns, skip=skip, limit=end - skip))
+    others = pl.concat(later)
+    if others.is_empty():
+        return readings
+    return with_other_versions(readings.lazy(), others.lazy(), None).collect()
 
 
 def count_in_order_up_to(
@@ -112,6 +169,19 @@ def count_in_order_up_to(
     """Return how many readings of these rows, which are in order, are at or before the position.
 
     ``columns`` must include those of ``frame.ORDER``. The blocks stay in memory for a caller who reads the same columns.
+    """
+    return _search(folder, rows, position, columns, count_up_to)
+
+
+def _search(
+    folder: Folder,
+    rows: RowRange,
+    position: Position,
+    columns: Columns,
+    count_in: Callable[[pl.DataFrame, Position], int],
+) -> int:
+    """Return the number of rows that ``count_in`` counts, by calling it for few blocks of these rows.
+
     Most device ids are random, so the place of one among the others can be estimated. The block there is read first.
     """
     low, high = rows.start, rows.start + rows.length
@@ -124,7 +194,7 @@ def count_in_order_up_to(
         inside = _read_block(folder, rows.file, number, columns).slice(
             start % BLOCK_ROWS, end - start
         )
-        count = count_up_to(inside, position)
+        count = count_in(inside, position)
         if 0 < count < len(inside):
             return start + count - rows.start
         # The position is before this block or after it. The next blocks are tried in growing steps.
@@ -138,12 +208,20 @@ def count_in_order_up_to(
 
 def count_up_to(readings: pl.DataFrame, position: Position) -> int:
     """Return how many of these readings, which are in order, are at or before the position."""
+    return bisect_right(range(len(readings)), _key(position), key=_keys(readings))
+
+
+def _count_before(readings: pl.DataFrame, position: Position) -> int:
+    return bisect_left(range(len(readings)), _key(position), key=_keys(readings))
+
+
+def _key(position: Position) -> _Key:
+    return position.time, position.device_id
+
+
+def _keys(readings: pl.DataFrame) -> Callable[[int], _Key]:
     times, device_ids = readings["time"], readings["device_id"]
-    return bisect_right(
-        range(len(readings)),
-        (position.time, position.device_id),
-        key=lambda row: (times[row], device_ids[row]),
-    )
+    return lambda row: (times[row], device_ids[row])
 
 
 def _share_before(device_id: str) -> float:

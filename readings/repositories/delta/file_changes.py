@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from readings.repositories.delta.data_files import PARTITION
+from readings.repositories.delta.file_kinds import PARTITION
 
 _WITHOUT_FILES = {"commitInfo", "txn"}
 """Actions that change neither the files nor how they must be read."""

@@ -7,27 +7,19 @@ day cache, one file for each day. Each process counts other files once, by readi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date
 from pathlib import PurePath
 from threading import Lock
 
-import numpy as np
 import polars as pl
 
-from readings.instants import to_micros
-from readings.repositories.delta.data_files import RowRange, collect, scan_files
+from readings.repositories.delta.data_files import collect, scan_files
 from readings.repositories.delta.day_cache import DayCache, FilesByDay
+from readings.repositories.delta.day_index import DeltaMinuteIndex
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.minute_statistics import FILE_STATISTICS_SCHEMA, read_statistics
-from readings.repositories.minute_index import (
-    MinuteCounts,
-    MinuteIndex,
-    as_int_array,
-    minute_of_time,
-)
+from readings.repositories.minute_index import minute_of_time
 
-FileRows = tuple[str, int, int, int]
-"""A minute in a file: the file, the first row, the number of readings, and the rows from the first to the last reading."""
 _VERSIONS_KEPT = 2
 """The indexes kept for a day that changes: that of the newest version, and an older one for an export that runs."""
 
@@ -145,47 +137,3 @@ def _count(folder: Folder, files: list[str]) -> dict[str, pl.DataFrame]:
     unknown = [name for name in FILE_STATISTICS_SCHEMA if name not in rows.columns]
     nulls = (pl.lit(None, FILE_STATISTICS_SCHEMA[name]).alias(name) for name in unknown)
     return _split_by_file(rows.with_columns(nulls).select(*FILE_STATISTICS_SCHEMA))
-
-
-class DeltaMinuteIndex(MinuteIndex):
-    """The minutes of one day, and the rows of the data files that hold them."""
-
-    def __init__(self, counts: pl.DataFrame) -> None:
-        """``counts`` has the columns of :data:`FILE_STATISTICS_SCHEMA`."""
-        self.statistics = counts.sort("minute")
-        self._minute_of_row = as_int_array(self.statistics["minute"])
-        self._rows: list[FileRows] = self.statistics.select(
-            "file", "row", "readings", "span"
-        ).rows()
-        self._is_in_order = self.statistics["meters"].is_not_null().to_numpy()
-        minutes = self.statistics.group_by("minute", maintain_order=True).agg(
-            pl.col("readings").sum(),
-            pl.col("first", "first_arrival").min(),
-            pl.col("last", "last_arrival").max(),
-        )
-        super().__init__(minutes)
-
-    def file_rows(self, first: datetime, last: datetime) -> list[FileRows]:
-        """Return the rows of the minutes from ``first`` to ``last``, in each of their files."""
-        return self._rows[self._between(to_micros(first), to_micros(last))]
-
-    def rows_in_order(self, minutes: MinuteCounts) -> list[RowRange] | None:
-        """Return the rows of some minutes of this index, if their readings are stored in order; otherwise None."""
-        between = self._between(int(minutes.minute[0]), int(minutes.minute[-1]))
-        if not (
-            np.array_equal(self._minute_of_row[between], minutes.minute)
-            and self._is_in_order[between].all()
-        ):
-            return None
-        return [RowRange(file, row, readings) for file, row, readings, _ in self._rows[between]]
-
-    def described(self, minutes: MinuteCounts) -> pl.DataFrame | None:
-        """Return the statistics of consecutive minutes of this index, or None if they were counted by reading them."""
-        if not len(minutes):
-            return self.statistics.clear()
-        between = self._between(int(minutes.minute[0]), int(minutes.minute[-1]))
-        return self.statistics[between] if self._is_in_order[between].all() else None
-
-    def _between(self, first: int, last: int) -> slice:
-        start = self._minute_of_row.searchsorted(first)
-        return slice(int(start), int(self._minute_of_row.searchsorted(last, side="right")))

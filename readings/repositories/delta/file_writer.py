@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import PurePath
 
 import polars as pl
 from deltalake.transaction import AddAction
 
+from readings import frame
 from readings.repositories.delta.commit_log import Commit
-from readings.repositories.delta.data_files import PARTITION
+from readings.repositories.delta.file_kinds import PARTITION, Kind, new_name
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.minute_statistics import store_statistics
 
@@ -37,16 +37,17 @@ _COMPRESSION_LEVEL = 1
 """Higher levels take twice as long, and make the files of readings no smaller."""
 
 
-def write_days(folder: Folder, readings: pl.DataFrame) -> list[AddAction]:
-    """Write readings (in order, not empty) into new data files, one for each of their days.
+def write_days(folder: Folder, readings: Mapping[Kind, pl.DataFrame]) -> list[AddAction]:
+    """Write readings (in order) into new data files of each kind, one for each of their days.
 
     The files are not part of the table until the returned actions are committed. If a file cannot be written, no file
     is left. Raises ``OSError`` and the errors of the libraries.
     """
     new_files: list[AddAction] = []
     try:
-        for day, of_day in _by_day(readings):
-            new_files.append(write_file(folder, day, of_day, data_change=True))
+        for kind, of_kind in readings.items():
+            for day, of_day in _by_day(of_kind):
+                new_files.append(write_file(folder, day, of_day, kind, data_change=True))
     except BaseException:
         delete_files(folder, new_files)
         raise
@@ -54,13 +55,15 @@ def write_days(folder: Folder, readings: pl.DataFrame) -> list[AddAction]:
 
 
 def write_file(
-    folder: Folder, day: date, readings: pl.DataFrame, *, data_change: bool
+    folder: Folder, day: date, readings: pl.DataFrame, kind: Kind, *, data_change: bool
 ) -> AddAction:
     """Write the readings (in order) of one day into a new data file, and return the action that adds it to the table.
 
-    ``data_change`` is false if the table has these readings already. If the file cannot be written, it is deleted.
+    ``data_change`` is false if the table has these readings already. If the file cannot be written, it is deleted. A
+    further column that is null in all readings is not written.
     """
-    name = f"{PARTITION}={day.isoformat()}/part-{uuid.uuid4()}.zstd.parquet"
+    name = new_name(day, kind)
+    readings = without_empty_columns(readings)
     # Before the data file: a backfill computes its next readings meanwhile, and writing the data file uses all cores.
     store_statistics(folder, name, readings)
     size = folder.write_frame(
@@ -79,6 +82,16 @@ def write_file(
         data_change=data_change,
         stats=json.dumps(_statistics(readings)),
     )
+
+
+def without_empty_columns(readings: pl.DataFrame) -> pl.DataFrame:
+    """Return the readings without those further columns that are null in all of them: files need not store these."""
+    empty = [
+        name
+        for name in readings.columns
+        if name in frame.FURTHER_SCHEMA and readings[name].null_count() == len(readings)
+    ]
+    return readings.drop(empty)
 
 
 def delete_files(folder: Folder, new_files: Iterable[AddAction]) -> None:
@@ -104,6 +117,8 @@ def delete_unless_committed(folder: Folder, version: int, new_files: Sequence[Ad
 
 
 def _by_day(readings: pl.DataFrame) -> Iterable[tuple[date, pl.DataFrame]]:
+    if readings.is_empty():
+        return []
     first, last = readings["time"][0].date(), readings["time"][-1].date()
     if first == last:
         return [(first, readings)]

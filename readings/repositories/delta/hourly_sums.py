@@ -20,11 +20,20 @@ from readings.window import DAY, RESOLUTION, Window, window_of_day
 
 MEASURED = list(HOURLY_MEANS_SCHEMA)[3:]
 """The columns of which hourly means are shown."""
-_COUNTS = ["readings", "late"]
+_MISSING = {name: f"without_{name}" for name in MEASURED}
+"""The column with the number of readings without each measure."""
+_COUNTS = ["readings", "late", *_MISSING.values()]
+_SUMS_SCHEMA = {
+    "device_id": pl.String(),
+    "hour": frame.INSTANT,
+    **dict.fromkeys(_COUNTS, pl.Int64()),
+    **dict.fromkeys(MEASURED, pl.Float32()),
+}
+"""The columns of a cache file. Those of earlier releases do not have the numbers of missing measures: all were present."""
 
 
 def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFrame:
-    """Return the number of readings, of late readings, and the sums of the measured columns.
+    """Return the number of readings, of late and of incomplete ones, and the sums of the measured columns.
 
     One row per hour and distinct values of the columns ``by``.
     """
@@ -33,6 +42,7 @@ def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFra
             pl.col("time").dt.truncate("1h").alias("hour"),
             pl.lit(1, pl.Int64).alias("readings"),
             frame.is_late().cast(pl.Int64).alias("late"),
+            *(pl.col(name).is_null().cast(pl.Int64).alias(_MISSING[name]) for name in MEASURED),
         )
         .group_by(*by, "hour")
         .agg(pl.col(_COUNTS + MEASURED).sum())
@@ -40,9 +50,13 @@ def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFra
 
 
 def to_hourly_means(sums: pl.DataFrame) -> pl.DataFrame:
-    """Return sums of distinct hours as means: :data:`HOURLY_MEANS_SCHEMA`, ascending."""
+    """Return sums of distinct hours as means of the readings that have the measure: :data:`HOURLY_MEANS_SCHEMA`, ascending."""
+    number = {name: pl.col("readings") - pl.col(_MISSING[name]) for name in MEASURED}
     return (
-        sums.with_columns(pl.col(MEASURED).cast(pl.Float64) / pl.col("readings"))
+        sums.with_columns(
+            pl.when(number[name] > 0).then(pl.col(name).cast(pl.Float64) / number[name]).alias(name)
+            for name in MEASURED
+        )
         .select(pl.col(name).cast(kind) for name, kind in HOURLY_MEANS_SCHEMA.items())
         .sort("hour")
     )
@@ -55,12 +69,12 @@ def sum_meters_by_hour(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     """
     parts = [sum_by_hour(readings.lazy(), by=["device_id"]).collect() for readings in frames]
     hours = pl.concat(parts).group_by("device_id", "hour").sum().sort("device_id", "hour")
-    return hours.with_columns(pl.col(MEASURED).cast(pl.Float32))
+    return hours.with_columns(pl.col(MEASURED).cast(pl.Float32)).select(*_SUMS_SCHEMA)
 
 
 def read_sums(folder: Folder, paths: Sequence[str], device_ids: Sequence[str]) -> pl.LazyFrame:
     """Return the cached sums of some meters, or of all if ``device_ids`` is empty, one row per hour."""
-    hours = folder.scan(paths)
+    hours = folder.scan(paths, schema=_SUMS_SCHEMA, missing_columns="insert")
     if device_ids:
         hours = hours.filter(pl.col("device_id").is_in(list(device_ids)))
     return (
@@ -72,7 +86,7 @@ def read_sums(folder: Folder, paths: Sequence[str], device_ids: Sequence[str]) -
 
 def complete_days(window: Window, days: Iterable[date]) -> list[date]:
     """Return those days that are entirely in the window, ascending; none if the window bounds the arrival time."""
-    if window.arrived_after is not None or window.as_of is not None:
+    if window.bounds_arrival_time:
         return []
     end = window.end or LAST_INSTANT
     windows = [(day, window_of_day(day)) for day in sorted(days)]

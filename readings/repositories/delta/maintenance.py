@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from readings.repositories.delta.data_files import PARTITION, collect
+from readings.repositories.delta.data_files import collect
 from readings.repositories.delta.day_cache import (
     DayCache,
     FilesByDay,
@@ -19,6 +19,7 @@ from readings.repositories.delta.day_cache import (
 from readings.repositories.delta.day_summaries import summarise_days
 from readings.repositories.delta.failures import reason
 from readings.repositories.delta.file_counts import FileCounts
+from readings.repositories.delta.file_kinds import PARTITION
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.hourly_sums import sum_meters_by_hour
 from readings.repositories.delta.snapshot import DeltaSnapshot

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from math import ceil, inf
 
 import numpy as np
 import polars as pl
 
 from readings import frame
-from readings.instants import LAST_INSTANT, from_micros
+from readings.instants import from_micros
 from readings.repositories.chunks import Chunk
 from readings.repositories.delta.data_files import (
     DataFiles,
     RowRange,
-    RowSelection,
     collect,
-    merge_row_ranges,
 )
+from readings.repositories.delta.day_index import DeltaMinuteIndex
 from readings.repositories.delta.decoded_rows import (
     count_in_order_up_to,
     count_up_to,
     decode,
     read_rows,
 )
-from readings.repositories.delta.file_counts import DeltaMinuteIndex, FileCounts
+from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.meter_rows import read_meters
 from readings.repositories.delta.minute_statistics import FILE_STATISTICS_SCHEMA
-from readings.repositories.minute_index import LAST_MICROSECOND, MinuteCounts, count_by_minute
+from readings.repositories.delta.version_finder import VersionFinder
+from readings.repositories.minute_index import (
+    MinuteCounts,
+    as_int_array,
+    count_by_minute,
+    minute_of_time,
+)
 from readings.window import Position, Window
 
 _MAX_DECODED_MINUTES = 4
@@ -54,16 +59,15 @@ class DeltaMinuteReader:
         self.columns = tuple(name for name in frame.FULL_COLUMNS if name in needed)
         self._files = files
         self._folder = files.folder
-        self._file_counts = file_counts
+        self._rows = VersionFinder(files, file_counts)
 
     def indexes(self, window: Window) -> Iterator[DeltaMinuteIndex]:
         """Yield one index for each day."""
-        for day in self._days(window):
-            yield self._index(day)
+        return self._rows.indexes(window)
 
     def count_days(self, window: Window) -> None:
         """Count the files of all days of the window in one query, which is faster than one query for each day."""
-        self._file_counts.load({day: self._files.by_day[day] for day in self._days(window)})
+        self._rows.count_days(window)
 
     def without_first_days(self, window: Window, offset: int) -> tuple[Window, int]:
         """Return a window that starts at a later day, and the offset in it of the same readings.
@@ -76,7 +80,7 @@ class DeltaMinuteReader:
         readings, complete = days.readings, days.complete
         if not complete[0]:
             # The window starts within this day.
-            minutes = self._index(days.first_minute.date()).overlapping(window)
+            minutes = self._rows.index(days.first_minute.date()).overlapping(window)
             if not minutes.complete.all():
                 return window, offset
             readings = np.concatenate([[minutes.readings.sum()], readings[1:]])
@@ -91,7 +95,12 @@ class DeltaMinuteReader:
 
     def count(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
         """See :meth:`MinuteReader.count`."""
-        return collect(count_by_minute(self.scan(window, first, last)))
+        if window.bounds_arrival_time:
+            return collect(count_by_minute(self.scan(window, first, last, frame.VERSION)))
+        # Main files have every reading.
+        rows = self._rows.main(first, last, search=bool(window.device_ids))
+        readings = rows.scan(self._folder).filter(window.predicate())
+        return collect(count_by_minute(readings))
 
     def read(self, window: Window, minutes: MinuteCounts, *, skip: int, limit: int) -> pl.DataFrame:
         """See :meth:`MinuteReader.read`."""
@@ -135,24 +144,67 @@ class DeltaMinuteReader:
                 return count_up_to(self._read_minutes(window, first_minute), position)
         return 0
 
-    def scan(self, window: Window, first: datetime, last: datetime) -> pl.LazyFrame:
-        """Return the window's readings, with all columns, in the minutes from ``first`` to ``last``, in any order."""
-        # A search for a few meters decodes less than reading all rows of the minutes does.
-        rows = self._select_rows(first, last, search=bool(window.device_ids))
-        return rows.scan(self._folder).filter(window.predicate())
+    def scan(
+        self, window: Window, first: datetime, last: datetime, columns: Sequence[str]
+    ) -> pl.LazyFrame:
+        """Return the window's readings in the minutes from ``first`` to ``last``, in any order.
+
+        ``columns`` must include those of ``frame.VERSION``.
+        """
+        search = bool(window.device_ids)
+        rows = self._rows.valid(first, last, window.as_of, search=search)
+        return rows.scan(self._folder, window, columns)
 
     def search(self, window: Window) -> pl.LazyFrame:
-        """Return the window's readings, with all columns, in any order, without counting them first.
+        """Return the window's readings, in any order, without counting them first.
 
         For a few meters this is faster than :meth:`scan`: counting would read their rows a second time.
         """
-        end = window.end or LAST_INSTANT
-        files = self._files.overlapping(window.start, end)
-        rows = RowSelection(files, window.start, end, None)
-        return rows.scan(self._folder).filter(window.predicate())
+        return self._rows.valid_in_files(window).scan(self._folder, window, self.columns)
+
+    def search_identities(self, window: Window) -> pl.LazyFrame:
+        """Return the columns ``frame.ORDER`` of the window's readings, as :meth:`search` does."""
+        if window.bounds_arrival_time:
+            return self.search(window).select(frame.ORDER)
+        # Main files have every reading.
+        main = self._rows.main_in_files(window).scan(self._folder)
+        return main.select(frame.ORDER).filter(window.predicate())
+
+    def read_versions(self, window: Window, chunk: Chunk) -> pl.DataFrame:
+        """Return all versions in the minutes of the chunk that are in the window, sorted by ``frame.VERSION``."""
+        first, last = chunk.first_minute, chunk.last_minute
+        rows = self._rows.every_version(first, last, search=bool(window.device_ids))
+        versions = rows.scan(self._folder).select(self.columns).filter(window.predicate())
+        return collect(versions).sort(frame.VERSION)
+
+    def scan_corrected(
+        self, window: Window, minutes: Sequence[datetime], columns: Sequence[str]
+    ) -> pl.LazyFrame:
+        """Return the readings of these :meth:`corrected_minutes`, in any order. The window must bound the time only."""
+        readings = self._rows.corrected(minutes).scan(self._folder, window, columns)
+        return readings.filter(minute_of_time().is_in(minutes))
+
+    def corrected_minutes(self, window: Window) -> list[datetime]:
+        """Return the window's minutes that have corrections in files of their own, ascending."""
+        return [
+            from_micros(minute)
+            for index in self.indexes(window)
+            for minute in np.intersect1d(
+                index.overlapping(window).minute,
+                as_int_array(index.corrections.statistics["minute"]),
+            )
+        ]
+
+    def revisions(self, window: Window) -> pl.DataFrame:
+        """Return how many versions the minutes of the window's days have beside the valid ones.
+
+        Columns ``minute`` and ``revision``, without minutes that have none.
+        """
+        none = pl.DataFrame(schema={"minute": frame.INSTANT, "revision": pl.Int64()})
+        return pl.concat([none, *(index.revisions() for index in self.indexes(window))])
 
     def statistics(self, window: Window) -> pl.DataFrame | None:
-        """Return the statistics of the window's minutes, one row per file and minute, ascending by minute.
+        """Return the statistics of the window's minutes in main files, one row per file and minute, ascending by minute.
 
         Returns None if a file has none, or if a minute is only partly in the window.
         """
@@ -161,55 +213,41 @@ class DeltaMinuteReader:
             return None
         for index in self.indexes(window):
             minutes = index.overlapping(window)
-            rows = index.described(minutes) if minutes.complete.all() else None
+            rows = index.main.described(minutes) if minutes.complete.all() else None
             if rows is None:
                 return None
             found.append(rows)
         return pl.concat(found)
 
-    def _days(self, window: Window) -> list[date]:
-        days = self._files.days.overlapping(window).minute
-        return [from_micros(midnight).date() for midnight in days]
-
-    def _index(self, day: date) -> DeltaMinuteIndex:
-        return self._file_counts.index(day, self._files.by_day[day])
-
     def _rows_in_order(self, minutes: MinuteCounts) -> list[RowRange] | None:
         """Return the rows of some minutes of one day, or None if their order or their number is not known."""
         if not minutes.complete.all():
             return None
-        return self._index(minutes.first_minute.date()).rows_in_order(minutes)
+        return self._rows.index(minutes.first_minute.date()).rows_in_order(minutes)
 
     def _read_meters(
         self, window: Window, index: DeltaMinuteIndex, minutes: MinuteCounts
     ) -> pl.DataFrame:
         """Return the window's readings in some minutes of an index, in order."""
-        statistics = index.described(minutes)
+        first, last = minutes.first_minute, minutes.last_minute
+        statistics = index.main.described(minutes)
         if statistics is not None:
             readings = read_meters(self._folder, statistics, window.device_ids, self.columns)
             if readings is not None:
-                return readings.filter(window.predicate())
-        return self._read_span(window, minutes.first_minute, minutes.last_minute)
+                others = self._rows.others(first, last, window.as_of, search=True)
+                if others is None:
+                    return readings.filter(window.predicate())
+                return collect(others.replace_in(readings.lazy(), self._folder, window))
+        return self._read_span(window, first, last)
 
     def _read_minutes(self, window: Window, minutes: MinuteCounts) -> pl.DataFrame:
         """Return the window's readings in some minutes, in order. If the minutes are few, they stay decoded in the cache."""
         if window.device_ids or len(minutes) > _MAX_DECODED_MINUTES:
             return self._read_span(window, minutes.first_minute, minutes.last_minute)
         instants = [from_micros(minute) for minute in minutes.minute]
-        rows = [self._select_rows(minute, minute) for minute in instants]
+        rows = [self._rows.valid(minute, minute, window.as_of, search=False) for minute in instants]
         readings = pl.concat([decode(self._folder, each, self.columns) for each in rows])
         return readings if minutes.complete.all() else readings.filter(window.predicate())
 
     def _read_span(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
-        return frame.in_order(collect(self.scan(window, first, last).select(self.columns)))
-
-    def _select_rows(
-        self, first: datetime, last: datetime, *, search: bool = False
-    ) -> RowSelection:
-        end = last + LAST_MICROSECOND
-        ranges = None if search else self._row_ranges(first, last)
-        return RowSelection(self._files.overlapping(first, end), first, end, ranges)
-
-    def _row_ranges(self, first: datetime, last: datetime) -> tuple[RowRange, ...] | None:
-        indexes = self.indexes(Window(first, last + LAST_MICROSECOND))
-        return merge_row_ranges(rows for index in indexes for rows in index.file_rows(first, last))
+        return frame.in_order(collect(self.scan(window, first, last, self.columns)))

@@ -110,7 +110,7 @@ def read_statistics(folder: Folder, data_files: Sequence[str]) -> pl.DataFrame:
             for name in ("import_kwh", "export_kwh"):
                 columns.setdefault(name, [0.0] * len(columns["kw"]))
             stored = [columns[name] for name in MINUTE_STATISTICS_SCHEMA]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
         for values, new in zip(rows.values(), ([data_file] * len(stored[0]), *stored), strict=True):
             values.extend(new)

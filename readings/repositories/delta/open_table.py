@@ -16,8 +16,8 @@ from deltalake.schema import PrimitiveType
 
 from readings import frame
 from readings.repositories.delta.commit_log import Commit, State
-from readings.repositories.delta.data_files import PARTITION
 from readings.repositories.delta.failures import unavailable_if_it_fails
+from readings.repositories.delta.file_kinds import PARTITION
 from readings.repositories.delta.folder import Folder
 from readings.repository_errors import RepositoryUnavailableError
 

@@ -2,7 +2,7 @@
 
 Writers do not lock. Every write is one commit with the same application transaction. If two writers opened the same
 version, only one of them commits; the other opens the new version and checks again what is already stored. This
-keeps (``device_id``, ``time``) unique.
+keeps versions unique, and each reading once in the main files.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
@@ -19,7 +19,6 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 
-from readings import frame
 from readings.repositories.base import (
     ReadingsRepository,
     Snapshot,
@@ -27,7 +26,7 @@ from readings.repositories.base import (
 )
 from readings.repositories.delta.commit_log import Commit
 from readings.repositories.delta.compaction import compact_day, days_to_compact
-from readings.repositories.delta.data_files import PARTITION, DataFiles, collect, scan_files
+from readings.repositories.delta.data_files import DataFiles
 from readings.repositories.delta.day_cache import (
     DAY_SUMMARIES,
     HOURLY_SUMS,
@@ -36,7 +35,12 @@ from readings.repositories.delta.day_cache import (
 )
 from readings.repositories.delta.failures import FAILURES, reason, unavailable_if_it_fails
 from readings.repositories.delta.file_counts import FileCounts
-from readings.repositories.delta.file_writer import delete_unless_committed, write_days
+from readings.repositories.delta.file_kinds import PARTITION, Kind
+from readings.repositories.delta.file_writer import (
+    delete_unless_committed,
+    without_empty_columns,
+    write_days,
+)
 from readings.repositories.delta.folder import DiskFolder, Folder
 from readings.repositories.delta.maintenance import (
     delete_unused_files,
@@ -45,6 +49,7 @@ from readings.repositories.delta.maintenance import (
     fill_minute_counts,
 )
 from readings.repositories.delta.minute_statistics import delete_unused_statistics
+from readings.repositories.delta.new_versions import new_readings, new_versions
 from readings.repositories.delta.newest_files import NewestFiles
 from readings.repositories.delta.open_table import (
     AFTER_COMMIT,
@@ -55,7 +60,6 @@ from readings.repositories.delta.open_table import (
 )
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.repository_errors import RepositoryUnavailableError
-from readings.window import Window
 
 log = logging.getLogger(__name__)
 
@@ -141,16 +145,24 @@ class DeltaRepository(ReadingsRepository):
 
     def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
         """See :meth:`ReadingsRepository.write`. The write is atomic."""
-        readings = _without_empty_columns(in_order_without_duplicates(readings))
+        readings = without_empty_columns(
+            in_order_without_duplicates(readings, corrections=corrections)
+        )
 
         def append(table: DeltaTable) -> int:
             if not can_hold(table, readings):
                 extend_schema(table, exclusive_commit(table))
                 table, _ = self._written_table.newest()
-            new = self._without_stored(table, readings)
-            if len(new):
+            files = DataFiles.of(self._folder, table)
+            new = (
+                new_versions(files, readings)
+                if corrections
+                else {Kind.MAIN: new_readings(files, readings)}
+            )
+            count = sum(map(len, new.values()))
+            if count:
                 self._append(table, new)
-            return len(new)
+            return count
 
         return self._retry_after_conflicts(append)
 
@@ -220,7 +232,7 @@ class DeltaRepository(ReadingsRepository):
             done["files out of use"] += delete_unused_statistics(self._folder, files.paths)
         return done
 
-    def _append(self, table: DeltaTable, readings: pl.DataFrame) -> None:
+    def _append(self, table: DeltaTable, readings: Mapping[Kind, pl.DataFrame]) -> None:
         version, new_files = table.version(), write_days(self._folder, readings)
         try:
             table.create_write_transaction(
@@ -236,18 +248,6 @@ class DeltaRepository(ReadingsRepository):
             if not delete_unless_committed(self._folder, version, new_files):
                 raise
 
-    def _without_stored(self, table: DeltaTable, readings: pl.DataFrame) -> pl.DataFrame:
-        """Return the readings (in order) whose time and device id are not in the table yet."""
-        if readings.is_empty():
-            return readings
-        first, last = readings["time"][0], readings["time"][-1]
-        files = DataFiles.of(self._folder, table).overlapping(first, last)
-        if not files:
-            return readings
-        inside = Window(first, last).predicate()
-        stored = collect(scan_files(self._folder, files).filter(inside).select(frame.ORDER))
-        return readings.join(stored, on=frame.ORDER, how="anti", maintain_order="left")
-
     def _newest_snapshot(self) -> DeltaSnapshot:
         looked_at = time.monotonic()
         files, commit = self._newest_files.newest()
@@ -260,16 +260,6 @@ class DeltaRepository(ReadingsRepository):
         return DeltaSnapshot(
             version, files, self._file_counts, self._hourly_sums, self._day_summaries
         )
-
-
-def _without_empty_columns(readings: pl.DataFrame) -> pl.DataFrame:
-    """Return the readings without those further columns that are null in all of them: files need not store these."""
-    empty = [
-        name
-        for name in readings.columns
-        if name in frame.FURTHER_SCHEMA and readings[name].null_count() == len(readings)
-    ]
-    return readings.drop(empty)
 
 
 def exclusive_commit(table: DeltaTable) -> CommitProperties:

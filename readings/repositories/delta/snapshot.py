@@ -10,6 +10,7 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, Page, Snapshot
+from readings.repositories.chunks import split_into_chunks
 from readings.repositories.delta.data_files import DataFiles, collect
 from readings.repositories.delta.day_cache import DayCache
 from readings.repositories.delta.day_summaries import read_summaries, summarise_days
@@ -32,6 +33,7 @@ from readings.window import Position, Window
 _MAX_METER_SETS_OF_A_QUERY = 8
 """If the minutes of a window have more different sets of meters than this, one scan of all of them is faster."""
 
+_SUMMED = (*frame.VERSION, "kw", "kwh")
 _MAX_READINGS_SKIPPED = 50_000
 """Readings of a few meters before a page are read too. If they are more than this, they are counted."""
 
@@ -105,34 +107,56 @@ class DeltaSnapshot(Snapshot):
 
     def versions(self, window: Window) -> Iterator[pl.DataFrame]:
         """See :meth:`Snapshot.versions`."""
-        return self.frames(window, columns=frame.FULL_COLUMNS)
+        reader, _ = self._of_columns(frame.FULL_COLUMNS)
+        counts = self.minute_counts(window.without_arrival_bounds())
+        for chunk in split_into_chunks(counts, FRAME_READINGS):
+            versions = reader.read_versions(window, chunk)
+            if len(versions):
+                yield versions
+
+    def replaced_versions(self, window: Window) -> Iterator[pl.DataFrame]:
+        """Yield those versions that are not valid, with the columns of ``frame.FULL_SCHEMA``, sorted by ``frame.VERSION``.
+
+        The window must bound the time only.
+        """
+        reader, _ = self._of_columns(frame.FULL_COLUMNS)
+        revisions = self.minute_revisions(window)
+        corrected = revisions.filter(pl.col("revision") > 0)["minute"]
+        for chunk in split_into_chunks(revisions, FRAME_READINGS):
+            if corrected.is_between(chunk.first_minute, chunk.last_minute).any():
+                versions = reader.read_versions(window, chunk)
+                newest = pl.col("arrival_time").max().over(frame.ORDER)
+                yield versions.filter(pl.col("arrival_time") < newest)
 
     def minute_revisions(self, window: Window) -> pl.DataFrame:
-        """See :meth:`Snapshot.minute_revisions`."""
-        return self.minute_counts(window).with_columns(pl.lit(0, pl.Int64).alias("revision"))
+        """See :meth:`Snapshot.minute_revisions`. The revision is the number of versions that are not in main files."""
+        counts = self.minute_counts(window)
+        revisions = self._reader.revisions(window)
+        return counts.join(revisions, on="minute", how="left", maintain_order="left").with_columns(
+            pl.col("revision").fill_null(0)
+        )
 
     def interval_totals(self, window: Window) -> pl.DataFrame:
-        """See :meth:`Snapshot.interval_totals`. The readings are read only if their statistics are not stored."""
+        """See :meth:`Snapshot.interval_totals`.
+
+        Readings are read only if their statistics are not stored, or if their minute has corrections.
+        """
         described = self._reader.statistics(window)
-        if described is not None:
-            summed = pl.exclude("minute")
-            totals = described.select(*INTERVAL_TOTALS_SCHEMA).group_by("minute").agg(summed.sum())
-            return totals.sort("minute")
-        counts = self.minute_counts(window)
-        if counts.is_empty():
-            return pl.DataFrame(schema=INTERVAL_TOTALS_SCHEMA)
-        readings = self._reader.scan(window, counts["minute"][0], counts["minute"][-1])
-        return collect(
-            readings.group_by(minute_of_time())
-            .agg(
-                pl.len().cast(pl.Int64).alias("readings"),
-                frame.is_late().sum().cast(pl.Int64).alias("late"),
-                pl.col("kw").sum(),
-                pl.col("kwh").clip(lower_bound=0).sum().alias("import_kwh"),
-                (-pl.col("kwh").clip(upper_bound=0)).sum().alias("export_kwh"),
-            )
-            .sort("minute")
+        if described is None:
+            counts = self.minute_counts(window)
+            if counts.is_empty():
+                return pl.DataFrame(schema=INTERVAL_TOTALS_SCHEMA)
+            first, last = counts["minute"][0], counts["minute"][-1]
+            return _sum_minutes(self._reader.scan(window, first, last, _SUMMED))
+        corrected = self._reader.corrected_minutes(window)
+        others = described.filter(~pl.col("minute").is_in(corrected)).select(
+            *INTERVAL_TOTALS_SCHEMA
         )
+        totals = others.group_by("minute").agg(pl.exclude("minute").sum())
+        if corrected:
+            read = _sum_minutes(self._reader.scan_corrected(window, corrected, _SUMMED))
+            totals = pl.concat([totals, read])
+        return totals.sort("minute")
 
     def hourly_means(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.hourly_means`. Complete days come from the day cache if they are in it."""
@@ -154,7 +178,7 @@ class DeltaSnapshot(Snapshot):
             newest = described.unique("meters", keep="last", maintain_order=True)
             if len(newest) <= _MAX_METER_SETS_OF_A_QUERY:
                 return _last_times_of(self._folder, newest)
-        readings = self._reader.search(window).group_by("device_id")
+        readings = self._reader.search_identities(window).group_by("device_id")
         return collect(readings.agg(pl.col("time").max().alias("last")))
 
     def day_summaries(self) -> pl.DataFrame:
@@ -193,6 +217,21 @@ class DeltaSnapshot(Snapshot):
                 summarise_days(self._folder, others, self._file_counts),
             ]
         )
+
+
+def _sum_minutes(readings: pl.LazyFrame) -> pl.DataFrame:
+    """Return the totals of readings by minute: :data:`INTERVAL_TOTALS_SCHEMA`, ascending."""
+    return collect(
+        readings.group_by(minute_of_time())
+        .agg(
+            pl.len().cast(pl.Int64).alias("readings"),
+            frame.is_late().sum().cast(pl.Int64).alias("late"),
+            pl.col("kw").sum(),
+            pl.col("kwh").clip(lower_bound=0).sum().alias("import_kwh"),
+            (-pl.col("kwh").clip(upper_bound=0)).sum().alias("export_kwh"),
+        )
+        .sort("minute")
+    )
 
 
 def _last_times_of(folder: Folder, minutes: pl.DataFrame) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from readings.repositories.delta.compaction import MIN_FILES
+from readings.repositories.delta.file_kinds import Kind
 from readings.repositories.delta.file_writer import write_days
 from readings.repositories.delta.folder import DiskFolder
 from readings.repositories.delta.repository import DeltaRepository
@@ -133,5 +134,5 @@ def test_the_file_of_the_first_day_is_deleted_if_the_second_cannot_be_written(
 
     monkeypatch.setattr(pl.DataFrame, "write_parquet", fail_on_the_second_day)
     with pytest.raises(OSError, match="No space left"):
-        write_days(DiskFolder(tmp_path), BOTH_DAYS)
+        write_days(DiskFolder(tmp_path), {Kind.MAIN: BOTH_DAYS})
     assert files(tmp_path) == []

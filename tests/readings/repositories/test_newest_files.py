@@ -12,10 +12,12 @@ import pytest
 from deltalake import Field, write_deltalake
 from deltalake.schema import PrimitiveType
 
+from readings import frame
 from readings.repositories.delta import commit_log, newest_files
 from readings.repositories.delta.compaction import MIN_FILES
-from readings.repositories.delta.data_files import PARTITION, DataFiles
+from readings.repositories.delta.data_files import DataFiles
 from readings.repositories.delta.file_changes import read_changes
+from readings.repositories.delta.file_kinds import PARTITION
 from readings.repositories.delta.folder import DiskFolder, Folder
 from readings.repositories.delta.newest_files import NewestFiles
 from readings.repositories.delta.repository import DeltaRepository
@@ -91,7 +93,8 @@ def test_nothing_new_is_the_same_object(reader: NewestFiles, folder: DiskFolder)
 
 
 def test_a_file_of_another_program_is_followed(reader: NewestFiles, folder: DiskFolder) -> None:
-    rows = readings_for(FLEET, START + DAY).with_columns(pl.col("time").dt.date().alias(PARTITION))
+    readings = frame.with_full_columns(readings_for(FLEET, START + DAY))
+    rows = readings.with_columns(pl.col("time").dt.date().alias(PARTITION))
     write_deltalake(folder.uri, rows, mode="append")
     assert_newest(reader, folder)
 

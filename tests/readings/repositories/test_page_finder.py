@@ -26,6 +26,8 @@ MINUTE_OF_TIME = pl.col("time").dt.truncate("1m").alias("minute")
 class FrameReader:
     """A :class:`MinuteReader` of one readings frame."""
 
+    columns = frame.COLUMNS
+
     def __init__(self, readings: pl.DataFrame) -> None:
         self.readings = readings
         self.minutes_read: list[datetime] = []

@@ -15,8 +15,8 @@ from deltalake import write_deltalake
 
 from readings import frame
 from readings.repositories.delta import decoded_rows, file_counts, minute_reader
-from readings.repositories.delta.data_files import PARTITION
 from readings.repositories.delta.day_cache import DayCache
+from readings.repositories.delta.file_kinds import PARTITION
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.minute_statistics import (
     MINUTE_STATISTICS_SCHEMA,
@@ -62,9 +62,11 @@ def record_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     lengths: list[int] = []
     read = decoded_rows._read
 
-    def recorded(folder: Folder, file: str, start: int, length: int) -> pl.DataFrame:
+    def recorded(
+        folder: Folder, file: str, start: int, length: int, columns: tuple[str, ...]
+    ) -> pl.DataFrame:
         lengths.append(length)
-        return read(folder, file, start, length)
+        return read(folder, file, start, length, columns)
 
     monkeypatch.setattr(decoded_rows, "_read", recorded)
     return lengths
@@ -173,7 +175,7 @@ def test_a_file_of_another_program_is_not_taken_as_being_in_order(tmp_path: Path
     repository = written(folder, EVERYTHING.head(0))
     repository.snapshot()
     reverse = EVERYTHING.reverse().with_columns(pl.col("time").dt.date().alias(PARTITION))
-    write_deltalake(str(folder), reverse, mode="append")
+    write_deltalake(str(folder), reverse, mode="append", schema_mode="merge")
     assert_same_pages(DeltaRepository(str(folder)), Window(START), EVERYTHING)
 
 

@@ -1,0 +1,110 @@
+"""The minutes of one day of a Delta table, and the rows of the data files that hold them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from readings.instants import to_micros
+from readings.repositories.delta.data_files import RowRange
+from readings.repositories.delta.file_kinds import Kind, is_of_kind
+from readings.repositories.minute_index import MinuteCounts, MinuteIndex, as_int_array
+
+FileRows = tuple[str, int, int, int]
+"""A minute in a file: the file, the first row, the number of readings, and the rows from the first to the last reading."""
+
+
+class MinuteRows:
+    """The minutes of the files of one kind. ``statistics`` has a row for each file and minute, ascending by minute."""
+
+    def __init__(self, statistics: pl.DataFrame) -> None:
+        self.statistics = statistics
+        self._minute = as_int_array(statistics["minute"])
+        self._is_in_order = statistics["meters"].is_not_null().to_numpy()
+        self._rows: list[FileRows] = statistics.select("file", "row", "readings", "span").rows()
+
+    def between(self, first: datetime, last: datetime) -> list[FileRows]:
+        """Return the rows of the minutes from ``first`` to ``last``, in each of their files."""
+        return self._rows[self._slice(to_micros(first), to_micros(last))]
+
+    def described(self, minutes: MinuteCounts) -> pl.DataFrame | None:
+        """Return the statistics of consecutive minutes, or None if they were counted by reading them."""
+        if not len(minutes):
+            return self.statistics.clear()
+        between = self._slice_of(minutes)
+        return self.statistics[between] if self._is_in_order[between].all() else None
+
+    def has_one_file_for_each(self, minutes: MinuteCounts) -> bool:
+        """Return whether each of these minutes is in one file, and nothing else is between them."""
+        return np.array_equal(self._minute[self._slice_of(minutes)], minutes.minute)
+
+    def in_order(self, minutes: MinuteCounts) -> list[tuple[int, RowRange]] | None:
+        """Return each minute, in microseconds, and its rows; or None if some of them are not stored in order."""
+        between = self._slice_of(minutes)
+        if not self._is_in_order[between].all():
+            return None
+        ranges = (RowRange(file, row, readings) for file, row, readings, _ in self._rows[between])
+        return [*zip(self._minute[between].tolist(), ranges, strict=True)]
+
+    def _slice_of(self, minutes: MinuteCounts) -> slice:
+        return self._slice(int(minutes.minute[0]), int(minutes.minute[-1]))
+
+    def _slice(self, first: int, last: int) -> slice:
+        start = self._minute.searchsorted(first)
+        return slice(int(start), int(self._minute.searchsorted(last, side="right")))
+
+
+class DeltaMinuteIndex(MinuteIndex):
+    """The minutes of one day. They count readings, but their bounds of the arrival time are those of all versions."""
+
+    def __init__(self, counts: pl.DataFrame) -> None:
+        """``counts`` has the columns of ``FILE_STATISTICS_SCHEMA``."""
+        counts = counts.sort("minute")
+        self.main, self.corrections, self.replaced = (
+            MinuteRows(counts.filter(is_of_kind(kind, "file"))) for kind in Kind
+        )
+        minutes = counts.group_by("minute", maintain_order=True).agg(
+            pl.col("readings").filter(is_of_kind(Kind.MAIN, "file")).sum(),
+            pl.col("first", "first_arrival").min(),
+            pl.col("last", "last_arrival").max(),
+        )
+        super().__init__(minutes)
+
+    def other_versions(
+        self, first: datetime, last: datetime, as_of: datetime | None
+    ) -> list[FileRows]:
+        """Return the rows that are needed beside the main files to find the valid versions of some minutes."""
+        rows = self.corrections.between(first, last)
+        if as_of is not None and self.arrives_after(as_of, first, last):
+            rows = rows + self.replaced.between(first, last)
+        return rows
+
+    def every_version(self, first: datetime, last: datetime) -> list[FileRows]:
+        """Return the rows that hold all versions of the readings of some minutes."""
+        kinds = (self.main, self.corrections, self.replaced)
+        return [row for rows in kinds for row in rows.between(first, last)]
+
+    def rows_in_order(self, minutes: MinuteCounts) -> list[RowRange] | None:
+        """Return the rows of some minutes of this index, if their readings are stored in order; otherwise None."""
+        if not self.main.has_one_file_for_each(minutes):
+            return None
+        rows, corrections = self.main.in_order(minutes), self.corrections.in_order(minutes)
+        if rows is None or corrections is None:
+            return None
+        of_minute: defaultdict[int, list[RowRange]] = defaultdict(list)
+        for minute, later in corrections:
+            of_minute[minute].append(later)
+        return [
+            RowRange(each.file, each.start, each.length, tuple(of_minute[minute]))
+            if minute in of_minute
+            else each
+            for minute, each in rows
+        ]
+
+    def revisions(self) -> pl.DataFrame:
+        """Return how many versions each minute has beside the valid ones: ``minute`` and ``revision``, without zeros."""
+        others = pl.concat([self.corrections.statistics, self.replaced.statistics])
+        return others.group_by("minute").agg(pl.col("readings").sum().alias("revision"))

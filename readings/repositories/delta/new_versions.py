@@ -1,0 +1,70 @@
+"""Find out which readings of a write are new, and which kind of data file each of their versions belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from readings import frame
+from readings.repositories.delta.data_files import DataFiles, collect, scan_files
+from readings.repositories.delta.file_kinds import Kind
+from readings.window import Window
+
+_STORED = "arrival_time:stored"
+_VALID = "arrival_time:valid"
+
+
+def new_readings(files: DataFiles, readings: pl.DataFrame) -> pl.DataFrame:
+    """Return the readings (in order) whose time and device id are not in the files yet."""
+    stored = _stored(files, readings, Kind.MAIN)
+    if stored is None:
+        return readings
+    identities = collect(stored.select(frame.ORDER))
+    return readings.join(identities, on=frame.ORDER, how="anti", maintain_order="left")
+
+
+def new_versions(files: DataFiles, versions: pl.DataFrame) -> Mapping[Kind, pl.DataFrame]:
+    """Return the versions (sorted by ``frame.VERSION``, distinct) that are not in the files yet, by their kind.
+
+    Of a reading that no main file has, the version that arrived last becomes the one in the main file.
+    """
+    written = versions.lazy().select(frame.ORDER).unique()
+    for kind in (Kind.CORRECTIONS, Kind.REPLACED):
+        others = _stored(files, versions, kind)
+        if others is not None:
+            known = collect(others.join(written, on=frame.ORDER, how="semi"))
+            versions = versions.join(known, on=frame.VERSION, how="anti", maintain_order="left")
+    stored = _stored(files, versions, Kind.MAIN)
+    if stored is None:
+        known = frame.empty(frame.VERSION)
+    else:
+        # A semi-join keeps memory small: corrections may be few and far apart.
+        known = collect(stored.join(written, on=frame.ORDER, how="semi"))
+    known = known.rename({"arrival_time": _STORED})
+    arrival, in_main = pl.col("arrival_time"), pl.col(_VALID)
+    joined = (
+        versions.join(known, on=frame.ORDER, how="left", maintain_order="left")
+        .with_columns(pl.col(_STORED).fill_null(arrival.max().over(frame.ORDER)).alias(_VALID))
+        .filter(pl.col(_STORED).is_null() | (arrival != in_main))
+    )
+    kinds = {
+        Kind.MAIN: arrival == in_main,
+        Kind.CORRECTIONS: arrival > in_main,
+        Kind.REPLACED: arrival < in_main,
+    }
+    return {
+        kind: joined.filter(of_kind).select(versions.columns) for kind, of_kind in kinds.items()
+    }
+
+
+def _stored(files: DataFiles, readings: pl.DataFrame, kind: Kind) -> pl.LazyFrame | None:
+    """Return the columns ``frame.VERSION`` of those stored versions whose time may be that of one of the readings."""
+    if readings.is_empty():
+        return None
+    first, last = readings["time"][0], readings["time"][-1]
+    paths = files.overlapping(first, last, kind)
+    if not paths:
+        return None
+    inside = Window(first, last).predicate()
+    return scan_files(files.folder, paths).filter(inside).select(frame.VERSION)
