@@ -1,4 +1,4 @@
-"""The page of readings: coverage calendar, fleet load in a window, search for meters, and where readings are stored."""
+"""The page of readings: coverage calendar, load and energy of the fleet, search for meters, where readings are stored."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from headend.portal import charts
 from headend.portal.access import staff_required
 from headend.portal.coverage import DAY
 from headend.portal.coverage_calendar import calendar_weeks
-from headend.portal.fleet_load import load_points, totals_between
+from headend.portal.energy_units import energy_as_text
+from headend.portal.fleet_load import energy, fleet_charts, sums_between, totals_between
 from headend.portal.forms import window_from_query
 from headend.portal.meter_search import find_meters
 from readings.engines import engine_of, without_password
@@ -28,19 +28,23 @@ MAX_METERS_FOUND = 20
 @require_safe
 @staff_required("readings.view_intervaltotals")
 def fleet_page(request: HttpRequest) -> HttpResponse:
-    """Show the calendar, and the load in the window of the URL query; by default the last day that has readings."""
+    """Show the calendar, and the load and energy in the window of the URL query; by default the last day that has readings."""
     now = timezone.now()
     newest = newest_interval() or now
     form, bounds = window_from_query(request.GET, (newest - DAY, newest))
     totals = totals_between(*bounds).aggregate(
         meters=Max("readings"), readings=Sum("readings"), late=Sum("late"), intervals=Count("pk")
     )
+    sums = sums_between(*bounds)
+    used = energy(sums, *bounds)
     context = {
         "form": form,
         "start": bounds[0],
         "end": bounds[1],
         "totals": totals,
-        "chart": charts.line_chart("Fleet load", "kW", load_points(*bounds), *bounds),
+        "imported": energy_as_text(used.imported) if used.is_known else None,
+        "exported": energy_as_text(used.exported),
+        "charts": fleet_charts(sums, *bounds),
         "weeks": calendar_weeks(now),
         "has_readings": IntervalTotals.objects.exists(),
         "engine": engine_of(settings.READINGS_URL),

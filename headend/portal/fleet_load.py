@@ -1,18 +1,83 @@
-"""The power of the whole fleet over time, from the interval totals."""
+"""The power and the energy of the whole fleet over time, from the interval totals."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Avg, QuerySet
+from django.db.models import Case, CharField, Count, IntegerField, QuerySet, Sum, Value, When
+from django.db.models.functions import Cast, Substr
 
-from headend.portal.charts import Point
+from headend.portal.charts import LineChart, Point, Series, curve_chart, line_chart
+from headend.portal.energy_units import unit_of_energy
 from readings.models import IntervalTotals
 from readings.totals import time_prefix
 
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+NO_TIME = timedelta(0)
 HOURLY_FROM = timedelta(days=14)
-"""A window of this length or longer is drawn with hourly means instead of intervals."""
+"""A window of this length or longer is drawn with hourly means of the power, and with the energy of each day."""
+INTERVALS_UP_TO = timedelta(hours=6)
+"""A window of this length or shorter is drawn with the energy of each interval. Others have that of each hour."""
 _HOUR_LENGTH = len("2023-02-27 16")
+_FIRST_OF_MINUTE = len("2023-02-27 16:") + 1
+_RESOLUTION = timedelta(microseconds=1)
+_STEP_NAMES = {NO_TIME: "interval", HOUR: "hour", DAY: "day"}
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The sums of some intervals, of which ``time`` is the last one: power in kW, and energies in kWh."""
+
+    time: datetime
+    intervals: int
+    kw: float
+    imported: float
+    exported: float
+
+
+@dataclass(frozen=True)
+class FleetEnergy:
+    """The energy of the fleet in kWh, for each ``step`` of a window; a ``step`` of zero is an interval.
+
+    ``values`` has the start of the step (or the time of the interval), the imported and the exported energy, ascending.
+    """
+
+    start: datetime
+    end: datetime
+    step: timedelta
+    values: list[tuple[datetime, float, float]]
+
+    @property
+    def imported(self) -> float:
+        """The energy that meters imported, in kWh."""
+        return sum(imported for _, imported, _ in self.values)
+
+    @property
+    def exported(self) -> float:
+        """The energy that meters exported, in kWh."""
+        return sum(exported for _, _, exported in self.values)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether readings of the window have a column ``kwh`` that is not 0."""
+        return any(imported or exported for _, imported, exported in self.values)
+
+    def chart(self, window: str = "") -> LineChart:
+        """Return the chart of the energy. ``window`` is added to its title."""
+        unit, kwh = unit_of_energy(max((max(each[1:]) for each in self.values), default=0))
+        imported: list[Point] = [(time, each / kwh) for time, each, _ in self.values]
+        exported: list[Point] = [(time, each / kwh) for time, _, each in self.values]
+        return curve_chart(
+            f"Energy per {_STEP_NAMES[self.step]}{window}",
+            unit,
+            [Series("Imported", imported), Series("Exported", exported)],
+            self.start,
+            self.end,
+            span=self.step,
+            stepped=self.step > NO_TIME,
+        )
 
 
 def totals_between(start: datetime, end: datetime) -> QuerySet[IntervalTotals]:
@@ -20,15 +85,76 @@ def totals_between(start: datetime, end: datetime) -> QuerySet[IntervalTotals]:
     return IntervalTotals.objects.filter(time__gte=start, time__lte=end)
 
 
-def load_points(start: datetime, end: datetime) -> list[Point]:
-    """Return the fleet's power in kW, ascending in time.
+def sums_between(start: datetime, end: datetime) -> list[Sums]:
+    """Return the sums of each interval of a window, ascending. Takes one query.
 
-    There is one point per interval. A window of :data:`HOURLY_FROM` or longer has one per hour, the mean of its
-    intervals, which the database computes.
+    A window of :data:`HOURLY_FROM` or longer has those of each hour, which the database computes. An interval that ends
+    on the hour belongs to the hour before, so it has its own sums.
     """
-    totals = totals_between(start, end)
+    totals = totals_between(start, end).order_by("time")
     if end - start < HOURLY_FROM:
-        return list(totals.values_list("time", "kw"))
-    hours = totals.annotate(hour=time_prefix(_HOUR_LENGTH)).values("hour")
-    means = hours.annotate(mean=Avg("kw")).order_by("hour").values_list("hour", "mean")
-    return [(datetime.fromisoformat(f"{hour}:00+00:00"), mean) for hour, mean in means]
+        fields = ("kw", "import_kwh", "export_kwh")
+        return [Sums(time, 1, *sums) for time, *sums in totals.values_list("time", *fields)]
+    minute = Substr(Cast("time", CharField()), _FIRST_OF_MINUTE, 2)
+    is_later = Case(When(minute="00", then=Value(0)), default=Value(1), output_field=IntegerField())
+    groups = (
+        totals.annotate(hour=time_prefix(_HOUR_LENGTH), minute=minute)
+        .annotate(is_later=is_later)
+        .values("hour", "is_later")
+        .annotate(
+            n=Count("pk"), kws=Sum("kw"), imports=Sum("import_kwh"), exports=Sum("export_kwh")
+        )
+        .order_by("hour", "is_later")
+        .values_list("hour", "is_later", "n", "kws", "imports", "exports")
+    )
+    return [
+        Sums(datetime.fromisoformat(f"{hour}:{59 * is_later:02}+00:00"), *sums)
+        for hour, is_later, *sums in groups
+    ]
+
+
+def load_points(sums: Iterable[Sums], start: datetime, end: datetime) -> list[Point]:
+    """Return the fleet's power in kW from the sums of a window: of each interval, or the mean of each hour."""
+    if end - start < HOURLY_FROM:
+        return [(each.time, each.kw) for each in sums]
+    hours: dict[datetime, tuple[float, int]] = {}
+    for each in sums:
+        hour = each.time.replace(minute=0)
+        kw, intervals = hours.get(hour, (0.0, 0))
+        hours[hour] = kw + each.kw, intervals + each.intervals
+    return [(hour, kw / intervals) for hour, (kw, intervals) in hours.items()]
+
+
+def energy(sums: Iterable[Sums], start: datetime, end: datetime) -> FleetEnergy:
+    """Return the energy of a window from its sums.
+
+    An interval ends at its time, so the one at ``start`` lies before the window and is left out.
+    """
+    length = end - start
+    step = DAY if length >= HOURLY_FROM else HOUR if length > INTERVALS_UP_TO else NO_TIME
+    steps: dict[datetime, tuple[float, float]] = {}
+    for each in sums:
+        if each.time <= start:
+            continue
+        begin = max(start, _begin(each.time, step))
+        imported, exported = steps.get(begin, (0.0, 0.0))
+        steps[begin] = imported + each.imported, exported + each.exported
+    return FleetEnergy(start, end, step, [(time, *both) for time, both in steps.items()])
+
+
+def fleet_charts(sums: list[Sums], start: datetime, end: datetime) -> list[LineChart]:
+    """Return the charts of power and of energy that have values. Many meters send only one of them."""
+    load, used = load_points(sums, start, end), energy(sums, start, end)
+    charts = [used.chart()] if used.is_known else []
+    if not used.is_known or any(kw for _, kw in load):
+        span = HOUR if end - start >= HOURLY_FROM else NO_TIME
+        charts.insert(0, line_chart("Fleet load", "kW", load, start, end, span=span))
+    return charts
+
+
+def _begin(time: datetime, step: timedelta) -> datetime:
+    """Return the start of the hour or day in which an interval lies that ends at ``time``."""
+    if step == NO_TIME:
+        return time
+    last = time - _RESOLUTION
+    return last.replace(hour=last.hour if step == HOUR else 0, minute=0, second=0, microsecond=0)

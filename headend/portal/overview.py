@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from exports.models import FileRequest, Status
-from headend.portal import charts
+from headend.portal import bar_charts, charts
 from headend.portal.access import has_staff_permissions, login_required
 from headend.portal.attention import alerts
 from headend.portal.coverage import (
@@ -26,7 +26,8 @@ from headend.portal.coverage import (
     recent_coverage,
 )
 from headend.portal.delivery_activity import deliveries_today, failing_deliveries, open_sessions
-from headend.portal.fleet_load import load_points
+from headend.portal.energy_units import energy_as_text
+from headend.portal.fleet_load import Sums, energy, load_points, sums_between
 from headend.portal.htmx import page_or_fragment
 from readings.feed import newest_interval
 from readings.models import IntervalTotals
@@ -55,6 +56,7 @@ def overview_context(now: datetime) -> dict[str, Any]:
     """Return everything that the page shows at ``now``, by the names that the template uses."""
     coverage = recent_coverage(now)
     newest = newest_interval()
+    sums = sums_between(_first_hour(now), now)
     return {
         "now": now,
         "coverage": coverage,
@@ -63,7 +65,8 @@ def overview_context(now: datetime) -> dict[str, Any]:
         "newest": newest,
         "newest_age": timesince(newest, now) if newest else None,
         "alerts": alerts(now, coverage, newest),
-        "load_charts": _load_charts(now),
+        "energy": _energy_of_day(sums, now),
+        "charts": _fleet_charts(sums, now),
         "request_counts": _requests_by_status(),
         "today": deliveries_today(now),
         "failing": _failing_deliveries(),
@@ -81,16 +84,18 @@ def _first_reading(coverage: Coverage) -> datetime | None:
     return None if IntervalTotals.objects.filter(time__lt=first, readings__gt=0).exists() else first
 
 
-def _coverage_chart(coverage: Coverage) -> charts.BarChart:
+def _coverage_chart(coverage: Coverage) -> bar_charts.BarChart:
     values = [
-        charts.BarValue(each.time, each.share, each.completeness, _tooltip(each))
+        bar_charts.BarValue(each.time, each.share, each.completeness, _tooltip(each))
         for each in coverage.intervals
     ]
     summary = (
         f"{coverage.percent} percent of the readings of the last 24 hours are stored; "
         f"{len(coverage.incomplete)} of {len(coverage.intervals)} intervals are incomplete."
     )
-    return charts.bar_chart(values, coverage.start, coverage.end, summary)
+    return bar_charts.bar_chart(
+        "Readings by interval, last 24 hours", values, coverage.start, coverage.end, summary
+    )
 
 
 def _tooltip(interval: IntervalCoverage) -> str:
@@ -98,12 +103,30 @@ def _tooltip(interval: IntervalCoverage) -> str:
     return f"{text}, {interval.late:,} late" if interval.late else text
 
 
-def _load_charts(now: datetime) -> list[charts.LineChart]:
-    week = load_points(now - WEEK, now)
-    day = [point for point in week if point[0] >= now - DAY]
+def _first_hour(now: datetime) -> datetime:
+    """Return the start of the hour a week ago: an hour of which a part is drawn looks like a drop."""
+    return (now - WEEK).replace(minute=0, second=0, microsecond=0)
+
+
+def _energy_of_day(sums: list[Sums], now: datetime) -> dict[str, str] | None:
+    """Return the energy of the last 24 hours as text, or None if no reading has any."""
+    day = energy(sums, now - DAY, now)
+    if not day.is_known:
+        return None
+    return {"imported": energy_as_text(day.imported), "exported": energy_as_text(day.exported)}
+
+
+def _fleet_charts(sums: list[Sums], now: datetime) -> list[charts.LineChart]:
+    week = energy(sums, _first_hour(now), now)
+    drawn = [week.chart(", last 7 days")] if week.is_known else []
+    load = load_points(sums, now - WEEK, now)
+    if week.is_known and not any(kw for _, kw in load):
+        return drawn
+    day = [point for point in load if point[0] >= now - DAY]
     return [
         charts.line_chart("Fleet load, last 24 hours", "kW", day, now - DAY, now),
-        charts.line_chart("Fleet load, last 7 days", "kW", week, now - WEEK, now),
+        charts.line_chart("Fleet load, last 7 days", "kW", load, _first_hour(now), now),
+        *drawn,
     ]
 
 

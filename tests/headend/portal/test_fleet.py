@@ -40,7 +40,7 @@ def test_the_page_shows_the_window_of_the_url_query(operator: Client) -> None:
     assert (
         "500 readings in 5 intervals, 0 of them late. At most 100 meters in one interval." in page
     )
-    assert 'class="curve"' in page
+    assert 'class="curve ' in page
 
 
 @pytest.mark.usefixtures("stored_hour")

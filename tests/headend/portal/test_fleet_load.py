@@ -1,27 +1,59 @@
-"""Tests of the load of the fleet in short and long windows."""
+"""Tests of the load and the energy of the fleet in short and long windows."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from headend.portal import charts
-from headend.portal.fleet_load import load_points
-from tests.headend.portal.conftest import HOUR_START, store_totals
+from headend.portal.fleet_load import DAY, HOUR, energy, fleet_charts, load_points, sums_between
+from readings.models import IntervalTotals
+from tests.headend.portal.conftest import FIVE_MINUTES, HOUR_START, store_totals
 
 pytestmark = pytest.mark.django_db
 
 
 def test_the_load_of_a_short_window_has_one_point_per_interval() -> None:
     store_totals(HOUR_START, 288)
-    assert len(load_points(HOUR_START, HOUR_START + timedelta(days=1))) == 288
+    bounds = HOUR_START, HOUR_START + DAY
+    assert len(load_points(sums_between(*bounds), *bounds)) == 288
 
 
 def test_the_load_of_a_year_has_hourly_means_and_a_short_path() -> None:
-    year = timedelta(days=365)
+    bounds = HOUR_START, HOUR_START + 365 * DAY
     store_totals(HOUR_START, 365 * 24 * 2, step=timedelta(minutes=30))
-    points = load_points(HOUR_START, HOUR_START + year)
+    IntervalTotals.objects.filter(time=HOUR_START).update(kw=30)
+    points = load_points(sums_between(*bounds), *bounds)
     assert len(points) == 365 * 24
-    chart = charts.line_chart("load", "kW", points, HOUR_START, HOUR_START + year)
-    assert chart.path.count(" ") <= 2 * charts.MAX_POINTS
+    assert points[:2] == [(HOUR_START, 20), (HOUR_START + HOUR, 10)]
+    chart = charts.line_chart("load", "kW", points, *bounds)
+    assert chart.curves[0].path.count(" ") <= 2 * charts.MAX_POINTS
+
+
+@pytest.mark.parametrize(("length", "step"), [(HOUR, FIVE_MINUTES), (DAY, HOUR), (30 * DAY, DAY)])
+def test_energy_is_that_of_each_interval_hour_or_day(length: timedelta, step: timedelta) -> None:
+    """An interval ends at its time: the one at midnight belongs to the day before."""
+    start = datetime(2023, 2, 27, tzinfo=UTC)
+    store_totals(start, length // FIVE_MINUTES + 1, import_kwh=2.0, export_kwh=0.5)
+    bounds = start, start + length
+    intervals = step // FIVE_MINUTES
+    used = energy(sums_between(*bounds), *bounds)
+    first = start + FIVE_MINUTES if step == FIVE_MINUTES else start
+    assert used.values == [
+        (first + n * step, 2.0 * intervals, 0.5 * intervals) for n in range(length // step)
+    ]
+    [_, chart] = fleet_charts(sums_between(*bounds), *bounds)
+    name = {FIVE_MINUTES: "interval", HOUR: "hour", DAY: "day"}[step]
+    assert (chart.title, chart.unit) == (f"Energy per {name}", "kWh")
+
+
+def test_meters_that_send_only_energy_have_no_chart_of_power() -> None:
+    store_totals(HOUR_START, 24, kw=0.0, import_kwh=60_000.0)
+    bounds = HOUR_START, HOUR_START + HOUR
+    [chart] = fleet_charts(sums_between(*bounds), *bounds)
+    assert (chart.title, chart.unit) == ("Energy per interval", "MWh")
+    assert chart.data["series"][0] == {"name": "Imported", "values": [60.0] * 12}
+    store_totals(HOUR_START + DAY, 12)
+    later = HOUR_START + DAY, HOUR_START + DAY + HOUR
+    assert [each.title for each in fleet_charts(sums_between(*later), *later)] == ["Fleet load"]

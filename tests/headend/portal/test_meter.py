@@ -105,7 +105,7 @@ def test_other_characters_match_no_meter(operator: Client, prefix: str) -> None:
 @pytest.mark.usefixtures("stored_hour")
 def test_the_page_of_a_meter_shows_its_charts_and_store_totals(operator: Client) -> None:
     page = get_page(operator, f"/fleet/meters/{FIRST_METER}/")
-    assert page.count('class="curve"') == 4
+    assert page.count('class="curve ') == 4
     assert "12 readings, 0 of them late. Contracted load: " in page
     for title in ("Active power", "Voltage", "Current", "Power factor"):
         assert title in page
@@ -128,7 +128,7 @@ def test_a_long_window_of_a_meter_shows_hourly_means(operator: Client) -> None:
     page = get_page(operator, f"/fleet/meters/{FIRST_METER}/?start=2023-02-20&end=2023-03-10")
     assert "12 readings, 0 of them late. Contracted load: " in page
     assert "The charts show hourly means." in page
-    assert page.count('class="curve"') == 4
+    assert page.count('class="curve ') == 4
     # Eighteen days of 288 intervals and one more instant, of which twelve are stored.
     assert f"{18 * 288 + 1 - 12:,} intervals missing" in page
     # The hour of the readings divides the missing intervals into two ranges.

@@ -224,12 +224,26 @@ def test_a_deployment_without_readings_shows_how_to_add_some(operator: Client) -
 
 
 @pytest.mark.usefixtures("two_days")
+@pytest.mark.usefixtures("two_days")
+def test_energy_is_shown_if_readings_have_it() -> None:
+    assert len(overview_context(NOW)["charts"]) == 2
+    IntervalTotals.objects.update(import_kwh=50, export_kwh=1)
+    # 24 hours before 12:03 have 288 intervals, the first one at 12:05.
+    assert overview_context(NOW)["energy"] == {"imported": "14.4 MWh", "exported": "288 kWh"}
+    assert "imported; 288 kWh exported" in render_to_string(
+        "portal/_overview.html", overview_context(NOW)
+    )
+    IntervalTotals.objects.update(kw=0)
+    [chart] = overview_context(NOW)["charts"]
+    assert (chart.title, chart.unit) == ("Energy per hour, last 7 days", "kWh")
+
+
 def test_the_page_has_a_coverage_chart_and_two_load_charts(operator: Client) -> None:
     now = timezone.now()
     IntervalTotals.objects.create(time=now - timedelta(hours=1), readings=50, late=0, kw=7.0)
     page = operator.get("/").content.decode()
     assert page.count("<svg") == 3
-    assert 'class="curve"' in page
+    assert 'class="curve ' in page
 
 
 def test_htmx_gets_only_the_content(operator: Client) -> None:

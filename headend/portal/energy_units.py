@@ -1,0 +1,22 @@
+"""Energy as text, in the unit that gives a short number."""
+
+from __future__ import annotations
+
+_UNITS = (("GWh", 1e6), ("MWh", 1e3))
+_LARGE = 10
+"""A unit is used for energies of at least this many of it."""
+
+
+def unit_of_energy(largest: float) -> tuple[str, float]:
+    """Return a unit for energies up to ``largest`` kWh, and how many kWh it is."""
+    for unit, kwh in _UNITS:
+        if abs(largest) >= _LARGE * kwh:
+            return unit, kwh
+    return "kWh", 1.0
+
+
+def energy_as_text(kwh: float) -> str:
+    """Return an energy in kWh as text, such as ``12,340 kWh`` or ``56.7 MWh``."""
+    unit, size = unit_of_energy(kwh)
+    number = kwh / size
+    return f"{number:,.0f} {unit}" if abs(number) >= 100 else f"{number:.3g} {unit}"
