@@ -36,7 +36,7 @@ class Capabilities:
     keeps_first_reading: bool = field(
         metadata=_sentences(
             can="If two processes write the same reading at once, the first one stays.",
-            cannot="If two processes write the same reading at once, the later one replaces the first.",
+            cannot="If two processes write the same reading at once, the one that arrived later stays.",
         )
     )
     keeps_replaced_readings: bool = field(

@@ -104,7 +104,7 @@ def test_a_distributed_table_over_a_shard_is_a_table_of_headend(
     open_store(url).create()
     create_shard_table(clickhouse, database_of(url))
     show_as_distributed(clickhouse, database_of(url))
-    assert Table(address, Client(address)).check() == "main"
+    assert Table(address, Client(address)).check().cluster == "main"
 
 
 def test_destroy_deletes_no_table_of_a_cluster(clickhouse: ClickHouseLocal, url: str) -> None:

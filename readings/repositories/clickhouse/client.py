@@ -19,7 +19,7 @@ import polars as pl
 from readings.cancellation import raise_if_cancelled
 from readings.repositories.clickhouse.address import Address
 from readings.repositories.clickhouse.errors import translate_errors
-from readings.repositories.clickhouse.sql import Query
+from readings.repositories.clickhouse.query import Query
 from readings.repository_errors import RepositoryUnavailableError
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ _SETTINGS = {
     "output_format_arrow_compression_method": "lz4_frame",
     # Readings must be visible when a write has returned.
     "async_insert": 0,
+    # A null must not become 0 in a column without nulls.
+    "input_format_null_as_default": 0,
     # With replicas, every replica shows a write that has returned. Without replicas, these have no effect.
     "insert_quorum": "auto",
     "insert_quorum_parallel": 0,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from threading import Lock
 from typing import Any
 
@@ -12,19 +12,27 @@ import polars as pl
 from cachetools import LRUCache
 
 from readings import frame
+from readings.instants import to_micros
 from readings.repositories.chunks import Chunk
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.counts import DayCache, TableState
-from readings.repositories.clickhouse.sql import READ_COLUMNS, Query, Statements
+from readings.repositories.clickhouse.query import Query
+from readings.repositories.clickhouse.sql import STORED_SCHEMA, Statements
 from readings.repositories.minute_index import (
+    LAST_MICROSECOND,
     MINUTE_COUNTS_SCHEMA,
+    MINUTE_INDEX_SCHEMA,
     MinuteCounts,
     MinuteIndex,
+    as_int_array,
     clip,
 )
 from readings.window import Position, Window
 
-_READ_SCHEMA = {name: frame.SCHEMA[name] for name in READ_COLUMNS}
+_CORRECTIONS = {"corrections": pl.Int64()}
+COUNTED_SCHEMA = MINUTE_INDEX_SCHEMA | _CORRECTIONS
+"""The columns of :meth:`Statements.minute_index`."""
+_LAST_MICROS = LAST_MICROSECOND // timedelta(microseconds=1)
 _CACHED_BYTES = 64 * 1024 * 1024
 
 
@@ -54,6 +62,24 @@ class PageCache:
             self._rows.clear()
 
 
+class DayMinutes:
+    """The minutes of one day: their index, and how many corrections each has."""
+
+    def __init__(self, minutes: pl.DataFrame) -> None:
+        """``minutes`` has the columns of :data:`COUNTED_SCHEMA`, ascending."""
+        self.index = MinuteIndex(minutes)
+        self.corrections = minutes.select("minute", "corrections").filter(pl.col("corrections") > 0)
+        self._corrected = as_int_array(self.corrections["minute"])
+
+    def has_corrections(self, window: Window) -> bool:
+        """Return whether a minute of the window has corrections."""
+        end = None
+        if window.end is not None:
+            end = self._corrected.searchsorted(to_micros(window.end), side="right")
+        first = self._corrected.searchsorted(to_micros(window.start) - _LAST_MICROS)
+        return bool(len(self._corrected[first:end]))
+
+
 class ClickHouseMinuteReader:
     """The :class:`~readings.repositories.page_finder.PositionReader` of one state of the table."""
 
@@ -62,44 +88,78 @@ class ClickHouseMinuteReader:
         statements: Statements,
         client: Client,
         state: TableState,
-        minutes: DayCache[MinuteIndex],
+        minutes: DayCache[DayMinutes],
         pages: PageCache,
+        columns: Sequence[str] = frame.COLUMNS,
     ) -> None:
+        """``columns`` are those of the readings that it returns."""
+        self.columns = columns
+        self._stored = stored_columns(columns)
         self._statements = statements
         self._client = client
         self._state = state
         self._minutes = minutes
         self._pages = pages
 
+    def with_columns(self, columns: Sequence[str]) -> ClickHouseMinuteReader:
+        """Return a reader of the same state that returns these columns."""
+        return ClickHouseMinuteReader(
+            self._statements, self._client, self._state, self._minutes, self._pages, columns
+        )
+
+    def has_corrections(self, window: Window) -> bool:
+        """Return whether a minute of the window has corrections. Its days are counted if they are not yet."""
+        return any(day.has_corrections(window) for day in self._days(window))
+
+    def corrections(self, window: Window) -> pl.DataFrame:
+        """Return the minutes that have corrections, and how many: columns ``minute`` and ``corrections``."""
+        none = pl.DataFrame(schema={"minute": frame.INSTANT, **_CORRECTIONS})
+        return pl.concat([none, *(day.corrections for day in self._days(window))])
+
     def indexes(self, window: Window) -> Iterator[MinuteIndex]:
         """See :meth:`MinuteReader.indexes`. Yields one day at a time."""
+        for day in self._days(window):
+            yield day.index
+
+    def _days(self, window: Window) -> Iterator[DayMinutes]:
         last = date.max if window.end is None else window.end.date()
         for day, state in self._state.between(window.start.date(), last):
             yield self._minutes.get(day, state)
 
     def count(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
         """See :meth:`MinuteReader.count`."""
-        query = self._statements.minute_counts(clip(window, first, last))
-        return self._client.frame(query, MINUTE_COUNTS_SCHEMA)
+        counts = count_readings(self._client, self._statements, clip(window, first, last))
+        return counts.select(*MINUTE_COUNTS_SCHEMA)
 
     def read(self, window: Window, minutes: MinuteCounts, *, skip: int, limit: int) -> pl.DataFrame:
         """See :meth:`MinuteReader.read`."""
         part = clip(window, minutes.first_minute, minutes.last_minute)
-        return self._read_page(part, self._statements.readings(part, skip=skip, limit=limit))
+        corrected = self.has_corrections(part)
+        return self._read_page(
+            part,
+            self._statements.readings(
+                self._stored, part, corrected=corrected, skip=skip, limit=limit
+            ),
+        )
 
     def read_chunk(self, window: Window, chunk: Chunk) -> pl.DataFrame:
         """See :meth:`MinuteReader.read_chunk`."""
         part = clip(window, chunk.first_minute, chunk.last_minute)
-        return read(self._client, self._statements.readings(part))
+        corrected = self.has_corrections(part)
+        query = self._statements.readings(self._stored, part, corrected=corrected)
+        return read(self._client, query, self.columns)
 
     def read_after(
         self, window: Window, minutes: MinuteCounts, position: Position, *, limit: int
     ) -> pl.DataFrame:
         """See :meth:`PositionReader.read_after`."""
         part = clip(window, minutes.first_minute, minutes.last_minute)
-        query = self._statements.readings(part, limit=limit)
+        corrected = self.has_corrections(part)
+        query = self._statements.readings(self._stored, part, corrected=corrected, limit=limit)
         if part.start == position.time:
-            query = self._statements.readings_after(part, position, limit=limit)
+            query = self._statements.readings_after(
+                self._stored, part, position, corrected=corrected, limit=limit
+            )
         return self._read_page(part, query)
 
     def read_meters(
@@ -107,15 +167,20 @@ class ClickHouseMinuteReader:
     ) -> pl.DataFrame:
         """Return at most ``limit`` readings of the window in order, after the first ``skip`` or after a position.
 
-        They are not counted first: counting the readings of some meters takes as long as reading them.
+        They are not counted first: counting the readings of some meters takes as long as reading them. So it is not
+        known whether they have corrections.
         """
         if after is None or after.time < window.start:
             skip = skip if after is None else 0
-            return self._read_page(
-                window, self._statements.readings(window, skip=skip, limit=limit)
+            query = self._statements.readings(
+                self._stored, window, corrected=True, skip=skip, limit=limit
             )
+            return self._read_page(window, query)
         window = replace(window, start=after.time)
-        return self._read_page(window, self._statements.readings_after(window, after, limit=limit))
+        query = self._statements.readings_after(
+            self._stored, window, after, corrected=True, limit=limit
+        )
+        return self._read_page(window, query)
 
     def _read_page(self, part: Window, query: Query) -> pl.DataFrame:
         last = date.max if part.end is None else part.end.date()
@@ -124,38 +189,62 @@ class ClickHouseMinuteReader:
             states,
             query.text,
             tuple((name, str(each)) for name, each in query.parameters.items()),
+            tuple(self.columns),
         )
         rows = None if query.tables else self._pages.get(key)
         if rows is None:
-            rows = read(self._client, query)
+            rows = read(self._client, query, self.columns)
             if not query.tables:
                 self._pages.store(key, rows)
         return rows
 
 
-def read(client: Client, query: Query) -> pl.DataFrame:
-    """Return the readings frame of a query of :data:`READ_COLUMNS`."""
-    return _with_measure_name(client.frame(query, _READ_SCHEMA))
+def stored_columns(columns: Sequence[str]) -> list[str]:
+    """Return which columns a query must return, at least one."""
+    return [name for name in columns if name in STORED_SCHEMA] or ["time"]
+
+
+def read(client: Client, query: Query, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the readings of a query of :func:`stored_columns`, with these columns."""
+    return _with_measure_name(client.frame(query, _schema(columns)), columns)
+
+
+def count_readings(
+    client: Client, statements: Statements, window: Window, until: datetime | None = None
+) -> pl.DataFrame:
+    """Return the counts of the window's minutes: of the readings written up to ``until``, or of all.
+
+    Columns of ``MINUTE_COUNTS_SCHEMA``, and ``corrections``: how many of the versions in the window are corrections.
+    """
+    rows = client.frame(
+        statements.count_rows(window, written_until=until), MINUTE_COUNTS_SCHEMA | _CORRECTIONS
+    )
+    corrected = rows.filter(pl.col("corrections") > 0)["minute"]
+    if corrected.is_empty():
+        return rows
+    part = clip(window, corrected[0], corrected[-1])
+    counted = client.frame(
+        statements.count_readings(part, written_until=until),
+        {"minute": frame.INSTANT, "counted": pl.Int64()},
+    )
+    exact = pl.coalesce("counted", "readings").alias("readings")
+    return rows.join(counted, on="minute", how="left").with_columns(exact).drop("counted")
 
 
 def read_chunks(
-    client: Client,
-    statements: Statements,
-    window: Window,
-    chunks: Iterable[Chunk],
-    until: datetime | None = None,
+    client: Client, queries: Iterable[Query], columns: Sequence[str]
 ) -> Iterator[pl.DataFrame]:
-    """Yield the window's readings in each chunk, without empty frames: those written up to ``until``, or all."""
-    queries = (
-        statements.readings(
-            clip(window, chunk.first_minute, chunk.last_minute), written_until=until
-        )
-        for chunk in chunks
-    )
-    for rows in client.frames(queries, _READ_SCHEMA):
+    """Yield the readings of each query of :func:`stored_columns`, without empty frames."""
+    for rows in client.frames(queries, _schema(columns)):
         if len(rows):
-            yield _with_measure_name(rows)
+            yield _with_measure_name(rows, columns)
 
 
-def _with_measure_name(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name")).select(frame.COLUMNS)
+def _schema(columns: Sequence[str]) -> dict[str, pl.DataType]:
+    return {name: STORED_SCHEMA[name] for name in stored_columns(columns)}
+
+
+def _with_measure_name(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    if "measure_name" in columns:
+        rows = rows.with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name"))
+    return rows.select(columns)

@@ -7,14 +7,14 @@ insert them. Then readers see the one that was written first, and a merge delete
 from __future__ import annotations
 
 import time
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
 
 import polars as pl
 
 from readings import frame
-from readings.instants import from_micros, to_micros
+from readings.instants import FIRST_INSTANT, from_micros, to_micros
 from readings.repositories.base import (
     Extract,
     ReadingsRepository,
@@ -24,16 +24,20 @@ from readings.repositories.base import (
 from readings.repositories.clickhouse.address import Address
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.counts import DayCache, TableState
-from readings.repositories.clickhouse.minute_reader import ClickHouseMinuteReader, PageCache
+from readings.repositories.clickhouse.minute_reader import (
+    COUNTED_SCHEMA,
+    ClickHouseMinuteReader,
+    DayMinutes,
+    PageCache,
+)
 from readings.repositories.clickhouse.snapshot import (
     CURRENT,
     DAY_SUMMARY_SCHEMA,
     ClickHouseExtract,
     ClickHouseSnapshot,
 )
-from readings.repositories.clickhouse.sql import READ_COLUMNS, Statements
-from readings.repositories.clickhouse.table import Table
-from readings.repositories.minute_index import MINUTE_INDEX_SCHEMA, MinuteIndex
+from readings.repositories.clickhouse.sql import STORED_SCHEMA, Statements
+from readings.repositories.clickhouse.table import Layout, Table
 from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window, window_of_day
 
@@ -44,7 +48,8 @@ _PARTITIONS_SCHEMA = {
     "changes": pl.Int64(),
     "table_id": pl.String(),
 }
-_KEYS_SCHEMA = {name: frame.SCHEMA[name] for name in frame.ORDER}
+_CORRECTION = "correction"
+"""The column with the arrival time of a correction. It is 1970 in the version of a reading that was written first."""
 _EXTRACT = "written-until-"
 """The name of an extract is this text, followed by an instant in microseconds since 1970."""
 _WAIT_FOR_INSERTS = timedelta(seconds=60)
@@ -65,13 +70,12 @@ class ClickHouseRepository(ReadingsRepository):
         self._client = Client(address)
         self._table = Table(address, self._client)
         self._database = address.database
-        self._cluster: str | None = None
         self._statements = Statements(address.database)
         self._minutes = DayCache(self._count_minutes)
         self._summaries = DayCache(self._summarise)
         self._pages = PageCache()
         self._write_lock = Lock()
-        self._is_checked = False
+        self._layout: Layout | None = None
         self._recent: tuple[float, ClickHouseSnapshot] | None = None
         self._known_days: Set[date] = frozenset()
 
@@ -118,10 +122,7 @@ class ClickHouseRepository(ReadingsRepository):
         """See :meth:`ReadingsRepository.create_extract`. It holds what was written until now."""
         self._check_once()
         until = self._now()
-        if self._cluster is not None:
-            # Afterwards, the clock of every server is later than `until`.
-            time.sleep(_CLOCK_SECONDS)
-        self._wait_for_inserts(until if self._cluster is None else self._now())
+        self._wait_for_inserts(until)
         return self._extract(until)
 
     def open_extract(self, name: str) -> Extract:
@@ -132,20 +133,60 @@ class ClickHouseRepository(ReadingsRepository):
         self._check_once()
         return self._extract(from_micros(int(micros)))
 
-    def write(self, readings: pl.DataFrame) -> int:
+    def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
         """See :meth:`ReadingsRepository.write`. The write is atomic for each day."""
-        readings = in_order_without_duplicates(readings)
+        readings = in_order_without_duplicates(readings, corrections=corrections)
         if readings.is_empty():
             return 0
         self._check_once()
         with self._write_lock:
-            new = self._without_stored(readings)
-            if len(new):
-                try:
-                    self._client.insert(self._statements.table, new.select(READ_COLUMNS))
-                finally:
-                    self._recent = None
+            try:
+                return self._write_versions(readings) if corrections else self._write_new(readings)
+            finally:
+                self._recent = None
+
+    def _write_new(self, readings: pl.DataFrame) -> int:
+        stored = self._stored(readings, frame.ORDER)
+        new = readings.join(stored, on=frame.ORDER, how="anti", maintain_order="left")
+        self._insert(new)
         return len(new)
+
+    def _write_versions(self, readings: pl.DataFrame) -> int:
+        """Insert the versions that are not stored, and return how many."""
+        stored = self._stored(readings, frame.VERSION)
+        new = readings.join(stored, on=frame.VERSION, how="anti", maintain_order="left")
+        first = new.filter(pl.struct(frame.ORDER).is_first_distinct()).join(
+            stored, on=frame.ORDER, how="anti", maintain_order="left"
+        )
+        later = new.join(first, on=frame.VERSION, how="anti", maintain_order="left")
+        correction = pl.col("arrival_time").alias(_CORRECTION)
+        epoch = frame.literal(FIRST_INSTANT).alias(_CORRECTION)
+        self._insert(pl.concat([first.with_columns(epoch), later.with_columns(correction)]))
+        if len(first):
+            # Another writer may have inserted another first version at the same time. One of both is kept, and
+            # the other one must be inserted again, as a correction.
+            self._wait_for_inserts(self._now())
+            stored = self._stored(first, frame.VERSION)
+            lost = first.join(stored, on=frame.VERSION, how="anti", maintain_order="left")
+            self._insert(lost.with_columns(correction))
+        return len(new)
+
+    def _insert(self, rows: pl.DataFrame) -> None:
+        """Insert rows. If the table is of an earlier release and cannot hold them, it is changed first."""
+        if rows.is_empty():
+            return
+        layout = self._check_once()
+        stored = [
+            name
+            for name in [*STORED_SCHEMA, _CORRECTION]
+            if name in rows.columns
+            and not (name in frame.FURTHER_SCHEMA and rows[name].null_count() == len(rows))
+        ]
+        columns = layout.columns_to_change(rows.select(stored))
+        if columns:
+            self._table.change(layout, columns)
+            self._layout = None
+        self._client.insert(self._statements.table, rows.select(stored))
 
     def delete_before(self, instant: datetime) -> None:
         """See :meth:`ReadingsRepository.delete_before`."""
@@ -160,12 +201,16 @@ class ClickHouseRepository(ReadingsRepository):
         """Do nothing: the server merges parts by itself."""
         return {}
 
-    def _check_once(self) -> None:
-        """Raise an error if the table is missing or has another shape. After a success, it is not checked again."""
-        if not self._is_checked:
-            self._cluster = self._table.check()
-            self._statements = Statements(self._database, self._cluster)
-            self._is_checked = True
+    def _check_once(self) -> Layout:
+        """Return the layout of the table. Raises an error if the table is missing or has another shape.
+
+        It is not checked again, unless columns are missing: another process may add them.
+        """
+        layout = self._layout
+        if layout is None or layout.missing:
+            layout = self._layout = self._table.check()
+            self._statements = Statements(self._database, layout.cluster, layout.missing)
+        return layout
 
     def _state(self) -> TableState:
         days = self._client.frame(self._statements.partitions(), _PARTITIONS_SCHEMA)
@@ -196,6 +241,10 @@ class ClickHouseRepository(ReadingsRepository):
 
     def _wait_for_inserts(self, started_until: datetime) -> None:
         """Wait until the inserts that started up to an instant of the server's clock have ended."""
+        if self._check_once().cluster is not None:
+            # Afterwards, the clock of every server is later than `started_until`.
+            time.sleep(_CLOCK_SECONDS)
+            started_until = self._now()
         deadline = time.monotonic() + _WAIT_FOR_INSERTS.total_seconds()
         query = self._statements.running_inserts(started_until)
         while self._client.frame(query, {"running": pl.Int64()}).item():
@@ -205,19 +254,22 @@ class ClickHouseRepository(ReadingsRepository):
                 )
             time.sleep(_PAUSE_SECONDS)
 
-    def _without_stored(self, readings: pl.DataFrame) -> pl.DataFrame:
-        """Return the readings (in order, not empty) whose time and device id are not in the table yet."""
+    def _stored(self, readings: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+        """Return these columns, ``frame.ORDER`` or ``frame.VERSION``, of the stored versions of the readings.
+
+        ``readings`` is sorted by time and not empty.
+        """
+        schema = {name: frame.SCHEMA[name] for name in columns}
         has_readings = self._statements.has_readings(readings["time"][0], readings["time"][-1])
         if self._client.frame(has_readings, {"found": pl.Int64()}).is_empty():
-            return readings
-        stored = self._client.frame(
-            self._statements.stored(readings.select(frame.ORDER)), _KEYS_SCHEMA
-        )
-        return readings.join(stored, on=frame.ORDER, how="anti", maintain_order="left")
+            return pl.DataFrame(schema=schema)
+        keys = readings.select(frame.ORDER)
+        query = self._statements.stored(keys, versions=len(columns) > len(frame.ORDER))
+        return self._client.frame(query, schema)
 
-    def _count_minutes(self, day: date) -> MinuteIndex:
+    def _count_minutes(self, day: date) -> DayMinutes:
         query = self._statements.minute_index(window_of_day(day))
-        return MinuteIndex(self._client.frame(query, MINUTE_INDEX_SCHEMA))
+        return DayMinutes(self._client.frame(query, COUNTED_SCHEMA))
 
     def _summarise(self, day: date) -> pl.DataFrame:
         query = self._statements.day_summary(window_of_day(day))

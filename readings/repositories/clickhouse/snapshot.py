@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -15,12 +15,18 @@ from readings.repositories.base import (
     Page,
     Snapshot,
 )
-from readings.repositories.chunks import split_into_chunks
+from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.counts import DayCache, TableState
-from readings.repositories.clickhouse.minute_reader import ClickHouseMinuteReader, read_chunks
+from readings.repositories.clickhouse.minute_reader import (
+    ClickHouseMinuteReader,
+    count_readings,
+    read_chunks,
+    stored_columns,
+)
+from readings.repositories.clickhouse.query import Query
 from readings.repositories.clickhouse.sql import Statements
-from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA
+from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA, clip
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
 from readings.window import Position, Window
 
@@ -70,32 +76,67 @@ class ClickHouseSnapshot(Snapshot):
         columns: Sequence[str] = frame.COLUMNS,
     ) -> Page:
         """See :meth:`Snapshot.page`."""
+        reader, finder = self._reader, self._finder
+        if columns is not frame.COLUMNS:
+            reader = reader.with_columns(columns)
+            finder = PageFinder(reader)
         if window.device_ids:
             # One reading more tells whether another page follows.
-            readings = self._reader.read_meters(window, skip=offset, limit=size + 1, after=after)
+            readings = reader.read_meters(window, skip=offset, limit=size + 1, after=after)
             return Page.first_of(readings, size)
         if after is not None:
-            return self._finder.page_after(window, after, size=size, reader=self._reader)
-        return self._finder.page(window, offset=offset, size=size)
+            return finder.page_after(window, after, size=size, reader=reader)
+        return finder.page(window, offset=offset, size=size)
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """See :meth:`Extract.minute_counts`."""
         return self._finder.minute_counts(window)
 
     def frames(
-        self, window: Window, *, frame_readings: int = FRAME_READINGS
+        self,
+        window: Window,
+        *,
+        columns: Sequence[str] = frame.COLUMNS,
+        frame_readings: int = FRAME_READINGS,
     ) -> Iterator[pl.DataFrame]:
         """See :meth:`Extract.frames`."""
-        chunks = split_into_chunks(self.minute_counts(window), frame_readings)
-        return read_chunks(self._client, self._statements, window, chunks)
+        stored = stored_columns(columns)
+        queries = (
+            self._statements.readings(stored, part, corrected=self._reader.has_corrections(part))
+            for part in self._parts(window, frame_readings)
+        )
+        return read_chunks(self._client, queries, columns)
+
+    def versions(self, window: Window) -> Iterator[pl.DataFrame]:
+        """See :meth:`Snapshot.versions`."""
+        stored = stored_columns(frame.FULL_COLUMNS)
+        queries = (self._statements.versions(stored, part) for part in self._parts(window))
+        return read_chunks(self._client, queries, frame.FULL_COLUMNS)
+
+    def minute_revisions(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.minute_revisions`. A revision is the number of corrections."""
+        corrections = self._reader.corrections(window).rename({"corrections": "revision"})
+        counts = self.minute_counts(window)
+        revision = pl.col("revision").fill_null(0)
+        return counts.join(corrections, on="minute", how="left").with_columns(revision)
 
     def interval_totals(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.interval_totals`."""
-        return self._client.frame(self._statements.interval_totals(window), INTERVAL_TOTALS_SCHEMA)
+        query = self._statements.interval_totals(window, corrected=self._may_be_corrected(window))
+        return self._client.frame(query, INTERVAL_TOTALS_SCHEMA)
 
     def hourly_means(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.hourly_means`."""
-        return self._client.frame(self._statements.hourly_means(window), HOURLY_MEANS_SCHEMA)
+        query = self._statements.hourly_means(window, corrected=self._may_be_corrected(window))
+        return self._client.frame(query, HOURLY_MEANS_SCHEMA)
+
+    def _may_be_corrected(self, window: Window) -> bool:
+        # Counting whole days takes longer than a query of some meters.
+        return bool(window.device_ids) or self._reader.has_corrections(window)
+
+    def _parts(self, window: Window, readings: int = FRAME_READINGS) -> Iterator[Window]:
+        for chunk in split_into_chunks(self.minute_counts(window), readings):
+            yield clip(window, chunk.first_minute, chunk.last_minute)
 
     def last_times(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.last_times`."""
@@ -131,10 +172,26 @@ class ClickHouseExtract(Extract):
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """See :meth:`Extract.minute_counts`."""
-        query = self._statements.minute_counts(window, written_until=self._until)
-        return self._client.frame(query, MINUTE_COUNTS_SCHEMA)
+        return self._count(window).select(*MINUTE_COUNTS_SCHEMA)
 
-    def frames(self, window: Window) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, window: Window, *, columns: Sequence[str] = frame.COLUMNS
+    ) -> Iterator[pl.DataFrame]:
         """See :meth:`Extract.frames`."""
-        chunks = split_into_chunks(self.minute_counts(window), FRAME_READINGS)
-        return read_chunks(self._client, self._statements, window, chunks, self._until)
+        counts = self._count(window)
+        corrected = counts.filter(pl.col("corrections") > 0)["minute"]
+
+        def query(chunk: Chunk) -> Query:
+            return self._statements.readings(
+                stored_columns(columns),
+                clip(window, chunk.first_minute, chunk.last_minute),
+                corrected=bool(corrected.is_between(chunk.first_minute, chunk.last_minute).any()),
+                written_until=self._until,
+            )
+
+        return read_chunks(
+            self._client, map(query, split_into_chunks(counts, FRAME_READINGS)), columns
+        )
+
+    def _count(self, window: Window) -> pl.DataFrame:
+        return count_readings(self._client, self._statements, window, self._until)

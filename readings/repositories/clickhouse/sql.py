@@ -2,134 +2,163 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import polars as pl
 
 from readings import frame
-from readings.instants import format_instant
 from readings.repositories.clickhouse.address import SHARD_TABLE, TABLE
+from readings.repositories.clickhouse.query import INSTANT, Query, as_text, conditions, identifier
 from readings.window import Position, Window
 
-READ_COLUMNS = [name for name in frame.COLUMNS if name != "measure_name"]
+STORED_SCHEMA = {name: kind for name, kind in frame.FULL_SCHEMA.items() if name != "measure_name"}
 """The columns that are stored and queried. The measure name is the same in all readings."""
-_INSTANT = "DateTime64(6, 'UTC')"
-_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2299, 12, 31, tzinfo=UTC)
-"""The limits of ClickHouse's instants. Bounds outside them, such as Python's first instant, are replaced by them."""
-_MAX_METERS_AS_PARAMETER = 1_000
-"""If there are more meters, they are sent as a table: a server limits the length of a parameter to 128 KiB."""
 _ONE_THREAD = {"max_threads": 1}
 """For queries that read adjacent rows. With several threads, a page takes 12 ms instead of 8."""
-_METERS, _KEYS = "requested_meters", "new_readings"
+_KEYS = "new_readings"
 _STARTED_BEFORE = (
-    f"now64(6, 'UTC') - toIntervalMicrosecond(toInt64(elapsed * 1e6)) <= {{t:{_INSTANT}}}"
+    f"now64(6, 'UTC') - toIntervalMicrosecond(toInt64(elapsed * 1e6)) <= {{t:{INSTANT}}}"
 )
-
-
-@dataclass(frozen=True)
-class Query:
-    """A statement, its parameters and settings, and the external tables sent with it: (structure, rows) by name."""
-
-    text: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    tables: Mapping[str, tuple[str, pl.DataFrame]] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-def identifier(name: str) -> str:
-    """Return the quoted name of a database, table or column."""
-    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-def _text(instant: datetime) -> str:
-    return format_instant(min(max(instant, _FIRST), _LAST))
-
-
 _BEGIN = "toDateTime64(begin, 6, 'UTC')"
 """Converted, because in Arrow the result of ``toStartOfMinute`` is a number of seconds."""
 _BY_MINUTE = "GROUP BY toStartOfMinute(time) AS begin ORDER BY begin"
 _BY_HOUR = "GROUP BY toStartOfHour(time) AS begin ORDER BY begin"
-
-
-_COLUMNS = ", ".join(identifier(name) for name in READ_COLUMNS)
 _IN_ORDER = "ORDER BY time, device_id"
+_VALID = "ORDER BY time, device_id, arrival_time DESC, written LIMIT 1 BY time, device_id"
+"""Selects the valid version of each reading, in order. Conditions on the arrival time choose among the versions first."""
+_VERSIONS = (
+    "ORDER BY time, device_id, arrival_time, written LIMIT 1 BY time, device_id, arrival_time"
+)
+_CORRECTIONS = "countIf(toUnixTimestamp64Micro(correction) != 0)"
 _LATE = "countIf(arrival_time > time) AS late"
+_NULLS = {pl.Float64(): "Nullable(Float64)", pl.String(): "Nullable(String)"}
+
+
+def _list(columns: Iterable[str]) -> str:
+    return ", ".join(identifier(name) for name in columns)
+
+
+def _sum(value: str) -> str:
+    """Return the sum of a value that may be null, 0 if it is null in all rows."""
+    return f"ifNull(sum({value}), 0)"
 
 
 class Statements:
     """The statements about the readings of one database.
 
-    Each method returns a query; its docstring says what the query returns or does. ``FINAL`` returns each reading once,
-    also if several processes have inserted it.
+    Each method returns a query; its docstring says what the query returns or does. ``FINAL`` returns each version of a
+    reading once, also if several processes have inserted it. ``corrected`` says whether readings of the window may have
+    several versions. If not, the query is simpler.
     """
 
-    def __init__(self, database: str, cluster: str | None = None) -> None:
-        """``cluster`` is the name of a cluster whose servers store the readings, or None for one server."""
+    def __init__(
+        self, database: str, cluster: str | None = None, missing: Collection[str] = ()
+    ) -> None:
+        """``cluster`` is the name of a cluster whose servers store the readings, or None for one server.
+
+        ``missing`` are the columns of ``frame.FURTHER_SCHEMA`` that the table does not have. Queries return null for them.
+        """
         self.database = database
         self.table = f"{identifier(database)}.{identifier(TABLE)}"
         self._cluster = cluster
+        nulls = [
+            f"CAST(NULL, '{_NULLS[frame.FURTHER_SCHEMA[name]]}') AS {identifier(name)}"
+            for name in missing
+        ]
+        self._nulls = f"WITH {', '.join(nulls)} " if nulls else ""
         self._storing_table = TABLE if cluster is None else SHARD_TABLE
 
     def minute_index(self, window: Window) -> Query:
-        """Return the columns of ``MINUTE_INDEX_SCHEMA``."""
+        """Return the columns of ``MINUTE_INDEX_SCHEMA``, and ``corrections``.
+
+        Each reading has one row that is no correction: the version that was written first. So counts are exact.
+        """
         return self._select(
-            f"{_BEGIN}, count() AS readings, min(time) AS first, max(time) AS last,"
-            " min(arrival_time) AS first_arrival, max(arrival_time) AS last_arrival",
+            f"{_BEGIN}, count() - {_CORRECTIONS} AS readings, min(time) AS first, max(time) AS last,"
+            f" min(arrival_time) AS first_arrival, max(arrival_time) AS last_arrival, {_CORRECTIONS} AS corrections",
             window,
             _BY_MINUTE,
         )
 
-    def minute_counts(self, window: Window, *, written_until: datetime | None = None) -> Query:
-        """Return the columns of ``MINUTE_COUNTS_SCHEMA``."""
+    def count_rows(self, window: Window, *, written_until: datetime | None = None) -> Query:
+        """Return the columns of ``MINUTE_COUNTS_SCHEMA``, and ``corrections``. Every version counts as a reading."""
         return self._select(
-            f"{_BEGIN}, count() AS readings",
+            f"{_BEGIN}, count() AS readings, {_CORRECTIONS} AS corrections",
             window,
             _BY_MINUTE,
             written_until=written_until,
         )
 
-    def interval_totals(self, window: Window) -> Query:
-        """Return the columns of ``INTERVAL_TOTALS_SCHEMA``."""
+    def count_readings(self, window: Window, *, written_until: datetime | None = None) -> Query:
+        """Return the columns of ``MINUTE_COUNTS_SCHEMA``. A reading counts once, also if it has several versions."""
         return self._select(
-            f"{_BEGIN}, count() AS readings, {_LATE}, sum(kw) AS sum_kw",
+            f"{_BEGIN}, uniqExact(time, device_id) AS readings",
             window,
             _BY_MINUTE,
+            written_until=written_until,
         )
 
-    def hourly_means(self, window: Window) -> Query:
+    def interval_totals(self, window: Window, *, corrected: bool) -> Query:
+        """Return the columns of ``INTERVAL_TOTALS_SCHEMA``."""
+        energy = f"{_sum('if(kwh > 0, kwh, 0)')}, {_sum('if(kwh < 0, -kwh, 0)')}"
+        return self._aggregate(
+            f"{_BEGIN}, count() AS readings, {_LATE}, {_sum('kw')}, {energy}",
+            ["kw", "kwh"],
+            window,
+            _BY_MINUTE,
+            corrected=corrected,
+        )
+
+    def hourly_means(self, window: Window, *, corrected: bool) -> Query:
         """Return the columns of ``HOURLY_MEANS_SCHEMA``."""
-        return self._select(
+        return self._aggregate(
             f"{_BEGIN}, count() AS readings, {_LATE}, avg(kw), avg(vltg), avg(crrnt), avg(pf)",
+            ["kw", "vltg", "crrnt", "pf"],
             window,
             _BY_HOUR,
+            corrected=corrected,
         )
 
     def readings(
         self,
+        columns: Sequence[str],
         window: Window,
         *,
+        corrected: bool,
         skip: int = 0,
         limit: int | None = None,
         written_until: datetime | None = None,
     ) -> Query:
-        """Return the window's readings in order, or ``limit`` of them after the first ``skip``."""
-        clause = (
-            _IN_ORDER if limit is None else f"{_IN_ORDER} LIMIT {int(limit)} OFFSET {int(skip)}"
-        )
-        query = self._select(_COLUMNS, window, clause, written_until=written_until)
+        """Return these columns of the window's readings in order, or of ``limit`` of them after the first ``skip``."""
+        clause = _VALID if corrected else _IN_ORDER
+        if limit is not None:
+            clause = f"{clause} LIMIT {int(limit)} OFFSET {int(skip)}"
+        query = self._select(_list(columns), window, clause, written_until=written_until)
         return query if window.device_ids else replace(query, settings=_ONE_THREAD)
 
-    def readings_after(self, window: Window, position: Position, *, limit: int) -> Query:
+    def versions(self, columns: Sequence[str], window: Window) -> Query:
+        """Return these columns of all versions of the window's readings, sorted by ``frame.VERSION``."""
+        return self._select(_list(columns), window, _VERSIONS)
+
+    def readings_after(
+        self,
+        columns: Sequence[str],
+        window: Window,
+        position: Position,
+        *,
+        corrected: bool,
+        limit: int,
+    ) -> Query:
         """Return the first readings after a position, in order. The window starts at the position's time."""
         query = self._select(
-            _COLUMNS,
+            _list(columns),
             window,
-            f"{_IN_ORDER} LIMIT {int(limit)}",
-            condition=f"(time > {{after_time:{_INSTANT}}} OR device_id > {{after_device:String}})",
-            parameters={"after_time": _text(position.time), "after_device": position.device_id},
+            f"{_VALID if corrected else _IN_ORDER} LIMIT {int(limit)}",
+            condition=f"(time > {{after_time:{INSTANT}}} OR device_id > {{after_device:String}})",
+            parameters={"after_time": as_text(position.time), "after_device": position.device_id},
         )
         return query if window.device_ids else replace(query, settings=_ONE_THREAD)
 
@@ -140,7 +169,7 @@ class Statements:
     def day_summary(self, window: Window) -> Query:
         """Return the columns of ``Snapshot.day_summaries`` for a window of one day, without the day."""
         return self._select(
-            "min(time) AS earliest, max(time) AS latest, count() AS readings,"
+            f"min(time) AS earliest, max(time) AS latest, count() - {_CORRECTIONS} AS readings,"
             " uniqExact(time) AS intervals, uniqExact(device_id) AS meters",
             window,
         )
@@ -153,16 +182,20 @@ class Statements:
         """Return one row if there is a reading from ``first`` to ``last``."""
         return self._select("1 AS found", Window(first, last), "LIMIT 1", final=False)
 
-    def stored(self, keys: pl.DataFrame) -> Query:
-        """Return the ``time`` and ``device_id`` of those ``keys`` that are stored. ``keys``: in order, not empty."""
+    def stored(self, keys: pl.DataFrame, *, versions: bool) -> Query:
+        """Return the ``time`` and ``device_id`` of those ``keys`` that are stored, or the columns of ``frame.VERSION``.
+
+        ``keys`` are sorted by time and not empty.
+        """
         window = Window(keys["time"][0], keys["time"][-1])
         query = self._select(
-            "DISTINCT time, device_id",
+            f"DISTINCT {_list(frame.VERSION if versions else frame.ORDER)}",
             window,
             condition=f"(time, device_id) IN (SELECT time, device_id FROM {_KEYS})",
-            final=False,
+            # Of two versions that were both inserted as the first one, only one stays.
+            final=versions,
         )
-        structure = f"time {_INSTANT}, device_id String"
+        structure = f"time {INSTANT}, device_id String"
         return Query(query.text, query.parameters, {_KEYS: (structure, keys)})
 
     def partitions(self) -> Query:
@@ -191,7 +224,7 @@ class Statements:
         return Query(
             f"SELECT count() AS running FROM {self._system('processes')} WHERE query_kind = 'Insert'"
             f" AND position(query, {{quoted_table:String}}) > 0 AND {_STARTED_BEFORE}",
-            {"t": _text(started_until), "quoted_table": self.table},
+            {"t": as_text(started_until), "quoted_table": self.table},
         )
 
     def drop_partition(self, day: str) -> Query:
@@ -208,6 +241,15 @@ class Statements:
             return f"system.{table}"
         return f"clusterAllReplicas({identifier(self._cluster)}, system.{table})"
 
+    def _aggregate(
+        self, columns: str, names: Sequence[str], window: Window, group: str, *, corrected: bool
+    ) -> Query:
+        """Return a query of aggregates of the valid readings. ``names`` are the measures that it needs."""
+        if not corrected:
+            return self._select(columns, window, group)
+        valid = self._select(_list(["time", "arrival_time", *names]), window, _VALID)
+        return replace(valid, text=f"SELECT {columns} FROM ({valid.text}) {group}")
+
     def _select(
         self,
         columns: str,
@@ -219,37 +261,13 @@ class Statements:
         written_until: datetime | None = None,
         final: bool = True,
     ) -> Query:
-        of_window = _conditions(window)
+        of_window = conditions(window)
         terms, bound = [of_window.text], {**of_window.parameters, **(parameters or {})}
         if condition is not None:
             terms.append(condition)
         if written_until is not None:
-            terms.append(f"written <= {{written_until:{_INSTANT}}}")
-            bound["written_until"] = _text(written_until)
+            terms.append(f"written <= {{written_until:{INSTANT}}}")
+            bound["written_until"] = as_text(written_until)
         source = f"{self.table} FINAL" if final else self.table
-        text = f"SELECT {columns} FROM {source} WHERE {' AND '.join(terms)} {clauses}"
+        text = f"{self._nulls}SELECT {columns} FROM {source} WHERE {' AND '.join(terms)} {clauses}"
         return Query(text.strip(), bound, of_window.tables)
-
-
-def _conditions(window: Window) -> Query:
-    """Return the window as the condition of a WHERE clause."""
-    bounds = {
-        "start": ("time >=", window.start),
-        "end": ("time <=", window.end),
-        "arrived_after": ("arrival_time >", window.arrived_after),
-        "as_of": ("arrival_time <=", window.as_of),
-    }
-    given = {name: bound for name, bound in bounds.items() if bound[1] is not None}
-    terms = [f"{comparison} {{{name}:{_INSTANT}}}" for name, (comparison, _) in given.items()]
-    parameters: dict[str, Any] = {
-        name: _text(instant) for name, (_, instant) in given.items() if instant
-    }
-    tables = {}
-    meters = list(window.device_ids)
-    if len(meters) > _MAX_METERS_AS_PARAMETER:
-        terms.append(f"device_id IN (SELECT device_id FROM {_METERS})")
-        tables[_METERS] = ("device_id String", pl.DataFrame({"device_id": meters}))
-    elif meters:
-        terms.append("device_id IN {meters:Array(String)}")
-        parameters["meters"] = meters
-    return Query(" AND ".join(terms), parameters, tables)

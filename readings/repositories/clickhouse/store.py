@@ -36,7 +36,9 @@ class ClickHouseStore(Store):
     def create(self) -> list[str]:
         """See :meth:`Store.create`. Raises an error also if a table of another shape exists."""
         created = self._table.create()
-        return [f"table {self.name}: {'created' if created else 'exists already'}"]
+        lines = [f"table {self.name}: {'created' if created else 'exists already'}"]
+        added = self._table.add_columns()
+        return [*lines, f"columns {', '.join(added)}: added"] if added else lines
 
     def size(self) -> int | None:
         """See :meth:`Store.size`. Readings that were inserted twice count twice until the server has merged them."""

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 
 import polars as pl
 
+from readings import frame
 from readings.repositories.clickhouse.address import SHARD_TABLE, TABLE, Address
 from readings.repositories.clickhouse.client import Client
-from readings.repositories.clickhouse.sql import Query, identifier
+from readings.repositories.clickhouse.query import INSTANT, Query, identifier
 from readings.repository_errors import RepositoryUnavailableError
 
-_INSTANT = "DateTime64(6, 'UTC')"
 COLUMNS = {
     # Instants are equal in thousands of rows. LZ4 decodes them faster than DoubleDelta.
-    "time": f"{_INSTANT} CODEC(LZ4)",
-    "arrival_time": f"{_INSTANT} CODEC(LZ4)",
+    "time": f"{INSTANT} CODEC(LZ4)",
+    "arrival_time": f"{INSTANT} CODEC(LZ4)",
     "device_id": "String CODEC(ZSTD(1))",
     "measure_name": "String ALIAS 'readings'",
-    "load": "Int64 CODEC(ZSTD(1))",
-    **dict.fromkeys(("crrnt", "pf", "kva", "kw", "vltg"), "Float64 CODEC(ZSTD(1))"),
+    "load": "Nullable(Int64) CODEC(ZSTD(1))",
+    **dict.fromkeys(("crrnt", "pf", "kva", "kw", "vltg"), "Nullable(Float64) CODEC(ZSTD(1))"),
+    **dict.fromkeys(("kwh", "import_kwh", "export_kwh"), "Nullable(Float64) CODEC(ZSTD(1))"),
+    "quality": "LowCardinality(Nullable(String)) CODEC(ZSTD(1))",
     # The arrival time of a correction; 1970 for the first reading of a meter and time.
-    "correction": f"{_INSTANT} CODEC(LZ4)",
-    "written": f"{_INSTANT} DEFAULT now64(6, 'UTC') CODEC(LZ4)",
+    "correction": f"{INSTANT} CODEC(LZ4)",
+    "written": f"{INSTANT} DEFAULT now64(6, 'UTC') CODEC(LZ4)",
     # ReplacingMergeTree keeps the row with the highest version: the one that was written first.
     "precedence": "UInt64 MATERIALIZED 18446744073709551615 - toUnixTimestamp64Micro(written)"
     " CODEC(LZ4)",
@@ -34,6 +37,8 @@ _ORDER, _PRIMARY_KEY, _PARTITION = (
     "toYYYYMMDD(time)",
 )
 _VERSION = "precedence"
+_WITHOUT_NULLS = ("Int64", "Float64")
+"""The types of measures in tables of earlier releases."""
 _DISTRIBUTED = re.compile(
     rf"Distributed\('([^']+)', '[^']+', '{SHARD_TABLE}', {re.escape(_PARTITION)}\)"
 )
@@ -88,6 +93,27 @@ class _Shape:
     sorting_key: str
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What differs between tables of headend.
+
+    ``cluster`` is the cluster that stores the readings, or None if one server does. Tables of earlier releases have
+    ``missing`` columns, and columns ``without_nulls``.
+    """
+
+    cluster: str | None
+    missing: frozenset[str] = frozenset()
+    without_nulls: frozenset[str] = frozenset()
+
+    def columns_to_change(self, readings: pl.DataFrame) -> list[str]:
+        """Return the columns that must be added or changed before these readings can be inserted."""
+        return [
+            name
+            for name in readings.columns
+            if name in self.missing or (name in self.without_nulls and readings[name].has_nulls())
+        ]
+
+
 class Table:
     """The table of one database. All methods raise :class:`RepositoryUnavailableError` if the server fails."""
 
@@ -119,8 +145,41 @@ class Table:
             self._client.command(Query(statement))
         self.check()
 
-    def check(self) -> str | None:
-        """Return the cluster that stores the readings, or None if this server does.
+    def add_columns(self) -> list[str]:
+        """Add the columns that a table of an earlier release does not have, and return their names."""
+        layout = self.check()
+        missing = [name for name in COLUMNS if name in layout.missing]
+        self.change(layout, missing)
+        return missing
+
+    def change(self, layout: Layout, columns: Collection[str]) -> None:
+        """Add these columns, or let them be null if they exist.
+
+        Nothing is rewritten to add a column. To allow nulls, the server rewrites the column in the background, and
+        readers and writers need not wait.
+        """
+        added = [
+            f"ADD COLUMN IF NOT EXISTS {name} {COLUMNS[name]}"
+            for name in columns
+            if name in layout.missing
+        ]
+        changed = [
+            f"MODIFY COLUMN {name} {COLUMNS[name]}"
+            for name in columns
+            if name in layout.without_nulls
+        ]
+        tables = [TABLE] if layout.cluster is None else [SHARD_TABLE, TABLE]
+        everywhere = "" if layout.cluster is None else f" ON CLUSTER {identifier(layout.cluster)}"
+        for table in tables if added or changed else ():
+            self._client.command(
+                Query(
+                    f"ALTER TABLE {identifier(self._database)}.{identifier(table)}{everywhere}"
+                    f" {', '.join(added + changed)} SETTINGS alter_sync = {0 if changed else 1}"
+                )
+            )
+
+    def check(self) -> Layout:
+        """Return the layout of the table.
 
         Raises :class:`RepositoryUnavailableError` if the table is missing, or is not one that :meth:`create` creates.
         """
@@ -138,7 +197,13 @@ class Table:
                 f"The table {self.name} is not a table of headend: {wrong}."
                 " Rename it, or let READINGS_URL name another database."
             )
-        return distributed[1] if distributed else None
+        cluster = distributed[1] if distributed else None
+        types = self._column_types()
+        return Layout(
+            cluster,
+            frozenset(frame.FURTHER_SCHEMA.keys() - types.keys()),
+            frozenset(name for name in frame.MEASURES if types.get(name) in _WITHOUT_NULLS),
+        )
 
     def uuid(self) -> str:
         """Return the UUID that the server has given to an existing table."""
@@ -151,7 +216,7 @@ class Table:
 
     def size(self) -> int | None:
         """Return the bytes on the server's disks, or None if other servers of a cluster have some of them."""
-        if self.check() is not None:
+        if self.check().cluster is not None:
             return None
         query = Query(
             "SELECT sum(bytes_on_disk) AS size FROM system.parts"
@@ -168,7 +233,7 @@ class Table:
         """
         if not self.exists():
             return False
-        cluster = self.check()
+        cluster = self.check().cluster
         if cluster is not None:
             raise RepositoryUnavailableError(
                 f"The readings are on all servers of the cluster {cluster}. Delete the tables {TABLE} and {SHARD_TABLE}"
@@ -203,15 +268,24 @@ class Table:
         return self._wrong_column()
 
     def _wrong_column(self) -> str | None:
+        types = self._column_types()
+        for name, definition in COLUMNS.items():
+            expected = INSTANT if definition.startswith(INSTANT) else definition.partition(" ")[0]
+            found = types.get(name)
+            is_of_earlier_release = (
+                found is None
+                if name in frame.FURTHER_SCHEMA
+                else found in _WITHOUT_NULLS and expected == f"Nullable({found})"
+            )
+            if found != expected and not is_of_earlier_release:
+                return f"its column {name} is {found or 'missing'}, not {expected}"
+        return None
+
+    def _column_types(self) -> dict[str, str]:
         query = Query(
             "SELECT name, type FROM system.columns"
             " WHERE database = {database:String} AND table = {table:String}",
             self._names,
         )
         found = self._client.frame(query, dict.fromkeys(("name", "type"), pl.String()))
-        types = dict(found.iter_rows())
-        for name, definition in COLUMNS.items():
-            expected = _INSTANT if definition.startswith(_INSTANT) else definition.partition(" ")[0]
-            if types.get(name) != expected:
-                return f"its column {name} is {types.get(name, 'missing')}, not {expected}"
-        return None
+        return dict(found.iter_rows())

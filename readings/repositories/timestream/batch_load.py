@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -20,17 +21,6 @@ FOLDER = "loads"
 """Below the bucket's prefix: files to load, and the reports of failed tasks."""
 _FIRST_PAUSE, _MAX_PAUSE = 0.2, 5.0
 _UNFINISHED = {"CREATED", "IN_PROGRESS", "PENDING_RESUME"}
-_DATA_MODEL = {
-    "TimeColumn": "time",
-    "TimeUnit": "MICROSECONDS",
-    "DimensionMappings": [{"SourceColumn": "device_id", "DestinationColumn": "device_id"}],
-    "MultiMeasureMappings": {
-        "TargetMultiMeasureName": frame.MEASURE_NAME,
-        "MultiMeasureAttributeMappings": [
-            {"SourceColumn": name, "MeasureValueType": kind} for name, kind in MEASURES.items()
-        ],
-    },
-}
 
 
 class BatchLoader:
@@ -41,7 +31,9 @@ class BatchLoader:
         self._clients = clients
 
     def write(self, readings: pl.DataFrame, *, version: int) -> None:
-        """Write all readings (a readings frame) and return when they are in the table.
+        """Write all readings, which have no nulls, and return when they are in the table.
+
+        All get the same version: a task cannot have several.
 
         Raises :class:`ReadingsRefusedError` if the service could not load some of them,
         :class:`RepositoryUnavailableError`, or the caller's exception if it cancels. The uploaded file is
@@ -50,7 +42,7 @@ class BatchLoader:
         key = self._address.key(FOLDER, f"{uuid.uuid4()}.csv")
         try:
             self._upload(readings, key)
-            task = self._start_task(key, version)
+            task = self._start_task(key, readings.columns, version)
             self._raise_if_failed(task, self._wait_for(task), len(readings))
         finally:
             with translate_aws_errors():
@@ -63,12 +55,12 @@ class BatchLoader:
             file.seek(0)
             self._clients.s3.upload_fileobj(file, self._address.bucket_name, key)
 
-    def _start_task(self, key: str, version: int) -> str:
+    def _start_task(self, key: str, columns: Sequence[str], version: int) -> str:
         with translate_aws_errors():
             response = self._clients.control.create_batch_load_task(
                 TargetDatabaseName=self._address.database,
                 TargetTableName=self._address.table,
-                DataModelConfiguration={"DataModel": _DATA_MODEL},
+                DataModelConfiguration={"DataModel": _data_model(columns)},
                 DataSourceConfiguration={
                     "DataSourceS3Configuration": {
                         "BucketName": self._address.bucket_name,
@@ -112,3 +104,19 @@ class BatchLoader:
                 f"{description.get('ErrorMessage', 'no message')}. Its report is in "
                 f"s3://{self._address.bucket_name}/{self._address.key(FOLDER, 'reports')}."
             )
+
+
+def _data_model(columns: Sequence[str]) -> dict[str, Any]:
+    return {
+        "TimeColumn": "time",
+        "TimeUnit": "MICROSECONDS",
+        "DimensionMappings": [{"SourceColumn": "device_id", "DestinationColumn": "device_id"}],
+        "MultiMeasureMappings": {
+            "TargetMultiMeasureName": frame.MEASURE_NAME,
+            "MultiMeasureAttributeMappings": [
+                {"SourceColumn": name, "MeasureValueType": kind}
+                for name, kind in MEASURES.items()
+                if name in columns
+            ],
+        },
+    }

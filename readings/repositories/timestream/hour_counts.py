@@ -11,6 +11,8 @@ from cachetools import LRUCache
 
 from readings.repositories.minute_index import MINUTE_INDEX_SCHEMA, MinuteIndex
 
+COUNTED_SCHEMA = MINUTE_INDEX_SCHEMA | {"revision": pl.Int64()}
+"""What is counted of each minute. ``revision`` changes if one of its readings is replaced."""
 HOUR = timedelta(hours=1)
 _MAX_CACHED_HOURS = 20_000
 """More than two years, about 5 KB per hour."""
@@ -19,7 +21,7 @@ _MAX_QUERIES = 4
 """If more gaps than this must be counted, one query counts everything from the first to the last."""
 
 Count = Callable[[datetime, datetime], pl.DataFrame]
-"""Returns the columns of ``MINUTE_INDEX_SCHEMA`` for ``start <= time < end``."""
+"""Returns the columns of ``COUNTED_SCHEMA`` for ``start <= time < end``."""
 
 
 def hour_of(instant: datetime) -> datetime:
@@ -43,12 +45,16 @@ class HourCounts:
 
     def index(self, start: datetime, end: datetime) -> MinuteIndex:
         """Return the minutes from ``start`` (inclusive) to ``end`` (exclusive); both are whole hours."""
+        return MinuteIndex(self.minutes(start, end))
+
+    def minutes(self, start: datetime, end: datetime) -> pl.DataFrame:
+        """Return the same minutes with the columns of :data:`COUNTED_SCHEMA`."""
         cached = self._valid(start, end)
         by_hour = dict(cached)
         for first, last in _gaps(start, end, sorted(cached)):
             by_hour |= self._count_hours(first, last)
         ordered = [by_hour[hour] for hour in sorted(by_hour)]
-        return MinuteIndex(pl.concat([pl.DataFrame(schema=MINUTE_INDEX_SCHEMA), *ordered]))
+        return pl.concat([pl.DataFrame(schema=COUNTED_SCHEMA), *ordered])
 
     def forget(self, first: datetime, last: datetime | None) -> None:
         """Drop the cached counts of the hours from ``first`` to ``last`` (None: without end)."""

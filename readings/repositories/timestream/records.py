@@ -24,10 +24,12 @@ MEASURES = {
     "arrival_time": "TIMESTAMP",
     "load": "BIGINT",
     **dict.fromkeys(("crrnt", "pf", "kva", "kw", "vltg"), "DOUBLE"),
+    **dict.fromkeys(("kwh", "import_kwh", "export_kwh"), "DOUBLE"),
+    "quality": "VARCHAR",
 }
-"""The measures of a record and their types, as the reference's generator writes them.
+"""The measures of a record and their types. The reference's generator writes the first seven.
 
-The device id is the only dimension.
+A record does not have those that are null. The device id is the only dimension.
 """
 
 
@@ -45,37 +47,37 @@ class RecordWriter:
         self._address = address
         self._clients = clients
 
-    def write(self, readings: pl.DataFrame, *, version: int) -> None:
-        """Write all readings (a readings frame).
+    def write(self, readings: pl.DataFrame) -> None:
+        """Write all readings, which have the columns of ``frame.SCHEMA`` and may have those of ``frame.FURTHER_SCHEMA``.
 
-        A stored reading with a lower version is replaced. A stored reading with a higher version stays, because a
-        later writer wrote it. Raises :class:`ReadingsRefusedError` for readings that the table does not accept, after
+        The version of a record is its arrival time in microseconds. So of two writers, the one whose reading arrived
+        later replaces the other, and stays. If both arrived at once, the first one stays. Raises :class:`ReadingsRefusedError` for readings that the table does not accept, after
         all others are written, and :class:`RepositoryUnavailableError`.
         """
         unit = "MILLISECONDS" if _fit_milliseconds(readings) else "MICROSECONDS"
         with ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="records") as threads:
             batches = _batches(readings)
-            results = threads.map(lambda batch: self._write_batch(batch, unit, version), batches)
+            results = threads.map(lambda batch: self._write_batch(batch, unit), batches)
             refusals = [refusal for result in results for refusal in result]
         if refusals:
             raise ReadingsRefusedError(_refusal_message(refusals, len(readings)))
 
-    def _write_batch(self, readings: pl.DataFrame, unit: str, version: int) -> list[_Refusal]:
+    def _write_batch(self, readings: pl.DataFrame, unit: str) -> list[_Refusal]:
         times = readings["time"]
         epochs = _epochs(times, unit)
         common: dict[str, Any] = {
             "MeasureName": frame.MEASURE_NAME,
             "MeasureValueType": "MULTI",
             "TimeUnit": unit,
-            "Version": version,
         }
         records = _records(readings, unit)
-        if len(set(epochs)) == 1:
-            common["Time"] = epochs[0]
-        else:
-            records = [
-                record | {"Time": epoch} for record, epoch in zip(records, epochs, strict=True)
-            ]
+        versions = readings["arrival_time"].dt.epoch("us").to_list()
+        for attribute, values in (("Time", epochs), ("Version", versions)):
+            if len(set(values)) == 1:
+                common[attribute] = values[0]
+            else:
+                for record, value in zip(records, values, strict=True):
+                    record[attribute] = value
         client = self._clients.write
         with translate_aws_errors():
             try:
@@ -93,7 +95,7 @@ class RecordWriter:
                         times[rejected["RecordIndex"]],
                     )
                     for rejected in error.response["RejectedRecords"]
-                    # With an existing version, the reading is stored already: a later writer wrote it.
+                    # With an existing version, the reading is stored already, and arrived then or later.
                     if not rejected.get("ExistingVersion")
                 ]
         return []
@@ -112,22 +114,29 @@ def _batches(readings: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _records(readings: pl.DataFrame, unit: str) -> list[dict[str, Any]]:
-    columns = [
-        _epochs(readings[name], unit)
-        if kind == "TIMESTAMP"
-        else [repr(value) for value in readings[name]]
-        for name, kind in MEASURES.items()
+    measures = [
+        {"Name": name, "Type": kind} for name, kind in MEASURES.items() if name in readings.columns
     ]
-    measures = [{"Name": name, "Type": kind} for name, kind in MEASURES.items()]
+    columns = [_texts(readings[measure["Name"]], unit) for measure in measures]
     return [
         {
             "Dimensions": [{"Name": "device_id", "Value": device_id}],
             "MeasureValues": [
-                measure | {"Value": value} for measure, value in zip(measures, values, strict=True)
+                measure | {"Value": value}
+                for measure, value in zip(measures, values, strict=True)
+                if value is not None
             ],
         }
         for device_id, values in zip(readings["device_id"], zip(*columns, strict=True), strict=True)
     ]
+
+
+def _texts(values: pl.Series, unit: str) -> list[str] | list[str | None]:
+    if values.dtype == frame.INSTANT:
+        return _epochs(values, unit)
+    if values.dtype == pl.String():
+        return values.to_list()
+    return [None if value is None else repr(value) for value in values]
 
 
 def _fit_milliseconds(readings: pl.DataFrame) -> bool:

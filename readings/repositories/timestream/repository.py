@@ -18,16 +18,17 @@ from readings.repositories.base import (
     Snapshot,
     in_order_without_duplicates,
 )
-from readings.repositories.minute_index import MINUTE, MINUTE_INDEX_SCHEMA
+from readings.repositories.minute_index import MINUTE
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.batch_load import BatchLoader
 from readings.repositories.timestream.clients import Clients
-from readings.repositories.timestream.hour_counts import HourCounts
+from readings.repositories.timestream.columns import TableColumns
+from readings.repositories.timestream.hour_counts import COUNTED_SCHEMA, HourCounts
 from readings.repositories.timestream.minute_reader import TimestreamMinuteReader
 from readings.repositories.timestream.queries import Queries
 from readings.repositories.timestream.records import RecordWriter
 from readings.repositories.timestream.snapshot import CURRENT, EmptySnapshot, TimestreamSnapshot
-from readings.repositories.timestream.sql import Statements
+from readings.repositories.timestream.sql import Statements, describe
 from readings.repositories.timestream.table import Table, TableState
 from readings.repositories.timestream.unload import Unloader
 from readings.repository_errors import RepositoryUnavailableError
@@ -41,7 +42,7 @@ KEEP_EXTRACTS = timedelta(days=7)
 """Maintenance deletes an extract that is older than this and was not deleted by its owner."""
 _TABLE_STATE_SECONDS = 10.0
 """The state of the table is cached for this long."""
-_KEYS_SCHEMA = {name: frame.SCHEMA[name] for name in frame.ORDER}
+_STORED_ARRIVAL = "stored_arrival"
 
 
 class TimestreamRepository(ReadingsRepository):
@@ -55,8 +56,12 @@ class TimestreamRepository(ReadingsRepository):
         self._has_bucket = address.bucket is not None
         self._table_id = address.identity
         clients = Clients(address)
-        self._statements = Statements(address.database, address.table)
         self._queries = Queries(clients)
+        description = describe(address.database, address.table)
+        self._columns = TableColumns(
+            lambda: (str(row[0]) for row in self._queries.rows(description))
+        )
+        self._statements = Statements(address.database, address.table, self._columns)
         self._hours = HourCounts(self._count_minutes)
         self._table = Table(address, clients)
         self._records = RecordWriter(address, clients)
@@ -64,7 +69,6 @@ class TimestreamRepository(ReadingsRepository):
         self._unloader = Unloader(address, clients, self._queries, self._statements)
         self._write_lock = Lock()
         self._state: tuple[float, TableState] | None = None
-        self._has_columns = False
 
     def snapshot(self, name: str | None = None) -> Snapshot:
         """See :meth:`ReadingsRepository.snapshot`. There is only the current state."""
@@ -74,7 +78,7 @@ class TimestreamRepository(ReadingsRepository):
             )
         # Raises an error that an operator understands if the table does not exist.
         oldest = datetime.now(UTC) - self._table_state().magnetic - DAY
-        if not self._was_written_to():
+        if not self._columns.was_written_to():
             return EmptySnapshot()
         reader = TimestreamMinuteReader(self._statements, self._queries, self._hours, oldest)
         return TimestreamSnapshot(self._statements, self._queries, self._hours, reader)
@@ -105,27 +109,47 @@ class TimestreamRepository(ReadingsRepository):
         if self._has_bucket:
             self._unloader.delete(owner)
 
-    def write(self, readings: pl.DataFrame) -> int:
+    def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
         """See :meth:`ReadingsRepository.write`. The write is not atomic.
 
-        First the stored readings are queried. The others are written as upserts with the current time as
-        version. So an interrupted write, or two writers at once, leave each reading once. Raises
-        :class:`ReadingsRefusedError` for readings that the table does not accept.
+        First the stored readings are queried. The others are written as upserts, whose version is the arrival time. So
+        after an interrupted write, or two writers at once, each reading is stored once. Of the versions of a reading,
+        the service keeps only the one that arrived last. Raises :class:`ReadingsRefusedError` for readings that the
+        table does not accept.
         """
-        readings = in_order_without_duplicates(readings)
+        readings = in_order_without_duplicates(readings, corrections=corrections)
         if readings.is_empty():
             return 0
+        if corrections:
+            readings = frame.valid_versions(readings)
         with self._write_lock:
-            new = self._without_stored(readings)
-            if new.is_empty():
+            first, newer = self._compare_with_stored(readings, corrections=corrections)
+            if first.is_empty() and newer.is_empty():
                 return 0
-            large = self._has_bucket and len(new) >= BATCH_LOAD_FROM
-            writer = self._batch_loader if large else self._records
             try:
-                writer.write(new, version=time.time_ns() // 1_000_000)
+                self._write_first(first)
+                self._records.write(newer)
             finally:
-                self._hours.forget(new["time"][0], new["time"][-1])
-        return len(new)
+                self._columns.forget()
+                self._hours.forget(readings["time"][0], readings["time"][-1])
+        return len(first) + len(newer)
+
+    def _write_first(self, readings: pl.DataFrame) -> None:
+        """Write readings that are not stored. Many with values in the same columns are written by a batch load task."""
+        if not self._has_bucket or len(readings) < BATCH_LOAD_FROM:
+            self._records.write(readings)
+            return
+        rest = []
+        for part in _with_equal_nulls(readings):
+            if len(part) >= BATCH_LOAD_FROM:
+                # In milliseconds, it is less than any arrival time in microseconds. So corrections replace the record.
+                version = time.time_ns() // 1_000_000
+                columns = [name for name in part.columns if not part[name].has_nulls()]
+                self._batch_loader.write(part.select(columns), version=version)
+            else:
+                rest.append(part)
+        if rest:
+            self._records.write(frame.in_order(pl.concat(rest)))
 
     def delete_before(self, instant: datetime) -> None:
         """See :meth:`ReadingsRepository.delete_before`.
@@ -145,14 +169,7 @@ class TimestreamRepository(ReadingsRepository):
         return {"files removed": self._unloader.delete_older_than(limit)}
 
     def _count_minutes(self, start: datetime, end: datetime) -> pl.DataFrame:
-        return self._queries.frame(self._statements.minute_index(start, end), MINUTE_INDEX_SCHEMA)
-
-    def _was_written_to(self) -> bool:
-        """Return whether the table has its columns: it gets them with the first record."""
-        if not self._has_columns:
-            columns = self._queries.rows(self._statements.columns())
-            self._has_columns = "arrival_time" in {column[0] for column in columns}
-        return self._has_columns
+        return self._queries.frame(self._statements.minute_index(start, end), COUNTED_SCHEMA)
 
     def _table_state(self) -> TableState:
         now = time.monotonic()
@@ -160,17 +177,43 @@ class TimestreamRepository(ReadingsRepository):
             self._state = (now, self._table.state())
         return self._state[1]
 
-    def _without_stored(self, readings: pl.DataFrame) -> pl.DataFrame:
-        """Return the readings (in order, not empty) whose time and device id are not in the table yet."""
+    def _compare_with_stored(
+        self, readings: pl.DataFrame, *, corrections: bool
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the readings (in order, not empty) that are not in the table yet, and those that arrived later.
+
+        Without ``corrections``, the second frame is empty.
+        """
         first, last = readings["time"][0], readings["time"][-1]
         self._hours.forget(first, last)
         counts = self.snapshot().minute_counts(Window(first, last))
         if counts.is_empty():
-            return readings
+            return readings, readings.clear()
+        columns = frame.VERSION if corrections else frame.ORDER
         stored = self._queries.frame(
             self._statements.keys(
-                max(first, counts["minute"][0]), min(last, counts["minute"][-1] + MINUTE)
+                columns,
+                max(first, counts["minute"][0]),
+                min(last, counts["minute"][-1] + MINUTE),
             ),
-            _KEYS_SCHEMA,
+            {name: frame.SCHEMA[name] for name in columns},
         )
-        return readings.join(stored, on=frame.ORDER, how="anti", maintain_order="left")
+        new = readings.join(stored, on=frame.ORDER, how="anti", maintain_order="left")
+        if not corrections:
+            return new, readings.clear()
+        compared = readings.join(
+            stored.rename({"arrival_time": _STORED_ARRIVAL}), on=frame.ORDER, maintain_order="left"
+        )
+        later = compared.filter(pl.col("arrival_time") > pl.col(_STORED_ARRIVAL))
+        return new, later.drop(_STORED_ARRIVAL)
+
+
+def _with_equal_nulls(readings: pl.DataFrame) -> list[pl.DataFrame]:
+    """Divide the readings into frames in which each column is null in all rows, or in none."""
+    partly = [name for name in readings.columns if 0 < readings[name].null_count() < len(readings)]
+    if not partly:
+        return [readings]
+    flags = [pl.col(name).is_null().alias(f"{name} is null") for name in partly]
+    return readings.with_columns(flags).partition_by(
+        [f"{name} is null" for name in partly], maintain_order=True, include_key=False
+    )

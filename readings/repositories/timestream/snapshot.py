@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -15,7 +15,7 @@ from readings.repositories.base import (
 )
 from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA
 from readings.repositories.page_finder import PageFinder
-from readings.repositories.timestream.hour_counts import HourCounts
+from readings.repositories.timestream.hour_counts import COUNTED_SCHEMA, HourCounts
 from readings.repositories.timestream.minute_reader import TimestreamMinuteReader
 from readings.repositories.timestream.queries import Queries
 from readings.repositories.timestream.sql import Statements
@@ -68,18 +68,34 @@ class TimestreamSnapshot(Snapshot):
         if window.arrived_after is not None:
             # Such pages must not miss a late reading, so cached counts are not good enough.
             self._hours.forget(window.start, window.end)
+        reader = self._reader.with_columns(columns)
+        finder = PageFinder(reader)
         if after is None:
-            return self._finder.page(window, offset=offset, size=size)
-        return self._finder.page_after(window, after, size=size, reader=self._reader)
+            return finder.page(window, offset=offset, size=size)
+        return finder.page_after(window, after, size=size, reader=reader)
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """See :meth:`Extract.minute_counts`."""
         return self._finder.minute_counts(window)
 
-    def frames(self, window: Window) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, window: Window, *, columns: Sequence[str] = frame.COLUMNS
+    ) -> Iterator[pl.DataFrame]:
         """See :meth:`Extract.frames`. The window is counted again first, so that no reading is missed."""
         self._hours.forget(window.start, window.end)
-        yield from self._finder.frames(window)
+        yield from PageFinder(self._reader.with_columns(columns)).frames(window)
+
+    def versions(self, window: Window) -> Iterator[pl.DataFrame]:
+        """See :meth:`Snapshot.versions`. The service keeps only the newest one."""
+        return self.frames(window, columns=frame.FULL_COLUMNS)
+
+    def minute_revisions(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.minute_revisions`. Like counts, revisions are cached."""
+        counts = self.minute_counts(window)
+        minutes = [pl.DataFrame(schema=COUNTED_SCHEMA), *self._reader.counted_minutes(window)]
+        revisions = pl.concat(minutes).select("minute", "revision")
+        revision = pl.col("revision").fill_null(0)
+        return counts.join(revisions, on="minute", how="left").with_columns(revision)
 
     def interval_totals(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.interval_totals`."""
@@ -122,15 +138,25 @@ class EmptySnapshot(Snapshot):
         columns: Sequence[str] = frame.COLUMNS,
     ) -> Page:
         """Return an empty page."""
-        return Page(frame.empty(), more=False)
+        return Page(frame.empty(columns), more=False)
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """Return no rows."""
         return pl.DataFrame(schema=MINUTE_COUNTS_SCHEMA)
 
-    def frames(self, window: Window) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, window: Window, *, columns: Sequence[str] = frame.COLUMNS
+    ) -> Iterator[pl.DataFrame]:
         """Yield nothing."""
         yield from ()
+
+    def versions(self, window: Window) -> Iterator[pl.DataFrame]:
+        """Yield nothing."""
+        yield from ()
+
+    def minute_revisions(self, window: Window) -> pl.DataFrame:
+        """Return no rows."""
+        return pl.DataFrame(schema=MINUTE_COUNTS_SCHEMA | {"revision": pl.Int64()})
 
     def interval_totals(self, window: Window) -> pl.DataFrame:
         """Return no rows."""

@@ -6,14 +6,21 @@ columns, and the column names avoid SQL keywords.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+
+import polars as pl
 
 from readings import frame
 from readings.instants import format_instant
+from readings.repositories.timestream.columns import TableColumns
 from readings.window import Position, Window
 
-READ_COLUMNS = [name for name in frame.COLUMNS if name != "measure_name"]
+STORED_SCHEMA = {name: kind for name, kind in frame.FULL_SCHEMA.items() if name != "measure_name"}
 """The columns that queries return. The measure name is a condition of every query instead."""
+_TYPES = {pl.Int64(): "bigint", pl.Float64(): "double", pl.String(): "varchar"}
+_REVISION = "sum((to_nanoseconds(arrival_time) - to_nanoseconds(time)) % 999999999989)"
+"""Changes if a reading arrives later than before. A sum of remainders cannot overflow."""
 CHUNK_COLUMN = "stretch"
 """The column by which an UNLOAD divides its files into folders. Stored extracts have it in their keys."""
 
@@ -33,26 +40,36 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-_COLUMNS = ", ".join(identifier(name) for name in READ_COLUMNS)
-_ORDER = ", ".join(identifier(name) for name in frame.ORDER)
+def _list(columns: Iterable[str]) -> str:
+    return ", ".join(identifier(name) for name in columns)
+
+
+_ORDER = _list(frame.ORDER)
 _IS_READING = f"measure_name = {quoted(frame.MEASURE_NAME)}"
 
 
+def table_name(database: str, table: str) -> str:
+    """Return the quoted name of a table."""
+    return f"{identifier(database)}.{identifier(table)}"
+
+
+def describe(database: str, table: str) -> str:
+    """Return the query of a table's columns: one row for each, its name first."""
+    return f"DESCRIBE {table_name(database, table)}"
+
+
 class Statements:
-    """The queries of one table."""
+    """The queries of one table. Columns that it does not have yet are null in the results."""
 
-    def __init__(self, database: str, table: str) -> None:
-        self._table = f"{identifier(database)}.{identifier(table)}"
-
-    def columns(self) -> str:
-        """Return one row per column, its name first. A table has the columns that were written to it."""
-        return f"DESCRIBE {self._table}"
+    def __init__(self, database: str, table: str, columns: TableColumns) -> None:
+        self._table = table_name(database, table)
+        self._columns = columns
 
     def minute_index(self, start: datetime, end: datetime) -> str:
-        """Return the columns of ``MINUTE_INDEX_SCHEMA`` for ``start <= time < end``."""
+        """Return the columns of ``COUNTED_SCHEMA`` for ``start <= time < end``."""
         return (
             "SELECT bin(time, 1m) AS whole_minute, count(*) AS readings, min(time) AS first_time, max(time) AS last_time,"
-            " min(arrival_time) AS first_arrival, max(arrival_time) AS last_arrival"
+            f" min(arrival_time) AS first_arrival, max(arrival_time) AS last_arrival, {_REVISION} AS revision"
             f" FROM {self._table} WHERE {_IS_READING} AND time >= {instant(start)}"
             f" AND time < {instant(end)} GROUP BY bin(time, 1m) ORDER BY 1"
         )
@@ -66,45 +83,59 @@ class Statements:
 
     def interval_totals(self, window: Window) -> str:
         """Return the columns of ``INTERVAL_TOTALS_SCHEMA``."""
+        kwh = self._value("kwh")
         return (
             "SELECT bin(time, 1m) AS whole_minute, count(*) AS readings,"
-            " sum(CASE WHEN arrival_time > time THEN 1 ELSE 0 END) AS late, sum(kw) AS kw"
+            " sum(CASE WHEN arrival_time > time THEN 1 ELSE 0 END) AS late,"
+            f" coalesce(sum({self._value('kw')}), 0) AS kw,"
+            f" sum(CASE WHEN {kwh} > 0 THEN {kwh} ELSE 0 END) AS import_kwh,"
+            f" sum(CASE WHEN {kwh} < 0 THEN -{kwh} ELSE 0 END) AS export_kwh"
             f" FROM {self._table} WHERE {conditions(window)} GROUP BY bin(time, 1m) ORDER BY 1"
         )
 
     def hourly_means(self, window: Window) -> str:
         """Return the columns of ``HOURLY_MEANS_SCHEMA``."""
+        means = ", ".join(
+            f"avg({self._value(name)}) AS {name}" for name in ("kw", "vltg", "crrnt", "pf")
+        )
         return (
             "SELECT bin(time, 1h) AS whole_hour, count(*) AS readings,"
-            " sum(CASE WHEN arrival_time > time THEN 1 ELSE 0 END) AS late,"
-            " avg(kw) AS kw, avg(vltg) AS vltg, avg(crrnt) AS crrnt, avg(pf) AS pf"
+            f" sum(CASE WHEN arrival_time > time THEN 1 ELSE 0 END) AS late, {means}"
             f" FROM {self._table} WHERE {conditions(window)} GROUP BY bin(time, 1h) ORDER BY 1"
         )
 
-    def readings(self, window: Window, *, limit: int | None = None) -> str:
-        """Return the window's readings in order, or the first ``limit`` of them."""
+    def readings(self, columns: Sequence[str], window: Window, *, limit: int | None = None) -> str:
+        """Return these columns of the window's readings in order, or of the first ``limit`` of them."""
         clause = "" if limit is None else f" LIMIT {limit}"
-        return f"SELECT {_COLUMNS} FROM {self._table} WHERE {conditions(window)} ORDER BY {_ORDER}{clause}"
+        return (
+            f"SELECT {self._values(columns)} FROM {self._table} WHERE {conditions(window)}"
+            f" ORDER BY {_ORDER}{clause}"
+        )
 
-    def readings_after(self, window: Window, position: Position, *, limit: int) -> str:
+    def readings_after(
+        self, columns: Sequence[str], window: Window, position: Position, *, limit: int
+    ) -> str:
         """Return the first readings after a position, in order. The window starts at the position's time."""
         after = f"(time > {instant(position.time)} OR device_id > {quoted(position.device_id)})"
         return (
-            f"SELECT {_COLUMNS} FROM {self._table} WHERE {conditions(window)} AND {after}"
+            f"SELECT {self._values(columns)} FROM {self._table} WHERE {conditions(window)} AND {after}"
             f" ORDER BY {_ORDER} LIMIT {limit}"
         )
 
-    def readings_by_row_number(self, window: Window, *, skip: int, limit: int) -> str:
+    def readings_by_row_number(
+        self, columns: Sequence[str], window: Window, *, skip: int, limit: int
+    ) -> str:
         """Return ``limit`` of the window's readings after the first ``skip``: the service has no OFFSET."""
         return (
-            f"SELECT {_COLUMNS} FROM (SELECT {_COLUMNS}, row_number() OVER (ORDER BY {_ORDER}) AS place"
+            f"SELECT {_list(columns)} FROM (SELECT {self._values(columns)},"
+            f" row_number() OVER (ORDER BY {_ORDER}) AS place"
             f" FROM {self._table} WHERE {conditions(window)})"
-            f" WHERE place > {skip} AND place <= {skip + limit} ORDER BY {_ORDER}"
+            f" WHERE place > {skip} AND place <= {skip + limit} ORDER BY place"
         )
 
-    def keys(self, start: datetime, end: datetime) -> str:
-        """Return the time and device id of every reading, in no particular order."""
-        return f"SELECT {_ORDER} FROM {self._table} WHERE {conditions(Window(start, end))}"
+    def keys(self, columns: Sequence[str], start: datetime, end: datetime) -> str:
+        """Return these columns of every reading, in no particular order."""
+        return f"SELECT {_list(columns)} FROM {self._table} WHERE {conditions(Window(start, end))}"
 
     def last_times(self, window: Window) -> str:
         """Return the columns of ``Snapshot.last_times``."""
@@ -140,10 +171,24 @@ class Statements:
         last = f"'{int(starts[-1].timestamp())}'"
         chunk = f"CASE {cases} ELSE {last} END" if chunk_starts else last
         return (
-            f"UNLOAD (SELECT {_COLUMNS}, {chunk} AS {CHUNK_COLUMN} FROM {self._table}"
+            f"UNLOAD (SELECT {self._values(STORED_SCHEMA)}, {chunk} AS {CHUNK_COLUMN} FROM {self._table}"
             f" WHERE {conditions(window)}) TO {quoted(url)}"
             f" WITH (format = 'PARQUET', partitioned_by = ARRAY['{CHUNK_COLUMN}'])"
         )
+
+    def _values(self, columns: Iterable[str]) -> str:
+        return ", ".join(
+            identifier(name)
+            if self._columns.has(name)
+            else f"{self._value(name)} AS {identifier(name)}"
+            for name in columns
+        )
+
+    def _value(self, name: str) -> str:
+        """Return a column as an expression, or a null of its type."""
+        if self._columns.has(name):
+            return identifier(name)
+        return f"CAST(NULL AS {_TYPES[STORED_SCHEMA[name]]})"
 
 
 def conditions(window: Window) -> str:

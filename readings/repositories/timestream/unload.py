@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.clients import CALL_SECONDS, Clients, translate_aws_errors
 from readings.repositories.timestream.minute_reader import with_measure_name
 from readings.repositories.timestream.queries import Queries
-from readings.repositories.timestream.sql import CHUNK_COLUMN, Statements
+from readings.repositories.timestream.sql import CHUNK_COLUMN, STORED_SCHEMA, Statements
 from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
 
@@ -160,12 +160,15 @@ class UnloadedExtract(Extract):
         # Chunks are ascending and start with a minute, so no minute is in two chunks.
         return pl.concat([none, *(_collect(count_by_minute(scan)) for scan in scans)])
 
-    def frames(self, window: Window) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, window: Window, *, columns: Sequence[str] = frame.COLUMNS
+    ) -> Iterator[pl.DataFrame]:
         """See :meth:`Extract.frames`. A frame is the window's part of one chunk."""
+        needed = [name for name in STORED_SCHEMA if name in frame.ORDER or name in columns]
         for chunk in self._overlapping(window):
-            readings = frame.in_order(with_measure_name(_collect(self._scan(chunk, window))))
+            readings = frame.in_order(_collect(self._scan(chunk, window).select(needed)))
             if len(readings):
-                yield readings
+                yield with_measure_name(readings, columns)
 
     def _overlapping(self, window: Window) -> list[_FolderChunk]:
         return [chunk for chunk in self._chunks if chunk.overlaps(window)]

@@ -80,8 +80,8 @@ def test_a_missing_permission_is_named(clickhouse: ClickHouseLocal, url: str) ->
             " PARTITION BY toYYYYMMDD(time) ORDER BY (time, device_id)",
             "its sorting key is 'time, device_id', not 'time, device_id, correction'",
         ),
-        ("ALTER TABLE {}.readings DROP COLUMN kw", "its column kw is missing, not Float64"),
-        ("ALTER TABLE {}.readings MODIFY COLUMN load Int32", "its column load is Int32, not Int64"),
+        ("ALTER TABLE {}.readings DROP COLUMN kw", "its column kw is missing, not Nullable(Float64)"),
+        ("ALTER TABLE {}.readings MODIFY COLUMN load Int32", "its column load is Int32, not Nullable(Int64)"),
     ],
 )  # fmt: skip
 def test_a_table_of_another_shape_is_refused(

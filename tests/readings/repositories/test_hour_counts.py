@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from readings.repositories.minute_index import MINUTE_INDEX_SCHEMA
-from readings.repositories.timestream.hour_counts import HOUR, HourCounts
+from readings.repositories.timestream.hour_counts import COUNTED_SCHEMA, HOUR, HourCounts
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
@@ -24,8 +23,8 @@ class Table:
     def count(self, start: datetime, end: datetime) -> pl.DataFrame:
         """Return the minute index of a span."""
         self.counted.append((start, end))
-        rows = [(hour, 1, hour, hour, hour, hour) for hour in self.hours if start <= hour < end]
-        return pl.DataFrame(rows, schema=MINUTE_INDEX_SCHEMA, orient="row")
+        rows = [(hour, 1, hour, hour, hour, hour, 0) for hour in self.hours if start <= hour < end]
+        return pl.DataFrame(rows, schema=COUNTED_SCHEMA, orient="row")
 
     def clock(self) -> datetime:
         """Return the current time of the test."""

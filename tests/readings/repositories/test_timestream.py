@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -193,14 +192,17 @@ def test_refused_readings_raise_an_error_and_the_others_are_stored(
     assert repository.snapshot().minute_counts(Window(now, now))["readings"].to_list() == [100]
 
 
-def test_a_record_that_another_writer_wrote_later_is_not_refused(
+def test_of_two_writers_of_a_reading_with_the_same_arrival_time_the_first_one_stays(
     repository: TimestreamRepository, address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interval = readings_for(FLEET, START)
     repository.write(interval)
     earlier_writer = TimestreamRepository(address)
-    monkeypatch.setattr(earlier_writer, "_without_stored", lambda readings: readings)
-    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000)
+    monkeypatch.setattr(
+        earlier_writer,
+        "_compare_with_stored",
+        lambda readings, corrections: (readings, readings.clear()),
+    )
     earlier_writer.write(interval.with_columns(pl.lit(0.0).alias("kw")))
     assert pl.concat(repository.snapshot().frames(ALL)).equals(interval)
 
