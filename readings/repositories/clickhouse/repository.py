@@ -14,7 +14,7 @@ from threading import Lock
 import polars as pl
 
 from readings import frame
-from readings.instants import FIRST_INSTANT, from_micros, to_micros
+from readings.instants import from_micros, to_micros
 from readings.repositories.base import (
     Extract,
     ReadingsRepository,
@@ -160,7 +160,7 @@ class ClickHouseRepository(ReadingsRepository):
         )
         later = new.join(first, on=frame.VERSION, how="anti", maintain_order="left")
         correction = pl.col("arrival_time").alias(_CORRECTION)
-        epoch = frame.literal(FIRST_INSTANT).alias(_CORRECTION)
+        epoch = frame.literal(from_micros(0)).alias(_CORRECTION)
         self._insert(pl.concat([first.with_columns(epoch), later.with_columns(correction)]))
         if len(first):
             # Another writer may have inserted another first version at the same time. One of both is kept, and

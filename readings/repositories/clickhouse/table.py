@@ -23,7 +23,7 @@ COLUMNS = {
     "load": "Nullable(Int64) CODEC(ZSTD(1))",
     **dict.fromkeys(("crrnt", "pf", "kva", "kw", "vltg"), "Nullable(Float64) CODEC(ZSTD(1))"),
     **dict.fromkeys(("kwh", "import_kwh", "export_kwh"), "Nullable(Float64) CODEC(ZSTD(1))"),
-    "quality": "LowCardinality(Nullable(String)) CODEC(ZSTD(1))",
+    "quality": "Nullable(String) CODEC(ZSTD(1))",
     # The arrival time of a correction; 1970 for the first reading of a meter and time.
     "correction": f"{INSTANT} CODEC(LZ4)",
     "written": f"{INSTANT} DEFAULT now64(6, 'UTC') CODEC(LZ4)",

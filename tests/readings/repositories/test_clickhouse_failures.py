@@ -81,7 +81,7 @@ def test_a_missing_permission_is_named(clickhouse: ClickHouseLocal, url: str) ->
             "its sorting key is 'time, device_id', not 'time, device_id, correction'",
         ),
         ("ALTER TABLE {}.readings DROP COLUMN kw", "its column kw is missing, not Nullable(Float64)"),
-        ("ALTER TABLE {}.readings MODIFY COLUMN load Int32", "its column load is Int32, not Nullable(Int64)"),
+        ("ALTER TABLE {}.readings MODIFY COLUMN load Nullable(Int32)", "its column load is Nullable(Int32), not Nullable(Int64)"),
     ],
 )  # fmt: skip
 def test_a_table_of_another_shape_is_refused(
