@@ -12,8 +12,8 @@ import numpy.typing as npt
 from readings.simulation import base_curves, sun
 from readings.simulation.customers import customers_of
 from readings.simulation.fleet import Fleet
+from readings.simulation.fleet_day import fleet_day_at
 from readings.simulation.local_calendar import local_day
-from readings.simulation.mixed_profile import fleet_day_at
 from readings.simulation.registers import registers
 from readings.simulation.town import Town
 
@@ -70,10 +70,8 @@ def hourly_import(fleet: Fleet, days: Sequence[date]) -> Floats:
     found = []
     for day in days:
         start = local_day(fleet.town.timezone, day).start
-        _, energy = fleet_day_at(fleet, start).batch(0)
-        found.append(
-            [energy.imported_between(hour * 3600, (hour + 1) * 3600) for hour in range(24)]
-        )
+        energy = fleet_day_at(fleet, start).batch(0).energy
+        found.append(np.diff([energy.imported_until(hour * 3600) for hour in range(25)], axis=0))
     return np.array(found)
 
 

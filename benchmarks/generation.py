@@ -44,6 +44,14 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
         lambda: _generate(fleet, 72),
         rounds=5,
     )
+    yield compare(
+        "backfill of six hours with the profile mixed",
+        "the profile uniform",
+        0.5,
+        lambda: _backfill(mixed, folder / "mixed", 72),
+        lambda: _backfill(fleet, folder / "uniform", 72),
+        rounds=3,
+    )
     yield from _backfill_of_a_day(fleet, folder)
 
 
@@ -52,15 +60,21 @@ def _generate(fleet: Fleet, intervals: int) -> None:
         readings_for(fleet, TIME + number * fleet.interval)
 
 
+def _backfill(fleet: Fleet, table: Path, intervals: int) -> int:
+    """Write intervals into a new table. Return the number of readings."""
+    shutil.rmtree(table, ignore_errors=True)
+    last = TIME + (intervals - 1) * fleet.interval
+    writes = backfill(fleet, DeltaRepository(str(table)), TIME, last, datetime.now(UTC))
+    return sum(write.new for write in writes)
+
+
 def _backfill_of_a_day(fleet: Fleet, folder: Path) -> Iterator[Ratio | Figure]:
     """Compare a backfill, from the fleet to the last commit, with one write of the same readings from memory."""
     in_memory = pl.concat([readings_for(fleet, time) for time in fleet.intervals(TIME, LAST)])
     table = folder / "backfill"
 
     def ours() -> None:
-        shutil.rmtree(table, ignore_errors=True)
-        writes = backfill(fleet, DeltaRepository(str(table)), TIME, LAST, datetime.now(UTC))
-        assert sum(write.new for write in writes) == READINGS
+        assert _backfill(fleet, table, 288) == READINGS
 
     def theirs() -> None:
         in_memory.write_parquet(folder / "peer.parquet", compression="zstd", compression_level=1)

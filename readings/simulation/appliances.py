@@ -22,35 +22,60 @@ _HOUR = 3600
 
 
 @dataclass(frozen=True)
+class HourOfAppliances:
+    """The energy that each meter's appliances have used before an hour, and the appliances that are on in this hour."""
+
+    number: int
+    before: Floats
+    meters: Indices
+    starts: Floats
+    ends: Floats
+    power: Floats
+
+    def until(self, time: float) -> Floats:
+        """Return the energy of each meter from midnight until a time in this hour, or until its end."""
+        start = self.number * _HOUR
+        if time == start:
+            return self.before
+        on = np.minimum(self.ends, time)
+        on -= np.maximum(self.starts, start)
+        np.maximum(on, 0, out=on)
+        on *= self.power
+        return self.before + np.bincount(self.meters, weights=on, minlength=len(self.before))
+
+
+@dataclass(frozen=True)
 class Appliances:
     """When appliances of a day are on, by appliance and meter. Times are in seconds after midnight.
 
-    ``power`` is in kWh per second. ``hours`` caches the appliances that are on in one hour: the last one requested.
+    ``power`` is in kWh per second. ``recent`` caches the hour that was requested last.
     """
 
     starts: Floats
     ends: Floats
     power: Floats
-    hours: dict[int, tuple[Indices, Floats, Floats, Floats]] = field(default_factory=dict)
+    recent: dict[int, HourOfAppliances] = field(default_factory=dict)
 
-    def between(self, start: float, end: float) -> Floats:
-        """Return the energy of each meter between two times of the day.
+    def until(self, time: float) -> Floats:
+        """Return the energy of each meter from midnight until a time of the day.
 
-        Within an hour, only the appliances that are on in this hour are summed. From midnight on, all are summed.
-        Registers need this: each register is then the same sum, and never decreases.
+        It is the sum of the hours before, always in the same order, and of a part of this hour. So it does not depend on
+        earlier calls, and never decreases.
         """
-        hour = int(start // _HOUR)
-        if start == 0 or end > (hour + 1) * _HOUR:
-            return np.asarray(_overlap(self.starts, self.ends, self.power, start, end).sum(axis=0))
-        known = self.hours.get(hour)
-        if known is None:
-            on = (self.starts < (hour + 1) * _HOUR) & (self.ends > hour * _HOUR)
-            known = (np.nonzero(on)[1], self.starts[on], self.ends[on], self.power[on])
-            self.hours.clear()
-            self.hours[hour] = known
-        meters, starts, ends, power = known
-        energy = _overlap(starts, ends, power, start, end)
-        return np.asarray(np.bincount(meters, weights=energy, minlength=self.starts.shape[1]))
+        number = int(time // _HOUR)
+        hour = self.recent.get(0)
+        if hour is None or hour.number > number:
+            hour = self._hour(0, np.zeros(self.starts.shape[1]))
+        while hour.number < number:
+            hour = self._hour(hour.number + 1, hour.until((hour.number + 1) * _HOUR))
+        self.recent[0] = hour
+        return hour.until(time)
+
+    def _hour(self, number: int, before: Floats) -> HourOfAppliances:
+        start = number * _HOUR
+        on = np.flatnonzero((self.starts < start + _HOUR) & (self.ends > start))
+        starts, ends, power = (values.take(on) for values in (self.starts, self.ends, self.power))
+        return HourOfAppliances(number, before, on % self.starts.shape[1], starts, ends, power)
 
 
 def appliances_of_day(
@@ -88,12 +113,3 @@ def appliances_of_day(
         starts[number] = np.clip(middle - length / 2, 0, day.seconds - length)
         ends[number] = np.minimum(starts[number] + length, day.seconds)
     return Appliances(starts, ends, energies / (ends - starts))
-
-
-def _overlap(starts: Floats, ends: Floats, power: Floats, start: float, end: float) -> Floats:
-    """Return the energy between two times of appliances that are on from ``starts`` to ``ends``."""
-    on = np.minimum(ends, end)
-    on -= np.maximum(starts, start)
-    np.maximum(on, 0, out=on)
-    on *= power
-    return on

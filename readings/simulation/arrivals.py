@@ -19,12 +19,13 @@ from readings.simulation.profiles import LATENESS, uniform_profile
 from readings.simulation.random_numbers import (
     Bits,
     Floats,
-    meter_streams,
     streams_at_instant,
     uniform,
 )
 
 Mask = npt.NDArray[np.bool_]
+MEASURED = frame.QUALITIES[0]
+"""The quality of all simulated readings that have energy."""
 
 
 @dataclass(frozen=True, order=True)
@@ -43,14 +44,14 @@ class Arrival:
 def readings_for(fleet: Fleet, time: datetime, arrived_by: datetime | None = None) -> pl.DataFrame:
     """Return the readings of one interval that have arrived by an instant, or all if it is None.
 
-    The result is a sorted readings frame. A late reading has ``arrival_time`` = ``time`` + the fleet's delay,
+    The result is a sorted readings frame, with the full columns if the fleet's meters have registers. A late reading has ``arrival_time`` = ``time`` + the fleet's delay,
     any other has ``arrival_time`` = ``time``. With a delivery curve, ``arrival_time`` is the instant of its stage, and
     readings that never arrive are missing.
     """
     instants = _stage_instants(fleet, time)
     arrived = sum(1 for instant in instants if arrived_by is None or instant <= arrived_by)
     if not arrived:
-        return frame.empty()
+        return frame.empty(frame.FULL_COLUMNS if fleet.has_registers else frame.COLUMNS)
     return _readings(fleet, time, instants, lambda stages: stages < arrived)
 
 
@@ -98,7 +99,7 @@ def _readings(
         _batch(fleet, start, time, instants, select)
         for start in range(0, fleet.devices, fleet.devices_per_batch)
     ]
-    return pl.concat(batches, rechunk=True)
+    return pl.concat(batches)
 
 
 def _batch(
@@ -109,7 +110,7 @@ def _batch(
     select: Callable[[Stages], Mask],
 ) -> pl.DataFrame:
     meters = fleet.meters.slice(start, fleet.devices_per_batch)
-    streams = meter_streams(fleet.seed, meters.number)
+    streams = fleet.streams[start : start + fleet.devices_per_batch]
     streams = streams_at_instant(streams, to_micros(time))
     stages = _stages(fleet, meters, streams, time)
     selected = select(stages)
@@ -120,17 +121,22 @@ def _batch(
     arrival_time = on_time
     if stages.any():
         arrival_time = frame.instants(np.array([to_micros(at) for at in instants])[stages])
+    values = {
+        "time": on_time,
+        "arrival_time": arrival_time,
+        "device_id": meters.device_id,
+        "measure_name": _repeated(frame.MEASURE_NAME, len(stages)),
+        "load": meters.load,
+        **columns,
+    }
+    if fleet.has_registers:
+        values["quality"] = _repeated(MEASURED, len(stages))
     # Without expressions: each interval would start a query, which would take most of the time of a backfill.
-    return pl.DataFrame(
-        {
-            "time": on_time,
-            "arrival_time": arrival_time,
-            "device_id": meters.device_id,
-            "measure_name": pl.Series([frame.MEASURE_NAME]).new_from_index(0, len(stages)),
-            "load": meters.load,
-            **columns,
-        }
-    )
+    return pl.DataFrame(values)
+
+
+def _repeated(text: str, times: int) -> pl.Series:
+    return pl.Series([text]).new_from_index(0, times)
 
 
 def _columns(

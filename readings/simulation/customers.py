@@ -172,10 +172,9 @@ def customers_of(fleet: Fleet, meters: Meters) -> Customers:
     )
 
 
-def first_registers(streams: Bits) -> tuple[Floats, Floats]:
-    """Return the import and export registers of 1 January 2020 in kWh. Imports differ, as if meters differed in age."""
-    imported = uniform(streams, _REGISTERS, 0, 60_000)
-    return imported, np.zeros_like(imported)
+def first_registers(streams: Bits) -> Floats:
+    """Return the import registers of 1 January 2020 in kWh. They differ, as if meters differed in age."""
+    return uniform(streams, _REGISTERS, 0, 60_000)
 
 
 def _class_indices(fleet: Fleet, streams: Bits) -> Indices:

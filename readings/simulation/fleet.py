@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from readings.simulation.random_numbers import Bits
+from readings.simulation.random_numbers import Bits, meter_streams
 from readings.simulation.town import DEFAULT_TOWN, PROFILES, DeliveryCurve, Town
 
 MINUTES_PER_DAY = 1440
@@ -82,10 +82,20 @@ class Fleet:
         """How long after its time a late reading arrives."""
         return timedelta(minutes=self.late_minutes)
 
+    @property
+    def has_registers(self) -> bool:
+        """Whether readings have energy and registers. The reference's profile ``uniform`` has none."""
+        return self.profile != "uniform"
+
     @cached_property
     def meters(self) -> Meters:
         """The fleet's meters, sorted by device id."""
         return _make_meters(self.devices, self.minimum_load, self.maximum_load)
+
+    @cached_property
+    def streams(self) -> Bits:
+        """The random stream of each meter."""
+        return meter_streams(self.seed, self.meters.number)
 
     def newest_interval(self, now: datetime) -> datetime:
         """Return the time of the last interval that is due at ``now``. Intervals are counted from midnight UTC."""

@@ -6,20 +6,60 @@ readings. The energy of an interval is the difference of two registers, so both 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from readings.instants import to_micros
-from readings.simulation.customers import first_registers
+from readings.simulation.customers import Customers, Indices
 from readings.simulation.fleet import Fleet
-from readings.simulation.mixed_profile import fleet_day_at
+from readings.simulation.fleet_day import fleet_day_at
+from readings.simulation.random_numbers import Floats
 
-_ROLLOVER = 1_000_000_000
+_ROLLOVER = 1_000_000_000.0
 """A register has nine digits, in Wh."""
-WattHours = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Registers:
+    """The registers of a batch of meters at an instant, in seconds since 1970.
+
+    ``imported`` and ``exported`` are in kWh, not rounded. ``imported_wh`` and ``exported_wh`` are whole numbers, and do
+    not roll over. The exported ones have only the meters ``solar``; all others export nothing.
+    """
+
+    seconds: float
+    customers: Customers
+    solar: Indices
+    imported: Floats
+    exported: Floats
+    imported_wh: Floats
+    exported_wh: Floats
+
+    def import_kwh(self) -> Floats:
+        """Return the import register of each meter in kWh, as the meter shows it."""
+        return _as_shown(self.imported_wh)
+
+    def export_kwh(self) -> Floats:
+        """Return the export register of each meter in kWh, as the meter shows it."""
+        shown = np.zeros(len(self.imported))
+        shown[self.solar] = _as_shown(self.exported_wh)
+        return shown
+
+
+def registers_of_batch(fleet: Fleet, start: int, seconds: float) -> Registers:
+    """Return the registers of a batch, which begins at the index ``start``, at an instant in seconds since 1970.
+
+    The last result of each batch is cached: most intervals begin where the one before ended.
+    """
+    recent = _recent(fleet)
+    known = recent.get(start)
+    if known is None or known.seconds != seconds:
+        known = recent[start] = _compute(fleet, start, seconds)
+    return known
 
 
 def registers(fleet: Fleet, time: datetime) -> pl.DataFrame:
@@ -28,41 +68,42 @@ def registers(fleet: Fleet, time: datetime) -> pl.DataFrame:
     The columns are ``device_id``, ``import_kwh`` and ``export_kwh``, with 3 decimals; sorted by device id.
     Raises ``ValueError`` for the profile ``uniform``, whose meters have no registers.
     """
-    imported, exported = _watt_hours(fleet, time)
+    if not fleet.has_registers:
+        raise ValueError("profile: only meters of the profile mixed have registers.")
+    seconds = to_micros(time) / 1_000_000
+    batches = [
+        registers_of_batch(fleet, start, seconds)
+        for start in range(0, fleet.devices, fleet.devices_per_batch)
+    ]
     return pl.DataFrame(
         {
             "device_id": fleet.meters.device_id,
-            "import_kwh": imported / 1000,
-            "export_kwh": exported / 1000,
+            "import_kwh": np.concatenate([batch.import_kwh() for batch in batches]),
+            "export_kwh": np.concatenate([batch.export_kwh() for batch in batches]),
         }
     )
 
 
-def interval_energy(fleet: Fleet, time: datetime) -> pl.DataFrame:
-    """Return the energy of the interval that ends at ``time``, with the columns and the order of :func:`registers`."""
-    before, after = _watt_hours(fleet, time - fleet.interval), _watt_hours(fleet, time)
-    imported, exported = (
-        (late - early) % _ROLLOVER / 1000 for early, late in zip(before, after, strict=True)
-    )
-    return pl.DataFrame(
-        {"device_id": fleet.meters.device_id, "import_kwh": imported, "export_kwh": exported}
-    )
-
-
-def _watt_hours(fleet: Fleet, time: datetime) -> tuple[WattHours, WattHours]:
-    if fleet.profile != "mixed":
-        raise ValueError("profile: only meters of the profile mixed have registers.")
-    seconds = to_micros(time) / 1_000_000
+def _compute(fleet: Fleet, start: int, seconds: float) -> Registers:
     fleet_day = fleet_day_at(fleet, seconds)
-    batches = []
-    for start in range(0, fleet.devices, fleet.devices_per_batch):
-        customers, energy = fleet_day.batch(start)
-        counted = energy.registers(seconds - fleet_day.day.start)
-        batches.append(
-            [
-                np.rint((first + total) * 1000).astype(np.int64) % _ROLLOVER
-                for first, total in zip(first_registers(customers.streams), counted, strict=True)
-            ]
-        )
-    imported, exported = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return imported, exported
+    batch = fleet_day.batch(start)
+    time = seconds - fleet_day.day.start
+    imported = batch.energy.imported_until(time)
+    exported = batch.solar.exported_until(time)
+    # A float64 holds whole numbers up to 2^53 exactly.
+    imported_wh, exported_wh = np.rint(imported * 1000), np.rint(exported * 1000)
+    return Registers(
+        seconds, batch.customers, batch.solar.meters, imported, exported, imported_wh, exported_wh
+    )
+
+
+@lru_cache(maxsize=1)
+def _recent(fleet: Fleet) -> dict[int, Registers]:
+    """Return the cache of a fleet's registers, by the index at which a batch begins."""
+    return {}
+
+
+def _as_shown(watt_hours: Floats) -> Floats:
+    if len(watt_hours) and (watt_hours.min() < 0 or watt_hours.max() >= _ROLLOVER):
+        watt_hours = np.mod(watt_hours, _ROLLOVER)
+    return watt_hours / 1000

@@ -34,20 +34,44 @@ _COMMON = 0.8
 
 
 @dataclass(frozen=True)
+class PowerCurve:
+    """Power that changes linearly between knots, by knot and neighbourhood, and the energy until each knot."""
+
+    power: Floats
+    energy: Floats
+
+    @classmethod
+    def through(cls, power: Floats) -> PowerCurve:
+        """Return the curve through the power at each knot. The time between two knots is the unit of time."""
+        steps = np.cumsum((power[:-1] + power[1:]) / 2, axis=0)
+        return cls(power, np.concatenate([np.zeros((1, power.shape[1])), steps]))
+
+    def until(self, position: float) -> Floats:
+        """Return the energy of each neighbourhood until a position; knot ``n`` is at position ``n``."""
+        knot = min(int(position), len(self.power) - 2)
+        rest = position - knot
+        if rest == 1:
+            return np.asarray(self.energy[knot + 1])
+        left, right = self.power[knot], self.power[knot + 1]
+        return np.asarray(self.energy[knot] + rest * (left + (right - left) * (rest / 2)))
+
+
+@dataclass(frozen=True)
 class Weather:
     """The weather of a local day, by neighbourhood. Energies are in parts of a year's energy.
 
     ``heat_before`` and ``sun_before`` are the energies since 1 January 2020, ``heat`` is that of the day, and
-    ``sun_after`` that until the day ends. ``sunshine`` is the cumulative solar energy at each slot, from 0 to 1.
-    ``skewed_sunshine`` counts the energy of the morning as negative: at 6 and 18 o'clock with weight 1, at noon with 0.
+    ``sun_after`` that until the day ends. ``sunshine`` is the solar power within the day, whose energy is 1. Its knots
+    are the starts of the slots. ``skewed_sunshine`` counts the morning as negative: at 6 and 18 o'clock with weight 1,
+    at noon with 0.
     """
 
     heat_before: Floats
     heat: Floats
     sun_before: Floats
     sun_after: Floats
-    sunshine: Floats
-    skewed_sunshine: Floats
+    sunshine: PowerCurve
+    skewed_sunshine: PowerCurve
 
 
 def weather_of_day(seed: int, latitude: float, day: LocalDay, neighbourhoods: int) -> Weather:
@@ -64,12 +88,15 @@ def weather_of_day(seed: int, latitude: float, day: LocalDay, neighbourhoods: in
     expected = sun.solar_shares_of_year(latitude, day.date.year)[day.date.timetuple().tm_yday - 1]
     brightness = np.minimum((sun_after - sun_before) / expected, 2) / 2
     sunshine = _sunshine(streams, latitude, day, number, brightness)
-    side = np.clip((np.array(day.solar_hours) - 12) / 6, -1, 1)
-    skewed = np.cumsum(np.diff(sunshine, axis=1) * side, axis=1)
+    side = _at_knots(np.clip((np.array(day.solar_hours) - 12) / 6, -1, 1))
     return Weather(
-        heat_before, heat_after - heat_before, sun_before, sun_after, sunshine,
-        np.concatenate([np.zeros((neighbourhoods, 1)), skewed], axis=1),
-    )  # fmt: skip
+        heat_before,
+        heat_after - heat_before,
+        sun_before,
+        sun_after,
+        PowerCurve.through(sunshine),
+        PowerCurve.through(sunshine * side[:, np.newaxis]),
+    )
 
 
 def value_noise(streams: Bits, channel: int, position: float) -> Floats:
@@ -132,23 +159,30 @@ def _shift(
 def _sunshine(
     streams: Bits, latitude: float, day: LocalDay, number: int, brightness: Floats
 ) -> Floats:
-    """Return the cumulative solar energy of each neighbourhood within the day, with passing clouds."""
-    clear = _clear_sky(latitude, day)
-    slots = len(clear)
+    """Return the solar power within the day, with passing clouds, by knot and neighbourhood."""
+    clear = _clear_sky(latitude, day)[:, np.newaxis]
     at_day = streams_at_number(streams, number)
     # Clouds pass in about three quarters of an hour. Very bright and very dark days have few gaps.
-    knots = np.array(
-        [uniform(at_day, _CLOUDS + knot, 0, 1) for knot in range(slots // 3 + 2)]
-    )  # fmt: skip
-    clouds = _shared(knots[np.arange(slots) // 3].T.copy())
+    drawn = np.array([uniform(at_day, _CLOUDS + knot, 0, 1) for knot in range(len(clear) // 3 + 2)])
+    cloud, step = np.divmod(np.arange(len(clear)), 3)
+    clouds = drawn[cloud] + (drawn[cloud + 1] - drawn[cloud]) * (step / 3)[:, np.newaxis]
     depth = 3.2 * brightness * (1 - brightness)
-    densities = clear * (1 - depth[:, np.newaxis] * clouds)
-    return base_curves.cumulative(densities + 1e-12)
+    power = clear * (1 - depth * _shared(clouds.T).T)
+    return np.asarray(power / PowerCurve.through(power).energy[-1])
 
 
 @lru_cache(maxsize=4)
 def _clear_sky(latitude: float, day: LocalDay) -> Floats:
-    return np.array([sun.solar_power(latitude, day.date, hour) for hour in day.solar_hours])
+    """Return the solar power at the start of each slot and at the day's end, without clouds."""
+    return _at_knots(
+        np.array([sun.solar_power(latitude, day.date, hour) for hour in day.solar_hours])
+    )
+
+
+def _at_knots(middles: Floats) -> Floats:
+    """Return the values at the start of each slot and at the day's end. ``middles`` are those in the middle of slots."""
+    around = np.concatenate([middles[:1], middles, middles[-1:]])
+    return np.asarray((around[:-1] + around[1:]) / 2)
 
 
 def _shared(values: Floats) -> Floats:

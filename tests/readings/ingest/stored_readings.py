@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -11,7 +12,8 @@ from readings.repositories import ReadingsRepository
 from readings.window import Window
 
 
-def all_readings(store: ReadingsRepository) -> pl.DataFrame:
+def all_readings(store: ReadingsRepository, columns: Sequence[str] = frame.COLUMNS) -> pl.DataFrame:
     """Return every reading of a repository as one sorted frame, also if there are none."""
     everything = Window(datetime(1, 1, 1, tzinfo=UTC))
-    return pl.concat([frame.empty(), *store.snapshot().frames(everything)])
+    found = store.snapshot().frames(everything, columns=columns)
+    return pl.concat([frame.empty(columns), *found])

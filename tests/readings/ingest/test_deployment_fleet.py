@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from readings import frame
 from readings.ingest import live
 from readings.ingest.deployment_fleet import customer_class_of, deployment_fleet
 from readings.instants import format_instant
@@ -90,7 +91,7 @@ def test_the_live_fleet_writes_readings_of_the_profile(
     live.write_due_readings(deployment_fleet(), store, NOON)
     live.write_due_readings(deployment_fleet(), store, NOON + timedelta(minutes=5))
 
-    stored = all_readings(store)
+    stored = all_readings(store, frame.FULL_COLUMNS)
     assert len(stored) == 120
     assert stored.head(60).equals(readings_for(MIXED, NOON))
 
@@ -116,7 +117,7 @@ def test_a_backfill_writes_readings_of_the_profile(
     window = ["--start", "2026-04-01 12:00", "--end", "2026-04-01 12:05"]
     call_command("backfill", *window)
     first = datetime(2026, 4, 1, 12, tzinfo=UTC)
-    assert all_readings(store).head(60).equals(readings_for(MIXED, first))
+    assert all_readings(store, frame.FULL_COLUMNS).head(60).equals(readings_for(MIXED, first))
 
 
 @pytest.mark.django_db
@@ -127,7 +128,8 @@ def test_the_options_of_backfill_choose_the_profile(store: ReadingsRepository) -
         *["--profile", "mixed", "--shares", TOWN.shares, "--timezone", TOWN.timezone],
         *["--latitude", "40"],
     )
-    assert all_readings(store).equals(readings_for(MIXED, datetime(2026, 4, 1, 12, tzinfo=UTC)))
+    expected = readings_for(MIXED, datetime(2026, 4, 1, 12, tzinfo=UTC))
+    assert all_readings(store, frame.FULL_COLUMNS).equals(expected)
 
 
 @pytest.mark.django_db
