@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import select
 import signal
 import sys
 
@@ -40,6 +41,13 @@ _WITHOUT_SETTINGS = {"help", "check"}
 class _Commands(ManagementUtility):
     """Django's commands. Each ends with one line if a setting is wrong, without the errors that follow from it."""
 
+    def execute(self) -> None:
+        """Run the command. Raises ``BrokenPipeError`` if the program that reads its output has ended."""
+        try:
+            super().execute()
+        finally:
+            sys.stdout.flush()
+
     def fetch_command(self, subcommand: str) -> BaseCommand:
         """Return the command. Raises ``ImproperlyConfigured``, but not if only its help is requested."""
         command = super().fetch_command(subcommand)
@@ -63,6 +71,11 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
     try:
         _Commands(sys.argv).execute()
+    except BrokenPipeError:
+        if not _output_is_closed():
+            raise
+        # As in `manage.py store status | head -1`: other programs end by this signal.
+        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt as interrupt:
         sys.stderr.write("\nheadend: interrupted.\n")
         # StopRequested has the exit code of its signal.
@@ -78,6 +91,17 @@ def main() -> None:
             raise
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(f"headend: {place}{error.strerror}.")
+
+
+def _output_is_closed() -> bool:
+    """Return whether nobody reads standard output. Then the rest of the output is discarded."""
+    output = sys.stdout.fileno()
+    state = select.poll()
+    state.register(output, 0)
+    if not state.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 if __name__ == "__main__":

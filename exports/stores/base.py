@@ -86,6 +86,14 @@ class ExportStore(ABC):
     def delete_files(self, request: uuid.UUID, *, keep: str | None = None) -> None:
         """Delete a request's files, except the one at the location ``keep``."""
 
+    def problem(self) -> str | None:
+        """Return why the store cannot be used and what to do, without a full stop, or None if it can be used.
+
+        Raises ``OSError`` if a folder cannot be used.
+        """
+        self.probe()
+        return None
+
     @abstractmethod
     def probe(self) -> None:
         """Raise an error if the store cannot be used now."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from storages.backends.s3 import S3Storage
 
 from exports.stores.base import (
@@ -28,13 +29,15 @@ from exports.stores.base import (
     StoredPart,
     piece_size,
 )
+from exports.stores.bucket_problem import bucket_problem
 from exports.stores.multipart import Slice, UploadPart, upload_parts
 from exports.stores.object_reader import ObjectReader, range_reader, read_blocks
-from headend.config.aws_clients import limit_calls
+from headend.config.aws_clients import calls_end_by, limit_calls
 
 _PARALLEL_UPLOADS = 4
 _CALL_SECONDS = 600.0
 """The time of one HTTP call in total. S3 itself may take minutes to complete a multipart upload."""
+_CHECK_SECONDS = 20.0
 _MAX_DELETED_KEYS = 1000
 """Keys in one call of DeleteObjects: S3's limit."""
 _BUFFER_BYTES = 256 * 1024
@@ -132,6 +135,15 @@ class S3Store(ExportStore):
         """See :meth:`ExportStore.delete_files`."""
         kept_key = keep and self._key(keep)
         self._delete([key for key in self._keys(self._key(f"{request}/")) if key != kept_key])
+
+    def problem(self) -> str | None:
+        """See :meth:`ExportStore.problem`. The server must answer within :data:`_CHECK_SECONDS`."""
+        try:
+            with calls_end_by(time.monotonic() + _CHECK_SECONDS):
+                self.probe()
+        except (BotoCoreError, ClientError, TimeoutError) as error:
+            return bucket_problem(error)
+        return None
 
     def probe(self) -> None:
         """Raise boto3's error if the bucket does not exist or access is denied."""

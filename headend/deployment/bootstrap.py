@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from exports import credentials
 from exports.models import ApiKey, SshKey, Supplier
+from exports.stores import export_store
 from exports.suppliers.hand_over import FIRST_KEY_LABEL
 from headend.monitoring import health
 
@@ -73,6 +74,13 @@ def ensure_operator() -> None:
     users = get_user_model().objects
     if not users.filter(username=OPERATOR).exists():
         users.create_superuser(OPERATOR, password=password)
+
+
+def check_export_store() -> None:
+    """Raise ``ImproperlyConfigured`` if the bucket of ``EXPORTS_URL`` cannot be used."""
+    problem = export_store().problem()
+    if problem:
+        raise ImproperlyConfigured(f"EXPORTS_URL: {problem}.")
 
 
 def check_broker() -> None:

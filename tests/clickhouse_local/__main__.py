@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import FrameType
-
-from rich.console import Console
+from urllib.parse import quote
 
 from tests.clickhouse_local.engine import Engine
 from tests.clickhouse_local.server import LocalClickHouse
+from tests.local_server import add_port, print_settings, refuse_used_port, stop_at_sigterm
 
 
 def main() -> None:
@@ -24,9 +22,7 @@ def main() -> None:
             "this process) runs the queries."
         ),
     )
-    parser.add_argument(
-        "--port", type=int, default=8123, help="the port on 127.0.0.1 (%(default)s)"
-    )
+    add_port(parser, 8123)
     parser.add_argument("--folder", type=Path, help="the folder for the data (default: temporary)")
     parser.add_argument("--user", default="default", help="the user (%(default)s)")
     parser.add_argument("--password", default="", help="the user's password (default: none)")
@@ -34,7 +30,8 @@ def main() -> None:
         "--database", default="headend", help="a database that is created (%(default)s)"
     )
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, _stop)
+    refuse_used_port(arguments.port)
+    stop_at_sigterm()
     with ExitStack() as stack, suppress(KeyboardInterrupt):
         folder = arguments.folder or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="clickhouse-local-"))
@@ -47,17 +44,13 @@ def main() -> None:
             )
         )
         port = server.server_address[1]
-        Console().print(
-            f"ClickHouse {engine.version} at http://127.0.0.1:{port}\n"
-            f"READINGS_URL='clickhouse://127.0.0.1:{port}/{arguments.database}?secure=off'",
-            soft_wrap=True,
-            highlight=False,
+        user, password = (quote(text, safe="") for text in (arguments.user, arguments.password))
+        credentials = f"{user}:{password}@" if password or user != "default" else ""
+        print_settings(
+            f"ClickHouse {engine.version} at http://127.0.0.1:{port}",
+            f"export READINGS_URL='clickhouse://{credentials}127.0.0.1:{port}/{arguments.database}?secure=off'",
         )
         server.serve_forever()
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,40 @@ def test_an_error_of_the_database_or_a_disk_is_one_line(
 
     monkeypatch.setattr(ManagementUtility, "execute", fail)
     assert ending(monkeypatch, "readings") == f"headend: {line}"
+
+
+@pytest.mark.parametrize("lines", [1, 10_000])
+@pytest.mark.parametrize("unfinished", [sys.exit, lambda: None])
+def test_a_command_whose_output_nobody_reads_ends_without_a_message(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    lines: int,
+    unfinished: Callable[[], object],
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    def write(_: object) -> None:
+        sys.stdout.write("engine  Delta Lake on disk\n" * lines)
+        unfinished()
+
+    monkeypatch.setattr(ManagementUtility, "execute", write)
+    with os.fdopen(writing, "w") as output, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        assert ending(monkeypatch, "store", "status") == str(128 + signal.SIGPIPE)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_broken_connection_is_not_taken_for_a_closed_output(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(ManagementUtility, "execute", fail)
+    monkeypatch.setattr(sys, "argv", ["manage.py", "readings"])
+    with pytest.raises(BrokenPipeError):
+        manage.main()
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from urllib.parse import quote
 
-from rich.console import Console
-
+from tests.local_server import add_port, print_settings, refuse_used_port, stop_at_sigterm
 from tests.timestream_local.server import LocalTimestream
 from tests.timestream_local.service import Service
 
@@ -24,29 +21,22 @@ def main() -> None:
             "use boto3. UNLOAD and batch loads need --s3-endpoint. AWS credentials are found as boto3 finds them."
         ),
     )
-    parser.add_argument(
-        "--port", type=int, default=8100, help="the port on 127.0.0.1 (%(default)s)"
-    )
+    add_port(parser, 8100)
     parser.add_argument("--folder", type=Path, help="the folder for the data (default: in memory)")
     parser.add_argument("--s3-endpoint", help="an S3 server, such as http://127.0.0.1:8333")
     arguments = parser.parse_args()
+    refuse_used_port(arguments.port)
     if arguments.folder:
         arguments.folder.mkdir(parents=True, exist_ok=True)
     server = LocalTimestream(arguments.port, Service(arguments.folder, arguments.s3_endpoint))
     endpoint = server.endpoint
-    Console().print(
-        f"Timestream at {endpoint}\n"
-        f"READINGS_URL='timestream://devices/readings?region=us-east-1&endpoint_url={quote(endpoint, safe='')}'",
-        soft_wrap=True,
-        highlight=False,
+    print_settings(
+        f"Timestream at {endpoint}",
+        f"export READINGS_URL='timestream://devices/readings?region=us-east-1&endpoint_url={quote(endpoint, safe='')}'",
     )
-    signal.signal(signal.SIGTERM, _stop)
+    stop_at_sigterm()
     with suppress(KeyboardInterrupt), server:
         server.serve_forever()
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

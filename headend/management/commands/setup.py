@@ -44,6 +44,7 @@ class Command(ProjectCommand):
         for sentence in make_private(settings.HEADEND_HOME):
             self._print_warning(sentence)
         self._print_step("home folder", str(settings.HEADEND_HOME))
+        bootstrap.check_export_store()
         call_command("migrate", verbosity=0)
         self._print_step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
         collect_static_files()

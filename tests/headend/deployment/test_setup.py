@@ -77,3 +77,15 @@ def test_a_missing_bucket_for_readings_is_an_error_that_says_what_to_do(
     [line] = [line for line in ended.stderr.splitlines() if "READINGS_URL" in line]
     assert "the bucket does not exist; create it, or correct the URL" in line
     assert "Traceback" not in ended.stderr
+
+
+def test_an_unreachable_bucket_for_exports_is_an_error_that_says_what_to_do(
+    deployment: Deployment,
+) -> None:
+    url = "s3://exports/sftp?region=us-east-1&endpoint_url=http%3A%2F%2F127.0.0.1%3A9"
+    deployment.extra |= {**AWS, "EXPORTS_URL": url}
+    ended = deployment.manage("setup", check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "headend: EXPORTS_URL: the server cannot be reached, or does not answer; check endpoint_url and the network.\n"
+    )
