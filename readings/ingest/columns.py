@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from readings import frame
 from readings.ingest.row_validation import BadFileError
 
-OPTIONAL_COLUMNS = {"arrival_time", "measure_name"}
+REQUIRED_COLUMNS = ("time", "device_id")
 # Polars names a second column without a name so; pandas names the index that it stores in Parquet so.
 _UNNAMED = re.compile(r"|_duplicated_[0-9]+|__index_level_[0-9]+__|Unnamed: [0-9]+")
 
@@ -30,6 +30,11 @@ class ColumnOptions:
     missing: Collection[float] = ()
     zone: str | None = None
 
+    def name_in_file(self, column: str) -> str:
+        """Return the file's name of a column of the contract."""
+        theirs = (name for name, ours in self.names.items() if ours == column)
+        return next(theirs, column)
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -44,7 +49,8 @@ def map_columns(columns: list[str], options: ColumnOptions) -> Columns:
 
     A first column without a name is the number of the row, and left out.
 
-    Raises :class:`BadFileError` if a column is missing or unknown, or if a name appears twice.
+    Raises :class:`BadFileError` if a column is missing or unknown, if a name appears twice, or if there is neither a
+    measure nor a quality.
     """
     for option, given in (("--column", options.names), ("--ignore", options.ignored)):
         absent = [name for name in given if name not in columns]
@@ -59,22 +65,23 @@ def map_columns(columns: list[str], options: ColumnOptions) -> Columns:
 
 
 def _refuse_missing_or_unknown(mapped: Mapping[str, str]) -> None:
-    missing = [
-        name
-        for name in frame.COLUMNS
-        if name not in mapped.values() and name not in OPTIONAL_COLUMNS
-    ]
+    missing = [name for name in REQUIRED_COLUMNS if name not in mapped.values()]
     if missing:
         raise BadFileError(
             f"these columns are missing: {', '.join(missing)}. "
             "If one has another name in the file, pass --column THEIRS=OURS."
         )
-    unknown = [column for column, name in mapped.items() if name not in frame.SCHEMA]
+    unknown = [column for column, name in mapped.items() if name not in frame.FULL_SCHEMA]
     if unknown:
         options = " ".join(f"--ignore {column!r}" for column in unknown)
         raise BadFileError(
-            f"these columns are not columns of a reading: {', '.join(unknown)}. "
-            f"To leave them out, pass {options}."
+            f"these columns are not columns of a reading: {', '.join(unknown)}. To give one the name of a column of a "
+            f"reading, pass --column THEIRS=OURS. To leave them out, pass {options}."
+        )
+    if not {*frame.MEASURES, "quality"} & {*mapped.values()}:
+        raise BadFileError(
+            f"the file has no measure: it needs at least one of the columns {', '.join(frame.MEASURES)}. "
+            "If one has another name in the file, pass --column THEIRS=OURS."
         )
     if len(set(mapped.values())) < len(mapped):
         raise BadFileError("two columns have the same name.")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
 import polars as pl
 
 from readings.ingest.row_report import RowReport
-from readings.ingest.row_validation import ROW
+from readings.ingest.row_validation import MAX_REPORTED_ROWS, ROW
+from readings.ingest.source_file import SourceFile
 
 _HIGHEST_KV = 66
+_HIGHEST_REGISTER = 999_999.999
 _IMPLAUSIBLE = {
     "load": (pl.col("load") < 0, "is negative"),
     "crrnt": (pl.col("crrnt") < 0, "is negative"),
@@ -17,15 +22,54 @@ _IMPLAUSIBLE = {
         (pl.col("vltg") < 0) | (pl.col("vltg") > _HIGHEST_KV),
         "is no voltage of a meter in kV; it may be in V",
     ),
-}
-
-
-def add_implausible_values(report: RowReport, readings: pl.DataFrame) -> None:
-    """Add the implausible values of a batch, which has the column :data:`ROW`, to the report."""
-    implausible = pl.any_horizontal(condition for condition, _ in _IMPLAUSIBLE.values())
-    readings = readings.filter(implausible)
-    for name, (condition, reason) in _IMPLAUSIBLE.items():
-        found = readings.filter(condition).select(ROW, name)
-        report.add(
-            len(found), ((row, f"{name} {value} {reason}") for row, value in found.iter_rows())
+    **{
+        name: (
+            (pl.col(name) < 0) | (pl.col(name) > _HIGHEST_REGISTER),
+            f"is no register of a meter: 0 to {_HIGHEST_REGISTER:,}",
         )
+        for name in ("import_kwh", "export_kwh")
+    },
+}
+_MAX_LENGTH_OF_NUMBER = 30
+_CHANGED_NUMBER = r"(?i)^[0-9](\.[0-9]+)?e\+?[0-9]+$|^[0-9]+\.0+$"
+"""How spreadsheets and data frames write an id of many digits that they took for a number."""
+
+
+@dataclass
+class ImplausibleRows:
+    """The implausible values of a file, and its device ids that look like numbers which a program has changed."""
+
+    values: RowReport = field(default_factory=RowReport)
+    device_ids: RowReport = field(default_factory=RowReport)
+    _named: set[str] = field(default_factory=set)
+
+    def add(self, readings: pl.DataFrame) -> None:
+        """Add those of a batch, which has the column :data:`ROW`."""
+        conditions = {name: each for name, each in _IMPLAUSIBLE.items() if name in readings.columns}
+        implausible = readings.filter(pl.any_horizontal(each for each, _ in conditions.values()))
+        for name, (condition, reason) in conditions.items():
+            found = implausible.filter(condition).select(ROW, name)
+            self.values.add(
+                len(found), ((row, f"{name} {value} {reason}") for row, value in found.iter_rows())
+            )
+        # Nearly all files have longer ids in every row. Their lengths are compared faster than their texts.
+        short = readings.filter(pl.col("device_id").str.len_bytes() <= _MAX_LENGTH_OF_NUMBER)
+        changed = short.filter(pl.col("device_id").str.contains(_CHANGED_NUMBER))
+        self.device_ids.add(len(changed), self._name_each_once(changed))
+
+    def describe(self, source: SourceFile) -> list[str]:
+        """Return a sentence for each of the first implausible values and device ids, with its line."""
+        return [
+            *self.values.describe(source, "implausible values"),
+            *self.device_ids.describe(source, "rows with such a device_id"),
+        ]
+
+    def _name_each_once(self, readings: pl.DataFrame) -> Iterator[tuple[int, str]]:
+        for row, device_id in readings.select(ROW, "device_id").iter_rows():
+            if device_id not in self._named and len(self._named) < MAX_REPORTED_ROWS:
+                self._named.add(device_id)
+                yield (
+                    row,
+                    f"device_id {device_id} looks like a number that a spreadsheet has changed; "
+                    "several meters may have this id",
+                )

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import polars as pl
 
-from readings import frame
 from readings.cancellation import raise_if_cancelled
-from readings.ingest.local_time import SECOND_TIME, arrival_not_before_time
-from readings.ingest.row_validation import IS_UNAMBIGUOUS, ROW, BadRow, BadRows
+from readings.ingest.local_time import SECOND_ARRIVAL, SECOND_TIME, arrival_not_before_time
+from readings.ingest.row_validation import ROW, BadRow, BadRows
 from readings.ingest.scratch import scratch_errors
 
 ROWS_PER_PART = 1_000_000
@@ -21,7 +20,6 @@ _BETWEEN_CHANGES = timedelta(hours=12)
 """Clocks change less often than this, and an hour that they repeat is shorter."""
 _NEIGHBOURS = timedelta(hours=3)
 """Rows so near to the hour tell whether a meter's rows are in ascending or in descending order."""
-_COLUMNS = [ROW, IS_UNAMBIGUOUS, *frame.COLUMNS]
 _REPEATED = pl.col("time") != pl.col(SECOND_TIME)
 
 
@@ -48,7 +46,12 @@ def resolve_repeated_hours(staged: pl.LazyFrame, folder: Path, bad: BadRows) -> 
 
     Raises :class:`ScratchError`.
     """
-    resolved = [staged.filter(~_REPEATED).select(_COLUMNS)]
+    columns = [
+        name
+        for name in staged.collect_schema().names()
+        if name not in (SECOND_TIME, SECOND_ARRIVAL)
+    ]
+    resolved = [staged.filter(~_REPEATED).select(columns)]
     for number, part in enumerate(_parts(staged)):
         raise_if_cancelled()
         rows = part.of(staged)
@@ -59,7 +62,7 @@ def resolve_repeated_hours(staged: pl.LazyFrame, folder: Path, bad: BadRows) -> 
             .join(second.lazy(), on=ROW)
             .with_columns(instant)
             .with_columns(arrival_not_before_time())
-            .select(_COLUMNS)
+            .select(columns)
             .collect()
         )
         for [row] in corrected.filter(pl.col("arrival_time") < pl.col("time")).select(ROW).rows():

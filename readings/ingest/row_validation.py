@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from readings import frame
+from readings.device_ids import RULE
 from readings.ingest.local_time import SECOND_ARRIVAL, SECOND_TIME, is_skipped, to_utc
 from readings.ingest.value_parsing import (
     NUMBER_TYPES,
@@ -19,6 +20,7 @@ from readings.ingest.value_parsing import (
     parse_measure_names,
     parse_numbers,
     parse_or_none,
+    parse_qualities,
 )
 
 ROW = "row"
@@ -30,8 +32,9 @@ It has a UTC offset, or it is a local time that is not in an hour that clocks re
 """
 MAX_REPORTED_ROWS = 20
 """How many rows of one kind a message or a summary names."""
-_MEASURES = [name for name, kind in frame.SCHEMA.items() if kind == pl.Float64()]
 _DECIMALS = 3
+_MAY_BE_EMPTY = {*NUMBER_TYPES, "quality"}
+_NO_MEASURE = "every measure is empty, which is allowed only in a row with the quality missing"
 
 
 class BadFileError(Exception):
@@ -60,10 +63,11 @@ class BadRow:
 class BadRows:
     """The first :data:`MAX_REPORTED_ROWS` bad rows of a file, and the number of all its bad rows.
 
-    ``zone`` is the time zone of its times, if they are local.
+    ``zone`` is the time zone of its times, if they are local. ``quality_column`` is its name for the column ``quality``.
     """
 
     zone: str | None = None
+    quality_column: str = "quality"
     first: list[BadRow] = field(default_factory=list)
     count: int = 0
 
@@ -74,26 +78,32 @@ class BadRows:
             self.first.append(row)
 
     def add_invalid_rows(self, rows: pl.DataFrame, readings: pl.DataFrame) -> None:
-        """Add the rows of a batch in which :func:`parse_rows` found an invalid value.
+        """Add the rows of a batch in which :func:`parse_rows` found an invalid value, or no measure.
 
         ``rows`` is what :func:`parse_rows` was given, ``readings`` is what it returned.
         """
-        checked = readings.drop(IS_UNAMBIGUOUS)
-        if not checked.null_count().sum_horizontal().item():
+        flags = pl.DataFrame(_invalid_values(rows, readings) + _without_measure(readings))
+        if flags.is_empty():
             return
-        is_null = checked.select(pl.all().is_null())
-        bad = is_null.select(pl.any_horizontal(pl.all())).to_series()
+        bad = flags.select(pl.any_horizontal(pl.all())).to_series()
         self.count += int(bad.sum())
         room = MAX_REPORTED_ROWS - len(self.first)
         texts = rows.filter(bad).head(room).select(ROW, pl.exclude(ROW).cast(pl.String))
-        invalid = is_null.filter(bad).head(room).select(texts.columns)
-        for values, flags in zip(
-            texts.iter_rows(named=True), invalid.iter_rows(named=True), strict=True
-        ):
-            wrong = {name: values[name] for name in values if flags[name]}
-            every_value = len(wrong) == len(values) - 1
-            reason = _reason(wrong, self.zone, every_value=every_value)
-            self.first.append(BadRow(values[ROW], reason))
+        of_rows = flags.filter(bad).head(room).iter_rows(named=True)
+        for values, is_wrong in zip(texts.iter_rows(named=True), of_rows, strict=True):
+            wrong = {name: text for name, text in values.items() if is_wrong.get(name)}
+            self.first.append(BadRow(values[ROW], self._reason(wrong)))
+
+    def _reason(self, wrong: Mapping[str, str | None]) -> str:
+        """Return why a row is bad. ``wrong`` maps the names of its invalid columns to their texts."""
+        reasons = (
+            f"{name} {_describe_skipped(name, value, self.zone) or _describe_invalid(name, value)}"
+            for name, value in wrong.items()
+        )
+        reason = "; ".join(reasons) or _NO_MEASURE
+        if "quality" in wrong:
+            return f"{reason} (to leave the column out, pass --ignore {self.quality_column!r})"
+        return reason
 
 
 @dataclass(frozen=True)
@@ -110,7 +120,7 @@ def empty_missing(
     """Return the rows with null in place of the numbers that stand for no value."""
     if not missing:
         return rows
-    texts = pl.col(*NUMBER_TYPES).cast(pl.String)
+    texts = pl.col(_numbers_of(rows)).cast(pl.String)
     numbers = _with_decimal_point(texts, decimal_comma=decimal_comma).str.strip_chars()
     is_missing = numbers.cast(pl.Float64, strict=False).is_in(list(missing)).fill_null(value=False)
     return rows.with_columns(pl.when(~is_missing).then(texts))
@@ -127,12 +137,12 @@ def parse_rows(
 
     ``rows`` has the column :data:`ROW`. Its other columns are text, or numbers that Polars has parsed. ``time`` and
     ``arrival_time`` may also be datetimes, which are in UTC if they have no time zone. With ``zone``, the times are local
-    times of this zone, and the columns of :func:`to_utc` are added. An invalid or empty value becomes null. A missing ``arrival_time``
-    column is filled with ``time`` for now, a missing ``measure_name`` column with the contract's constant. Measures
-    have three decimals; more are rounded.
+    times of this zone, and the columns of :func:`to_utc` are added. An invalid or empty value becomes null. A missing
+    ``arrival_time`` column is filled with ``time`` for now, a missing ``measure_name`` column with the contract's constant.
+    Other missing columns of the contract are null. Measures have three decimals; more are rounded.
     """
     if decimal_comma:
-        texts = pl.col(*NUMBER_TYPES).cast(pl.String)
+        texts = pl.col(_numbers_of(rows)).cast(pl.String)
         rows = rows.with_columns(_with_decimal_point(texts, decimal_comma=True))
     times = {
         name: parse_instants(rows[name])
@@ -157,10 +167,23 @@ def parse_rows(
     if "measure_name" not in rows.columns:
         readings = readings.with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name"))
     seconds = [] if zone is None else [SECOND_TIME, SECOND_ARRIVAL]
-    exact = readings.select(ROW, IS_UNAMBIGUOUS, *frame.COLUMNS, *seconds)
-    stored = exact.with_columns(pl.col(*_MEASURES).round(_DECIMALS), _arrival_after_time())
-    rounded = (exact.select(_MEASURES) != stored.select(_MEASURES)).sum().row(0)
-    return ParsedRows(stored, sum(count for count in rounded if count))
+    further = [name for name in frame.FURTHER_SCHEMA if name in rows.columns]
+    missing = (
+        pl.lit(None, kind).alias(name)
+        for name, kind in frame.SCHEMA.items()
+        if name not in readings.columns
+    )
+    exact = readings.with_columns(missing).select(
+        ROW, IS_UNAMBIGUOUS, *frame.COLUMNS, *further, *seconds
+    )
+    decimal = [name for name in _numbers_of(rows) if NUMBER_TYPES[name] == pl.Float64()]
+    stored = exact.with_columns(pl.col(decimal).round(_DECIMALS), _arrival_after_time())
+    rounded = sum(int((exact[name] != stored[name]).sum()) for name in decimal)
+    return ParsedRows(stored, rounded)
+
+
+def _numbers_of(rows: pl.DataFrame) -> list[str]:
+    return [name for name in rows.columns if name in NUMBER_TYPES]
 
 
 def _arrival_after_time() -> pl.Expr:
@@ -173,17 +196,36 @@ _PARSERS = {
     "device_id": parse_device_ids,
     "measure_name": parse_measure_names,
     **dict.fromkeys(NUMBER_TYPES, parse_numbers),
+    "quality": parse_qualities,
 }
 
 
-def _reason(wrong: Mapping[str, str | None], zone: str | None, *, every_value: bool) -> str:
-    """Return why a row is bad. ``wrong`` maps the names of its invalid columns to their texts."""
-    if every_value and not any(wrong.values()):
-        return "every value is empty"
-    return "; ".join(
-        f"{name} {_describe_skipped(name, value, zone) or _describe_invalid(name, value)}"
-        for name, value in wrong.items()
-    )
+def _invalid_values(rows: pl.DataFrame, readings: pl.DataFrame) -> list[pl.Series]:
+    """Return a column of booleans for each column with invalid values: which of its values are invalid."""
+    invalid = []
+    for name in rows.columns:
+        may_be_empty = name in _MAY_BE_EMPTY
+        if readings[name].null_count() == (rows[name].null_count() if may_be_empty else 0):
+            continue
+        is_null = readings[name].is_null()
+        if may_be_empty:
+            has_text = rows[name].cast(pl.String).str.strip_chars() != ""
+            is_null &= has_text.fill_null(value=False)
+        if is_null.any():
+            invalid.append(is_null)
+    return invalid
+
+
+def _without_measure(readings: pl.DataFrame) -> list[pl.Series]:
+    """Return a column of booleans if rows have no measure, although their quality is not ``missing``: which rows."""
+    measures = _numbers_of(readings)
+    if any(not readings[name].null_count() for name in measures):
+        return []
+    none = pl.all_horizontal(pl.col(measures).is_null())
+    if "quality" in readings.columns:
+        none &= pl.col("quality").ne_missing("missing")
+    without = readings.select(none.alias("without_measure")).to_series()
+    return [without] if without.any() else []
 
 
 def _describe_skipped(name: str, value: str | None, zone: str | None) -> str | None:
@@ -203,7 +245,8 @@ def _describe_invalid(name: str, value: str | None) -> str:
     expected = {
         "load": "a whole number",
         "pf": "a number from -1 to 1",
-        "device_id": "a UUID",
+        "device_id": f"a meter id of {RULE}",
+        "quality": ", ".join(frame.QUALITIES[:-1]) + f" or {frame.QUALITIES[-1]}",
         "measure_name": f"'{frame.MEASURE_NAME}'",
         "time": f"a date like {_EXAMPLE}, from 1970 to ten years ahead",
         "arrival_time": f"a date like {_EXAMPLE}, from time to ten years ahead",

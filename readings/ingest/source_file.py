@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import polars as pl
 
+from readings import frame
 from readings.ingest.columns import ColumnOptions, Columns, map_columns
 from readings.ingest.container import PARQUET_MAGIC, first_bytes, plain_text
 from readings.ingest.csv_blocks import (
@@ -19,6 +20,7 @@ from readings.ingest.csv_blocks import (
     RowTooLongError,
     blocks_of_rows,
     bounded_lines,
+    has_shorter_row,
 )
 from readings.ingest.row_validation import ROW, BadFileError
 from readings.ingest.stop_request import stop_at_once
@@ -142,10 +144,23 @@ class SourceFile:
             yield pl.DataFrame(schema=dict.fromkeys(names, pl.String()))
             for block in blocks_of_rows(file):
                 rows = self._rows_with_numbers(block, names)
-                yield self._rows(block, names, {}) if rows is None else rows
+                if rows is None:
+                    rows = self._rows(block, names, {})
+                self._refuse_incomplete_rows(block, rows)
+                yield rows
+
+    def _refuse_incomplete_rows(self, block: bytes, rows: pl.DataFrame) -> None:
+        """Raise :class:`BadFileError` if a row ends before the last column that is read: the file may be cut off."""
+        ours = (self._options.names.get(name, name) for name in rows.columns)
+        last = max(
+            (number for number, name in enumerate(ours) if name in frame.FULL_SCHEMA), default=0
+        )
+        is_full = not rows.to_series(last).null_count()
+        if not is_full and has_shorter_row(block, self._options.separator, last + 1):
+            raise BadFileError(self._why_unreadable("a row has fewer values than the header"))
 
     def _rows_with_numbers(self, block: bytes, names: list[str]) -> pl.DataFrame | None:
-        """Return the rows of a block with numbers in place of their texts, or None if a number is invalid or missing.
+        """Return the rows of a block with numbers in place of their texts, or None if a number is invalid.
 
         Polars parses the numbers of a block in a third of the time that their texts take.
         """
@@ -159,8 +174,11 @@ class SourceFile:
             # A file that writes a number in another form does so in every block.
             self._has_plain_numbers = False
             return None
-        parsed = (parse_numbers(rows[name].alias(ours[name])) for name in numbers)
-        return None if any(values.null_count() for values in parsed) else rows
+        for name in numbers:
+            parsed = parse_numbers(rows[name].alias(ours[name]))
+            if parsed.null_count() > rows[name].null_count():
+                return None
+        return rows
 
     def _rows(
         self, block: bytes, names: list[str], kinds: Mapping[str, pl.DataType]

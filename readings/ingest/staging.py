@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from readings import frame
-from readings.ingest.plausibility import add_implausible_values
-from readings.ingest.row_report import RowReport
+from readings.ingest.corrections import FileColumns
+from readings.ingest.plausibility import ImplausibleRows
 from readings.ingest.row_validation import IS_UNAMBIGUOUS, ROW
 from readings.ingest.scratch import scratch_errors
 
@@ -29,8 +29,8 @@ class StagedRows:
     are_local: bool
     count: int = 0
     rounded: int = 0
-    have_arrival_time: bool = False
-    implausible: RowReport = field(default_factory=RowReport)
+    columns: FileColumns = field(default_factory=lambda: FileColumns.of(()))
+    implausible: ImplausibleRows = field(default_factory=ImplausibleRows)
     _ascend: bool = True
     _last: tuple[datetime, str] | None = None
 
@@ -41,7 +41,7 @@ class StagedRows:
 
     def write(self, readings: pl.DataFrame, file: Path) -> None:
         """Write the readings of a batch (not empty). Raises :class:`ScratchError`."""
-        add_implausible_values(self.implausible, readings)
+        self.implausible.add(readings)
         keys = readings.select(frame.ORDER)
         follows = self._last is None or keys.row(0) > self._last
         self._ascend = self._ascend and follows and frame.is_in_strict_order(readings)

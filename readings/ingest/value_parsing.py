@@ -7,14 +7,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
 
 from readings import frame
+from readings.device_ids import MAX_LENGTH, parse_device_id
 from readings.instants import EARLIEST_INSTANT, latest_instant, parse_bounded_instant
 
-NUMBER_TYPES = {name: kind for name, kind in frame.SCHEMA.items() if kind.is_numeric()}
+NUMBER_TYPES = {name: frame.FULL_SCHEMA[name] for name in frame.MEASURES}
+_Value = TypeVar("_Value")
 _MAX_EXACT = 2**53
 """Up to this number, a float is exact for every whole number."""
 OFFSET = r"(?i)\d[T ]?\d.*(?:Z|UTC|[T :]\d\d.*[+-]\d\d(?::?\d\d)?)$"
@@ -24,7 +27,8 @@ _OTHER_ISO_FORM = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _CANONICAL_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-_UUID_WITHOUT_HYPHENS = "^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$"
+_UUID = "^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$"
+_ASCII_WITHOUT_COMMA = f"^[ -+--~]{{1,{MAX_LENGTH}}}$"
 
 
 @dataclass(frozen=True)
@@ -90,21 +94,44 @@ def parse_numbers(values: pl.Series) -> pl.Series:
     if values.name == "load":
         valid &= (numbers == numbers.floor()) & (numbers.abs() <= _MAX_EXACT)
     kind = NUMBER_TYPES[values.name]
-    if valid.all(ignore_nulls=False):
+    if valid.all():
         return numbers.cast(kind)
     kept = pl.when(valid).then(numbers).cast(kind)
     return pl.select(kept.alias(values.name)).to_series()
 
 
 def parse_device_ids(values: pl.Series) -> pl.Series:
-    """Return UUIDs in lower case with hyphens. The file may have upper case, or no hyphens."""
+    """Return the canonical form of meter ids: what :func:`parse_device_id` returns for each."""
+    if values.dtype.is_temporal():
+        return pl.Series(values.name, [None], pl.String).new_from_index(0, len(values))
     texts = values.cast(pl.String)
     if texts.str.contains(_CANONICAL_UUID).all():
         return texts
-    lower = pl.lit(texts).str.strip_chars().str.to_lowercase()
-    with_hyphens = lower.str.replace(_UUID_WITHOUT_HYPHENS, "$1-$2-$3-$4-$5")
+    stripped = texts.str.strip_chars()
+    with_hyphens = stripped.str.to_lowercase().str.replace(_UUID, "$1-$2-$3-$4-$5")
     is_uuid = with_hyphens.str.contains(_CANONICAL_UUID)
-    return pl.select(pl.when(is_uuid).then(with_hyphens).alias(texts.name)).to_series()
+    is_ascii = stripped.str.contains(_ASCII_WITHOUT_COMMA)
+    # Python knows which other characters are printable.
+    others = texts.filter(~is_ascii).unique()
+    parsed = [parse_or_none(parse_device_id, text) for text in others]
+    return pl.select(
+        pl.when(is_uuid)
+        .then(with_hyphens)
+        .when(is_ascii)
+        .then(stripped)
+        .otherwise(texts.replace_strict(others, parsed, default=None, return_dtype=pl.String))
+        .alias(texts.name)
+    ).to_series()
+
+
+def parse_qualities(values: pl.Series) -> pl.Series:
+    """Return the qualities in lower case."""
+    texts = values.cast(pl.String)
+    if texts.is_in(frame.QUALITIES).all():
+        return texts
+    lower = texts.str.strip_chars().str.to_lowercase()
+    kept = pl.when(lower.is_in(frame.QUALITIES)).then(lower)
+    return pl.select(kept.alias(texts.name)).to_series()
 
 
 def parse_measure_names(values: pl.Series) -> pl.Series:
@@ -128,7 +155,7 @@ def _parse_each(texts: pl.Series) -> pl.Series:
     return pl.Series([parse_or_none(parse_instant, text) for text in texts], dtype=frame.INSTANT)
 
 
-def parse_or_none(parse: Callable[[str], datetime], text: str | None) -> datetime | None:
+def parse_or_none(parse: Callable[[str], _Value], text: str | None) -> _Value | None:
     """Return the parsed text, or None if it is missing or invalid."""
     if text is not None:
         with suppress(ValueError):

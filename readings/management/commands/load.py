@@ -11,7 +11,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsed
 
 from readings.cancellation import raise_if_cancelled
 from readings.described_table import refuse_other_table
-from readings.frame import COLUMNS
+from readings.frame import FULL_COLUMNS, MEASURES, QUALITIES
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.file_import import ImportedFile, import_file
 from readings.ingest.local_time import is_known_zone
@@ -30,12 +30,17 @@ class Command(CommandWithExamples):
 
     help = (
         "Import readings from CSV or Parquet files. CSV may be compressed with gzip, zstd or zlib. "
-        "A file needs the columns "
-        f"{', '.join(COLUMNS)}; arrival_time and measure_name may be missing.\n"
+        "A file needs the columns time and device_id, and a measure: "
+        f"{', '.join(MEASURES)}. It may also have quality ({', '.join(QUALITIES)}), arrival_time and measure_name. "
+        "A value may be empty; a row without any measure needs the quality missing.\n"
+        "Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV, kwh, import_kwh and export_kwh in kWh.\n"
+        "Times without a UTC offset are UTC, or local times of --timezone. "
         "Without arrival_time, readings arrive at the time of loading; --arrival time changes that.\n"
-        "Times without a UTC offset are UTC, or local times of --timezone. Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV.\n"
-        "If a row of a file is bad, nothing of this file is imported. Readings that are stored already "
-        "do not change, so a file can be imported again; the summary names rows with other values.\n"
+        "If a row of a file is bad, nothing of this file is imported.\n"
+        "A row with other values than the stored reading of its meter and time corrects it, if it arrives later: the new "
+        "values are valid, and the old ones are kept as history. Columns that the file does not have keep their values. "
+        "A row that is stored already changes nothing, so a file can be imported again. "
+        "--dry-run lists the corrections.\n"
         "Example, two files in which the column kw has another name:\n"
         "  python manage.py load may.csv.gz june.parquet --column active_power=kw"
     )
@@ -94,7 +99,9 @@ class Command(CommandWithExamples):
             help="this number, such as -999, stands for no value and is read as empty",
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="check and report everything, but write nothing"
+            "--dry-run",
+            action="store_true",
+            help="check everything, and list the corrections, but write nothing",
         )
         parser.add_argument(
             "--arrival",
@@ -132,11 +139,13 @@ class Command(CommandWithExamples):
     def _print_summary(self, file: Path, imported: ImportedFile, *, dry_run: bool) -> None:
         self.stdout.write(
             f"{'not written (dry run): ' if dry_run else ''}{file}: {imported.new:,} new readings, "
-            f"{imported.rows - imported.new:,} already stored{_differing(imported.differing)}"
+            f"{imported.already_stored:,} already stored{_of_stored_readings(imported)}"
             f"{_rounded(imported.rounded)}"
         )
-        for difference in imported.differences:
-            self.stdout.write(f"  not imported: {difference}")
+        for correction in imported.corrections:
+            self.stdout.write(f"  correction: {correction}")
+        for conflict in imported.conflicts:
+            self.stdout.write(f"  not imported: {conflict}")
         for warning in imported.implausible:
             self.stdout.write(f"  implausible: {warning}")
 
@@ -195,12 +204,14 @@ def _column_options(options: dict[str, Any]) -> ColumnOptions:
     )
 
 
-def _differing(count: int) -> str:
-    """Return the part of the summary that tells how many rows have other values than the stored readings."""
-    if not count:
-        return ""
-    rows = "1 row differs" if count == 1 else f"{count:,} rows differ"
-    return f", {rows} from what is stored"
+def _of_stored_readings(imported: ImportedFile) -> str:
+    """Return the part of the summary about rows that differ from the stored readings."""
+    counts = {
+        "corrected": imported.corrected,
+        "older versions": imported.older,
+        "conflicting": imported.conflicting,
+    }
+    return "".join(f", {count:,} {what}" for what, count in counts.items() if count)
 
 
 def _rounded(count: int) -> str:
@@ -222,8 +233,8 @@ def _earlier_files(count: int) -> str:
 def _column_name(text: str) -> tuple[str, str]:
     """Return both sides of ``THEIRS=OURS``."""
     theirs, equals, ours = text.partition("=")
-    if not (theirs and equals and ours in COLUMNS):
+    if not (theirs and equals and ours in FULL_COLUMNS):
         raise CommandError(
-            f"--column {text}: write THEIRS=OURS, where OURS is one of {', '.join(COLUMNS)}."
+            f"--column {text}: write THEIRS=OURS, where OURS is one of {', '.join(FULL_COLUMNS)}."
         )
     return theirs, ours

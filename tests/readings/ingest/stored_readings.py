@@ -11,9 +11,16 @@ from readings import frame
 from readings.repositories import ReadingsRepository
 from readings.window import Window
 
+EVERYTHING = Window(datetime(1, 1, 1, tzinfo=UTC))
+
 
 def all_readings(store: ReadingsRepository, columns: Sequence[str] = frame.COLUMNS) -> pl.DataFrame:
     """Return every reading of a repository as one sorted frame, also if there are none."""
-    everything = Window(datetime(1, 1, 1, tzinfo=UTC))
-    found = store.snapshot().frames(everything, columns=columns)
+    found = store.snapshot().frames(EVERYTHING, columns=columns)
     return pl.concat([frame.empty(columns), *found])
+
+
+def all_versions(store: ReadingsRepository) -> pl.DataFrame:
+    """Return every version of every reading, with all columns, as one sorted frame."""
+    versions = store.snapshot().versions(EVERYTHING)
+    return pl.concat([frame.empty(frame.FULL_COLUMNS), *versions])

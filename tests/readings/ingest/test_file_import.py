@@ -151,10 +151,17 @@ def test_values_are_stored_in_the_contracts_form(store: ReadingsRepository, tmp_
     ("row", "message"),
     [
         (GOOD.replace("2023-02-27 16:00", "yesterday"), "line 3: time 'yesterday' is not a date"),
-        (GOOD.replace(METER, "meter-1"), "line 3: device_id 'meter-1' is not a UUID"),
-        (GOOD.replace("0898", "0_98"), "line 3: device_id '0001b33e-0_98"),
+        (
+            GOOD.replace(METER, "x" * 65),
+            f"line 3: device_id '{'x' * 40}' is not a meter id of 1 to 64 printable characters",
+        ),
+        (GOOD.replace(METER, '"a,b"'), "line 3: device_id 'a,b' is not a meter id"),
+        (GOOD.replace(METER, ""), "line 3: device_id is empty, it must be a meter id"),
         (GOOD.replace(",18,", ",18.5,"), "line 3: load '18.5' is not a whole number"),
-        (GOOD.replace(",18,", ",,"), "line 3: load is empty, it must be a whole number"),
+        (
+            GOOD.partition(METER)[0] + METER + ",,,, ,,",
+            "line 3: every measure is empty, which is allowed only in a row with the quality missing",
+        ),
         (GOOD.replace("0.918", "high"), "line 3: pf 'high' is not a number"),
         (GOOD.replace("0.918", "NaN"), "line 3: pf 'NaN' is not a number"),
         (GOOD.replace("0.918", "inf"), "line 3: pf 'inf' is not a number"),
@@ -231,10 +238,10 @@ def test_a_long_value_is_shortened_in_the_message(
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("device_id", pl.lit(START), "row 1: device_id '2023-02-27 .*' is not a UUID"),
+        ("device_id", pl.lit(START), "row 1: device_id '2023-02-27 .*' is not a meter"),
         ("time", pl.lit(2**62).cast(frame.INSTANT), r"row 1: time '\+148108-07-06.* is not a date"),
         ("load", pl.lit(18.5), "row 1: load '18.5' is not a whole number"),
-        ("kw", pl.lit(None), "row 1: kw is empty, it must be a number"),
+        ("device_id", pl.lit(None), "row 1: device_id is empty, it must be a meter id"),
     ],
 )
 def test_the_values_of_a_parquet_file_are_checked_too(
@@ -294,7 +301,8 @@ def test_only_the_first_twenty_bad_rows_are_listed_and_the_rest_is_counted(
     [
         (b"", "the file is empty"),
         (gzip.compress(b"", mtime=0), "the file is empty"),
-        (b"time,device_id\n", "columns are missing: load, crrnt, pf, kva, kw, vltg"),
+        (b"kw,time\n", "these columns are missing: device_id"),
+        (b"time,device_id,arrival_time\n", "the file has no measure: it needs at least one of"),
         (f"{HEADER},colour\n{GOOD},red\n".encode(), "not columns of a reading: colour"),
         (f"{HEADER}\n".encode(), "the file has no rows"),
         (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "the file is not UTF-8 text"),

@@ -102,10 +102,7 @@ def test_a_row_with_more_or_fewer_values_than_the_header_is_named(
 ) -> None:
     file = tmp_path / "ragged.csv"
     file.write_text("\n".join(["", HEADER, f"{GOOD.replace('16:00', '15:00')},", row, GOOD]))
-    expected = f"line 4: {values} values, but the header has 8"
-    if values < 8:
-        expected = "line 4: vltg is empty, it must be a number"
-    with pytest.raises(CommandError, match=expected):
+    with pytest.raises(CommandError, match=f"line 4: {values} values, but the header has 8"):
         load(file)
     assert all_readings(store).is_empty()
 

@@ -254,3 +254,19 @@ def test_an_unknown_time_zone_is_an_error_of_one_line(store: ReadingsRepository,
     with pytest.raises(CommandError) as raised:
         load("any.csv", "--timezone", zone)
     assert str(raised.value) == f"--timezone {zone!r}: write a time zone, such as Europe/Berlin."
+
+
+def test_further_columns_of_a_repeated_hour_are_kept(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    rows = [
+        f"2023-10-29 {time},{METER},{kwh},estimated"
+        for kwh, time in enumerate(("02:00", "02:30", "02:00", "02:30", "03:00"))
+    ]
+    file = tmp_path / "local.csv"
+    file.write_text("\n".join(["time,device_id,kwh,quality", *rows, ""]))
+    load(file, "--timezone", "Europe/Berlin")
+    readings = all_readings(store, ["time", "kwh", "quality"])
+    assert readings["kwh"].to_list() == [0, 1, 2, 3, 4]
+    assert readings["time"][0] == datetime(2023, 10, 29, 0, tzinfo=UTC)
+    assert readings["quality"].unique().to_list() == ["estimated"]

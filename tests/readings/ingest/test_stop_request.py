@@ -70,7 +70,7 @@ def test_code_that_waits_for_input_does_not_begin_after_the_signal() -> None:
     ("owner", "step", "stored"),
     [
         (file_import, "parse_rows", 0),
-        (file_import, "_add_contradictions", 0),
+        (file_import, "add_contradictions", 0),
         (DeltaRepository, "write", 2),
         (totals, "_store_totals", 2),
     ],

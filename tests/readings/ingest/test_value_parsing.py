@@ -7,7 +7,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from readings.device_ids import parse_device_id
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.source_file import SourceFile
 from readings.ingest.value_parsing import (
@@ -15,6 +18,8 @@ from readings.ingest.value_parsing import (
     parse_instants,
     parse_measure_names,
     parse_numbers,
+    parse_or_none,
+    parse_qualities,
 )
 from tests.readings.ingest.loading import GOOD, HEADER, METER
 
@@ -25,29 +30,55 @@ def texts(name: str, *values: str | None) -> pl.Series:
     return pl.Series(name, values, pl.String())
 
 
-@pytest.mark.parametrize(
-    "text", [METER, METER.upper(), METER.replace("-", ""), f" {METER}\t", METER.title()]
-)
-def test_a_uuid_has_one_form(text: str) -> None:
-    assert parse_device_ids(texts("device_id", METER, text)).to_list() == [METER, METER]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "meter-1",
-        METER[:-1],
-        METER + "0",
-        METER.replace("-", "", 1),
-        METER.replace("-", "_"),
-        f"{{{METER}}}",
-        METER.replace("0", "\N{ARABIC-INDIC DIGIT ZERO}"),
+DEVICE_IDS = [
+    *[METER, METER.upper(), METER.replace("-", ""), f" {METER}\t", METER.replace("-", "", 1)],
+    *[METER[:-1], METER + "0", METER.replace("-", "_"), f"{{{METER}}}", "0000123456", " meter 1 "],
+    *[
+        "x" * 64,
+        "x" * 65,
+        " " + "x" * 64,
+        "~",
+        "a,b",
+        "Zähler 1",
+        "é" * 64,
+        "é" * 65,
+        "電錶",
+        " ",
         "",
     ],
-)
-def test_another_text_is_no_uuid(text: str) -> None:
-    parsed = parse_device_ids(texts("device_id", METER, text, None))
-    assert parsed.to_list() == [METER, None, None]
+    *[
+        "a\tb",
+        "a\nb",
+        "\x7f",
+        "a\u200b",
+        "\x1cmeter\x1f",
+        "\u3000meter",
+        "a\u00a0b",
+        "\u017f" * 36,
+        None,
+    ],
+]
+
+
+def test_the_ids_of_a_column_are_those_of_the_rule() -> None:
+    parsed = parse_device_ids(texts("device_id", *DEVICE_IDS))
+    assert parsed.to_list() == [parse_or_none(parse_device_id, text) for text in DEVICE_IDS]
+    assert parsed[:5].to_list() == [METER] * 5
+    assert parse_device_ids(texts("device_id", METER, METER)).to_list() == [METER, METER]
+
+
+@given(st.lists(st.text(max_size=70) | st.from_regex(r"[0-9a-fA-F-]{30,40}", fullmatch=True)))
+def test_any_text_is_an_id_in_a_column_if_it_is_one_alone(ids: list[str]) -> None:
+    parsed = parse_device_ids(texts("device_id", *ids))
+    assert parsed.to_list() == [parse_or_none(parse_device_id, text) for text in ids]
+
+
+def test_qualities_are_read_in_any_case() -> None:
+    qualities = parse_qualities(
+        texts("quality", "measured", " Estimated", "MISSING", "A", "", None)
+    )
+    assert qualities.to_list() == ["measured", "estimated", "missing", None, None, None]
+    assert parse_qualities(texts("quality", "substituted", None)).to_list() == ["substituted", None]
 
 
 def test_a_measure_name_may_have_spaces_around_it() -> None:
