@@ -7,6 +7,7 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -14,7 +15,7 @@ from django.db.models import OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 
 from exports.delivery import transitions as delivery_transitions
-from exports.models import Delivery, ExportPart, FileRequest, Status, Supplier
+from exports.models import Delivery, ExportPart, FileRequest, MeterList, Status, Supplier
 from exports.pipeline import transitions
 from exports.tasks import wake_cleanup, wake_deliveries, wake_expiry, wake_workers
 from readings.instants import format_instant
@@ -36,20 +37,35 @@ class IdempotencyConflictError(Exception):
 
 @dataclass(frozen=True)
 class FileSpec:
-    """What a supplier requests as a file: a window and a format.
+    """What a supplier requests as a file: a window, a format and columns.
 
-    ``start`` and ``end`` are inclusive instants in UTC. Readings that arrived after ``as_of`` are left out.
+    ``start`` and ``end`` are inclusive instants in UTC. Readings that arrived after ``as_of`` are left out, and those that
+    arrived up to ``arrived_after``. ``device_ids`` are ascending; empty means all meters. ``columns`` is text as
+    ``format_columns`` writes it; empty means the columns of the contract.
     """
 
     start: datetime
     end: datetime
     format: str = "csv"
     as_of: datetime | None = None
+    arrived_after: datetime | None = None
+    device_ids: tuple[str, ...] = ()
+    columns: str = ""
 
     def digest(self) -> str:
         """Return a hash that is equal for equal specs, however their dates were written."""
-        as_of = format_instant(self.as_of) if self.as_of else None
-        values = [format_instant(self.start), format_instant(self.end), self.format, as_of]
+        as_of, arrived_after = (
+            format_instant(each) if each else None for each in (self.as_of, self.arrived_after)
+        )
+        values: list[Any] = [
+            format_instant(self.start),
+            format_instant(self.end),
+            self.format,
+            as_of,
+        ]
+        # Without these, the hash is the one that earlier versions stored.
+        if arrived_after or self.device_ids or self.columns:
+            values += [arrived_after, self.device_ids, self.columns]
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
@@ -83,6 +99,10 @@ def accept(supplier: Supplier, spec: FileSpec, *, idempotency_key: str = "") -> 
             start=spec.start,
             end=spec.end,
             as_of=spec.as_of,
+            arrived_after=spec.arrived_after,
+            meter_list=MeterList.of(spec.device_ids) if spec.device_ids else None,
+            meter_count=len(spec.device_ids),
+            columns=spec.columns,
             format=spec.format,
             idempotency_key=idempotency_key,
             idempotency_digest=spec.digest() if idempotency_key else "",
@@ -113,8 +133,16 @@ def remove_file(request: FileRequest, *, who: str, peer: str) -> bool:
 
 
 def request_again(request: FileRequest) -> FileRequest:
-    """Queue and return a new request for the same window and format, with the readings that are stored now."""
-    return accept(request.supplier, FileSpec(request.start, request.end, request.format))
+    """Queue and return a new request for the same window, format and columns, with the readings that are stored now."""
+    spec = FileSpec(
+        request.start,
+        request.end,
+        request.format,
+        arrived_after=request.arrived_after,
+        device_ids=request.device_ids,
+        columns=request.columns,
+    )
+    return accept(request.supplier, spec)
 
 
 def retry_delivery(delivery: Delivery) -> bool:

@@ -16,6 +16,7 @@ from django.contrib.auth.management import create_permissions
 
 _HISTORY = [
     "exports.filerequest",
+    "exports.meterlist",
     "exports.exportpart",
     "exports.delivery",
     "exports.deliveryattempt",

@@ -82,6 +82,7 @@ _TEXTS = {
         parameters={"Idempotency-Key": "november-23"},
         errors={
             400: "end_date is before start_date.",
+            413: "The body is larger than 2048 KiB.",
             409: "Idempotency-Key: another request was made with this key.",
             429: "500 file requests are queued already.",
         },

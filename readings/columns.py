@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from readings import frame
 
 ALL = "all"
@@ -26,6 +28,11 @@ def parse_columns(text: str) -> list[str]:
     return names
 
 
-def format_columns(columns: list[str]) -> str:
+def columns_or_default(text: str) -> list[str]:
+    """Return the columns that ``text`` names; those of the contract if it is empty."""
+    return parse_columns(text) if text else frame.COLUMNS
+
+
+def format_columns(columns: Iterable[str]) -> str:
     """Return the text from which :func:`parse_columns` makes these columns."""
     return ",".join(columns)

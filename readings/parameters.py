@@ -19,6 +19,9 @@ from readings.device_ids import parse_device_id
 from readings.instants import format_instant, parse_bounded_instant, parse_instant
 from readings.window import Position
 
+MAX_METERS = 50_000
+"""The largest number of meters that a file request can name."""
+
 
 class InstantField(serializers.CharField):
     """An instant as text. It accepts what :func:`parse_bounded_instant` does, and writes the canonical form."""
@@ -63,6 +66,30 @@ class DeviceIdField(serializers.CharField):
             return parse_device_id(data)
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from None
+
+
+class MeterListField(serializers.ListField):
+    """A list of meter ids, or the text of one."""
+
+    default_error_messages = {
+        "empty": "device_id is an empty list; name a meter, or leave device_id out for all meters.",
+        "null": "device_id is null; leave it out for all meters.",
+        "not_a_list": "device_id takes a list of meter ids, or the text of one.",
+        "max_length": f"device_id names more than {MAX_METERS:,} meters; request several files.",
+    }
+    child = DeviceIdField()
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the canonical ids as a tuple, ascending, each once. Raise ``ValidationError`` for other values."""
+        ids = [data] if isinstance(data, str) else data
+        if not isinstance(ids, list):
+            self.fail("not_a_list")
+        if not ids:
+            self.fail("empty")
+        if len(ids) > MAX_METERS:
+            self.fail("max_length")
+        # The child's own validation takes ten times as long.
+        return tuple(sorted({self.child.to_internal_value(each) for each in ids}))
 
 
 class MeterUUIDField(DeviceIdField):

@@ -16,6 +16,7 @@ from drf_spectacular.extensions import (
 from headend.api.openapi import OperationText, Schema, add_links, add_texts
 from readings import device_ids, frame
 from readings.columns import ALL
+from readings.parameters import MAX_METERS
 
 _DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 _HOURS_AND_MINUTES = "([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -56,6 +57,18 @@ class DeviceIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         """Return the length of an id, and a pattern."""
         return {"type": "string", "pattern": f"^{_DEVICE_ID}$", "example": _METER}
+
+
+class MeterListExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
+    """Describes ``MeterListField`` as a list of ids, or one id."""
+
+    target_class = "readings.parameters.MeterListField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
+        """Return a schema with both forms."""
+        one = {"type": "string", "pattern": f"^{_DEVICE_ID}$"}
+        several = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_METERS}
+        return {"anyOf": [several, one], "example": [_METER]}
 
 
 class MeterUUIDExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above

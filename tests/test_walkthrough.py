@@ -133,7 +133,7 @@ def test_the_calls_in_the_suppliers_guide(
                 [request_id] = re.findall(r'"request_id":"([0-9a-f-]{36})"', printed)
     assert request_id != EXAMPLE_REQUEST_ID
     assert reading != EXAMPLE_READING
-    assert len(calls) == 10
+    assert len(calls) == 11
 
 
 def download_twice(terminal: Terminal, command: str, file: Path) -> None:

@@ -12,6 +12,7 @@ from exports.admin.downloads import FileFetchAdmin, FileRemovalAdmin
 from exports.admin.file_requests import FileRequestAdmin
 from exports.admin.file_verification import FileVerificationAdmin
 from exports.admin.keys import ApiKeyAdmin, SshKeyAdmin
+from exports.admin.meter_lists import MeterListAdmin
 from exports.admin.parts import ExportPartAdmin
 from exports.admin.sftp_sessions import SftpSessionAdmin
 from exports.admin.suppliers import SupplierAdmin
@@ -26,6 +27,7 @@ __all__ = [
     "FileRemovalAdmin",
     "FileRequestAdmin",
     "FileVerificationAdmin",
+    "MeterListAdmin",
     "PushTargetAdmin",
     "RoleAdmin",
     "SftpSessionAdmin",

@@ -54,7 +54,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     actions = ["cancel", "request_again"]
     fieldsets = [
         (None, {"fields": ["id", "supplier", "badge", "progress", "file"]}),
-        ("Request", {"fields": ["window", "as_of", "format"]}),
+        ("Request", {"fields": ["window", "meters", "arrived_after", "as_of", "columns", "format"]}),
         ("File", {"fields": ["readings", "location", "file_size", "sha256"]}),
         (
             "Times",
@@ -97,6 +97,11 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     def window(self, obj: FileRequest) -> SafeString:
         """Return start and end, with microseconds."""
         return _two_lines(format_instant(obj.start), format_instant(obj.end))
+
+    @admin.display(description="meters")
+    def meters(self, obj: FileRequest) -> str:
+        """Return the number of meters that the request names."""
+        return intcomma(obj.meter_count) if obj.meter_count else "all"
 
     @admin.display(description="readings", ordering="record_count")
     def readings(self, obj: FileRequest) -> str | None:

@@ -15,6 +15,11 @@ from typing import Any
 
 import polars as pl
 
+from readings import frame
+
+Columns = Sequence[str]
+"""The columns of a file, some of ``frame.FULL_SCHEMA``, in order."""
+
 
 class PartWriter(ABC):
     """Writes the readings of one part, frame by frame."""
@@ -50,13 +55,13 @@ class FileFormat(ABC):
     """The extension of file names, without the leading dot."""
 
     @abstractmethod
-    def header(self) -> tuple[bytes, Any]:
-        """Return the first bytes of a file and their format state."""
+    def header(self, columns: Columns = frame.COLUMNS) -> tuple[bytes, Any]:
+        """Return the first bytes of a file with these columns, and their format state."""
 
     @abstractmethod
-    def part_writer(self) -> PartWriter:
-        """Return a writer for one part."""
+    def part_writer(self, columns: Columns = frame.COLUMNS) -> PartWriter:
+        """Return a writer for one part of a file with these columns."""
 
     @abstractmethod
-    def footer(self, sections: Sequence[Section]) -> bytes:
-        """Return the last bytes of a file whose header and parts are ``sections``, in order."""
+    def footer(self, sections: Sequence[Section], columns: Columns = frame.COLUMNS) -> bytes:
+        """Return the last bytes of a file with these columns whose header and parts are ``sections``, in order."""

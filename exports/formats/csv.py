@@ -1,4 +1,4 @@
-"""CSV, compressed with gzip: a header line, the ten columns of the contract, no quoting, ``\\n`` line ends."""
+"""CSV, compressed with gzip: a header line, no quoting, ``\\n`` line ends, an empty field for null."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from readings import frame
 
 
 def _lines(readings: pl.DataFrame, file: BinaryIO) -> None:
-    frame.with_instants_as_text(readings).select(frame.COLUMNS).write_csv(
-        file, include_header=False, quote_style="never"
-    )
+    frame.with_instants_as_text(readings).write_csv(file, include_header=False, quote_style="never")
 
 
 CSV = GzipText(
     name="csv",
     extension="gz",
-    first_line=(",".join(frame.COLUMNS) + "\n").encode(),
+    first_line=lambda columns: (",".join(columns) + "\n").encode(),
     to_lines=_lines,
 )

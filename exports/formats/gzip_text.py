@@ -10,11 +10,14 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from exports.formats.base import FileFormat, PartWriter, Section
+from exports.formats.base import Columns, FileFormat, PartWriter, Section
 from exports.formats.gzip_member import HEADER, Checksum, PartDeflater, trailer
+from readings import frame
 
 ToLines = Callable[[pl.DataFrame, BinaryIO], None]
 """Writes the lines of a readings frame to a file, each with a line end."""
+FirstLine = Callable[[Columns], bytes]
+"""Returns the header line of these columns with its line end; empty if the format has none."""
 
 _RENDERED_READINGS = 16_384
 """How many readings are text at once: about 2 MB, which stay in the processor's cache until they are compressed."""
@@ -25,24 +28,25 @@ class GzipText(FileFormat):
 
     media_type = "application/gzip"
 
-    def __init__(self, *, name: str, extension: str, first_line: bytes, to_lines: ToLines) -> None:
-        """``first_line`` includes its line end; it is empty if the format has no header line."""
+    def __init__(
+        self, *, name: str, extension: str, first_line: FirstLine, to_lines: ToLines
+    ) -> None:
         self.name = name
         self.extension = extension
         self._first_line = first_line
         self._to_lines = to_lines
 
-    def header(self) -> tuple[bytes, Any]:
+    def header(self, columns: Columns = frame.COLUMNS) -> tuple[bytes, Any]:
         """Return the gzip header and the compressed first line."""
         deflater = PartDeflater()
-        deflated = deflater.deflate(self._first_line) + deflater.flush()
+        deflated = deflater.deflate(self._first_line(columns)) + deflater.flush()
         return HEADER + deflated, _format_state(deflater.checksum)
 
-    def part_writer(self) -> PartWriter:
+    def part_writer(self, columns: Columns = frame.COLUMNS) -> PartWriter:
         """Return a writer that compresses the lines of a part."""
-        return _LinesWriter(self._to_lines)
+        return _LinesWriter(self._to_lines, columns)
 
-    def footer(self, sections: Sequence[Section]) -> bytes:
+    def footer(self, sections: Sequence[Section], columns: Columns = frame.COLUMNS) -> bytes:
         """Return the gzip trailer with the checksum of all sections."""
         checksum = Checksum()
         for section in sections:
@@ -54,8 +58,9 @@ class GzipText(FileFormat):
 class _LinesWriter(PartWriter):
     """Compresses lines in another thread while the caller's thread renders the next ones; both release the GIL."""
 
-    def __init__(self, to_lines: ToLines) -> None:
+    def __init__(self, to_lines: ToLines, columns: Columns) -> None:
         self._to_lines = to_lines
+        self._columns = columns
         self._deflater = PartDeflater()
         self._compressing = ThreadPoolExecutor(1)
         # Both are used again and again: new memory for every text would cost a tenth of the time.
@@ -63,7 +68,9 @@ class _LinesWriter(PartWriter):
         self._pending: Future[bytes] | None = None
 
     def write(self, readings: pl.DataFrame) -> bytes:
-        return b"".join(map(self._write, readings.iter_slices(_RENDERED_READINGS)))
+        return b"".join(
+            map(self._write, readings.select(self._columns).iter_slices(_RENDERED_READINGS))
+        )
 
     def finish(self) -> bytes:
         rest = self._pending.result() if self._pending else b""

@@ -1,4 +1,4 @@
-"""JSON lines, compressed with gzip: one object for each reading, with the ten columns of the contract in order."""
+"""JSON lines, compressed with gzip: one object for each reading, with its columns in order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from readings import frame
 
 
 def _lines(readings: pl.DataFrame, file: BinaryIO) -> None:
-    frame.with_instants_as_text(readings).select(frame.COLUMNS).write_ndjson(file)
+    frame.with_instants_as_text(readings).write_ndjson(file)
 
 
-JSONL = GzipText(name="jsonl", extension="jsonl.gz", first_line=b"", to_lines=_lines)
+JSONL = GzipText(name="jsonl", extension="jsonl.gz", first_line=lambda _: b"", to_lines=_lines)

@@ -1,4 +1,4 @@
-"""Parquet: the ten columns of the contract with their types, one row group for each frame, compressed with zstd.
+"""Parquet: the columns with their types, one row group for each frame, compressed with zstd.
 
 Polars writes each frame as a small file in memory, of which only the pages are used. The format
 state of a part is the list of its row groups' metadata, with offsets relative to the part's start.
@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from exports.formats.base import FileFormat, PartWriter, Section
+from exports.formats.base import Columns, FileFormat, PartWriter, Section
 from exports.formats.parquet_footer import (
     MAGIC,
     file_end,
@@ -34,15 +34,15 @@ class Parquet(FileFormat):
     media_type = "application/vnd.apache.parquet"
     extension = "parquet"
 
-    def header(self) -> tuple[bytes, Any]:
+    def header(self, columns: Columns = frame.COLUMNS) -> tuple[bytes, Any]:
         """Return the magic number and no row groups."""
         return MAGIC, []
 
-    def part_writer(self) -> PartWriter:
+    def part_writer(self, columns: Columns = frame.COLUMNS) -> PartWriter:
         """Return a writer that makes one row group of each frame."""
-        return _RowGroupsWriter()
+        return _RowGroupsWriter(columns)
 
-    def footer(self, sections: Sequence[Section]) -> bytes:
+    def footer(self, sections: Sequence[Section], columns: Columns = frame.COLUMNS) -> bytes:
         """Return the file metadata with the row groups of all parts, its length and the magic number."""
         groups, position = [], 0
         for section in sections:
@@ -50,17 +50,18 @@ class Parquet(FileFormat):
                 group = parse(base64.b64decode(encoded))
                 groups.append(shift_offsets(group, position))
             position += section.size
-        _, metadata = split_file(_parquet_file(frame.empty()))
+        _, metadata = split_file(_parquet_file(frame.empty(columns)))
         return file_end(metadata, groups)
 
 
 class _RowGroupsWriter(PartWriter):
-    def __init__(self) -> None:
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
         self._position = 0
         self._row_groups: list[str] = []
 
     def write(self, readings: pl.DataFrame) -> bytes:
-        pages, metadata = split_file(_parquet_file(readings))
+        pages, metadata = split_file(_parquet_file(readings.select(self._columns)))
         for group in row_groups(metadata):
             # In its own file the first page follows the magic number, in a part it is at 0.
             serialized = serialize(shift_offsets(group, self._position - len(MAGIC)))
@@ -77,7 +78,7 @@ class _RowGroupsWriter(PartWriter):
 
 def _parquet_file(readings: pl.DataFrame) -> bytes:
     file = io.BytesIO()
-    readings.select(frame.COLUMNS).write_parquet(
+    readings.write_parquet(
         file, compression="zstd", statistics=True, row_group_size=max(1, len(readings))
     )
     return file.getvalue()

@@ -29,6 +29,7 @@ from exports.models.file_requests import (
     PartState,
     Status,
 )
+from exports.models.meter_lists import MeterList
 from exports.models.people import SupplierPerson
 from exports.models.sessions import SftpSession
 from exports.models.suppliers import (
@@ -64,6 +65,7 @@ __all__ = [
     "FileRequest",
     "FileVerification",
     "FolderLayout",
+    "MeterList",
     "PartState",
     "PushTarget",
     "SftpSession",

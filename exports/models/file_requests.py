@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from exports.leases.model import Leased
+from exports.models.meter_lists import MeterList
 from exports.models.suppliers import Supplier
 
 
@@ -52,6 +53,29 @@ class FileRequest(Leased):
     end = models.DateTimeField()
     as_of = models.DateTimeField(
         null=True, blank=True, help_text="Readings with a later arrival time are not in the file."
+    )
+    arrived_after = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Only readings with a later arrival time are in the file.",
+    )
+    meter_list = models.ForeignKey(
+        MeterList,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="file_requests",
+        help_text="Empty means all meters.",
+    )
+    meter_count = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="The length of the list of meters."
+    )
+    columns = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The columns of the file, separated by commas; empty means those of the contract.",
     )
     format = models.CharField(max_length=16, default="csv")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.QUEUED)
@@ -139,6 +163,11 @@ class FileRequest(Leased):
                 condition=Q(end__gte=F("start")), name="file_request_end_follows_start"
             ),
             models.CheckConstraint(
+                condition=Q(meter_list__isnull=True, meter_count=0)
+                | Q(meter_list__isnull=False, meter_count__gt=0),
+                name="file_request_counts_its_meters",
+            ),
+            models.CheckConstraint(
                 condition=~Q(status=Status.COMPLETED)
                 | (
                     ~Q(location="")
@@ -156,6 +185,11 @@ class FileRequest(Leased):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def device_ids(self) -> tuple[str, ...]:
+        """The meters whose readings are requested, ascending; empty means all. Takes a query if it is not empty."""
+        return self.meter_list.split() if self.meter_list else ()
 
     @property
     def is_final(self) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from exports.formats import FORMATS
 from exports.formats.base import FileFormat, Section
 from exports.models import ExportPart, FileRequest
 from exports.pipeline.transitions import PublishedFile, WrittenPart
 from exports.stores import Piece, StoredPart, export_store
+from readings.columns import columns_or_default
 from readings.repositories import Extract, ReadingsRepository
 from readings.repositories.chunks import split_into_chunks
 from readings.window import Window
@@ -55,12 +57,14 @@ def write_part(
     Raises ``ValueError`` if there are more or fewer readings than planned, and what ``progress`` raises.
     """
     request = part.request
-    writer = FORMATS[request.format].part_writer()
-    window = Window(part.start, part.end, as_of=request.as_of)
+    columns = columns_or_default(request.columns)
+    writer = FORMATS[request.format].part_writer(columns)
+    window = replace(_window(request), start=part.start, end=part.end)
 
     def blocks() -> Iterator[bytes]:
         records = 0
-        for readings in repository.open_extract(request.snapshot).frames(window):
+        extract = repository.open_extract(request.snapshot)
+        for readings in extract.frames(window, columns=columns):
             yield writer.write(readings)
             records += len(readings)
             progress(records)
@@ -114,15 +118,22 @@ class _Summary:
 
 
 def _window(request: FileRequest) -> Window:
-    return Window(request.start, request.end, as_of=request.as_of)
+    return Window(
+        request.start,
+        request.end,
+        device_ids=request.device_ids,
+        arrived_after=request.arrived_after,
+        as_of=request.as_of,
+    )
 
 
 def _pieces(request: FileRequest, file_format: FileFormat) -> list[Piece]:
-    header, header_state = file_format.header()
+    columns = columns_or_default(request.columns)
+    header, header_state = file_format.header(columns)
     pieces: list[Piece] = [header]
     sections = [Section(len(header), header_state)]
     for part in request.parts.order_by("number").iterator():
         assert part.size is not None  # a constraint of the database for written parts
         pieces.append(StoredPart(part.path, part.size))
         sections.append(Section(part.size, part.format_state))
-    return [*pieces, file_format.footer(sections)]
+    return [*pieces, file_format.footer(sections, columns)]

@@ -50,7 +50,10 @@ class OperationText:
 _ERRORS = {
     400: ("A parameter or the body is wrong.", "page_size takes a whole number from 1 to 50000."),
     401: ("The API key is missing, unknown or revoked.", "The API key is unknown or revoked."),
-    404: ("There is no such file request or reading, or it belongs to another supplier.", "Not found."),
+    404: (
+        "There is no such file request or reading, or it belongs to another supplier.",
+        "Not found.",
+    ),
     405: ("The path has no such method.", 'Method "PUT" not allowed.'),
     409: ("The request contradicts an earlier one, or it is already final.", ""),
     413: ("The body is too large.", "The body is larger than 64 KiB."),

@@ -41,8 +41,9 @@ class JSONObjectParser(BaseParser):
         same key twice. Both contain a sentence for the caller.
         """
         body = stream.read(self.limit + 1)
-        if len(body) > self.limit:
-            raise BodyTooLarge(self.limit)
+        limit = self.limit_of(body)
+        if len(body) > limit:
+            raise BodyTooLarge(limit)
         try:
             value = json.loads(body.decode("utf-8"), object_pairs_hook=_object_without_duplicates)
         except UnicodeDecodeError:
@@ -53,11 +54,23 @@ class JSONObjectParser(BaseParser):
             raise ParseError('The body is JSON, but not an object like {"start_date": …}.')
         return value
 
+    def limit_of(self, body: bytes) -> int:
+        """Return how many bytes this body may have. It is at most :attr:`limit`."""
+        return self.limit
+
 
 class LargeJSONObjectParser(JSONObjectParser):
     """Parses one JSON object of at most ``BODY_LIMIT`` bytes."""
 
     limit = settings.BODY_LIMIT
+
+
+class MeterListParser(LargeJSONObjectParser):
+    """Parses one JSON object of at most ``API_BODY_LIMIT`` bytes, or ``BODY_LIMIT`` bytes if it names meters."""
+
+    def limit_of(self, body: bytes) -> int:
+        """Return the limit of a body with or without ``device_id``. The body need not be JSON."""
+        return self.limit if b'"device_id"' in body else settings.API_BODY_LIMIT
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from exports.models import (
     FileRemoval,
     FileRequest,
     FileVerification,
+    MeterList,
     PushTarget,
     SftpSession,
     Supplier,
@@ -43,6 +44,7 @@ def a_row_of_each(completed: FileRequest, alice: Supplier, admin_user: User) -> 
     )
     FileRemoval.objects.create(request=completed, who="SHA256:x", peer="::1", at=now)
     FileVerification.objects.create(pk=1)
+    MeterList.of(["a", "b"])
     SftpSession.objects.create(supplier=alice, who="SHA256:x", peer="::1", seen_at=now)
     user = User.objects.create_user("ann")
     SupplierPerson.objects.create(supplier=alice, user=user)
@@ -77,7 +79,7 @@ def test_every_model_has_a_list_and_a_page(operator: Client, a_row_of_each: None
 def test_history_is_read_only(operator: Client, a_row_of_each: None) -> None:
     for model in (
         FileRequest, ExportPart, Delivery, DeliveryAttempt, FileFetch, FileRemoval,
-        FileVerification, SftpSession, IntervalTotals, LiveArrival, Meter,
+        FileVerification, MeterList, SftpSession, IntervalTotals, LiveArrival, Meter,
     ):  # fmt: skip
         row = model._default_manager.first()
         assert row is not None
