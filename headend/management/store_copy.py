@@ -83,6 +83,10 @@ class StoreCopy:
         if refusal is not None:
             raise CommandError(f"TO: {refusal}")
         began = time.monotonic()
+        source_keeps, target_keeps = (
+            engine_of(url).capabilities.keeps_replaced_readings
+            for url in (self.source_url, self.target_url)
+        )
         with progress_record(settings.HEADEND_HOME, self.source, self.target) as record:
             copier = DayCopier(
                 open_repository(self.source_url),
@@ -90,8 +94,13 @@ class StoreCopy:
                 record,
                 key=copy_key(self.source, self.target),
                 waits=not engine_of(self.target_url).capabilities.shows_writes_at_once,
+                versions=source_keeps and target_keeps,
             )
             days, verified_before = copier.days(self.window)
+            if source_keeps and not target_keeps and any(day.revision for day in days):
+                stdout.write(
+                    "FROM has corrected readings. TO keeps only the newest version of a reading, so the others are not copied."
+                )
             _copy_with_progress_bar(copier, days, copied)
         if copied and self.target.identity == open_store(settings.READINGS_URL).identity:
             repository = open_repository(settings.READINGS_URL)
@@ -138,8 +147,8 @@ def _report_differences(copied: list[CopiedDay], stderr: OutputWrapper) -> None:
         stderr.write(f"{day.day}: {day.difference}")
     if different:
         raise CommandError(
-            f"{len(different):,} of {_days(len(copied))} differ in TO. Readings that TO had before the copy stay as they "
-            "are. Run the command again to compare these days again."
+            f"{len(different):,} of {_days(len(copied))} differ in TO. Readings that TO had before the copy stay "
+            "stored. Run the command again to compare these days again."
         )
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 
 import polars as pl
 
+from readings import frame
 from readings.cancellation import raise_if_cancelled
 from readings.copying.checksum import Checksum
 from readings.copying.progress_record import ProgressRecord, VerifiedDay
 from readings.ingest import READINGS_PER_WRITE
 from readings.ingest.one_ahead import one_ahead
 from readings.instants import format_instant
-from readings.repositories import Extract, ReadingsRepository
+from readings.repositories import ReadingsRepository
 from readings.window import Window, window_of_day
 
 _PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -28,16 +29,23 @@ Report = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Day:
-    """One UTC day of a copy: the part of it inside the window, and how many readings the source has there."""
+    """One UTC day of a copy: the part of it inside the window, and what the source has there.
+
+    ``revision`` is the sum of those of :meth:`Snapshot.minute_revisions`.
+    """
 
     day: date
     window: Window
     readings: int
+    revision: int
 
 
 @dataclass(frozen=True)
 class CopiedDay:
-    """The result for a day: how many of its readings were new in the target, and the difference that remains."""
+    """The result for a day: how many of its readings were new in the target, and the difference that remains.
+
+    If versions are copied, a corrected reading counts once for each.
+    """
 
     day: date
     readings: int
@@ -52,7 +60,8 @@ class DayCopier:
     :class:`RepositoryUnavailableError` and, if the target refuses readings, :class:`ReadingsRefusedError`. Each can be
     repeated after any interruption.
 
-    ``key`` names the extracts of both. ``waits`` says whether the target shows new readings with a delay.
+    ``key`` names the extracts of both. ``waits`` says whether the target shows new readings with a delay. ``versions``
+    says whether all versions of a reading are copied and compared, and not the valid ones only.
     """
 
     def __init__(
@@ -63,50 +72,74 @@ class DayCopier:
         *,
         key: str,
         waits: bool,
+        versions: bool,
     ) -> None:
         self._source = source
         self._target = target
         self._record = record
         self._key = key
         self._pauses = _PAUSES if waits else ()
+        self._versions = versions
 
     def days(self, window: Window) -> tuple[list[Day], int]:
         """Return the days that must be copied, ascending, and how many others are copied and verified already.
 
-        A recorded day is copied again if the source or the target has another number of readings now.
+        A recorded day is copied again if the source or the target has other readings or corrections now.
         """
-        in_source = _count_days(self._source.snapshot().minute_counts(window))
-        in_target = _count_days(self._target.snapshot().minute_counts(window))
-        days = [Day(day, _part_of_day(window, day), count) for day, count in in_source.items()]
-        remaining = [day for day in days if not self._is_verified(day, in_target.get(day.day, 0))]
+        in_source, in_target = (_states(each, window) for each in (self._source, self._target))
+        days = [Day(day, _part_of_day(window, day), *state) for day, state in in_source.items()]
+        remaining = [
+            day for day in days if not self._is_verified(day, in_target.get(day.day, (0, 0)))
+        ]
         return remaining, len(days) - len(remaining)
 
     def copy(self, day: Day, report: Report) -> CopiedDay:
         """Copy a day and compare it. If source and target are the same, the day is recorded as verified."""
         expected, new = Checksum(), 0
-        with self._extract(self._source, day.window) as extract:
-            for readings in one_ahead(_batches(extract, day.window, expected)):
+        with self._frames(self._source, day.window) as frames:
+            for readings in one_ahead(_batches(frames, expected)):
                 raise_if_cancelled()
-                new += self._target.write(readings)
+                new += self._target.write(readings, corrections=True)
                 report(len(readings))
         found = self._read_back(day.window, expected.readings, report)
         difference = _difference(expected, found)
         if difference is None:
+            _, revision = _states(self._target, day.window).get(day.day, (0, 0))
             self._record.add(
-                VerifiedDay(*_bounds(day.window), expected.readings, expected.hexdigest())
+                VerifiedDay(
+                    *_bounds(day.window),
+                    day.readings,
+                    expected.hexdigest(),
+                    source_revision=day.revision,
+                    target_revision=revision,
+                )
             )
         return CopiedDay(day.day, expected.readings, new, difference)
 
-    def _is_verified(self, day: Day, readings_in_target: int) -> bool:
+    def _is_verified(self, day: Day, in_target: tuple[int, int]) -> bool:
         recorded = self._record.find(*_bounds(day.window))
-        return recorded is not None and recorded.readings == day.readings == readings_in_target
+        if recorded is None:
+            return False
+        return (day.readings, day.revision) == (recorded.readings, recorded.source_revision) and (
+            in_target == (recorded.readings, recorded.target_revision)
+        )
 
     @contextmanager
-    def _extract(self, repository: ReadingsRepository, window: Window) -> Iterator[Extract]:
-        """Yield an extract, and delete it afterwards. First delete extracts that a killed run has left."""
+    def _frames(
+        self, repository: ReadingsRepository, window: Window
+    ) -> Iterator[Iterator[pl.DataFrame]]:
+        """Yield the readings of a repository. They are those of an extract, which is deleted afterwards.
+
+        Extracts that a killed run has left are deleted first.
+        """
+        if self._versions:
+            # An extract has valid readings only.
+            yield repository.snapshot().versions(window)
+            return
         repository.delete_extracts(self._key)
         try:
-            yield repository.create_extract(window, f"{self._key}/{window.start:%Y-%m-%d}")
+            extract = repository.create_extract(window, f"{self._key}/{window.start:%Y-%m-%d}")
+            yield extract.frames(window, columns=frame.FULL_COLUMNS)
         finally:
             repository.delete_extracts(self._key)
 
@@ -122,19 +155,19 @@ class DayCopier:
 
     def _read_target(self, window: Window, report: Report) -> Checksum:
         found = Checksum()
-        with self._extract(self._target, window) as extract:
-            for readings in extract.frames(window):
+        with self._frames(self._target, window) as frames:
+            for readings in frames:
                 raise_if_cancelled()
                 found.add(readings)
                 report(len(readings))
         return found
 
 
-def _batches(extract: Extract, window: Window, checksum: Checksum) -> Iterator[pl.DataFrame]:
+def _batches(source: Iterable[pl.DataFrame], checksum: Checksum) -> Iterator[pl.DataFrame]:
     """Yield the readings in frames of about :data:`READINGS_PER_WRITE`, and add them to the checksum."""
     frames: list[pl.DataFrame] = []
     readings = 0
-    for each in extract.frames(window):
+    for each in source:
         raise_if_cancelled()
         checksum.add(each)
         frames.append(each)
@@ -146,9 +179,13 @@ def _batches(extract: Extract, window: Window, checksum: Checksum) -> Iterator[p
         yield pl.concat(frames)
 
 
-def _count_days(minute_counts: pl.DataFrame) -> dict[date, int]:
-    by_day = minute_counts.group_by(pl.col("minute").dt.date()).agg(pl.col("readings").sum())
-    return dict(by_day.sort("minute").iter_rows())
+def _states(repository: ReadingsRepository, window: Window) -> dict[date, tuple[int, int]]:
+    """Return the number of readings of each day, and its revision."""
+    minutes = repository.snapshot().minute_revisions(window)
+    by_day = minutes.group_by(pl.col("minute").dt.date()).agg(pl.col("readings", "revision").sum())
+    return {
+        day: (readings, revision) for day, readings, revision in by_day.sort("minute").iter_rows()
+    }
 
 
 def _part_of_day(window: Window, day: date) -> Window:

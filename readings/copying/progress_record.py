@@ -17,12 +17,18 @@ from readings.repositories import Store
 
 @dataclass(frozen=True)
 class VerifiedDay:
-    """A part of a UTC day whose readings were the same in both stores. Its bounds are instants in canonical text."""
+    """A part of a UTC day whose readings were the same in both stores. Its bounds are instants in canonical text.
+
+    ``source_revision`` and ``target_revision`` change if a reading is corrected in one of the stores. Lines of earlier
+    releases do not have them, so they are skipped: their checksum covered fewer columns.
+    """
 
     start: str
     end: str
     readings: int
     checksum: str
+    source_revision: int
+    target_revision: int
 
 
 class CopyRunningError(Exception):
@@ -71,7 +77,7 @@ def progress_record(home: Path, source: Store, target: Store) -> Iterator[Progre
 
 
 def _read(file: IO[str]) -> Iterator[VerifiedDay]:
-    """Yield the recorded days. A line that is not complete, because its process was killed, is skipped."""
+    """Yield the recorded days. A line without all fields is skipped: its process was killed, or is of an earlier release."""
     file.seek(0)
     text = file.read()
     for line in text.splitlines():

@@ -114,6 +114,18 @@ def test_a_day_with_new_readings_is_copied_again(source: str, target: str) -> No
     assert_frame_equal(all_readings(target), all_readings(source))
 
 
+def test_a_day_with_a_correction_is_copied_again(source: str, target: str) -> None:
+    run(source, target)
+    later = pl.col("arrival_time") + timedelta(days=3)
+    some_readings().head(1).pipe(change_kw).with_columns(later).pipe(
+        open_repository(source).write, corrections=True
+    )
+    output = run(source, target)
+    assert "1 day copied and compared: 21 readings, 1 new, 20 already stored" in output
+    assert_frame_equal(all_readings(target), all_readings(source))
+    assert "0 days copied and compared" in run(source, target)
+
+
 def test_a_day_that_the_target_has_lost_is_copied_again(source: str, target: str) -> None:
     run(source, target)
     open_repository(target).delete_before(FIRST + timedelta(hours=1))

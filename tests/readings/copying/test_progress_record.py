@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from readings.copying.progress_record import CopyRunningError, VerifiedDay, progress_record
 from readings.repositories import open_store
 
-FIRST = VerifiedDay("2023-02-27 00:00:00.000000", "2023-02-27 23:59:59.999999", 20, "aa")
-SECOND = VerifiedDay("2023-02-28 00:00:00.000000", "2023-02-28 23:59:59.999999", 30, "bb")
+FIRST = VerifiedDay("2023-02-27 00:00:00.000000", "2023-02-27 23:59:59.999999", 20, "aa", 0, 0)
+SECOND = VerifiedDay("2023-02-28 00:00:00.000000", "2023-02-28 23:59:59.999999", 30, "bb", 0, 0)
 SOURCE, TARGET = open_store("delta:///srv/source"), open_store("delta:///srv/target")
 
 
@@ -18,7 +19,7 @@ def test_a_recorded_day_is_found_by_the_next_run(tmp_path: Path) -> None:
     with progress_record(tmp_path, SOURCE, TARGET) as record:
         assert record.find(FIRST.start, FIRST.end) is None
         record.add(FIRST)
-        record.add(VerifiedDay(FIRST.start, FIRST.end, 21, "cc"))
+        record.add(VerifiedDay(FIRST.start, FIRST.end, 21, "cc", 1, 2))
         record.add(SECOND)
     with progress_record(tmp_path, SOURCE, TARGET) as record:
         assert record.find(SECOND.start, SECOND.end) == SECOND
@@ -42,6 +43,16 @@ def test_a_line_that_a_killed_process_wrote_in_part_is_skipped(tmp_path: Path) -
         record.add(SECOND)
     with progress_record(tmp_path, SOURCE, TARGET) as record:
         assert record.find(SECOND.start, SECOND.end) == SECOND
+
+
+def test_a_day_that_an_earlier_release_verified_is_not_trusted(tmp_path: Path) -> None:
+    with progress_record(tmp_path, SOURCE, TARGET):
+        pass
+    [file] = tmp_path.iterdir()
+    line = {"start": FIRST.start, "end": FIRST.end, "readings": 20, "checksum": "aa"}
+    file.write_text(json.dumps(line) + "\n")
+    with progress_record(tmp_path, SOURCE, TARGET) as record:
+        assert record.find(FIRST.start, FIRST.end) is None
 
 
 def test_each_pair_of_stores_has_a_record(tmp_path: Path) -> None:
