@@ -8,6 +8,9 @@ CREATE USER IF NOT EXISTS headend IDENTIFIED WITH sha256_password BY 'replace th
 GRANT CREATE TABLE, DROP TABLE ON headend.readings TO headend;
 GRANT TABLE ENGINE ON ReplacingMergeTree TO headend;
 
+-- The columns of newer releases, in a table of an earlier one: added by the first write that needs them.
+GRANT ALTER ADD COLUMN, ALTER MODIFY COLUMN ON headend.readings TO headend;
+
 -- Readings. Deleting the partitions of old days needs ALTER DELETE. External tables of a query are temporary tables.
 GRANT SELECT, INSERT, ALTER DELETE ON headend.readings TO headend;
 GRANT CREATE TEMPORARY TABLE ON *.* TO headend;

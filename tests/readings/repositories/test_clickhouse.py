@@ -81,25 +81,6 @@ def test_of_readings_that_two_writers_inserted_readers_see_the_first(
     assert stored(repository).equals(readings)
 
 
-def test_a_correction_of_a_reading_fits_into_the_table_and_keeps_the_reading(
-    clickhouse: ClickHouseLocal, url: str, repository: ReadingsRepository
-) -> None:
-    repository.write(readings_of(1))
-    table = table_of(url)
-    corrected = "arrival_time + toIntervalDay(1)"
-    clickhouse.run(
-        f"INSERT INTO {table} (time, arrival_time, device_id, kw, correction)"
-        f" SELECT time, {corrected}, device_id, 7, {corrected} FROM {table}"
-    )
-    clickhouse.run(f"OPTIMIZE TABLE {table} FINAL")
-    valid = "SELECT sum(kw) FROM (SELECT argMax(kw, arrival_time) AS kw FROM {} FINAL WHERE {} GROUP BY time, device_id)"
-    before = f"arrival_time <= '{START:%F %T}'"
-    assert float(clickhouse.run(valid.format(table, "1"))) == 40 * 7
-    assert float(clickhouse.run(valid.format(table, before))) == pytest.approx(
-        readings_of(1)["kw"].sum()
-    )
-
-
 def test_an_extract_does_not_change_when_readings_are_written_and_merged(
     clickhouse: ClickHouseLocal, url: str, repository: ReadingsRepository
 ) -> None:
