@@ -20,7 +20,7 @@ from readings.instants import FIRST_INSTANT
 from readings.repositories.delta.data_files import RowRange, collect
 from readings.repositories.delta.failures import unavailable_if_it_fails
 from readings.repositories.delta.folder import Folder
-from readings.repositories.delta.versions import VersionRows, with_other_versions
+from readings.repositories.delta.versions import VersionRows, replace_versions
 from readings.window import Position, Window
 
 DECODED_BYTES = 256 * 2**20
@@ -49,7 +49,7 @@ _lock = Lock()
 @cached(_cache, lock=_lock)
 def decode(folder: Folder, rows: VersionRows, columns: Columns) -> pl.DataFrame:
     """Return the valid versions in these rows, in order. ``columns`` must include those of ``frame.VERSION``."""
-    return frame.in_order(collect(rows.scan(folder, _EVERYTHING, columns)))
+    return rows.read(folder, _EVERYTHING, columns)
 
 
 @cached(_cache, lock=_lock)
@@ -151,7 +151,8 @@ def _correct(
     """Return readings of a range, in order and not empty, in their valid versions."""
     if not rows.corrections:
         return readings
-    first, last = (Position(*readings.select(frame.ORDER).row(row)) for row in (0, -1))
+    times, device_ids = readings["time"], readings["device_id"]
+    first, last = (Position(times[row], device_ids[row]) for row in (0, -1))
     later = []
     for each in rows.corrections:
         skip = _search(folder, each, first, columns, _count_before)
@@ -160,7 +161,7 @@ def _correct(
     others = pl.concat(later)
     if others.is_empty():
         return readings
-    return with_other_versions(readings.lazy(), others.lazy(), None).collect()
+    return replace_versions(readings, others, None)
 
 
 def count_in_order_up_to(

@@ -29,6 +29,7 @@ from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.meter_rows import read_meters
 from readings.repositories.delta.minute_statistics import FILE_STATISTICS_SCHEMA
 from readings.repositories.delta.version_finder import VersionFinder
+from readings.repositories.delta.versions import VersionRows, replace_versions
 from readings.repositories.minute_index import (
     MinuteCounts,
     as_int_array,
@@ -151,8 +152,7 @@ class DeltaMinuteReader:
 
         ``columns`` must include those of ``frame.VERSION``.
         """
-        search = bool(window.device_ids)
-        rows = self._rows.valid(first, last, window.as_of, search=search)
+        rows = self._valid_rows(window, first, last)
         return rows.scan(self._folder, window, columns)
 
     def search(self, window: Window) -> pl.LazyFrame:
@@ -225,6 +225,9 @@ class DeltaMinuteReader:
             return None
         return self._rows.index(minutes.first_minute.date()).rows_in_order(minutes)
 
+    def _valid_rows(self, window: Window, first: datetime, last: datetime) -> VersionRows:
+        return self._rows.valid(first, last, window.as_of, search=bool(window.device_ids))
+
     def _read_meters(
         self, window: Window, index: DeltaMinuteIndex, minutes: MinuteCounts
     ) -> pl.DataFrame:
@@ -235,9 +238,10 @@ class DeltaMinuteReader:
             readings = read_meters(self._folder, statistics, window.device_ids, self.columns)
             if readings is not None:
                 others = self._rows.others(first, last, window.as_of, search=True)
-                if others is None:
-                    return readings.filter(window.predicate())
-                return collect(others.replace_in(readings.lazy(), self._folder, window))
+                if others is not None:
+                    found = collect(others.scan(self._folder, window, self.columns))
+                    readings = replace_versions(readings, found, others.as_of)
+                return readings.filter(window.predicate())
         return self._read_span(window, first, last)
 
     def _read_minutes(self, window: Window, minutes: MinuteCounts) -> pl.DataFrame:
@@ -250,4 +254,5 @@ class DeltaMinuteReader:
         return readings if minutes.complete.all() else readings.filter(window.predicate())
 
     def _read_span(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
-        return frame.in_order(collect(self.scan(window, first, last, self.columns)))
+        rows = self._valid_rows(window, first, last)
+        return rows.read(self._folder, window, self.columns)

@@ -11,9 +11,10 @@ import pytest
 from readings import frame
 from readings.engines import engine_of
 from readings.repositories import ReadingsRepository, open_repository
-from readings.window import Position, Window
+from readings.window import Window
 from tests.readings.repositories.engines import A_MIDNIGHT, Engine
 from tests.readings.repositories.version_model import (
+    follow,
     interval_totals,
     make_versions,
     same,
@@ -75,23 +76,6 @@ def page_through(repository: ReadingsRepository, window: Window, size: int) -> p
         page = snapshot.page(window, offset=offset, size=size, columns=frame.FULL_COLUMNS)
         pages.append(page.readings)
         offset, more = offset + len(page.readings), page.more
-    return pl.concat(pages)
-
-
-def follow(repository: ReadingsRepository, window: Window, size: int) -> pl.DataFrame:
-    """Return the readings of all pages, by the positions of ``next`` links."""
-    snapshot, pages, after, more = (
-        repository.snapshot(),
-        [frame.empty(frame.FULL_COLUMNS)],
-        None,
-        True,
-    )
-    while more:
-        page = snapshot.page(window, offset=0, size=size, after=after, columns=frame.FULL_COLUMNS)
-        pages.append(page.readings)
-        more = page.more
-        if more:
-            after = Position(*page.readings.select(frame.ORDER).row(-1))
     return pl.concat(pages)
 
 

@@ -9,8 +9,8 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from readings import frame
-from readings.repositories.base import INTERVAL_TOTALS_SCHEMA
-from readings.window import Window
+from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, ReadingsRepository
+from readings.window import Position, Window
 
 
 def make_versions(
@@ -36,6 +36,19 @@ def valid_readings(versions: pl.DataFrame, window: Window) -> pl.DataFrame:
         versions = versions.filter(pl.col("arrival_time") <= window.as_of)
     newest = versions.sort("arrival_time").group_by(frame.ORDER).last().select(versions.columns)
     return newest.filter(window.predicate()).sort(frame.ORDER)
+
+
+def follow(repository: ReadingsRepository, window: Window, size: int) -> pl.DataFrame:
+    """Return the readings of all pages of a window, by the positions of ``next`` links."""
+    snapshot, more = repository.snapshot(), True
+    found: list[pl.DataFrame] = []
+    after: Position | None = None
+    while more:
+        page = snapshot.page(window, offset=0, size=size, after=after, columns=frame.FULL_COLUMNS)
+        found.append(page.readings)
+        more = page.more
+        after = Position(*page.readings.select(frame.ORDER).row(-1)) if more else None
+    return pl.concat(found)
 
 
 def interval_totals(readings: pl.DataFrame) -> pl.DataFrame:
