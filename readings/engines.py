@@ -189,8 +189,9 @@ def engine_of(url: str) -> Engine:
         return ENGINES[scheme]
     forms = ", ".join(engine.url_form for engine in ENGINES.values())
     # The message does not repeat the URL, because it may contain a password.
-    wrong = f"{scheme}:// is not a scheme" if separator else "The text has no scheme"
-    raise ValueError(f"{wrong} of a readings repository; use {forms}.")
+    if not separator:
+        raise ValueError(f"this is not a URL, because it has no ://; use {forms}.")
+    raise ValueError(f"{scheme}:// is not a scheme of a readings repository; use {forms}.")
 
 
 def without_password(url: str) -> str:

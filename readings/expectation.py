@@ -82,6 +82,11 @@ class Expectation:
             expected = self._cached_days[time.date()] = self.of_day(time.date())
         return expected.get(time.hour * _HOUR + time.minute, 0)
 
+    def is_complete(self, time: datetime) -> bool:
+        """Return whether the interval at ``time``, which is in UTC, has readings, and all that are expected."""
+        stored = self.stored.get(time.date(), {}).get(time.hour * _HOUR + time.minute, 0)
+        return stored > 0 and stored >= self.at(time)
+
     def interval(self) -> timedelta:
         """Return the most common time between two intervals of the newest day with two or more of them.
 

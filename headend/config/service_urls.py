@@ -175,8 +175,12 @@ def folders(home: Path, urls: Mapping[str, str]) -> list[Folder]:
 def delta_folder(name: str, url: str) -> Path:
     """Return the folder of ``delta:///folder``. Refuse one in which the library cannot open a table.
 
-    The library panics at the signs of :data:`_REFUSED_BY_DELTA`. It decodes percent-encoded characters a second time.
+    The URL has no options, unlike that of a bucket. The library panics at the signs of :data:`_REFUSED_BY_DELTA`. It decodes percent-encoded characters a second time.
     """
+    if "?" in url:
+        raise ImproperlyConfigured(
+            f"{name} is {url!r}; only delta+s3://bucket/prefix?region=… has options. Write a ? of a folder's name as %3F."
+        )
     folder = env.folder_of(name, url)
     wrong = _REFUSED_BY_DELTA.search(str(folder))
     if wrong:

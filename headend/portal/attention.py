@@ -1,4 +1,4 @@
-"""The alerts on the overview: missing readings, failed and waiting file requests, damaged files, failed deliveries."""
+"""The alerts on the overview: services that cannot be used, missing readings, failed and waiting file requests, damaged files, failed deliveries."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from exports.models import (
     is_failing,
 )
 from exports.pipeline.transitions import CANCELLED
+from headend.monitoring import health
 from headend.portal.coverage import DAY, Coverage, may_still_arrive
 from readings.feed import silent_intervals
 
@@ -45,6 +46,7 @@ def alerts(now: datetime, coverage: Coverage, newest: datetime | None) -> list[A
         newest: the newest interval that has readings; None if there are no readings.
     """
     found = [
+        *_unusable_services(),
         _interrupted_feed(now, newest),
         _incomplete_intervals(now, coverage),
         *_stored_files(),
@@ -54,6 +56,12 @@ def alerts(now: datetime, coverage: Coverage, newest: datetime | None) -> list[A
         _failing_deliveries(),
     ]
     return [alert for alert in found if alert is not None]
+
+
+def _unusable_services() -> list[Alert]:
+    """Return the sentences of ``/health/ready``."""
+    states = health.readiness.results().values()
+    return [Alert(sentence, reverse("ready")) for sentence in states if sentence != health.OK]
 
 
 def _interrupted_feed(now: datetime, newest: datetime | None) -> Alert | None:

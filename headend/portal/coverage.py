@@ -101,10 +101,14 @@ def percent_of(readings: int, expected: int) -> float:
 
 
 def recent_coverage(now: datetime, span: timedelta = DAY) -> Coverage:
-    """Return the coverage of the last ``span``, up to the newest interval that should be stored by ``now``."""
-    due = now.astimezone(UTC) - TOTALS_DELAY
-    expectation = Expectation.between((due - span).date(), due.date())
+    """Return the coverage of the last ``span``, up to the newest interval that is complete or should be by ``now``."""
+    now = now.astimezone(UTC)
+    due = now - TOTALS_DELAY
+    expectation = Expectation.between((due - span).date(), now.date())
     interval = expectation.interval()
+    newest = newest_before(now, interval)
+    if expectation.is_complete(newest):
+        due = max(due, newest)
     last = newest_before(due, interval)
     start = last - span + interval
     totals = {

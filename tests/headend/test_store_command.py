@@ -221,6 +221,8 @@ def test_the_store_of_a_running_deployment_is_not_destroyed(
     [
         ("ftp://x", "URL: ftp:// is not a scheme of a readings repository; use delta:///folder"),
         ("delta://relative", "write a folder with three slashes"),
+        ("/srv/readings", "URL: this is not a URL, because it has no ://; use delta:///folder"),
+        ("delta:///x?region=a", "only delta[+]s3://bucket/prefix[?]region=… has options"),
         ("delta:///tmp/[1]", "a Delta table cannot be in"),
         ("timestream://x", "URL: 'x' is not a valid name of a Timestream database or table"),
         ("timestream://devices/readings?bukcet=x", "bukcet is not a known option"),
@@ -228,12 +230,15 @@ def test_the_store_of_a_running_deployment_is_not_destroyed(
 )
 @pytest.mark.parametrize("action", ["create", "status", "destroy"])
 def test_a_wrong_url_is_refused_with_one_line(action: str, url: str, message: str) -> None:
-    with pytest.raises(CommandError, match=message.replace("[", r"\[")) as refused:
+    with pytest.raises(CommandError, match=message) as refused:
         run(action, url)
     assert "\n" not in str(refused.value)
 
 
 def test_a_folder_that_cannot_be_created_is_an_error_of_one_line(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="cannot be created") as refused:
+    with pytest.raises(CommandError) as refused:
         run("create", f"delta://{tmp_path}/missing/readings")
-    assert "\n" not in str(refused.value)
+    assert str(refused.value) == (
+        f"The table {tmp_path}/missing/readings cannot be created, because the folder {tmp_path}/missing does not"
+        " exist. Create the folder, or correct the URL."
+    )

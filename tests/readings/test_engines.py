@@ -42,11 +42,17 @@ def test_the_limits_of_timestream_are_those_of_the_service() -> None:
     assert "Several hosts need" not in limits
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "delta", "user:secret@host", ""])
-def test_another_scheme_is_refused_without_repeating_the_url(url: str) -> None:
-    with pytest.raises(
-        ValueError, match="scheme of a readings repository; use delta:///folder"
-    ) as refused:
+@pytest.mark.parametrize(
+    ("url", "wrong"),
+    [
+        ("ftp://host/x", "ftp:// is not a scheme of a readings repository"),
+        ("delta", "this is not a URL, because it has no ://"),
+        ("user:secret@host", "this is not a URL, because it has no ://"),
+        ("", "this is not a URL, because it has no ://"),
+    ],
+)
+def test_another_scheme_is_refused_without_repeating_the_url(url: str, wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"{wrong}; use delta:///folder") as refused:
         engine_of(url)
     assert "secret" not in str(refused.value)
 

@@ -74,6 +74,11 @@ def _reason(error: BaseException, address: Address) -> str:
             "its certificate is not trusted. Add ?ca_cert=FILE with the certificate of its authority"
             f" to READINGS_URL, or correct the host name. ({text[:_MAX_DETAILS]})"
         )
+    if address.ca_cert and isinstance(error, FileNotFoundError):
+        return f"the file {address.ca_cert} does not exist. Correct ca_cert in READINGS_URL."
     if not address.secure and "RemoteDisconnected" in type(error).__name__ + text:
         return f"{text}. If the port is for HTTPS, use secure=on."
-    return f"{text[:_MAX_DETAILS].rstrip('.')}."
+    return (
+        f"{text[:_MAX_DETAILS].rstrip('.')}. Check that the server runs, and the host and the port of READINGS_URL."
+        f" With secure={'on' if address.secure else 'off'}, the port must be the one for {'HTTPS' if address.secure else 'HTTP'}."
+    )

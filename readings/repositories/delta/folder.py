@@ -17,6 +17,8 @@ from typing import Any
 import polars as pl
 from deltalake import DeltaTable, Schema
 
+from readings.repository_errors import RepositoryUnavailableError
+
 log = logging.getLogger(__name__)
 
 
@@ -143,7 +145,13 @@ class DiskFolder(Folder):
         self, schema: Schema, partition_by: str, configuration: dict[str, str | None]
     ) -> DeltaTable:
         """See :meth:`Folder.create_table`. The parent of the folder must exist."""
-        self.root.mkdir(exist_ok=True)
+        try:
+            self.root.mkdir(exist_ok=True)
+        except FileNotFoundError:
+            raise RepositoryUnavailableError(
+                f"The table {self.root} cannot be created, because the folder {self.root.parent} does not exist."
+                " Create the folder, or correct the URL."
+            ) from None
         return super().create_table(schema, partition_by, configuration)
 
     def scan(self, paths: Iterable[str], **options: Any) -> pl.LazyFrame:

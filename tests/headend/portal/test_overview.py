@@ -14,6 +14,7 @@ from pytest_django.asserts import assertNumQueries
 from pytest_django.fixtures import Settings
 
 from exports.models import FileRequest, Status, Supplier
+from headend.monitoring import health
 from headend.portal.coverage_calendar import calendar_weeks
 from headend.portal.overview import overview_context
 from readings.models import IntervalTotals
@@ -54,6 +55,30 @@ def test_a_complete_day_has_no_alerts() -> None:
     assert (coverage.percent, len(bars), coverage.late) == (100.0, 288, 144)
     assert {bar.kind for bar in bars} == {"complete"}
     assert (shown["newest"], shown["alerts"]) == (NEWEST, [])
+
+
+@pytest.mark.usefixtures("two_days")
+def test_a_service_that_cannot_be_used_is_the_first_alert(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError("the disk is not mounted")
+
+    probe = health.Probe("store", "store of readings (READINGS_URL)", fail)
+    monkeypatch.setattr(health, "readiness", health.Readiness(probe))
+    [alert] = overview_context(NOW)["alerts"]
+    assert (alert.message, alert.url) == (
+        "The store of readings (READINGS_URL) cannot be used.",
+        "/health/ready",
+    )
+
+
+@pytest.mark.usefixtures("two_days")
+def test_the_newest_interval_counts_when_it_is_complete() -> None:
+    just_stored = NEWEST + timedelta(seconds=30)
+    shown = overview_context(just_stored)
+    assert (shown["newest"], shown["coverage"].end) == (NEWEST, NEWEST + FIVE_MINUTES)
+    IntervalTotals.objects.filter(time=NEWEST).update(readings=METERS - 1)
+    coverage = overview_context(just_stored)["coverage"]
+    assert (coverage.end, coverage.percent) == (NEWEST, 100.0)
 
 
 @pytest.mark.usefixtures("two_days")

@@ -110,7 +110,10 @@ def test_an_old_server_is_refused(clickhouse: ClickHouseLocal, url: str) -> None
 
 def test_a_server_that_cannot_be_reached_is_named() -> None:
     repository = open_repository("clickhouse://me:secret@127.0.0.1:9/headend?secure=off")
-    sentence = "ClickHouse at 127.0.0.1:9 cannot be reached: [Errno 111] Connection refused."
+    sentence = (
+        "ClickHouse at 127.0.0.1:9 cannot be reached: [Errno 111] Connection refused. Check that the server runs, and"
+        " the host and the port of READINGS_URL. With secure=off, the port must be the one for HTTP."
+    )
     assert sentence_of(repository) == sentence
 
 
@@ -123,7 +126,9 @@ def test_a_port_without_tls_is_named(clickhouse: ClickHouseLocal) -> None:
 
 def test_a_file_of_certificates_that_does_not_exist_is_named(clickhouse: ClickHouseLocal) -> None:
     url = clickhouse.url_of("headend").replace("secure=off", "ca_cert=/no/such/file")
-    assert "No such file or directory" in sentence_of(open_repository(url))
+    assert sentence_of(open_repository(url)).endswith(
+        "the file /no/such/file does not exist. Correct ca_cert in READINGS_URL."
+    )
 
 
 def test_a_failing_query_is_unavailable_and_its_error_is_named(
