@@ -57,7 +57,7 @@ def test_a_deployment_works_with_the_settings_that_the_s3_server_prints(
         "--port",
         str(unused_port()),
         "--folder",
-        tmp_path,
+        str(tmp_path),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
