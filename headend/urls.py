@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.viewsets import ViewSet
 
 from exports.api import FileRequestViewSet
 from exports.suppliers.authentication import KEY_CACHE_SECONDS, ApiKeyAuthentication
@@ -17,14 +18,17 @@ from headend.api.compression import compressed
 from headend.monitoring import health
 from headend.monitoring.metrics import metrics
 from readings.api import ReadingsViewSet
+from readings.meter_api import MetersViewSet
 
 admin.autodiscover()
 
 
-def _readings(actions: dict[str, Any]) -> Callable[..., HttpResponseBase]:
+def _readings(
+    actions: dict[str, Any], views: type[ViewSet] = ReadingsViewSet
+) -> Callable[..., HttpResponseBase]:
     # To look a key up takes a quarter of a page's time.
     authentication = partial(ApiKeyAuthentication, KEY_CACHE_SECONDS)
-    return compressed(ReadingsViewSet.as_view(actions, authentication_classes=[authentication]))
+    return compressed(views.as_view(actions, authentication_classes=[authentication]))
 
 
 _views: dict[str, Callable[..., HttpResponseBase]] = {
@@ -35,6 +39,9 @@ _views: dict[str, Callable[..., HttpResponseBase]] = {
         {"post": "create", "get": "retrieve", "delete": "destroy"}
     ),
     "readings/files": FileRequestViewSet.as_view({"get": "list"}),
+    "meters": _readings({"get": "list"}, MetersViewSet),
+    # A device id may contain slashes.
+    "meters/<path:device_id>/latest": _readings({"get": "latest"}, MetersViewSet),
 }
 # Each path works with and without a closing slash, without a redirect: the contract requires it.
 api = [path(name + slash, view) for name, view in _views.items() for slash in ("", "/")]

@@ -35,11 +35,11 @@ class IntervalTotalsAdmin(ReadOnly, admin.ModelAdmin[IntervalTotals]):
 class MeterAdmin(ReadOnly, admin.ModelAdmin[Meter]):
     """The meters that have ever sent readings."""
 
-    list_display = ["device_id", "last_day"]
+    list_display = ["device_id", "last_day", "last_time"]
     list_per_page = 100
     show_full_result_count = False
     search_fields = ["device_id__startswith"]
-    fields = ["device_id", "last_day"]
+    fields = ["device_id", "last_day", "last_time"]
 
 
 @admin.register(LiveArrival)

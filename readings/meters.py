@@ -1,10 +1,14 @@
-"""Record which meters have ever sent readings, so that the portal can find a meter that is silent now."""
+"""Record which meters have ever sent readings, so that a meter that is silent now can be found."""
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 from django.db import connection, transaction
 
+from readings import frame
 from readings.cancellation import raise_if_cancelled
 from readings.models import IntervalTotals, Meter
 from readings.repositories import Snapshot
@@ -16,7 +20,9 @@ READINGS_PER_QUERY = 3_000_000
 MAX_QUERIES = 60
 """How many queries one call runs at most, so that other tasks get their turn."""
 _ROWS_PER_STATEMENT = 1_000
-_SCHEMA = {"device_id": pl.String(), "last_day": pl.Date()}
+LAST_TIME_STEP = timedelta(hours=1)
+"""The last time of a meter is stored again only if it has moved by this. Otherwise each interval would rewrite the table."""
+_SCHEMA = {"device_id": pl.String(), "known_day": pl.Date(), "known_time": frame.INSTANT}
 
 
 def record_meters(snapshot: Snapshot, minutes: pl.DataFrame) -> None:
@@ -30,8 +36,7 @@ def record_meters(snapshot: Snapshot, minutes: pl.DataFrame) -> None:
     """
     for chunk in split_into_chunks(minutes, READINGS_PER_QUERY)[: -MAX_QUERIES - 1 : -1]:
         raise_if_cancelled()
-        last_times = snapshot.last_times(Window(chunk.start, chunk.end))
-        _save(last_times.select("device_id", pl.col("last").dt.date().alias("last_day")))
+        _save(snapshot.last_times(Window(chunk.start, chunk.end)))
         _mark_as_recorded(minutes, chunk)
 
 
@@ -45,30 +50,54 @@ def delete_meters_without_readings() -> None:
 
 
 def _save(found: pl.DataFrame) -> None:
-    """Store new meters and later days. A day is never replaced by an earlier one, also if other processes write."""
+    """Store new meters, and later times. A time is never replaced by an earlier one, also if other processes write.
+
+    ``found`` has the columns of :meth:`Snapshot.last_times`.
+    """
     if found.is_empty():
         return
-    recorded = Meter.objects.filter(last_day__gte=found["last_day"].min())
-    known = pl.DataFrame(
-        list(recorded.values_list("device_id", "last_day")), schema=_SCHEMA, orient="row"
+    # Whole minutes have the same text in every column and parameter of SQLite, which compares instants as text.
+    times = found.select(
+        "device_id",
+        pl.col("last").dt.date().alias("last_day"),
+        pl.col("last").dt.truncate("1m").alias("last_time"),
     )
-    later = found.join(known, on="device_id", how="left", suffix="_known").filter(
-        (pl.col("last_day") > pl.col("last_day_known")) | pl.col("last_day_known").is_null()
+    earliest = times.select(pl.col("last_time").min() - LAST_TIME_STEP).item()
+    recorded = Meter.objects.filter(last_time__gt=earliest)
+    columns = recorded.values_list("device_id", "last_day", "last_time")
+    known = pl.DataFrame(list(columns), schema=_SCHEMA, orient="row")
+    later = times.join(known, on="device_id", how="left").filter(
+        pl.col("known_time").is_null()
+        | (pl.col("last_day") > pl.col("known_day"))
+        | (pl.col("last_time") >= pl.col("known_time") + LAST_TIME_STEP)
     )
     # All processes use the same order, so two of them cannot deadlock. SQLite also needs only half of the time.
-    _store(later.sort("device_id").select("device_id", pl.col("last_day").cast(pl.String)))
+    _store(later.select(times.columns).sort("device_id"))
 
 
 def _store(meters: pl.DataFrame) -> None:
-    """Insert meters, or move their last day forward. Without model objects, this takes a third of the time."""
+    """Insert meters, or move their last times forward. Without model objects, this takes a third of the time."""
     table = Meter._meta.db_table
     statement = (
-        f"INSERT INTO {table} (device_id, last_day) VALUES (%s, %s) "  # noqa: S608 (the model's table; the values are parameters)
-        "ON CONFLICT (device_id) DO UPDATE SET last_day = excluded.last_day "
-        f"WHERE {table}.last_day < excluded.last_day"
+        f"INSERT INTO {table} (device_id, last_day, last_time) VALUES (%s, %s, %s) "  # noqa: S608 (the model's table; the values are parameters)
+        "ON CONFLICT (device_id) DO UPDATE SET last_time = excluded.last_time, last_day = CASE "
+        f"WHEN {table}.last_day < excluded.last_day THEN excluded.last_day ELSE {table}.last_day END "
+        f"WHERE {table}.last_time < excluded.last_time"
     )
+    for_database = _last_times_for_database(meters["last_time"])
+    rows = [
+        (device_id, day, for_database[time])
+        for device_id, day, time in meters.with_columns(pl.col("last_day").cast(pl.String)).rows()
+    ]
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.executemany(statement, meters.rows())
+        cursor.executemany(statement, rows)
+
+
+def _last_times_for_database(times: pl.Series) -> dict[datetime, Any]:
+    """Return the parameter of a statement for each of these instants. Most meters have the same one."""
+    return {
+        time: connection.ops.adapt_datetimefield_value(time) for time in times.unique().to_list()
+    }
 
 
 def _mark_as_recorded(minutes: pl.DataFrame, chunk: Chunk) -> None:

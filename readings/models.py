@@ -1,7 +1,8 @@
-"""What the live fleet has written, and for the portal the totals of each interval and the known meters."""
+"""What the live fleet has written, the totals of each interval, and the known meters."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
@@ -87,26 +88,42 @@ class DeviceIdColumn(models.CharField[str, str]):
 class Meters(models.QuerySet["Meter"]):
     """Selections of meters."""
 
-    def with_prefix(self, prefix: str) -> Meters:
-        """Return the meters whose device id begins with ``prefix``. No character is a wildcard.
+    def with_prefix(self, prefix: str, *, after: str = "") -> Meters:
+        """Return the meters whose device id begins with ``prefix`` and comes after ``after``. No character is a wildcard.
 
         A range uses the index in every database. ``LIKE`` does not, and matches ``%`` and ``_`` with other characters.
         """
-        return self.filter(device_id__gte=prefix, device_id__lt=prefix + _AFTER_ALL_IDS)
+        meters = self.filter(device_id__lt=prefix + _AFTER_ALL_IDS)
+        # Of two lower bounds, SQLite would use the first one only.
+        if after >= prefix:
+            return meters.filter(device_id__gt=after)
+        return meters.filter(device_id__gte=prefix)
+
+
+_UNKNOWN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Meter(models.Model):
-    """A meter that has sent readings, for the portal's search: the repository has too many readings to search."""
+    """A meter that has sent readings, for searches and lists: the repository has too many readings to search."""
 
     device_id = DeviceIdColumn(max_length=MAX_LENGTH, unique=True)
     last_day = models.DateField(
         db_index=True, help_text="The last day (UTC) with readings, at the time of the last update."
+    )
+    # During an upgrade, processes of the previous version insert rows without it.
+    last_time = models.DateTimeField(
+        "recent reading",
+        default=_UNKNOWN,
+        db_default=_UNKNOWN,
+        help_text="A time up to which the meter has sent readings: at the last update, at most an hour before its newest reading.",
     )
 
     objects = Meters.as_manager()
 
     class Meta:
         ordering = ["device_id"]
+        # In the order in which silent meters are listed.
+        indexes = [models.Index(fields=["last_time", "device_id"], name="meter_by_last_time")]
 
     def __str__(self) -> str:
         return self.device_id

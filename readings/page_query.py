@@ -21,7 +21,7 @@ MAX_PAGE_SIZE = 50_000
 MAX_OFFSET = 2**62
 
 
-def _whole_number(
+def whole_number(
     name: str, *, default: int, smallest: int, largest: int, help_text: str
 ) -> serializers.IntegerField:
     """Return a field whose error messages all say which numbers the parameter ``name`` takes."""
@@ -37,7 +37,7 @@ def _whole_number(
 
 
 def _offset() -> serializers.IntegerField:
-    return _whole_number(
+    return whole_number(
         "offset",
         default=0,
         smallest=0,
@@ -58,7 +58,7 @@ class ReadingsQuery(StrictSerializer):
     """The parameters that select a page of readings: the body of POST /readings/query."""
 
     start_date = InstantField(help_text="Readings with time >= start_date.")
-    page_size = _whole_number(
+    page_size = whole_number(
         "page_size",
         default=10,
         smallest=1,

@@ -10,6 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from readings import frame
+from readings.instants import EARLIEST_INSTANT
 from readings.window import Position, Window
 
 INTERVAL_TOTALS_SCHEMA = {
@@ -33,6 +34,14 @@ HOURLY_MEANS_SCHEMA = {
     **dict.fromkeys(("kw", "vltg", "crrnt", "pf"), pl.Float64()),
 }
 """One row per hour: its readings, how many of them are late, and the mean of each measured column."""
+
+METER_SUMMARIES_SCHEMA = {
+    "device_id": pl.String(),
+    "first": frame.INSTANT,
+    "last": frame.INSTANT,
+    "readings": pl.Int64(),
+}
+"""One row per meter: the times of its first and its last reading, and how many it has."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,23 @@ class Snapshot(Extract):
     @abstractmethod
     def last_times(self, window: Window) -> pl.DataFrame:
         """Return the meters of the window's readings: columns ``device_id`` and ``last``, the newest time of each."""
+
+    def reading_times(self, window: Window) -> pl.DataFrame:
+        """Return the columns ``frame.ORDER`` of the window's readings, in any order."""
+        return pl.concat([frame.empty(frame.ORDER), *self.frames(window, columns=frame.ORDER)])
+
+    def meter_summaries(self, device_ids: Sequence[str]) -> pl.DataFrame:
+        """Return :data:`METER_SUMMARIES_SCHEMA` of at least one meter, by device id. Meters without readings are missing.
+
+        The cost depends on the number of meters asked for and of stored intervals, not on the number of all meters, if
+        the ids are neighbours in the order of ids.
+        """
+        times = self.reading_times(Window(EARLIEST_INSTANT, device_ids=tuple(device_ids)))
+        time = pl.col("time")
+        summaries = times.group_by("device_id").agg(
+            time.min().alias("first"), time.max().alias("last"), time.len().alias("readings")
+        )
+        return summaries.cast({"readings": pl.Int64()}).sort("device_id")
 
     @abstractmethod
     def day_summaries(self) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from exports.models import FileRequest, PushTarget, Supplier
-from readings.models import IntervalTotals
+from readings.models import IntervalTotals, Meter
 from tests.suppliers import END, PUBLIC_KEY, START
 
 BEFORE, AFTER = "0008_delete_keyhandover", "0009_one_lease"
@@ -76,6 +76,7 @@ def test_columns_that_were_added_later_have_defaults_in_the_database() -> None:
         FileRequest(supplier=supplier, start=START, end=END),
         PushTarget(id=1, supplier=supplier, host="x", user="x", host_key=PUBLIC_KEY),
         IntervalTotals(id=1, time=START, readings=1, late=0, kw=1.0),
+        Meter(id=1, device_id="x", last_day=START.date()),
     ]
     columns: dict[str, set[str]] = {}
     for field in added_later():
@@ -129,3 +130,13 @@ def test_all_migrations_can_be_reversed_and_that_to_one_lease_keeps_data_in_both
     assert values(old("exports", "FileRequest"), "turn_at", "attempts") == (now, 1)
     assert values(old("exports", "ExportPart"), "note", "attempts") == (state, 2)
     assert values(old("exports", "Delivery"), "tries", "attempts__number") == (4, 4)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_meter_keeps_its_last_day_and_the_previous_version_has_no_long_ids() -> None:
+    Meter.objects.create(device_id="x" * 37, last_day=START.date(), last_time=START)
+    Meter.objects.create(device_id="y" * 36, last_day=START.date(), last_time=START)
+    call_command("migrate", "readings", "0006", verbosity=0)
+    call_command("migrate", verbosity=0)
+    midnight = START.replace(hour=0, minute=0)
+    assert values(Meter, "device_id", "last_day", "last_time") == ("y" * 36, START.date(), midnight)

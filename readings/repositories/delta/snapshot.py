@@ -25,6 +25,7 @@ from readings.repositories.delta.hourly_sums import (
     without_days,
 )
 from readings.repositories.delta.meter_rows import MAX_METERS
+from readings.repositories.delta.meter_summaries import summarise_meters
 from readings.repositories.delta.minute_reader import DeltaMinuteReader
 from readings.repositories.minute_index import minute_of_time
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
@@ -180,6 +181,15 @@ class DeltaSnapshot(Snapshot):
                 return _last_times_of(self._folder, newest)
         readings = self._reader.search_identities(window).group_by("device_id")
         return collect(readings.agg(pl.col("time").max().alias("last")))
+
+    def reading_times(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.reading_times`. The readings are not counted first."""
+        return collect(self._reader.search_identities(window))
+
+    def meter_summaries(self, device_ids: Sequence[str]) -> pl.DataFrame:
+        """See :meth:`Snapshot.meter_summaries`. Finished days are counted by the hourly sums of the day cache."""
+        cached = self._hourly_sums.find(self._files.by_day)
+        return summarise_meters(self._folder, cached, self._reader.search_identities, device_ids)
 
     def day_summaries(self) -> pl.DataFrame:
         """See :meth:`Snapshot.day_summaries`. Those of finished days come from the day cache if they are in it."""
