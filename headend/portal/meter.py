@@ -1,9 +1,13 @@
-"""The page of one meter: charts of its values, its latest readings and its missing intervals."""
+"""The page of one meter: charts, registers, quality, latest readings, missing intervals and corrections."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
+import polars as pl
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -15,21 +19,60 @@ from headend.portal import charts
 from headend.portal.access import staff_required
 from headend.portal.coverage import DAY
 from headend.portal.forms import Bounds, window_from_query
-from headend.portal.meter_readings import HOUR, MeterReadings, last_hour, meter_readings
+from headend.portal.meter_details import (
+    corrected_readings,
+    quality_counts,
+    quality_notes,
+    registers,
+)
+from headend.portal.meter_readings import (
+    HOUR,
+    MeterReadings,
+    last_hour,
+    listed_from,
+    meter_readings,
+)
 from readings.device_ids import parse_device_id
+from readings.engines import engine_of
 from readings.feed import newest_interval
-from readings.repositories import repository
+from readings.repositories import Snapshot, repository
 
 LATEST_READINGS = 12
 MAX_GAPS = 50
 """The page lists this many gaps and counts all of them."""
+MAX_CORRECTED = 20
+"""The page lists this many corrected readings and counts all of them."""
 CHARTS = [
+    ("Energy per interval", "kWh", "kwh"),
     ("Active power", "kW", "kw"),
     ("Voltage", "kV", "vltg"),
     ("Current", "A", "crrnt"),
     ("Power factor", "", "pf"),
 ]
 """Title, unit and column of each chart."""
+TABLE_COLUMNS = {
+    "kwh": "kWh",
+    "kw": "kW",
+    "kva": "kVA",
+    "vltg": "kV",
+    "crrnt": "A",
+    "pf": "Power factor",
+    "import_kwh": "Import register",
+    "export_kwh": "Export register",
+    "quality": "Quality",
+}
+"""The headings of a table of readings by column."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page shows: the window, the readings in it, and when a silent meter sent its last reading."""
+
+    form: Any
+    bounds: Bounds
+    newest: datetime
+    meter: MeterReadings
+    silent_since: datetime | None = None
 
 
 @never_cache
@@ -44,38 +87,82 @@ def meter_page(request: HttpRequest, device_id: str) -> HttpResponse:
         device_id = parse_device_id(device_id)
     except ValueError:
         raise Http404 from None
-    newest = newest_interval() or timezone.now()
     snapshot = repository().snapshot()
-    form, bounds = window_from_query(request.GET, (newest - DAY, newest))
-    meter = meter_readings(snapshot, device_id, bounds, newest)
-    silent_since = None
-    if meter.latest.is_empty():
-        hour = last_hour(snapshot, device_id)
-        if hour is None:
-            raise Http404
-        silent_since, end = hour, hour + HOUR - timedelta(microseconds=1)
-        if not form.is_bound:
-            form, bounds = window_from_query(request.GET, (end - DAY, end))
-            meter = meter_readings(snapshot, device_id, bounds, end)
-            silent_since = meter.latest["time"][-1]
+    shown = _find_window(request, snapshot, device_id)
+    latest, silent_since = shown.meter.latest, shown.silent_since
+    load = latest["load"].drop_nulls()
+    corrected = _corrected_readings(snapshot, device_id, shown)
     context = {
         "device_id": device_id,
-        "form": form,
+        "form": shown.form,
         "last_reading": silent_since,
         "last_reading_age": timesince(silent_since) if silent_since else None,
-        "meter": meter,
-        "contracted_load": meter.latest["load"][-1] if len(meter.latest) else None,
-        "charts": _charts(meter, bounds),
-        "latest": meter.latest.tail(LATEST_READINGS).reverse().to_dicts(),
-        "gaps": meter.gaps[:MAX_GAPS],
+        "meter": shown.meter,
+        "contracted_load": load[-1] if len(load) else None,
+        "registers": registers(latest),
+        "qualities": ", ".join(f"{n:,} {name}" for name, n in quality_counts(latest).items()),
+        "charts": _charts(shown.meter, shown.bounds),
+        "latest": _table(latest.tail(LATEST_READINGS).reverse()),
+        "gaps": shown.meter.gaps[:MAX_GAPS],
+        "corrected": [(time, _table(versions)) for time, versions in corrected[:MAX_CORRECTED]],
+        "corrected_count": len(corrected),
     }
     return render(request, "portal/meter.html", context)
 
 
+def _find_window(request: HttpRequest, snapshot: Snapshot, device_id: str) -> Shown:
+    newest = newest_interval() or timezone.now()
+    form, bounds = window_from_query(request.GET, (newest - DAY, newest))
+    meter = meter_readings(snapshot, device_id, bounds, newest)
+    if len(meter.latest):
+        return Shown(form, bounds, newest, meter)
+    hour = last_hour(snapshot, device_id)
+    if hour is None:
+        raise Http404
+    if form.is_bound:
+        return Shown(form, bounds, newest, meter, silent_since=hour)
+    newest = hour + HOUR - timedelta(microseconds=1)
+    form, bounds = window_from_query(request.GET, (newest - DAY, newest))
+    meter = meter_readings(snapshot, device_id, bounds, newest)
+    return Shown(form, bounds, newest, meter, silent_since=meter.latest["time"][-1])
+
+
+def _corrected_readings(
+    snapshot: Snapshot, device_id: str, shown: Shown
+) -> list[tuple[datetime, pl.DataFrame]]:
+    if not engine_of(settings.READINGS_URL).capabilities.keeps_replaced_readings:
+        return []
+    start = listed_from(shown.bounds, shown.newest)
+    return corrected_readings(snapshot, device_id, start, shown.bounds[1])
+
+
 def _charts(meter: MeterReadings, bounds: Bounds) -> list[charts.LineChart]:
+    """Return a chart of each column that has values; without any, one that says so."""
+    known = [
+        chart
+        for chart in CHARTS
+        if chart[2] in meter.points.columns and meter.points[chart[2]].count()
+    ]
+    notes = quality_notes(meter.latest)
     return [
         charts.line_chart(
-            title, unit, list(meter.points.select("time", column).iter_rows()), *bounds
+            title,
+            unit,
+            list(meter.points.select("time", column).iter_rows()),
+            *bounds,
+            span=HOUR if meter.hourly else timedelta(0),
+            notes={} if meter.hourly else notes,
         )
-        for title, unit, column in CHARTS
+        for title, unit, column in known or [("Active power", "kW", "kw")]
     ]
+
+
+def _table(readings: pl.DataFrame) -> dict[str, Any]:
+    """Return the headings and rows of a table of readings, without columns that have no value."""
+    columns = [name for name in TABLE_COLUMNS if readings[name].count()]
+    headings = [TABLE_COLUMNS[name] for name in columns]
+    rows = [
+        {**row, "cells": [(TABLE_COLUMNS[name], row[name]) for name in columns]}
+        for row in readings.iter_rows(named=True)
+    ]
+    return {"headings": headings, "rows": rows}

@@ -15,6 +15,7 @@ from django.utils import timezone
 from headend.portal.coverage import DAY, MINUTE
 from headend.portal.fleet_load import HOURLY_FROM
 from headend.portal.forms import Bounds
+from readings import frame
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.instants import EARLIEST_INSTANT, to_micros
 from readings.models import Meter
@@ -45,7 +46,8 @@ class MeterReadings:
     """A meter's readings in a window.
 
     ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour. ``latest``
-    has the readings themselves; for an hourly window only those of its last day.
+    has the readings themselves, with the columns of ``frame.FULL_SCHEMA``; for an hourly window only those of its last
+    day.
     """
 
     points: pl.DataFrame
@@ -73,13 +75,17 @@ def meter_readings(
         newest: the newest interval of the repository; the latest readings are searched before it.
     """
     start, end = bounds
-    hourly = end - start >= HOURLY_FROM
-    first = max(start, min(end, newest) - DAY) if hourly else start
-    readings = _read(snapshot, Window(first, end, device_ids=(device_id,)))
-    if not hourly:
+    readings = _read(snapshot, Window(listed_from(bounds, newest), end, device_ids=(device_id,)))
+    if end - start < HOURLY_FROM:
         return by_interval(readings, start, end)
     hours = snapshot.hourly_means(Window(start, end, device_ids=(device_id,)))
     return by_hour(hours, readings, start, end)
+
+
+def listed_from(bounds: Bounds, newest: datetime) -> datetime:
+    """Return from when on the page shows single readings: all of a short window, and the last day of a long one."""
+    start, end = bounds
+    return start if end - start < HOURLY_FROM else max(start, min(end, newest) - DAY)
 
 
 def by_interval(readings: pl.DataFrame, start: datetime, end: datetime) -> MeterReadings:
@@ -216,4 +222,5 @@ def _join(gaps: Iterable[Gap], step: timedelta) -> list[Gap]:
 
 
 def _read(snapshot: Snapshot, window: Window) -> pl.DataFrame:
-    return snapshot.page(window, offset=0, size=MAX_READINGS).readings
+    page = snapshot.page(window, offset=0, size=MAX_READINGS, columns=frame.FULL_COLUMNS)
+    return page.readings

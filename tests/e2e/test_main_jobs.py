@@ -102,8 +102,14 @@ def test_a_meter_is_found_by_the_first_characters_of_its_id(
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(meter)
     expect(page.get_by_role("heading", name="intervals missing")).to_be_visible()
-    assert page.locator("path.curve").count() == 4
-    assert page.locator("tbody tr").count() == 12
+    titles = page.locator(".chart h2").all_inner_texts()
+    assert {"Active power kW", "Voltage kV", "Current A", "Power factor"} <= set(titles)
+    latest = page.locator("section", has=page.get_by_role("heading", name="Latest readings"))
+    assert latest.locator("tbody tr").count() == 12
+    expect(page.get_by_role("heading", name="3 readings corrected")).to_be_visible()
+    page.locator("details", has_text="3 versions").locator("summary").click()
+    expect(page.locator("details[open] tbody tr")).to_have_count(3)
+    expect(page.locator("details[open]").get_by_text("valid")).to_be_visible()
 
 
 @every_browser

@@ -15,11 +15,9 @@ from django.db import connection
 from readings import tasks, totals
 from readings.models import IntervalTotals
 from readings.repositories import ReadingsRepository
-from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.totals import update_totals
-from readings.window import Window
 
 START = datetime(2023, 2, 27, 23, tzinfo=UTC)
 FLEET = Fleet(devices=40, late_arrivals=True, late_percent=20)
@@ -69,23 +67,19 @@ def test_only_changed_intervals_are_updated(
 
 
 def test_a_corrected_interval_is_summed_again(
-    store: ReadingsRepository, readings: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+    store: ReadingsRepository, readings: pl.DataFrame
 ) -> None:
     update_totals(store.snapshot())
-    IntervalTotals.objects.update(kw=0)
-    monkeypatch.setattr(DeltaSnapshot, "minute_revisions", corrected_at_the_start)
-    assert update_totals(store.snapshot()) == 1
-    assert update_totals(store.snapshot()) == 0
-    [first, *others] = IntervalTotals.objects.all()
-    assert first.revision == 1
-    assert first.kw == pytest.approx(readings.filter(pl.col("time") == START)["kw"].sum())
-    assert {(each.revision, each.kw) for each in others} == {(0, 0)}
-
-
-def corrected_at_the_start(snapshot: DeltaSnapshot, window: Window) -> pl.DataFrame:
-    """Return the state of each minute as if a reading of the first one had been corrected."""
-    is_corrected = (pl.col("minute") == START).cast(pl.Int64)
-    return snapshot.minute_counts(window).with_columns(revision=is_corrected)
+    corrected = readings.head(1)
+    for kw in (500.0, 900.0):
+        corrected = corrected.with_columns(
+            pl.col("arrival_time") + timedelta(hours=1), kw=pl.lit(kw)
+        )
+        store.write(corrected, corrections=True)
+        assert update_totals(store.snapshot()) == 1
+        assert update_totals(store.snapshot()) == 0
+        valid = pl.concat([corrected, readings.slice(1)])
+        assert stored_totals() == expected_totals(valid)
 
 
 def test_totals_have_the_energy_that_meters_imported_and_exported(

@@ -1,0 +1,135 @@
+"""Tests of the registers, the quality and the corrections on the page of a meter."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from headend.portal.meter import MAX_CORRECTED
+from headend.portal.meter_details import register_difference, registers
+from readings import frame
+from readings.repositories import ReadingsRepository
+from readings.totals import update_totals
+from tests.headend.portal.conftest import FIRST_METER, hour_of_readings
+from tests.headend.portal.markup import get_page
+
+WINDOW = f"/fleet/meters/{FIRST_METER}/?start=2023-02-27+16:00&end=2023-02-27+16:55"
+MEASURED = ["kw", "kva", "crrnt", "pf", "vltg"]
+
+
+def readings_of_meter() -> pl.DataFrame:
+    """Return twelve readings with energy only: one is estimated, one is missing and has no energy."""
+    hour = pl.concat(hour_of_readings()).filter(device_id=FIRST_METER)
+    kwh = [0.25] * 9 + [None, -0.5, -0.5]
+    return hour.with_columns(
+        pl.Series("kwh", kwh, pl.Float64),
+        pl.Series("import_kwh", [999_998.0 + 0.25 * n for n in range(8)] + [0.0, 0.25, 0.25, 0.25]),
+        pl.Series("export_kwh", [7.0] * 10 + [7.5, 8.0]),
+        pl.Series("quality", ["measured"] * 8 + ["estimated", "missing", "measured", None]),
+        *(pl.lit(None, pl.Float64).alias(name) for name in MEASURED),
+    )
+
+
+def corrected(readings: pl.DataFrame, hours: int, kwh: float) -> pl.DataFrame:
+    """Return later versions of readings."""
+    return readings.with_columns(
+        pl.col("arrival_time") + timedelta(hours=hours),
+        kwh=pl.lit(kwh),
+        quality=pl.lit("substituted"),
+    )
+
+
+@pytest.fixture
+def with_energy(store: ReadingsRepository) -> ReadingsRepository:
+    """A repository with the twelve readings of one meter."""
+    store.write(readings_of_meter())
+    update_totals(store.snapshot())
+    return store
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("with_energy")
+def test_a_meter_that_sends_energy_only_has_one_chart_and_its_registers(operator: Client) -> None:
+    page = get_page(operator, WINDOW)
+    assert re.findall(r'<section class="card chart" aria-label="([^"]*)"', page) == [
+        "Energy per interval"
+    ]
+    # The import register rolled over.
+    assert re.findall(r"([\d,.]+) kWh </td>", page.replace("kWh<", "kWh <")) == [
+        "0.250", "2.250", "8.000", "1.000",
+    ]  # fmt: skip
+    assert 'data-label="kW"' not in page
+    assert 'data-label="Import register"' in page
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("with_energy")
+def test_readings_that_were_not_measured_are_counted_and_marked(operator: Client) -> None:
+    page = get_page(operator, WINDOW)
+    assert "Quality: 9 measured, 1 estimated, 1 missing." in page
+    assert re.findall(r'<circle class="mark (\w+)"', page) == ["estimated", "missing"]
+    assert "<title>16:40 UTC: estimated</title>" in page
+    assert '"notes": {"8": "estimated", "9": "missing"}' in page
+
+
+@pytest.mark.django_db
+def test_every_version_of_a_corrected_reading_is_shown(
+    operator: Client, with_energy: ReadingsRepository
+) -> None:
+    assert "corrected" not in get_page(operator, WINDOW)
+    third = readings_of_meter()[2:3]
+    with_energy.write(corrected(third, 2, 0.75), corrections=True)
+    with_energy.write(corrected(third, 26, 0.5), corrections=True)
+    page = get_page(operator, WINDOW)
+    assert "1 reading corrected" in page
+    [details] = re.findall(r"<details>(.*?)</details>", page)
+    assert '2023-02-27 16:10:00</time> <span class="muted">3 versions</span>' in details
+    assert re.findall(r'data-label="kWh" class="number">([^<]*)<', details) == [
+        "0.5",
+        "0.75",
+        "0.25",
+    ]
+    assert re.findall(r">(2023-02-2\d) ", details) == [
+        "2023-02-27", "2023-02-28", "2023-02-27", "2023-02-27",
+    ]  # fmt: skip
+    assert re.findall("(valid|replaced)", details) == ["valid", "replaced", "replaced"]
+    # The charts and the table show the valid version.
+    assert "Quality: 8 measured, 1 estimated, 1 substituted, 1 missing." in page
+
+
+@pytest.mark.django_db
+def test_only_the_newest_corrections_are_listed_and_all_are_counted(
+    operator: Client, with_energy: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headend.portal.meter.MAX_CORRECTED", 5)
+    assert MAX_CORRECTED > 5
+    with_energy.write(corrected(readings_of_meter(), 1, 1.0), corrections=True)
+    page = get_page(operator, WINDOW)
+    assert "12 readings corrected" in page
+    assert "The newest 5 of them:" in page
+    assert page.count("<details>") == 5
+    assert "16:55:00</time> <span" in page
+
+
+@pytest.mark.django_db
+def test_an_engine_that_keeps_one_version_is_not_asked_for_others(
+    operator: Client, with_energy: ReadingsRepository, settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    with_energy.write(corrected(readings_of_meter(), 1, 1.0), corrections=True)
+    monkeypatch.setattr("headend.portal.meter.repository", lambda: with_energy)
+    settings.READINGS_URL = "timestream://devices/readings?region=us-east-1"
+    assert "corrected" not in get_page(operator, WINDOW)
+
+
+def test_a_register_that_was_set_back_has_no_difference() -> None:
+    assert register_difference(10.0, 12.5) == 2.5
+    assert register_difference(999_999.0, 1.0) == 2.0
+    assert register_difference(4_200.0, 0.0) is None
+    without = frame.with_full_columns(hour_of_readings()[0])
+    assert registers(without) == []
