@@ -197,7 +197,10 @@ SIMULATION_MAXIMUM_LOAD = env.number("SIMULATION_MAXIMUM_LOAD", 20, minimum=0, m
 SIMULATION_LATE_ARRIVALS = env.boolean("SIMULATION_LATE_ARRIVALS", default=False)
 SIMULATION_LATE_PERCENT = env.number("SIMULATION_LATE_PERCENT", 10, minimum=0, maximum=100)
 SIMULATION_LATE_MINUTES = env.integer("SIMULATION_LATE_MINUTES", 1440, minimum=1, maximum=525_600)
-SIMULATION_PROFILE = env.choice("SIMULATION_PROFILE", "uniform", town.PROFILES)
+# Without this setting, the fleet keeps the profile that it has had so far (readings.ingest.fleet_profile).
+SIMULATION_PROFILE = env.text("SIMULATION_PROFILE", "") and env.choice(
+    "SIMULATION_PROFILE", "mixed", town.PROFILES
+)
 # A system check verifies the delivery, the shares and the time zone.
 SIMULATION_DELIVERY = env.text("SIMULATION_DELIVERY", "off")
 SIMULATION_SHARES = env.text("SIMULATION_SHARES", town.DEFAULT_SHARES)

@@ -141,3 +141,17 @@ class DescribedTable(models.Model):
 
     def __str__(self) -> str:
         return self.table_id
+
+
+class SimulatedFleet(models.Model):
+    """The profile of the simulated fleet. It has one row at most, see ``fleet_profile.py``."""
+
+    profile = models.CharField(max_length=32, help_text="How the values of the meters are drawn.")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(pk=1), name="readings_one_simulated_fleet")
+        ]
+
+    def __str__(self) -> str:
+        return self.profile

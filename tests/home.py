@@ -22,6 +22,9 @@ home = Path(
 )
 (home / "static").mkdir()
 os.environ["HEADEND_HOME"] = str(home)
+# Most tests are about readings of any kind, and the reference's values are the fastest. Deployments of tests do not
+# inherit this: they simulate what a new deployment does.
+os.environ["SIMULATION_PROFILE"] = "uniform"
 os.environ["HEADEND_ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
 # Without credentials, boto3 would ask the metadata service of a cloud, at an address that is not loopback.
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"

@@ -8,12 +8,15 @@ import polars as pl
 from django.conf import settings
 
 from readings.ingest.deployment_town import deployment_delivery, deployment_town
+from readings.ingest.fleet_profile import deployment_profile
 from readings.simulation.customers import customer_classes
 from readings.simulation.fleet import Fleet
 
 
-def deployment_fleet() -> Fleet:
+def deployment_fleet(profile: str | None = None) -> Fleet:
     """Return the fleet that the ``SIMULATION_…`` settings describe.
+
+    ``profile`` replaces the deployment's profile, which may have to be read from the database.
 
     Raises ``ImproperlyConfigured`` if the customer classes, the time zone or the delivery curve are wrong.
     """
@@ -28,7 +31,7 @@ def deployment_fleet() -> Fleet:
         late_percent=settings.SIMULATION_LATE_PERCENT,
         late_minutes=settings.SIMULATION_LATE_MINUTES,
         seed=settings.SIMULATION_SEED,
-        profile=settings.SIMULATION_PROFILE,
+        profile=profile or deployment_profile(),
         town=deployment_town(),
         delivery=deployment_delivery(),
     )

@@ -66,7 +66,8 @@ def test_setup_keeps_readings_requests_keys_users_and_deliveries(
 ) -> None:
     secrets = deployment.home / "secrets"
     before = {path: path.read_bytes() for path in secrets.rglob("*") if path.is_file()}
-    deployment.manage_each(("setup",), ("setup",))
+    printed = deployment.manage_each(("setup",), ("setup",))
+    assert all("20 meters, every 5 minutes, uniform\n" in each for each in printed)
     found = summary_of(deployment, expected["acme_api_key"])
     own = [pk for pk, request in expected["requests"].items() if request[0] == "acme"]
     assert found.pop("listed") == sorted(own)

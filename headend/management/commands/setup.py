@@ -19,6 +19,7 @@ from headend.deployment.static_files import collect_static_files
 from readings.described_table import describe
 from readings.engines import engine_of
 from readings.ingest.deployment_fleet import deployment_fleet
+from readings.ingest.fleet_profile import record_profile
 from readings.instants import FIRST_INSTANT, format_instant
 from readings.repositories import repository
 from readings.repository_errors import RepositoryUnavailableError
@@ -47,6 +48,7 @@ class Command(ProjectCommand):
         bootstrap.check_export_store()
         call_command("migrate", verbosity=0)
         self._print_step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
+        record_profile()
         collect_static_files()
         supplier = bootstrap.ensure_default_supplier()
         self._print_step("supplier", supplier.name)
@@ -87,7 +89,8 @@ class Command(ProjectCommand):
             start = fleet.newest_interval(timezone.now()) - FIRST_BACKFILL + fleet.interval
             call_command("backfill", start=format_instant(start))
         self._print_step(
-            "fleet", f"{fleet.devices:,} meters, every {fleet.interval_minutes} minutes"
+            "fleet",
+            f"{fleet.devices:,} meters, every {fleet.interval_minutes} minutes, {fleet.profile}",
         )
         self._print_step("readings", _storage_estimate())
 

@@ -16,6 +16,7 @@ from readings.cancellation import raise_if_cancelled
 from readings.described_table import refuse_other_table
 from readings.ingest.backfill import backfill
 from readings.ingest.deployment_fleet import deployment_fleet
+from readings.ingest.fleet_profile import deployment_profile
 from readings.ingest.stop_request import exit_code, stop_when_asked
 from readings.instants import format_instant, parse_bounded_instant
 from readings.management.help_formatter import CommandWithExamples
@@ -40,7 +41,8 @@ class Command(CommandWithExamples):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the window, and the fleet's parameters under the names that the reference's generator uses."""
-        fleet = deployment_fleet()
+        # The profile has no default here: `--help` must not need the database.
+        fleet = deployment_fleet(PROFILES[0])
         parser.add_argument(
             "--start", required=True, help="time of the first readings, such as '2023-02-27 16:00'"
         )
@@ -70,7 +72,6 @@ class Command(CommandWithExamples):
             ),
             ("--late-minutes", int, fleet.late_minutes, "minutes by which late readings are late"),
             ("--seed", int, fleet.seed, "random seed; another seed gives other readings"),
-            ("--profile", str, fleet.profile, f"{' or '.join(PROFILES)}: how values are drawn"),
             ("--shares", str, fleet.town.shares, "mixed: percentages of the customer classes"),
             ("--timezone", str, fleet.town.timezone, "mixed: time zone of the local calendar"),
             ("--latitude", float, fleet.town.latitude, "mixed: latitude of the solar plants"),
@@ -86,6 +87,10 @@ class Command(CommandWithExamples):
             parser.add_argument(
                 name, type=kind, default=default, help=f"{meaning} (default: {default})"
             )
+        parser.add_argument(
+            "--profile",
+            help=f"{' or '.join(PROFILES)}: how values are drawn (default: that of the deployment)",
+        )
         parser.add_argument(
             "--late-arrivals",
             action=BooleanOptionalAction,
@@ -156,7 +161,7 @@ def _fleet(options: dict[str, Any]) -> Fleet:
             late_percent=options["late_percent"],
             late_minutes=options["late_minutes"],
             seed=options["seed"],
-            profile=options["profile"],
+            profile=options["profile"] or deployment_profile(),
             town=Town(options["shares"], options["timezone"], options["latitude"]),
             delivery=None if options["late_arrivals"] else parse_delivery(options["delivery"]),
         )

@@ -34,6 +34,7 @@ def test_setup_creates_what_is_missing_and_changes_nothing_else(deployment: Depl
         ("setup",), outputs, ("setup",), outputs
     )
     assert "12 intervals, 600 new readings" in first
+    assert "50 meters, every 5 minutes, mixed\n" in first
     assert "new readings" not in again
     assert [line.split()[1] for line in again.splitlines()] == [
         "home", "database", "supplier", "operator", "fleet", "readings"

@@ -38,8 +38,7 @@ def mixed_settings(settings: Settings) -> Settings:
     return settings
 
 
-def test_the_default_profile_is_uniform() -> None:
-    assert deployment_fleet().profile == "uniform"
+def test_the_default_town_has_the_default_shares() -> None:
     assert deployment_fleet().town == Town()
 
 
