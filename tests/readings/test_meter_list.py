@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 import pytest
@@ -16,6 +17,7 @@ from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.totals import update_totals
+from tests.every_url import POISON
 from tests.suppliers import api_client
 
 pytestmark = pytest.mark.django_db
@@ -181,6 +183,21 @@ def test_a_wrong_parameter_is_named(
     answer = client.get("/meters", query)
     assert answer.status_code == 400
     assert sentence in answer.json()["error"]
+
+
+def test_no_value_of_a_parameter_is_a_5xx(client: APIClient, store: ReadingsRepository) -> None:
+    store_all(store, hourly("y", range(2)))
+    for value in POISON:
+        for query in (
+            {"prefix": value},
+            {"silent_for": value},
+            {"page_size": value},
+            {"cursor": value},
+            {"cursor": f"{value},x", "silent_for": "30m"},
+            {"prefix": value, "silent_for": "99999d"},
+        ):
+            assert client.get("/meters", query).status_code in (200, 400), query
+        assert client.get(f"/meters/{quote(value, safe='')}/latest").status_code in (400, 404)
 
 
 def test_meters_need_an_api_key(db: None) -> None:

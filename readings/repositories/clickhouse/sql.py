@@ -166,6 +166,18 @@ class Statements:
         """Return the columns of ``Snapshot.last_times``."""
         return self._select("device_id, max(time) AS last", window, "GROUP BY device_id")
 
+    def reading_times(self, window: Window) -> Query:
+        """Return the columns ``frame.ORDER`` of the window's readings, in any order."""
+        return self._select(f"DISTINCT {_list(frame.ORDER)}", window, final=False)
+
+    def meter_summaries(self, window: Window) -> Query:
+        """Return the columns of ``METER_SUMMARIES_SCHEMA``."""
+        return self._select(
+            f"device_id, min(time) AS first, max(time) AS last, count() - {_CORRECTIONS} AS readings",
+            window,
+            "GROUP BY device_id ORDER BY device_id",
+        )
+
     def day_summary(self, window: Window) -> Query:
         """Return the columns of ``Snapshot.day_summaries`` for a window of one day, without the day."""
         return self._select(

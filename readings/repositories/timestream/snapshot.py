@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from readings import frame
+from readings.instants import EARLIEST_INSTANT
 from readings.repositories.base import (
     HOURLY_MEANS_SCHEMA,
     INTERVAL_TOTALS_SCHEMA,
+    METER_SUMMARIES_SCHEMA,
     Page,
     Snapshot,
 )
@@ -108,6 +110,16 @@ class TimestreamSnapshot(Snapshot):
     def last_times(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.last_times`."""
         return self._queries.frame(self._statements.last_times(window), _LAST_TIMES_SCHEMA)
+
+    def reading_times(self, window: Window) -> pl.DataFrame:
+        """See :meth:`Snapshot.reading_times`. The readings are not counted first."""
+        schema = {name: frame.SCHEMA[name] for name in frame.ORDER}
+        return self._queries.frame(self._statements.readings(frame.ORDER, window), schema)
+
+    def meter_summaries(self, device_ids: Sequence[str]) -> pl.DataFrame:
+        """See :meth:`Snapshot.meter_summaries`."""
+        window = Window(EARLIEST_INSTANT, device_ids=tuple(device_ids))
+        return self._queries.frame(self._statements.meter_summaries(window), METER_SUMMARIES_SCHEMA)
 
     def day_summaries(self) -> pl.DataFrame:
         """See :meth:`Snapshot.day_summaries`. Scans the time and device id of every reading."""

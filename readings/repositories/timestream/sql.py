@@ -144,6 +144,13 @@ class Statements:
             " GROUP BY device_id"
         )
 
+    def meter_summaries(self, window: Window) -> str:
+        """Return the columns of ``METER_SUMMARIES_SCHEMA``."""
+        return (
+            "SELECT device_id, min(time) AS first_time, max(time) AS last_time, count(*) AS readings"
+            f" FROM {self._table} WHERE {conditions(window)} GROUP BY device_id ORDER BY 1"
+        )
+
     def day_summaries(self) -> str:
         """Return the columns of ``Snapshot.day_summaries``; the day is an instant."""
         return (
