@@ -87,12 +87,14 @@ class StoreCopy:
             engine_of(url).capabilities.keeps_replaced_readings
             for url in (self.source_url, self.target_url)
         )
-        with progress_record(settings.HEADEND_HOME, self.source, self.target) as record:
+        source, target = open_repository(self.source_url), open_repository(self.target_url)
+        key = copy_key(source.table_id(), target.table_id())
+        with progress_record(settings.HEADEND_HOME, key) as record:
             copier = DayCopier(
-                open_repository(self.source_url),
-                open_repository(self.target_url),
+                source,
+                target,
                 record,
-                key=copy_key(self.source, self.target),
+                key=key,
                 waits=not engine_of(self.target_url).capabilities.shows_writes_at_once,
                 versions=source_keeps and target_keeps,
             )

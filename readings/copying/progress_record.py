@@ -12,8 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from readings.repositories import Store
-
 
 @dataclass(frozen=True)
 class VerifiedDay:
@@ -54,19 +52,22 @@ class ProgressRecord:
         self._days[day.start, day.end] = day
 
 
-def copy_key(source: Store, target: Store) -> str:
-    """Return a name for the copy between two stores, the same in each run."""
-    pair = f"{source.identity}\n{target.identity}"
+def copy_key(source: str, target: str) -> str:
+    """Return a name for the copy between two tables, given their ids. It is the same in each run.
+
+    A table that was deleted and created again has another id, so no day of it is skipped.
+    """
+    pair = f"{source}\n{target}"
     return f"copy-{hashlib.sha256(pair.encode()).hexdigest()[:16]}"
 
 
 @contextmanager
-def progress_record(home: Path, source: Store, target: Store) -> Iterator[ProgressRecord]:
-    """Open the record of the copy between two stores, and lock it.
+def progress_record(home: Path, key: str) -> Iterator[ProgressRecord]:
+    """Open the record of a copy, whose name is its :func:`copy_key`, and lock it.
 
     Raises :class:`CopyRunningError` if another process has locked it, and ``OSError`` if it cannot be opened.
     """
-    with (home / f"{copy_key(source, target)}.jsonl").open("a+") as file:
+    with (home / f"{key}.jsonl").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 from readings.copying import copy_days
 from readings.instants import FIRST_INSTANT
 from readings.models import IntervalTotals
-from readings.repositories import open_repository
+from readings.repositories import open_repository, open_store
 from readings.repositories.timestream.address import Address
 from readings.repositories.timestream.store import TimestreamStore
 from readings.simulation.arrivals import readings_for
@@ -124,6 +124,16 @@ def test_a_day_with_a_correction_is_copied_again(source: str, target: str) -> No
     assert "1 day copied and compared: 21 readings, 1 new, 20 already stored" in output
     assert_frame_equal(all_readings(target), all_readings(source))
     assert "0 days copied and compared" in run(source, target)
+
+
+def test_no_day_of_a_table_that_was_created_again_is_skipped(source: str, target: str) -> None:
+    run(source, target)
+    readings = all_readings(source)
+    open_store(source).destroy()
+    create_repository(source).write(change_kw(readings))
+    open_repository.cache_clear()
+    with pytest.raises(CommandError, match="3 of 3 days differ in TO"):
+        run(source, target)
 
 
 def test_a_day_that_the_target_has_lost_is_copied_again(source: str, target: str) -> None:

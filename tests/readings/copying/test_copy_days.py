@@ -11,7 +11,7 @@ import pytest
 from readings.copying.copy_days import CopiedDay, DayCopier
 from readings.copying.progress_record import progress_record
 from readings.instants import FIRST_INSTANT
-from readings.repositories import Extract, open_repository, open_store
+from readings.repositories import Extract, open_repository
 from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -45,8 +45,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def copy_the_day(folder: Path, target: SlowRepository, *, waits: bool) -> CopiedDay:
     source_url = f"delta://{folder}/source"
     create_repository(source_url).write(readings_for(Fleet(devices=20), TIME))
-    source = open_store(source_url)
-    with progress_record(folder, source, open_store(f"delta://{folder}/target")) as record:
+    with progress_record(folder, "copy-1") as record:
         copier = DayCopier(
             open_repository(source_url), target, record, key="copy", waits=waits, versions=False
         )

@@ -68,6 +68,23 @@ def test_destroy_deletes_all_readings(
     assert contents_of(opened_again.snapshot()) == Contents()
 
 
+def test_a_deleted_table_is_an_error_until_it_is_created_again(
+    repository: ReadingsRepository, opened: Store, settings: Settings
+) -> None:
+    deleted_id = repository.table_id()
+    opened.destroy()
+    another = open_repository.__wrapped__(settings.READINGS_URL)
+    for use in (another.snapshot, lambda: write(another)):
+        with pytest.raises(RepositoryUnavailableError, match="does not exist"):
+            use()
+    assert not opened.exists()
+    opened.create()
+    assert repository.table_id() == another.table_id()
+    # Timestream has no ids of tables.
+    is_timestream = settings.READINGS_URL.startswith("timestream")
+    assert (another.table_id() == deleted_id) == is_timestream
+
+
 def test_two_urls_of_one_store_have_one_identity(opened: Store, settings: Settings) -> None:
     assert open_store(settings.READINGS_URL).identity == opened.identity
     assert opened.name in opened.identity
