@@ -16,7 +16,7 @@ from pathlib import Path
 from isal import igzip
 
 from benchmarks.ratio import Figure, Ratio, compare, duration
-from readings.repositories.delta.address import Address
+from readings.repositories.delta.address import BucketAddress
 from readings.repositories.delta.bucket import BucketFolder
 from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
@@ -60,7 +60,7 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
 
 
 def _repository(url: str) -> DeltaRepository:
-    return DeltaRepository(BucketFolder(Address.of(url)))
+    return DeltaRepository(BucketFolder(BucketAddress.of(url)))
 
 
 def _time(number: int) -> datetime:

@@ -24,7 +24,7 @@ from exports.pipeline import worker
 from readings import frame
 from readings.ingest.backfill import backfill
 from readings.repositories import ReadingsRepository, open_repository, open_store
-from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.address import ClickHouseAddress
 from readings.repositories.clickhouse.repository import ClickHouseRepository
 from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
@@ -100,7 +100,7 @@ def _compare(url: str, delta_url: str, state: str) -> Iterator[Ratio | Figure]:
     yield _ratio(
         f"the counts of a day{state}",
         0,
-        lambda: _count(ClickHouseRepository(Address.of(url))),
+        lambda: _count(ClickHouseRepository(ClickHouseAddress.of(url))),
         lambda: _count(DeltaRepository(delta_url.removeprefix("delta://"))),
     )
     extract = ours.create_extract(EXPORTED, "benchmark/1")

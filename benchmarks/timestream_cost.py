@@ -20,7 +20,7 @@ from rich.table import Table as Printed
 
 from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
 from readings.ingest.backfill import backfill
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.queries import Queries
 from readings.repositories.timestream.repository import TimestreamRepository
@@ -54,7 +54,7 @@ def main() -> None:
             SeaweedFS(folder / "seaweedfs") as bucket,
             TimestreamLocal(folder / "timestream", s3=bucket) as server,
         ):
-            address = Address.of(server.url)
+            address = TimestreamAddress.of(server.url)
             table = Table(address, Clients(address))
             table.create_database()
             table.create(magnetic=timedelta(days=73_000))
@@ -67,7 +67,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _measured(server: TimestreamLocal, address: Address) -> Printed:
+def _measured(server: TimestreamLocal, address: TimestreamAddress) -> Printed:
     ours, window = _Headend(address), Window(START, END)
     reference = _Reference(address)
     rows: list[tuple[str, Callable[[], object], Callable[[], object]]] = [
@@ -107,7 +107,7 @@ def _cost(server: TimestreamLocal, work: Callable[[], object]) -> list[str]:
 class _Headend:
     """The queries of one headend process. It caches the counts of a page for the next page."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: TimestreamAddress) -> None:
         self._repository = TimestreamRepository(address)
 
     def page(self, offset: int) -> None:
@@ -128,7 +128,7 @@ class _Headend:
 class _Reference:
     """The reference's queries: number every row for a page, count, and read the partitions of a Glue job by time."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: TimestreamAddress) -> None:
         self._queries = Queries(Clients(address))
         self._table = f'"{address.database}"."{address.table}"'
 

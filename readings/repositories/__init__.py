@@ -83,32 +83,32 @@ def _folder(url: str) -> _Place:
 
 
 def _bucket(url: str) -> _Place:
-    from readings.repositories.delta.address import Address
+    from readings.repositories.delta.address import BucketAddress
     from readings.repositories.delta.bucket import BucketFolder
     from readings.repositories.delta.bucket_store import BucketStore
     from readings.repositories.delta.repository import DeltaRepository
 
-    address = Address.of(url)
+    address = BucketAddress.of(url)
     return _Place(
         lambda: DeltaRepository(BucketFolder(address), creates=False), lambda: BucketStore(address)
     )
 
 
 def _clickhouse(url: str) -> _Place:
-    from readings.repositories.clickhouse.address import Address
+    from readings.repositories.clickhouse.address import ClickHouseAddress
     from readings.repositories.clickhouse.repository import ClickHouseRepository
     from readings.repositories.clickhouse.store import ClickHouseStore
 
-    address = Address.of(url)
+    address = ClickHouseAddress.of(url)
     return _Place(lambda: ClickHouseRepository(address), lambda: ClickHouseStore(address))
 
 
 def _timestream(url: str) -> _Place:
-    from readings.repositories.timestream.address import Address
+    from readings.repositories.timestream.address import TimestreamAddress
     from readings.repositories.timestream.repository import TimestreamRepository
     from readings.repositories.timestream.store import TimestreamStore
 
-    address = Address.of(url)
+    address = TimestreamAddress.of(url)
     return _Place(lambda: TimestreamRepository(address), lambda: TimestreamStore(address))
 
 

@@ -20,7 +20,7 @@ from readings.copying import copy_days
 from readings.instants import FIRST_INSTANT
 from readings.models import IntervalTotals
 from readings.repositories import open_repository, open_store
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.store import TimestreamStore
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -89,7 +89,7 @@ def test_a_copy_to_timestream_without_a_bucket_and_back_is_equal(
     source: str, target: str, timestream: TimestreamLocal
 ) -> None:
     url = timestream.url_of("copies", f"t-{uuid.uuid4().hex}", bucket=None)
-    TimestreamStore(Address.of(url)).create(magnetic=timedelta(days=73_000))
+    TimestreamStore(TimestreamAddress.of(url)).create(magnetic=timedelta(days=73_000))
     assert "540 new" in run(source, url)
     assert "540 new" in run(url, target)
     assert_frame_equal(all_readings(target), all_readings(source))
@@ -253,7 +253,7 @@ def test_after_an_error_of_the_target_the_next_run_completes_the_copy(
     source: str, timestream: TimestreamLocal
 ) -> None:
     url = timestream.url_of("copies", f"t-{uuid.uuid4().hex}")
-    TimestreamStore(Address.of(url)).create(magnetic=timedelta(days=73_000))
+    TimestreamStore(TimestreamAddress.of(url)).create(magnetic=timedelta(days=73_000))
     timestream.fail("WriteRecords", "ValidationException", times=1)
     with pytest.raises(CommandError, match="Timestream rejected the call") as failed:
         run(source, url)
@@ -277,7 +277,7 @@ def test_a_target_that_keeps_too_few_days_is_refused_before_anything_is_copied(
     source: str, timestream: TimestreamLocal
 ) -> None:
     url = timestream.url_of("copies", f"t-{uuid.uuid4().hex}")
-    TimestreamStore(Address.of(url)).create()
+    TimestreamStore(TimestreamAddress.of(url)).create()
     with pytest.raises(CommandError, match=r"TO: .* refuses readings before .*--magnetic-days"):
         run(source, url)
     assert open_repository(url).snapshot().minute_counts(EVERYTHING).is_empty()

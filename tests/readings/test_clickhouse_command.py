@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from readings.repositories import open_repository, open_store
-from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.address import ClickHouseAddress
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.sql import Statements
 from readings.repositories.clickhouse.table import Table, create_table
@@ -80,7 +80,7 @@ def test_the_engine_parses_the_queries_of_a_cluster(clickhouse: ClickHouseLocal)
 
 
 def database_of(url: str) -> str:
-    return Address.of(url).database
+    return ClickHouseAddress.of(url).database
 
 
 def create_shard_table(clickhouse: ClickHouseLocal, database: str) -> None:
@@ -97,7 +97,7 @@ def show_as_distributed(clickhouse: ClickHouseLocal, database: str, *, times: in
 def test_a_distributed_table_over_a_shard_is_a_table_of_headend(
     clickhouse: ClickHouseLocal, url: str
 ) -> None:
-    address = Address.of(url)
+    address = ClickHouseAddress.of(url)
     show_as_distributed(clickhouse, database_of(url))
     with pytest.raises(RepositoryUnavailableError, match="its table readings_shard is missing"):
         Table(address, Client(address)).check()

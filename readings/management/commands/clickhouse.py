@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from readings.engines import without_password
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
-from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.address import ClickHouseAddress
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.table import Table, create_in_cluster
 from readings.repository_errors import RepositoryUnavailableError
@@ -53,7 +53,7 @@ class Command(CommandWithExamples):
             raise CommandError(
                 f"READINGS_URL is {without_password(url)}; this command needs clickhouse://user:password@host/database."
             )
-        address = Address.of(url)
+        address = ClickHouseAddress.of(url)
         if options["show"]:
             for statement in create_in_cluster(address.database, cluster):
                 self.stdout.write(f"{statement};")

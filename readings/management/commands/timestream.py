@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from readings.engines import without_password
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.store import DAY, HOUR, TimestreamStore
 from readings.repositories.timestream.table import MAGNETIC_RETENTION, MEMORY_RETENTION
 from readings.repository_errors import RepositoryUnavailableError
@@ -74,7 +74,7 @@ class Command(CommandWithExamples):
             raise CommandError(
                 f"READINGS_URL is {without_password(settings.READINGS_URL)}; this command needs timestream://database/table."
             )
-        address = Address.of(settings.READINGS_URL)
+        address = TimestreamAddress.of(settings.READINGS_URL)
         store = TimestreamStore(address)
         try:
             if options["action"] == "create":

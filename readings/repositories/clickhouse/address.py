@@ -19,7 +19,7 @@ _ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
 
 
 @dataclass(frozen=True)
-class Address:
+class ClickHouseAddress:
     """A database of a server. ``ca_cert`` is a file with certificates of authorities that the system does not know."""
 
     host: str
@@ -31,7 +31,7 @@ class Address:
     ca_cert: str | None = None
 
     @classmethod
-    def of(cls, url: str) -> Address:
+    def of(cls, url: str) -> ClickHouseAddress:
         """Parse the URL. Raises ``ValueError`` with a sentence for the operator, which never contains the password."""
         _refuse_unencoded_credentials(url)
         parts = urlsplit(url)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import polars as pl
 
 from readings.cancellation import raise_if_cancelled
-from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.address import ClickHouseAddress
 from readings.repositories.clickhouse.errors import translate_errors
 from readings.repositories.clickhouse.query import Query
 from readings.repository_errors import RepositoryUnavailableError
@@ -72,7 +72,7 @@ class Client:
     All methods raise :class:`RepositoryUnavailableError` if the server cannot be reached or refuses the call.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: ClickHouseAddress) -> None:
         self._address = address
         self._lock = Lock()
         self._http: HttpClient | None = None

@@ -52,7 +52,7 @@ class TableState:
         return ((day, state) for day, state in self.days.items() if first <= day <= last)
 
 
-class DayCache(Generic[Result]):
+class DayResults(Generic[Result]):
     """Results of queries of whole days. A result is valid while the day has the same state."""
 
     def __init__(self, query: Callable[[date], Result]) -> None:

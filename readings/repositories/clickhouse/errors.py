@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from readings.repositories.clickhouse.address import TABLE, Address
+from readings.repositories.clickhouse.address import TABLE, ClickHouseAddress
 from readings.repository_errors import RepositoryUnavailableError
 
 _MAX_DETAILS = 300
@@ -33,7 +33,7 @@ _MESSAGES = {
 
 
 @contextmanager
-def translate_errors(address: Address) -> Iterator[None]:
+def translate_errors(address: ClickHouseAddress) -> Iterator[None]:
     """Raise :class:`RepositoryUnavailableError` for any error of the library. The message has no password."""
     from clickhouse_connect.driver.exceptions import ClickHouseError
     from urllib3.exceptions import HTTPError
@@ -44,7 +44,7 @@ def translate_errors(address: Address) -> Iterator[None]:
         raise RepositoryUnavailableError(_sentence(error, address)) from error
 
 
-def _sentence(error: BaseException, address: Address) -> str:
+def _sentence(error: BaseException, address: ClickHouseAddress) -> str:
     code = getattr(error, "code", None)
     if code is None:
         return f"ClickHouse at {address.server} cannot be reached: {_reason(error, address)}"
@@ -57,7 +57,7 @@ def _sentence(error: BaseException, address: Address) -> str:
     return f"{message} (code {code}: {details})"
 
 
-def _reason(error: BaseException, address: Address) -> str:
+def _reason(error: BaseException, address: ClickHouseAddress) -> str:
     """Return why the connection failed: the innermost cause of the error, and what to do about it."""
     seen: BaseException | None = error
     while seen is not None:

@@ -15,7 +15,7 @@ from readings import frame
 from readings.instants import to_micros
 from readings.repositories.chunks import Chunk
 from readings.repositories.clickhouse.client import Client
-from readings.repositories.clickhouse.counts import DayCache, TableState
+from readings.repositories.clickhouse.counts import DayResults, TableState
 from readings.repositories.clickhouse.query import Query
 from readings.repositories.clickhouse.sql import STORED_SCHEMA, Statements
 from readings.repositories.minute_index import (
@@ -88,7 +88,7 @@ class ClickHouseMinuteReader:
         statements: Statements,
         client: Client,
         state: TableState,
-        minutes: DayCache[DayMinutes],
+        minutes: DayResults[DayMinutes],
         pages: PageCache,
         columns: Sequence[str] = frame.COLUMNS,
     ) -> None:

@@ -21,9 +21,9 @@ from readings.repositories.base import (
     Snapshot,
     in_order_without_duplicates,
 )
-from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.address import ClickHouseAddress
 from readings.repositories.clickhouse.client import Client
-from readings.repositories.clickhouse.counts import DayCache, TableState
+from readings.repositories.clickhouse.counts import DayResults, TableState
 from readings.repositories.clickhouse.minute_reader import (
     COUNTED_SCHEMA,
     ClickHouseMinuteReader,
@@ -66,13 +66,13 @@ class ClickHouseRepository(ReadingsRepository):
     completed by writing the same readings again.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: ClickHouseAddress) -> None:
         self._client = Client(address)
         self._table = Table(address, self._client)
         self._database = address.database
         self._statements = Statements(address.database)
-        self._minutes = DayCache(self._count_minutes)
-        self._summaries = DayCache(self._summarise)
+        self._minutes = DayResults(self._count_minutes)
+        self._summaries = DayResults(self._summarise)
         self._pages = PageCache()
         self._write_lock = Lock()
         self._layout: Layout | None = None

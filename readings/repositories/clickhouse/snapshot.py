@@ -19,7 +19,7 @@ from readings.repositories.base import (
 )
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repositories.clickhouse.client import Client
-from readings.repositories.clickhouse.counts import DayCache, TableState
+from readings.repositories.clickhouse.counts import DayResults, TableState
 from readings.repositories.clickhouse.minute_reader import (
     ClickHouseMinuteReader,
     count_readings,
@@ -55,7 +55,7 @@ class ClickHouseSnapshot(Snapshot):
         client: Client,
         state: TableState,
         reader: ClickHouseMinuteReader,
-        summaries: DayCache[pl.DataFrame],
+        summaries: DayResults[pl.DataFrame],
     ) -> None:
         self._statements = statements
         self._client = client

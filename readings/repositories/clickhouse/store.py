@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.address import ClickHouseAddress
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.table import Table
 from readings.repositories.same_server import is_same_host
@@ -12,7 +12,7 @@ from readings.repositories.store import Store
 class ClickHouseStore(Store):
     """The store of ``READINGS_URL=clickhouse://user:password@host/database``. The database must exist."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: ClickHouseAddress) -> None:
         self._address = address
         self._table = Table(address, Client(address))
         self.name = self._table.name

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 import polars as pl
 
 from readings import frame
-from readings.repositories.clickhouse.address import SHARD_TABLE, TABLE, Address
+from readings.repositories.clickhouse.address import SHARD_TABLE, TABLE, ClickHouseAddress
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.query import INSTANT, Query, identifier
 from readings.repository_errors import RepositoryUnavailableError
@@ -117,7 +117,7 @@ class Layout:
 class Table:
     """The table of one database. All methods raise :class:`RepositoryUnavailableError` if the server fails."""
 
-    def __init__(self, address: Address, client: Client) -> None:
+    def __init__(self, address: ClickHouseAddress, client: Client) -> None:
         self._database = address.database
         self._client = client
         self._names = {"database": address.database, "table": TABLE}

@@ -13,7 +13,7 @@ _OPTIONS = ("region", "endpoint_url")
 
 
 @dataclass(frozen=True)
-class Address:
+class BucketAddress:
     """A bucket, and the prefix of the table's keys in it.
 
     If ``region`` or ``endpoint_url`` is None, boto3 finds it.
@@ -25,7 +25,7 @@ class Address:
     endpoint_url: str | None = None
 
     @classmethod
-    def of(cls, url: str) -> Address:
+    def of(cls, url: str) -> BucketAddress:
         """Parse the URL. Raises ``ValueError`` with a sentence for the operator that says what is wrong.
 
         The sentence never contains the whole URL, because it may contain a password.

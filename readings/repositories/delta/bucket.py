@@ -23,7 +23,7 @@ from obstore.exceptions import AlreadyExistsError
 from obstore.exceptions import BaseError as BucketError
 from obstore.store import S3Store
 
-from readings.repositories.delta.address import Address
+from readings.repositories.delta.address import BucketAddress
 from readings.repositories.delta.bucket_access import BucketAccess, Credentials
 from readings.repositories.delta.failures import unavailable_if_it_fails
 from readings.repositories.delta.folder import Folder
@@ -54,7 +54,7 @@ _PROBE = "_setup/conditional-put"
 class BucketFolder(Folder):
     """The keys of a bucket that begin with a prefix."""
 
-    address: Address
+    address: BucketAddress
 
     recheck_seconds = 1.0
     reads_ahead = 4

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError
 
-from readings.repositories.delta.address import Address
+from readings.repositories.delta.address import BucketAddress
 from readings.repository_errors import RepositoryUnavailableError
 
 ASK_AGAIN_SECONDS = 10.0
@@ -43,7 +43,7 @@ class Credentials:
 class BucketAccess:
     """The server, the region and the credentials for one bucket. Threads may share it."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: BucketAddress) -> None:
         self._address = address
         self._lock = Lock()
         self._newest: Credentials | None = None

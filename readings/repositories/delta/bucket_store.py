@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, urlsplit
 
-from readings.repositories.delta.address import Address
+from readings.repositories.delta.address import BucketAddress
 from readings.repositories.delta.bucket import BucketFolder
 from readings.repositories.delta.commit_log import LOG
 from readings.repositories.delta.failures import unavailable_if_it_fails
@@ -20,7 +20,7 @@ _AWS_HOST = re.compile(r"\.amazonaws\.com(?:\.cn)?$")
 class BucketStore(Store):
     """The store of ``READINGS_URL=delta+s3://bucket/prefix``."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: BucketAddress) -> None:
         self._folder = BucketFolder(address)
         self.name = f"{address.bucket}/{address.prefix}"
         self.identity = f"delta+s3 {self.name} {address.endpoint_url or 'AWS'}"

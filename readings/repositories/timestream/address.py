@@ -11,7 +11,7 @@ _OPTIONS = ("region", "bucket", "endpoint_url", "s3_endpoint_url")
 
 
 @dataclass(frozen=True)
-class Address:
+class TimestreamAddress:
     """A table, and the bucket that Timestream may unload to and load from.
 
     ``bucket`` is ``bucket`` or ``bucket/prefix``, in the account and region of the table. The endpoint URLs are for
@@ -26,7 +26,7 @@ class Address:
     s3_endpoint_url: str | None = None
 
     @classmethod
-    def of(cls, url: str) -> Address:
+    def of(cls, url: str) -> TimestreamAddress:
         """Parse the URL. Raises ``ValueError`` with a sentence for the operator that says what is wrong."""
         parts = urlsplit(url)
         database, table = parts.netloc, parts.path.strip("/")

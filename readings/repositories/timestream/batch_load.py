@@ -12,7 +12,7 @@ import polars as pl
 
 from readings import frame
 from readings.cancellation import raise_if_cancelled
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients, translate_aws_errors
 from readings.repositories.timestream.records import MEASURES
 from readings.repository_errors import ReadingsRefusedError
@@ -26,7 +26,7 @@ _UNFINISHED = {"CREATED", "IN_PROGRESS", "PENDING_RESUME"}
 class BatchLoader:
     """Writes readings into one table through its bucket."""
 
-    def __init__(self, address: Address, clients: Clients) -> None:
+    def __init__(self, address: TimestreamAddress, clients: Clients) -> None:
         self._address = address
         self._clients = clients
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from readings.cancellation import raise_if_cancelled
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repository_errors import RepositoryUnavailableError
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 class Clients:
     """The clients of one table. Each is created on first use and shared by all threads, as boto3 allows."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: TimestreamAddress) -> None:
         self._address = address
 
     @cached_property

@@ -13,7 +13,7 @@ import polars as pl
 
 from readings import frame
 from readings.instants import format_instant
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients, translate_aws_errors
 from readings.repository_errors import ReadingsRefusedError
 
@@ -43,7 +43,7 @@ class _Refusal:
 class RecordWriter:
     """Writes readings into one table."""
 
-    def __init__(self, address: Address, clients: Clients) -> None:
+    def __init__(self, address: TimestreamAddress, clients: Clients) -> None:
         self._address = address
         self._clients = clients
 

@@ -19,7 +19,7 @@ from readings.repositories.base import (
     in_order_without_duplicates,
 )
 from readings.repositories.minute_index import MINUTE
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.batch_load import BatchLoader
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.columns import TableColumns
@@ -52,7 +52,7 @@ class TimestreamRepository(ReadingsRepository):
     atomic: repeat the same write to complete one that was interrupted.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: TimestreamAddress) -> None:
         self._has_bucket = address.bucket is not None
         self._table_id = address.identity
         clients = Clients(address)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from readings.instants import format_instant
 from readings.repositories.store import Store
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import MAGNETIC_RETENTION, MEMORY_RETENTION, Table
 
@@ -18,7 +18,7 @@ _MAX_FUTURE = timedelta(minutes=15)
 class TimestreamStore(Store):
     """The store of ``READINGS_URL=timestream://database/table``."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: TimestreamAddress) -> None:
         self._address = address
         self._table = Table(address, Clients(address))
         self.name = f"{address.database}.{address.table}"

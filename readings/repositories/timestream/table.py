@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients, translate_aws_errors
 
 MEMORY_RETENTION = timedelta(hours=168)
@@ -27,7 +27,7 @@ class TableState:
 class Table:
     """One table and its database. All methods raise :class:`RepositoryUnavailableError` if AWS fails."""
 
-    def __init__(self, address: Address, clients: Clients) -> None:
+    def __init__(self, address: TimestreamAddress, clients: Clients) -> None:
         self._address = address
         self._clients = clients
 

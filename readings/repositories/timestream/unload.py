@@ -15,7 +15,7 @@ from readings import frame
 from readings.repositories.base import Extract
 from readings.repositories.chunks import split_into_chunks
 from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA, count_by_minute
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import CALL_SECONDS, Clients, translate_aws_errors
 from readings.repositories.timestream.minute_reader import with_measure_name
 from readings.repositories.timestream.queries import Queries
@@ -38,7 +38,7 @@ class Unloader:
     """Creates, opens and deletes the extracts of one table."""
 
     def __init__(
-        self, address: Address, clients: Clients, queries: Queries, statements: Statements
+        self, address: TimestreamAddress, clients: Clients, queries: Queries, statements: Statements
     ) -> None:
         self._address = address
         self._clients = clients

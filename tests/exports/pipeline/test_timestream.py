@@ -16,7 +16,7 @@ from exports.models import Status, Supplier
 from exports.pipeline import cleanup, export_file, worker
 from readings.repositories import repository
 from readings.repositories.timestream import unload
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import Table
 from readings.repository_errors import RepositoryUnavailableError
@@ -29,7 +29,7 @@ from tests.suppliers import END, FLEET, START, decompressed_file, expected_csv
 def table(timestream: TimestreamLocal) -> Iterator[str]:
     """The name of an empty table."""
     name = f"t-{uuid.uuid4().hex}"
-    address = Address.of(timestream.url_of("exports", name))
+    address = TimestreamAddress.of(timestream.url_of("exports", name))
     created = Table(address, Clients(address))
     created.create_database()
     created.create(magnetic=timedelta(days=73_000))

@@ -18,7 +18,7 @@ from headend.config.aws_clients import LimitedSession, create_client, limit_call
 from headend.config.aws_secrets import SecretsManager
 from headend.config.secrets import FileSecrets
 from headend.config.service_urls import exports_storage
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients
 from tests.dripping import MUCH_LONGER, Server, drip, running, soon
 
@@ -106,7 +106,7 @@ def test_errors_before_the_deadline_are_those_of_botocore() -> None:
 
 def test_every_client_has_deadlines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    address = Address.of("timestream://database/table?bucket=b")
+    address = TimestreamAddress.of("timestream://database/table?bucket=b")
     timestream = Clients(address)
     secrets = SecretsManager("p", FileSecrets(tmp_path), region="us-east-1", endpoint_url=None)
     from storages.backends.s3 import S3Storage

@@ -13,7 +13,7 @@ from tests.readings.repositories.engines import (
     ClickHouse,
     Delta,
     DeltaInBucket,
-    Engine,
+    EngineUnderTest,
     local_timestream,
     timestream_on_aws,
 )
@@ -30,7 +30,9 @@ ENGINES = [
 
 
 @pytest.fixture(scope="session", params=ENGINES)
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> EngineUnderTest:
     """Each engine in turn."""
     if request.param == "delta":
         return Delta(tmp_path_factory.mktemp("delta"))
@@ -46,7 +48,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def repository(engine: Engine, settings: Settings) -> Iterator[ReadingsRepository]:
+def repository(engine: EngineUnderTest, settings: Settings) -> Iterator[ReadingsRepository]:
     """An empty repository of the engine. It is the deployment's repository during the test."""
     with engine.new_repository() as url:
         settings.READINGS_URL = url

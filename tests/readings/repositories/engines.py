@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from readings.repositories import open_store
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import Table
 from tests.services.clickhouse import ClickHouseLocal
@@ -38,7 +38,7 @@ A_MIDNIGHT = _midnight()
 """The readings of the tests start before this midnight and end after it."""
 
 
-class Engine(ABC):
+class EngineUnderTest(ABC):
     """Creates repositories of one engine."""
 
     unreachable_url: str
@@ -49,7 +49,7 @@ class Engine(ABC):
         """Yield the URL of an empty repository. It is deleted when the context ends."""
 
 
-class Delta(Engine):
+class Delta(EngineUnderTest):
     """Delta tables in folders on a disk."""
 
     unreachable_url = "delta:///proc/nothing/here"
@@ -59,13 +59,13 @@ class Delta(Engine):
 
     @contextmanager
     def new_repository(self) -> Iterator[str]:
-        """See :meth:`Engine.new_repository`."""
+        """See :meth:`EngineUnderTest.new_repository`."""
         url = f"delta://{self._folder / uuid.uuid4().hex}"
         open_store(url).create()
         yield url
 
 
-class DeltaInBucket(Engine):
+class DeltaInBucket(EngineUnderTest):
     """Delta tables below one prefix of a bucket."""
 
     unreachable_url = (
@@ -77,13 +77,13 @@ class DeltaInBucket(Engine):
 
     @contextmanager
     def new_repository(self) -> Iterator[str]:
-        """See :meth:`Engine.new_repository`. The table stays until the server's folder is deleted."""
+        """See :meth:`EngineUnderTest.new_repository`. The table stays until the server's folder is deleted."""
         url = self._server.readings_url(uuid.uuid4().hex)
         open_store(url).create()
         yield url
 
 
-class ClickHouse(Engine):
+class ClickHouse(EngineUnderTest):
     """Databases of one ClickHouse server."""
 
     unreachable_url = "clickhouse://127.0.0.1:9/readings?secure=off"
@@ -93,13 +93,13 @@ class ClickHouse(Engine):
 
     @contextmanager
     def new_repository(self) -> Iterator[str]:
-        """See :meth:`Engine.new_repository`."""
+        """See :meth:`EngineUnderTest.new_repository`."""
         with self._server.new_database() as url:
             open_store(url).create()
             yield url
 
 
-class Timestream(Engine):
+class Timestream(EngineUnderTest):
     """Timestream tables of one database, on the local server or on AWS."""
 
     unreachable_url = (
@@ -113,9 +113,9 @@ class Timestream(Engine):
 
     @contextmanager
     def new_repository(self) -> Iterator[str]:
-        """See :meth:`Engine.new_repository`."""
+        """See :meth:`EngineUnderTest.new_repository`."""
         url = self._url_template.format(table=f"t-{uuid.uuid4().hex}")
-        address = Address.of(url)
+        address = TimestreamAddress.of(url)
         table = Table(address, Clients(address))
         table.create_database()
         table.create(*self._retention)

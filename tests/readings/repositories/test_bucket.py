@@ -21,7 +21,7 @@ from pyarrow import parquet
 from readings import frame
 from readings.repositories import ReadingsRepository, open_repository
 from readings.repositories.delta import bucket_access
-from readings.repositories.delta.address import Address
+from readings.repositories.delta.address import BucketAddress
 from readings.repositories.delta.bucket import BucketFolder
 from readings.repositories.delta.compaction import MIN_FILES
 from readings.repositories.delta.repository import DeltaRepository
@@ -52,7 +52,7 @@ def url(seaweedfs: SeaweedFS) -> Iterator[str]:
 
 def repository_of(url: str) -> DeltaRepository:
     """Return a new repository without caches, as in another process."""
-    return DeltaRepository(BucketFolder(Address.of(url)))
+    return DeltaRepository(BucketFolder(BucketAddress.of(url)))
 
 
 def stored(repository: ReadingsRepository) -> pl.DataFrame:
@@ -146,7 +146,7 @@ def test_maintenance_in_a_bucket_compacts_fills_the_cache_and_deletes_what_is_un
     done = repository.maintain()
     assert (done["days compacted"], done["days counted"], done["days summed up"]) == (1, 1, 1)
     assert done["files out of use"] == MIN_FILES
-    folder = BucketFolder(Address.of(url))
+    folder = BucketFolder(BucketAddress.of(url))
     assert len(folder.names("_statistics")) == len(folder.names("_hours")) == 1
     another = repository_of(url)
     assert stored(another).equals(before)
@@ -165,7 +165,7 @@ def test_another_program_reads_the_same_rows(seaweedfs: SeaweedFS, url: str) -> 
         "aws_secret_access_key": SECRET_KEY,
         "allow_http": "true",
     }
-    address = Address.of(url)
+    address = BucketAddress.of(url)
     table = f"s3://{address.bucket}/{address.prefix}"
     rows = pl.scan_delta(table, storage_options=options).select(frame.COLUMNS)
     assert rows.sort(frame.ORDER).collect().equals(EVERYTHING)
@@ -178,7 +178,7 @@ def test_a_reader_of_the_log_and_the_parquet_files_finds_the_same_rows(
     repository = repository_of(url)
     for at in INTERVALS:
         repository.write(readings_for(FLEET, at))
-    address, client = Address.of(url), seaweedfs.client()
+    address, client = BucketAddress.of(url), seaweedfs.client()
 
     def content(key: str) -> bytes:
         body: bytes = client.get_object(Bucket=address.bucket, Key=key)["Body"].read()
@@ -225,7 +225,7 @@ def test_a_table_is_opened_from_a_checkpoint(url: str) -> None:
     repository = repository_of(url)
     for number in range(21):
         repository.write(readings_for(FLEET, A_MIDNIGHT + number * timedelta(days=1)))
-    log = BucketFolder(Address.of(url)).names("_delta_log")
+    log = BucketFolder(BucketAddress.of(url)).names("_delta_log")
     assert any(name.endswith(".checkpoint.parquet") for name in log)
     assert repository_of(url).snapshot().name == repository.snapshot().name
 

@@ -6,14 +6,16 @@ import re
 
 import pytest
 
-from readings.repositories.delta.address import Address
+from readings.repositories.delta.address import BucketAddress
 
 
 def test_an_address_has_a_bucket_a_prefix_and_options() -> None:
     url = "delta+s3://our-bucket/readings/v1/?region=eu-west-1&endpoint_url=http%3A%2F%2F127.0.0.1%3A9000%2F"
-    expected = Address("our-bucket", "readings/v1", "eu-west-1", "http://127.0.0.1:9000")
-    assert Address.of(url) == expected
-    assert Address.of("delta+s3://our-bucket/readings") == Address("our-bucket", "readings")
+    expected = BucketAddress("our-bucket", "readings/v1", "eu-west-1", "http://127.0.0.1:9000")
+    assert BucketAddress.of(url) == expected
+    assert BucketAddress.of("delta+s3://our-bucket/readings") == BucketAddress(
+        "our-bucket", "readings"
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_an_address_has_a_bucket_a_prefix_and_options() -> None:
 )  # fmt: skip
 def test_a_wrong_url_is_refused_with_a_sentence(url: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}"):
-        Address.of(url)
+        BucketAddress.of(url)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,6 @@ def test_a_wrong_url_is_refused_with_a_sentence(url: str, sentence: str) -> None
 )
 def test_a_password_in_a_url_is_refused_and_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match=r"password|access|unknown") as refused:
-        Address.of(url)
+        BucketAddress.of(url)
     assert "pass" not in str(refused.value).replace("password", "")
     assert "AKIAEXAMPLE" not in str(refused.value)

@@ -8,25 +8,32 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
 from headend.config import environment
-from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.address import ClickHouseAddress
 
 
 def test_the_url_has_user_password_host_port_and_database() -> None:
-    address = Address.of("clickhouse://me:p%40s%2Fs@db.example:9000/meters?ca_cert=/etc/ca.pem")
-    assert address == Address("db.example", 9000, "meters", "me", "p@s/s", ca_cert="/etc/ca.pem")
+    address = ClickHouseAddress.of(
+        "clickhouse://me:p%40s%2Fs@db.example:9000/meters?ca_cert=/etc/ca.pem"
+    )
+    assert address == ClickHouseAddress(
+        "db.example", 9000, "meters", "me", "p@s/s", ca_cert="/etc/ca.pem"
+    )
     assert "p@s/s" not in repr(address)
 
 
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("clickhouse://host/database", Address("host", 8443, "database")),
-        ("clickhouse://host/database?secure=off", Address("host", 8123, "database", secure=False)),
-        ("clickhouse://me@[::1]:1/d?secure=on", Address("::1", 1, "d", "me")),
+        ("clickhouse://host/database", ClickHouseAddress("host", 8443, "database")),
+        (
+            "clickhouse://host/database?secure=off",
+            ClickHouseAddress("host", 8123, "database", secure=False),
+        ),
+        ("clickhouse://me@[::1]:1/d?secure=on", ClickHouseAddress("::1", 1, "d", "me")),
     ],
 )
-def test_port_user_and_security_have_defaults(url: str, expected: Address) -> None:
-    assert Address.of(url) == expected
+def test_port_user_and_security_have_defaults(url: str, expected: ClickHouseAddress) -> None:
+    assert ClickHouseAddress.of(url) == expected
 
 
 @pytest.mark.parametrize(

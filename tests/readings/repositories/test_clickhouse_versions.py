@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 from readings import frame
 from readings.repositories import ReadingsRepository, open_repository, open_store
-from readings.repositories.clickhouse.address import Address
+from readings.repositories.clickhouse.address import ClickHouseAddress
 from readings.repositories.clickhouse.repository import ClickHouseRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -77,7 +77,7 @@ def test_a_table_of_an_earlier_release_works_unchanged(
 
 
 def test_a_write_adds_the_columns_that_it_needs(clickhouse: ClickHouseLocal, old_url: str) -> None:
-    reader = ClickHouseRepository(Address.of(old_url))
+    reader = ClickHouseRepository(ClickHouseAddress.of(old_url))
     assert all_versions(reader)["kwh"].null_count() == len(OLD)
     writer = open_repository(old_url)
     writer.write(NEW)
@@ -99,7 +99,7 @@ def test_store_create_adds_the_missing_columns(clickhouse: ClickHouseLocal, old_
 def test_both_versions_stay_if_two_writers_insert_different_first_ones(
     clickhouse: ClickHouseLocal, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer, other = open_repository(url), ClickHouseRepository(Address.of(url))
+    writer, other = open_repository(url), ClickHouseRepository(ClickHouseAddress.of(url))
     assert isinstance(writer, ClickHouseRepository)
     insert = writer._insert
 

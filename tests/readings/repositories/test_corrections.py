@@ -12,7 +12,7 @@ from readings import frame
 from readings.engines import engine_of
 from readings.repositories import ReadingsRepository, open_repository
 from readings.window import Window
-from tests.readings.repositories.engines import A_MIDNIGHT, Engine
+from tests.readings.repositories.engines import A_MIDNIGHT, EngineUnderTest
 from tests.readings.repositories.version_model import (
     follow,
     interval_totals,
@@ -44,7 +44,7 @@ VERSIONS = pl.concat([FIRST, CORRECTED, CORRECTED_AGAIN]).sort(frame.VERSION)
 
 
 @pytest.fixture(scope="module")
-def filled(engine: Engine) -> Iterator[ReadingsRepository]:
+def filled(engine: EngineUnderTest) -> Iterator[ReadingsRepository]:
     """A repository with corrected readings, shared by the tests that only read."""
     with engine.new_repository() as url:
         repository = open_repository(url)
@@ -55,12 +55,12 @@ def filled(engine: Engine) -> Iterator[ReadingsRepository]:
 
 
 @pytest.fixture
-def stored(engine: Engine) -> pl.DataFrame:
+def stored(engine: EngineUnderTest) -> pl.DataFrame:
     """The versions that the engine has after all of them were written."""
     return VERSIONS if keeps_replaced_readings(engine) else frame.valid_versions(VERSIONS)
 
 
-def keeps_replaced_readings(engine: Engine) -> bool:
+def keeps_replaced_readings(engine: EngineUnderTest) -> bool:
     return engine_of(engine.unreachable_url).capabilities.keeps_replaced_readings
 
 
@@ -161,7 +161,7 @@ def test_all_versions_of_a_reading_are_found(
 
 
 def test_a_corrected_minute_has_another_revision(
-    repository: ReadingsRepository, engine: Engine
+    repository: ReadingsRepository, engine: EngineUnderTest
 ) -> None:
     repository.write(FIRST)
     before = repository.snapshot().minute_revisions(Window(START))
@@ -176,7 +176,7 @@ def test_a_corrected_minute_has_another_revision(
 
 
 def test_writing_the_same_versions_again_changes_nothing(
-    filled: ReadingsRepository, engine: Engine
+    filled: ReadingsRepository, engine: EngineUnderTest
 ) -> None:
     if keeps_replaced_readings(engine):
         assert (
@@ -213,7 +213,7 @@ def test_one_write_may_have_several_versions_of_a_new_reading(
 
 
 def test_a_version_that_arrived_before_the_stored_one_does_not_replace_it(
-    repository: ReadingsRepository, engine: Engine
+    repository: ReadingsRepository, engine: EngineUnderTest
 ) -> None:
     repository.write(CORRECTED)
     earlier = FIRST.join(CORRECTED, on=frame.ORDER, how="semi")

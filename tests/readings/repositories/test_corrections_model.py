@@ -15,7 +15,7 @@ from readings import frame
 from readings.repositories import ReadingsRepository, open_repository
 from readings.repositories.delta import compaction, decoded_rows
 from readings.window import Window
-from tests.readings.repositories.engines import A_MIDNIGHT, Delta, Engine
+from tests.readings.repositories.engines import A_MIDNIGHT, Delta, EngineUnderTest
 from tests.readings.repositories.version_model import (
     follow,
     interval_totals,
@@ -31,7 +31,7 @@ ARRIVALS = [A_MIDNIGHT + timedelta(hours=hours) for hours in range(5)]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> EngineUnderTest:
     return Delta(tmp_path_factory.mktemp("model"))
 
 
@@ -128,7 +128,7 @@ class Model:
 @given(actions=ACTIONS, windows=st.lists(WINDOWS, min_size=3, max_size=5), size=st.integers(1, 7))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_a_repository_with_corrections_equals_the_model(
-    engine: Engine, actions: list[Write | Maintain], windows: list[Window], size: int
+    engine: EngineUnderTest, actions: list[Write | Maintain], windows: list[Window], size: int
 ) -> None:
     model = Model()
     with engine.new_repository() as url:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from readings.repositories.delta.address import Address
+from readings.repositories.delta.address import BucketAddress
 from readings.repositories.delta.bucket import BucketFolder
 from readings.repositories.delta.folder import DiskFolder, Folder
 from tests.readings.repositories.engines import DeltaInBucket
@@ -24,7 +24,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
         return DiskFolder(tmp_path)
     server: SeaweedFS = request.getfixturevalue("seaweedfs")
     with DeltaInBucket(server).new_repository() as url:
-        return BucketFolder(Address.of(url))
+        return BucketFolder(BucketAddress.of(url))
 
 
 def test_files_are_found_read_replaced_and_removed(folder: Folder) -> None:
@@ -92,7 +92,7 @@ def test_a_second_writer_of_the_same_file_is_refused(folder: Folder) -> None:
 
 def test_equal_folders_are_the_same_place(tmp_path: Path) -> None:
     assert DiskFolder(tmp_path) == DiskFolder(tmp_path) != DiskFolder(tmp_path / "other")
-    here = BucketFolder(Address("bucket", "prefix", "us-east-1", "http://127.0.0.1:9"))
-    there = BucketFolder(Address("bucket", "prefix", "us-east-1", "http://127.0.0.1:10"))
+    here = BucketFolder(BucketAddress("bucket", "prefix", "us-east-1", "http://127.0.0.1:9"))
+    there = BucketFolder(BucketAddress("bucket", "prefix", "us-east-1", "http://127.0.0.1:10"))
     assert here != there
     assert len({here, there}) == 2

@@ -14,7 +14,7 @@ from readings.repositories import ReadingsRepository, open_repository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Position, Window
-from tests.readings.repositories.engines import A_MIDNIGHT, Engine
+from tests.readings.repositories.engines import A_MIDNIGHT, EngineUnderTest
 
 START = A_MIDNIGHT - timedelta(minutes=10)
 FLEET = Fleet(devices=8)
@@ -34,7 +34,7 @@ ALL = Window(START)
 
 
 @pytest.fixture(scope="module")
-def filled(engine: Engine) -> Iterator[ReadingsRepository]:
+def filled(engine: EngineUnderTest) -> Iterator[ReadingsRepository]:
     """A repository with both intervals."""
     with engine.new_repository() as url:
         repository = open_repository(url)

@@ -19,7 +19,7 @@ from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Position, Window
-from tests.readings.repositories.engines import A_MIDNIGHT, Engine
+from tests.readings.repositories.engines import A_MIDNIGHT, EngineUnderTest
 
 MIDNIGHT = A_MIDNIGHT
 START = MIDNIGHT - timedelta(hours=2)
@@ -46,7 +46,7 @@ def fill(repository: ReadingsRepository, everything: pl.DataFrame) -> ReadingsRe
 
 
 @pytest.fixture(scope="module")
-def filled(engine: Engine, everything: pl.DataFrame) -> Iterator[ReadingsRepository]:
+def filled(engine: EngineUnderTest, everything: pl.DataFrame) -> Iterator[ReadingsRepository]:
     """A repository with all readings, shared by the tests that only read."""
     with engine.new_repository() as url:
         yield fill(open_repository(url), everything)
@@ -346,6 +346,6 @@ def test_an_extract_is_opened_by_its_name_and_read_in_pieces(
     assert "contract" not in filled.extract_owners()
 
 
-def test_an_unreachable_repository_is_unavailable(engine: Engine) -> None:
+def test_an_unreachable_repository_is_unavailable(engine: EngineUnderTest) -> None:
     with pytest.raises(RepositoryUnavailableError):
         open_repository(engine.unreachable_url).snapshot()

@@ -19,7 +19,7 @@ from readings.repositories.contents import Contents, contents_of
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
-from tests.readings.repositories.engines import A_MIDNIGHT, Engine
+from tests.readings.repositories.engines import A_MIDNIGHT, EngineUnderTest
 
 FLEET = Fleet(devices=20)
 BEFORE, AFTER = A_MIDNIGHT - timedelta(minutes=5), A_MIDNIGHT + timedelta(minutes=5)
@@ -121,13 +121,13 @@ def test_times_are_refused_unless_the_engine_declares_that_it_accepts_them(
     assert (refusal is None) == capabilities.accepts_any_time
 
 
-def test_an_unreachable_store_is_an_error_of_one_line(engine: Engine) -> None:
+def test_an_unreachable_store_is_an_error_of_one_line(engine: EngineUnderTest) -> None:
     with pytest.raises(RepositoryUnavailableError) as unreachable:
         open_store(engine.unreachable_url).create()
     assert "\n" not in str(unreachable.value)
 
 
-def test_opening_a_store_connects_to_nothing(engine: Engine) -> None:
+def test_opening_a_store_connects_to_nothing(engine: EngineUnderTest) -> None:
     assert open_store(engine.unreachable_url).identity
 
 

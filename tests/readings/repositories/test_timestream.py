@@ -15,7 +15,7 @@ from readings.cancellation import cancel_when
 from readings.repositories import ReadingsRepository, open_repository
 from readings.repositories.timestream import clients, unload
 from readings.repositories.timestream import repository as timestream_repository
-from readings.repositories.timestream.address import Address
+from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.repository import TimestreamRepository
 from readings.repositories.timestream.table import Table
@@ -43,9 +43,9 @@ def everything() -> pl.DataFrame:
 
 
 @contextmanager
-def new_table(timestream: TimestreamLocal) -> Iterator[Address]:
+def new_table(timestream: TimestreamLocal) -> Iterator[TimestreamAddress]:
     """Create a table that keeps readings of any age; delete it afterwards."""
-    address = Address.of(timestream.url_of("tests", f"t-{uuid.uuid4().hex}"))
+    address = TimestreamAddress.of(timestream.url_of("tests", f"t-{uuid.uuid4().hex}"))
     table = Table(address, Clients(address))
     table.create_database()
     table.create(magnetic=timedelta(days=73_000))
@@ -54,14 +54,14 @@ def new_table(timestream: TimestreamLocal) -> Iterator[Address]:
 
 
 @pytest.fixture
-def address(timestream: TimestreamLocal) -> Iterator[Address]:
+def address(timestream: TimestreamLocal) -> Iterator[TimestreamAddress]:
     """An empty table for one test."""
     with new_table(timestream) as address:
         yield address
 
 
 @pytest.fixture
-def repository(address: Address) -> TimestreamRepository:
+def repository(address: TimestreamAddress) -> TimestreamRepository:
     """An empty repository."""
     return TimestreamRepository(address)
 
@@ -174,7 +174,7 @@ def test_microseconds_are_stored(repository: ReadingsRepository) -> None:
 
 
 def test_refused_readings_raise_an_error_and_the_others_are_stored(
-    address: Address, repository: ReadingsRepository
+    address: TimestreamAddress, repository: ReadingsRepository
 ) -> None:
     Clients(address).write.update_table(
         DatabaseName=address.database,
@@ -193,7 +193,7 @@ def test_refused_readings_raise_an_error_and_the_others_are_stored(
 
 
 def test_of_two_writers_of_a_reading_with_the_same_arrival_time_the_first_one_stays(
-    repository: TimestreamRepository, address: Address, monkeypatch: pytest.MonkeyPatch
+    repository: TimestreamRepository, address: TimestreamAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interval = readings_for(FLEET, START)
     repository.write(interval)
@@ -210,7 +210,7 @@ def test_of_two_writers_of_a_reading_with_the_same_arrival_time_the_first_one_st
 def test_many_readings_are_written_by_a_batch_load_task(
     repository: ReadingsRepository,
     everything: pl.DataFrame,
-    address: Address,
+    address: TimestreamAddress,
     seaweedfs: SeaweedFS,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -238,7 +238,7 @@ def test_an_extract_is_one_unload_and_its_files_are_deleted_with_it(
     everything: pl.DataFrame,
     timestream: TimestreamLocal,
     seaweedfs: SeaweedFS,
-    address: Address,
+    address: TimestreamAddress,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(unload, "CHUNK_READINGS", 400)
@@ -273,7 +273,7 @@ def test_without_a_bucket_an_extract_is_the_snapshot(
     refilled: ReadingsRepository,
     everything: pl.DataFrame,
     timestream: TimestreamLocal,
-    address: Address,
+    address: TimestreamAddress,
 ) -> None:
     without_bucket = open_repository(
         timestream.url_of(address.database, address.table, bucket=None)
@@ -286,7 +286,7 @@ def test_without_a_bucket_an_extract_is_the_snapshot(
 def test_maintenance_deletes_old_extracts(
     refilled: ReadingsRepository,
     seaweedfs: SeaweedFS,
-    address: Address,
+    address: TimestreamAddress,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     refilled.create_extract(ALL, "owner/1")
