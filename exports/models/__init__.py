@@ -29,7 +29,7 @@ from exports.models.file_requests import (
     PartState,
     Status,
 )
-from exports.models.meter_lists import MeterList
+from exports.models.meter_lists import SEPARATOR, MeterList
 from exports.models.people import SupplierPerson
 from exports.models.sessions import SftpSession
 from exports.models.suppliers import (
@@ -53,6 +53,7 @@ __all__ = [
     "MAX_IDEMPOTENCY_KEY_LENGTH",
     "MAX_REASON_LENGTH",
     "PLANNED",
+    "SEPARATOR",
     "ApiKey",
     "Delivery",
     "DeliveryAttempt",

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models.functions import Substr
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -17,14 +18,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from exports import file_requests
 from exports.file_requests import QueueFullError, SupplierInactiveError
-from exports.models import DeliveryState, FileRequest, Status
+from exports.models import SEPARATOR, DeliveryState, FileRequest, MeterList, Status
 from headend.portal.access import login_required, staff_required, visible_requests
 from headend.portal.file_requests import table_row
 from headend.portal.htmx import page_or_fragment
+from readings.columns import parse_columns
+from readings.device_ids import MAX_LENGTH
 
 MAX_PARTS = 200
 """The page lists this many parts; the admin lists all of them."""
 MAX_DOWNLOADS = 50
+MAX_METERS = 5
+"""The page lists this many of the meters that the request names."""
 _CHANGE_PERMISSION = "exports.change_filerequest"
 
 
@@ -82,6 +87,8 @@ def _context(file_request: FileRequest) -> dict[str, Any]:
         "progress": row["progress"],
         "download": row["download"],
         "timeline": _timeline(file_request),
+        "first_meters": _first_meters(file_request),
+        "column_names": parse_columns(file_request.columns) if file_request.columns else None,
         "parts": parts[:MAX_PARTS],
         "more_parts": len(parts) > MAX_PARTS,
         "downloads": file_request.fetches.all()[:MAX_DOWNLOADS],
@@ -91,6 +98,16 @@ def _context(file_request: FileRequest) -> dict[str, Any]:
         or any(each.state == DeliveryState.PENDING for each in deliveries),
         "sftp_command": _sftp_command(file_request) if file_request.has_file else None,
     }
+
+
+def _first_meters(file_request: FileRequest) -> list[str]:
+    """Return the first meters that the request names. The database does not send the others, which can have 2 MB."""
+    if file_request.meter_list_id is None:
+        return []
+    enough = Substr("device_ids", 1, MAX_METERS * (MAX_LENGTH + 1))
+    stored = MeterList.objects.filter(pk=file_request.meter_list_id)
+    text: str = stored.values_list(enough, flat=True).get()
+    return text.split(SEPARATOR)[:MAX_METERS]
 
 
 def _timeline(file_request: FileRequest) -> list[TimelineEntry]:

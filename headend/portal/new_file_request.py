@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from exports.file_requests import FileSpec, QueueFullError, SupplierInactiveError, accept
 from exports.formats import FORMATS
@@ -15,10 +18,17 @@ from exports.models import FileRequest, Supplier
 from headend.portal.access import staff_required
 from headend.portal.file_size_estimate import FileSizeEstimate, estimate_file_size
 from headend.portal.forms import InstantField, WindowForm
+from readings import frame
+from readings.columns import ALL, format_columns, parse_columns
+from readings.device_ids import parse_device_id
+from readings.parameters import MAX_METERS
+
+OWN = "own"
+"""The choice of columns that the operator writes."""
 
 
 class FileRequestForm(WindowForm):
-    """A supplier, a window and a format."""
+    """A supplier, a window, and what the file shall contain of it."""
 
     supplier = forms.ModelChoiceField(
         Supplier.objects.filter(active=True).order_by("name"),
@@ -27,10 +37,68 @@ class FileRequestForm(WindowForm):
     )
     start = InstantField(label="From (UTC)", help_text="The first time of the window, inclusive.")
     end = InstantField(label="To (UTC)", help_text="The last time of the window, inclusive.")
+    device_ids = forms.CharField(
+        required=False,
+        label="Meters",
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text="One id per line, or separated by commas. Leave it empty for all meters.",
+    )
+    arrived_after = InstantField(
+        required=False,
+        label="Arrived after (UTC)",
+        help_text="Only readings that arrived later. Leave it empty for all.",
+    )
+    columns = forms.ChoiceField(
+        choices=[("", "ten columns of the contract"), (ALL, "all columns"), (OWN, "own list")],
+        required=False,
+    )
+    own_columns = forms.CharField(
+        required=False,
+        help_text=f"For “own list”, separated by commas: {', '.join(frame.FULL_COLUMNS)}.",
+    )
     format = forms.ChoiceField(choices=[(name, name) for name in FORMATS], initial="csv")
 
-    field_order = ["supplier", "start", "end", "format"]
+    field_order = [
+        "supplier", "start", "end", "device_ids", "arrived_after", "columns", "own_columns", "format",
+    ]  # fmt: skip
     end_may_equal_start = True
+
+    def clean_device_ids(self) -> tuple[str, ...]:
+        """Return the ids of the meters, ascending, each once.
+
+        Raises:
+            ValidationError: a text is not a meter id, or there are too many.
+        """
+        texts = re.split(r"[,\r\n]+", self.cleaned_data["device_ids"])
+        try:
+            device_ids = {parse_device_id(text) for text in texts if text.strip()}
+        except ValueError as error:
+            raise forms.ValidationError(str(error)) from None
+        if len(device_ids) > MAX_METERS:
+            raise forms.ValidationError(
+                f"A file can have at most {MAX_METERS:,} meters; create several file requests."
+            )
+        return tuple(sorted(device_ids))
+
+    def clean(self) -> dict[str, Any]:
+        """Replace the choice of columns by the columns, as a file request stores them."""
+        cleaned = super().clean()
+        choice, own = cleaned.get("columns"), cleaned.get("own_columns", "")
+        if own and choice != OWN:
+            self.add_error("own_columns", "Choose “own list” as columns, or leave this empty.")
+        elif choice:
+            try:
+                columns = parse_columns(own if choice == OWN else ALL)
+            except ValueError as error:
+                self.add_error("own_columns", str(error))
+            else:
+                cleaned["columns"] = format_columns(columns)
+        return cleaned
+
+    def spec(self) -> FileSpec:
+        """Return what the file shall contain. The form must be valid."""
+        names = ("format", "arrived_after", "device_ids", "columns")
+        return FileSpec(*self.bounds, **{name: self.cleaned_data[name] for name in names})
 
     def create(self) -> FileRequest:
         """Queue the request. The form must be valid.
@@ -39,23 +107,22 @@ class FileRequestForm(WindowForm):
             QueueFullError: the supplier has too many queued requests.
             SupplierInactiveError: the supplier was deactivated a moment ago.
         """
-        spec = FileSpec(*self.bounds, self.cleaned_data["format"])
-        return accept(self.cleaned_data["supplier"], spec)
+        return accept(self.cleaned_data["supplier"], self.spec())
 
     def estimate(self) -> FileSizeEstimate | None:
         """Return the estimate for what the form contains, or None if the form is not complete and valid."""
         if not self.is_bound or not self.is_valid():
             return None
-        return estimate_file_size(*self.bounds, self.cleaned_data["format"])
+        return estimate_file_size(self.spec())
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 @staff_required("exports.add_filerequest")
 def new_file_request(request: HttpRequest) -> HttpResponse:
-    """Show the form, filled in from the URL query; create the request on POST."""
+    """Show the form, filled in from the URL query; on POST create the request, or estimate its size."""
     form = FileRequestForm(request.POST or None, initial=request.GET.dict())
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and "estimate" not in request.POST and form.is_valid():
         try:
             created = form.create()
         except (QueueFullError, SupplierInactiveError) as error:
@@ -69,9 +136,12 @@ def new_file_request(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @staff_required("exports.add_filerequest")
 def file_request_estimate(request: HttpRequest) -> HttpResponse:
-    """Show the estimate for the values in the URL query; htmx calls this while the user fills in the form."""
-    estimate = FileRequestForm(request.GET).estimate()
+    """Show the estimate for the values of the form; htmx calls this while the user fills it in.
+
+    It sends a POST request: a list of meters can be too long for a URL.
+    """
+    estimate = FileRequestForm(request.POST or request.GET).estimate()
     return render(request, "portal/_estimate.html", {"estimate": estimate})

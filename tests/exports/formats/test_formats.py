@@ -133,6 +133,7 @@ def test_a_request_completes_with_a_file_of_its_format(
     assert operator.get(download_path(request))["Content-Type"] == FORMATS[name].media_type
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_window_without_readings_gives_a_file_without_rows(
     alice: Supplier, run_steps: Callable[[], None], name: str

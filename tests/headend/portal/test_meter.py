@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -28,6 +30,15 @@ from tests.headend.portal.conftest import (
 from tests.headend.portal.markup import get_page
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.usefixtures("stored_hour")
+def test_the_page_of_a_meter_leads_to_a_file_request_of_its_window(operator: Client) -> None:
+    page = get_page(operator, f"/fleet/meters/{FIRST_METER}/")
+    [link] = re.findall(r'href="(/requests/new/[^"]*)"', page)
+    form = get_page(operator, html.unescape(link))
+    assert f"{FIRST_METER}</textarea>" in form
+    assert 'value="2023-02-27 16:55:00"' in form
 
 
 @pytest.mark.usefixtures("stored_hour")
