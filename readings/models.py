@@ -32,6 +32,21 @@ class LiveArrival(models.Model):
         return self.at.isoformat()
 
 
+class AwaitedInterval(models.Model):
+    """A past interval that a backfill has written before any of its readings arrived, as during an outage.
+
+    Nothing of it is stored, so this row tells the live fleet to write its late readings.
+    """
+
+    time = models.DateTimeField(unique=True, help_text="The time of the interval's readings.")
+
+    class Meta:
+        ordering = ["-time"]
+
+    def __str__(self) -> str:
+        return self.time.isoformat()
+
+
 class IntervalTotals(models.Model):
     """The totals of the readings of one minute. The portal draws them: reading the repository takes too long."""
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 import polars as pl
 
 from readings.cancellation import raise_if_cancelled
 from readings.ingest import READINGS_PER_WRITE
+from readings.ingest.live import record_awaited_intervals
 from readings.ingest.one_ahead import one_ahead
 from readings.repositories import ReadingsRepository
-from readings.simulation.arrivals import readings_for
+from readings.simulation.arrivals import (
+    arrivals_between,
+    can_still_arrive,
+    readings_for,
+    readings_in_arrival,
+)
 from readings.simulation.fleet import Fleet
 
 
@@ -35,23 +42,56 @@ def backfill(
 
     Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`. Earlier writes stay stored.
     """
-    for intervals, readings in one_ahead(_frames(fleet, start, end, now)):
+    for frame in one_ahead(_frames(fleet, start, end, now)):
         raise_if_cancelled()
-        yield BackfillWrite(intervals, len(readings), repository.write(readings))
+        new = repository.write(frame.readings)
+        record_awaited_intervals(frame.awaited)
+        yield BackfillWrite(frame.intervals, len(frame.readings), new)
 
 
-def _frames(
-    fleet: Fleet, start: datetime, end: datetime, now: datetime
-) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Yield frames of about :data:`READINGS_PER_WRITE` readings, each with the number of its intervals."""
+def write_late_arrivals(
+    fleet: Fleet,
+    repository: ReadingsRepository,
+    window: tuple[datetime, datetime],
+    after: datetime,
+    until: datetime,
+) -> int:
+    """Write the readings of a window that arrived after one instant and until another. Return how many were new.
+
+    A live fleet does not write them if they arrived while a backfill ran that had not come to their interval yet.
+    Raises the same errors as :func:`backfill`.
+    """
+    start, end = window
+    new = 0
+    late = [each for each in arrivals_between(fleet, after, until) if start <= each.time <= end]
+    for _, arrivals in groupby(late, key=lambda arrival: arrival.at):
+        raise_if_cancelled()
+        new += repository.write(pl.concat([readings_in_arrival(fleet, each) for each in arrivals]))
+    return new
+
+
+@dataclass
+class _Frame:
+    """Readings of consecutive intervals. ``awaited`` are the intervals of which nothing has arrived yet."""
+
+    intervals: int
+    readings: pl.DataFrame
+    awaited: list[datetime]
+
+
+def _frames(fleet: Fleet, start: datetime, end: datetime, now: datetime) -> Iterator[_Frame]:
+    """Yield frames of about :data:`READINGS_PER_WRITE` readings."""
     frames: list[pl.DataFrame] = []
+    awaited: list[datetime] = []
     readings = 0
     for time in fleet.intervals(start, end):
         raise_if_cancelled()
         frames.append(readings_for(fleet, time, arrived_by=now))
         readings += len(frames[-1])
+        if frames[-1].is_empty() and can_still_arrive(fleet, time, now):
+            awaited.append(time)
         if readings >= READINGS_PER_WRITE:
-            yield len(frames), pl.concat(frames)
-            frames, readings = [], 0
+            yield _Frame(len(frames), pl.concat(frames), awaited)
+            frames, awaited, readings = [], [], 0
     if frames:
-        yield len(frames), pl.concat(frames)
+        yield _Frame(len(frames), pl.concat(frames), awaited)

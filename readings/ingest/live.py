@@ -6,14 +6,14 @@ After a pause it catches up, but not by more than :data:`MAX_CATCH_UP`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import groupby
 
 import polars as pl
 
-from readings.models import LiveArrival
-from readings.repositories import ReadingsRepository, Snapshot
+from readings.models import AwaitedInterval, LiveArrival
+from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import Arrival, arrivals_between, readings_in_arrival
 from readings.simulation.fleet import Fleet
 from readings.window import Window
@@ -63,9 +63,16 @@ def first_due_arrival(
     return due[0].at if due else None
 
 
+def record_awaited_intervals(times: Iterable[datetime]) -> None:
+    """Record intervals of which a backfill has stored nothing yet, so that their late readings are written."""
+    rows = [AwaitedInterval(time=time) for time in times]
+    AwaitedInterval.objects.bulk_create(rows, ignore_conflicts=True)
+
+
 def delete_records_before(instant: datetime) -> None:
-    """Delete the ``LiveArrival`` rows of instants before ``instant``. Readings are not deleted."""
+    """Delete the rows of ``LiveArrival`` and ``AwaitedInterval`` before ``instant``. Readings are not deleted."""
     LiveArrival.objects.filter(at__lt=instant).delete()
+    AwaitedInterval.objects.filter(time__lt=instant).delete()
 
 
 def _last_written(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> datetime:
@@ -79,21 +86,21 @@ def _last_written(fleet: Fleet, repository: ReadingsRepository, now: datetime) -
 def _last_without_records(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> datetime:
     """Return the instant after which readings of a new deployment are due.
 
-    It is the newest stored interval of the last day, so that the deployment continues a backfill. If there is none, the
-    first readings are those of the newest interval.
+    It is the newest interval of the last day that a backfill has written, so that the deployment continues it. If there
+    is none, the first readings are those of the newest interval.
     """
-    stored = _newest_stored_minute(repository.snapshot(), now)
-    return stored or fleet.newest_interval(now) - fleet.interval
+    day = Window(now - MAX_CATCH_UP, now)
+    awaited = AwaitedInterval.objects.filter(time__range=(day.start, now))
+    written = [
+        *repository.snapshot().minute_counts(day)["minute"][-1:],
+        *awaited.values_list("time", flat=True)[:1],
+    ]
+    return max(written, default=fleet.newest_interval(now) - fleet.interval)
 
 
 def _newest_record(now: datetime) -> datetime | None:
     """Return the last recorded instant. Records from the future were written while the clock was ahead."""
     return LiveArrival.objects.filter(at__lte=now).values_list("at", flat=True).first()
-
-
-def _newest_stored_minute(snapshot: Snapshot, now: datetime) -> datetime | None:
-    minutes = snapshot.minute_counts(Window(now - MAX_CATCH_UP, now))["minute"]
-    return minutes[-1] if len(minutes) else None
 
 
 def _frames_to_write(
@@ -111,5 +118,7 @@ def _is_known(repository: ReadingsRepository, time: datetime) -> bool:
     It may have no readings yet: during an outage, none of them arrive on time. Then only a record tells.
     """
     if LiveArrival.objects.filter(at=time).exists():
+        return True
+    if AwaitedInterval.objects.filter(time=time).exists():
         return True
     return len(repository.snapshot().minute_counts(Window(time, time))) > 0

@@ -84,6 +84,12 @@ def missing_percent(fleet: Fleet, time: datetime, now: datetime) -> float:
     return fleet.late_percent if fleet.late_arrivals and now - time <= fleet.delay else 0
 
 
+def can_still_arrive(fleet: Fleet, time: datetime, now: datetime) -> bool:
+    """Return whether readings of an interval can arrive after ``now``."""
+    is_late = fleet.late_arrivals or fleet.delivery is not None
+    return is_late and _stage_instants(fleet, time)[-1] > now
+
+
 def _stage_instants(fleet: Fleet, time: datetime) -> list[datetime]:
     """Return when the readings of an interval arrive, by stage."""
     if fleet.delivery:

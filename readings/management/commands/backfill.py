@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 
 from readings.cancellation import raise_if_cancelled
 from readings.described_table import refuse_other_table
-from readings.ingest.backfill import backfill
+from readings.ingest.backfill import backfill, write_late_arrivals
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.ingest.fleet_profile import deployment_profile
 from readings.ingest.stop_request import exit_code, stop_when_asked
@@ -131,6 +131,8 @@ class Command(CommandWithExamples):
                     readings, new = readings + write.readings, new + write.new
                     rate = readings / (time.monotonic() - began)
                     progress.update(bar, advance=write.intervals, rate=f"{rate:,.0f} readings/s")
+                late = write_late_arrivals(fleet, repository(), (start, end), now, timezone.now())
+                readings, new = readings + late, new + late
                 seconds = time.monotonic() - began
                 update_totals_after_write(repository(), start, end)
                 raise_if_cancelled()

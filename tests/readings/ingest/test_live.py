@@ -11,6 +11,7 @@ from pytest_django.fixtures import Settings
 
 from readings import frame, tasks
 from readings.ingest import live
+from readings.ingest.backfill import backfill, write_late_arrivals
 from readings.models import LiveArrival
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
@@ -148,6 +149,39 @@ def test_readings_of_an_outage_arrive_after_three_days_with_maintenance_between(
         live.write_due_readings(fleet, store, OUTAGE + timedelta(hours=hours))
         tasks.maintain_repository()
     assert all_readings(store).equals(expected_readings(fleet, OUTAGE))
+
+
+def test_readings_of_a_backfill_inside_an_outage_of_all_meters_arrive_afterwards(
+    store: ReadingsRepository,
+) -> None:
+    fleet = Fleet(devices=60, interval_minutes=60, delivery=DeliveryCurve())
+    now = OUTAGE + timedelta(hours=4)
+    writes = list(backfill(fleet, store, OUTAGE, now, now))
+    assert [write.readings for write in writes] == [0]
+    assert live.first_due_arrival(fleet, store, now) is None
+
+    for hours in range(5, 78):
+        now = OUTAGE + timedelta(hours=hours)
+        live.write_due_readings(fleet, store, now)
+
+    expected = [readings_for(fleet, time, now) for time in fleet.intervals(OUTAGE, now)]
+    assert frame.in_order(all_readings(store)).equals(pl.concat(expected))
+
+
+def test_readings_that_arrive_while_a_backfill_runs_are_not_lost(
+    store: ReadingsRepository,
+) -> None:
+    fleet = Fleet(devices=60, interval_minutes=60, delivery=DeliveryCurve((50, 60, 70, 90)))
+    start, later = NOON - timedelta(hours=8), NOON + timedelta(hours=1)
+    live.write_due_readings(fleet, store, NOON)
+    # The backfill has begun at noon, and has written nothing yet.
+    live.write_due_readings(fleet, store, later)
+    for _ in backfill(fleet, store, start, NOON, NOON):
+        pass
+    write_late_arrivals(fleet, store, (start, NOON), NOON, later)
+
+    expected = [readings_for(fleet, time, later) for time in fleet.intervals(start, later)]
+    assert frame.in_order(all_readings(store)).equals(pl.concat(expected))
 
 
 def test_the_task_writes_the_readings_of_the_deployments_fleet(
