@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from readings.repositories import open_repository, open_store
 from readings.repositories.clickhouse.address import ClickHouseAddress
 from readings.repositories.clickhouse.client import Client
-from readings.repositories.clickhouse.sql import Statements
+from readings.repositories.clickhouse.server_sql import ServerStatements
 from readings.repositories.clickhouse.table import Table, create_table
 from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
@@ -71,7 +71,7 @@ def test_the_table_of_a_shard_differs_from_that_of_one_server_by_its_engine_only
 
 
 def test_the_engine_parses_the_queries_of_a_cluster(clickhouse: ClickHouseLocal) -> None:
-    of_cluster = Statements("headend", "my-cluster")
+    of_cluster = ServerStatements("headend", "my-cluster")
     for query in (of_cluster.partitions(), of_cluster.drop_partition("20230227")):
         text = re.sub(r"\{\w+:String\}", "'value'", query.text)
         assert clickhouse.run(f"EXPLAIN AST {text}")

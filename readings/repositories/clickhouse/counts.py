@@ -74,6 +74,11 @@ class DayResults(Generic[Result]):
                     self._cache[day] = known
             return known[1]
 
+    def known(self, day: date, state: DayState) -> Result | None:
+        """Return the result for a day if it is cached and valid."""
+        known = self._cached(day)
+        return known[1] if known is not None and known[0] == state else None
+
     def clear(self) -> None:
         """Forget all results."""
         with self._lock:

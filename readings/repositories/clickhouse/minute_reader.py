@@ -15,7 +15,7 @@ from readings import frame
 from readings.instants import to_micros
 from readings.repositories.chunks import Chunk
 from readings.repositories.clickhouse.client import Client
-from readings.repositories.clickhouse.counts import DayResults, TableState
+from readings.repositories.clickhouse.counts import DayResults, DayState, TableState
 from readings.repositories.clickhouse.query import Query
 from readings.repositories.clickhouse.sql import STORED_SCHEMA, Statements
 from readings.repositories.minute_index import (
@@ -111,6 +111,14 @@ class ClickHouseMinuteReader:
         """Return whether a minute of the window has corrections. Its days are counted if they are not yet."""
         return any(day.has_corrections(window) for day in self._days(window))
 
+    def meters_have_corrections(self, window: Window) -> bool:
+        """Return whether readings of the window's meters may have corrections. Counting whole days takes too long."""
+        days = [self._minutes.known(*day) for day in self._states(window)]
+        if all(day is not None and not day.has_corrections(window) for day in days):
+            return False
+        found = self._client.frame(self._statements.corrections(window), {"found": pl.Int64()})
+        return not found.is_empty()
+
     def corrections(self, window: Window) -> pl.DataFrame:
         """Return the minutes that have corrections, and how many: columns ``minute`` and ``corrections``."""
         none = pl.DataFrame(schema={"minute": frame.INSTANT, **_CORRECTIONS})
@@ -122,9 +130,12 @@ class ClickHouseMinuteReader:
             yield day.index
 
     def _days(self, window: Window) -> Iterator[DayMinutes]:
-        last = date.max if window.end is None else window.end.date()
-        for day, state in self._state.between(window.start.date(), last):
+        for day, state in self._states(window):
             yield self._minutes.get(day, state)
+
+    def _states(self, window: Window) -> Iterator[tuple[date, DayState]]:
+        last = date.max if window.end is None else window.end.date()
+        return self._state.between(window.start.date(), last)
 
     def count(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
         """See :meth:`MinuteReader.count`."""
@@ -167,26 +178,24 @@ class ClickHouseMinuteReader:
     ) -> pl.DataFrame:
         """Return at most ``limit`` readings of the window in order, after the first ``skip`` or after a position.
 
-        They are not counted first: counting the readings of some meters takes as long as reading them. So it is not
-        known whether they have corrections.
+        They are not counted first: counting the readings of some meters takes as long as reading them.
         """
+        corrected = self.meters_have_corrections(window)
         if after is None or after.time < window.start:
             skip = skip if after is None else 0
             query = self._statements.readings(
-                self._stored, window, corrected=True, skip=skip, limit=limit
+                self._stored, window, corrected=corrected, skip=skip, limit=limit
             )
             return self._read_page(window, query)
         window = replace(window, start=after.time)
         query = self._statements.readings_after(
-            self._stored, window, after, corrected=True, limit=limit
+            self._stored, window, after, corrected=corrected, limit=limit
         )
         return self._read_page(window, query)
 
     def _read_page(self, part: Window, query: Query) -> pl.DataFrame:
-        last = date.max if part.end is None else part.end.date()
-        states = tuple(self._state.between(part.start.date(), last))
         key = (
-            states,
+            tuple(self._states(part)),
             query.text,
             tuple((name, str(each)) for name, each in query.parameters.items()),
             tuple(self.columns),

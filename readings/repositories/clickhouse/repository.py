@@ -30,6 +30,7 @@ from readings.repositories.clickhouse.minute_reader import (
     DayMinutes,
     PageCache,
 )
+from readings.repositories.clickhouse.server_sql import ServerStatements
 from readings.repositories.clickhouse.snapshot import (
     CURRENT,
     DAY_SUMMARY_SCHEMA,
@@ -71,6 +72,7 @@ class ClickHouseRepository(ReadingsRepository):
         self._table = Table(address, self._client)
         self._database = address.database
         self._statements = Statements(address.database)
+        self._server = ServerStatements(address.database)
         self._minutes = DayResults(self._count_minutes)
         self._summaries = DayResults(self._summarise)
         self._pages = PageCache()
@@ -153,6 +155,8 @@ class ClickHouseRepository(ReadingsRepository):
 
     def _write_versions(self, readings: pl.DataFrame) -> int:
         """Insert the versions that are not stored, and return how many."""
+        began = self._now()
+        self._wait_for_inserts(began)
         stored = self._stored(readings, frame.VERSION)
         new = readings.join(stored, on=frame.VERSION, how="anti", maintain_order="left")
         first = new.filter(pl.struct(frame.ORDER).is_first_distinct()).join(
@@ -166,10 +170,17 @@ class ClickHouseRepository(ReadingsRepository):
             # Another writer may have inserted another first version at the same time. One of both is kept, and
             # the other one must be inserted again, as a correction.
             self._wait_for_inserts(self._now())
-            stored = self._stored(first, frame.VERSION)
-            lost = first.join(stored, on=frame.VERSION, how="anti", maintain_order="left")
-            self._insert(lost.with_columns(correction))
+            if self._count_written(new, began) > len(new):
+                stored = self._stored(first, frame.VERSION)
+                lost = first.join(stored, on=frame.VERSION, how="anti", maintain_order="left")
+                self._insert(lost.with_columns(correction))
         return len(new)
+
+    def _count_written(self, readings: pl.DataFrame, since: datetime) -> int:
+        """Return how many rows were inserted since an instant into the time of some readings, sorted by time."""
+        since -= timedelta(seconds=_CLOCK_SECONDS if self._check_once().cluster else 0)
+        query = self._statements.count_written(readings["time"][0], readings["time"][-1], since)
+        return int(self._client.frame(query, {"count": pl.Int64()}).item())
 
     def _insert(self, rows: pl.DataFrame) -> None:
         """Insert rows. If the table is of an earlier release and cannot hold them, it is changed first."""
@@ -194,7 +205,7 @@ class ClickHouseRepository(ReadingsRepository):
         first = instant.astimezone(UTC).date()
         for day in self._state().days:
             if day < first:
-                self._client.command(self._statements.drop_partition(f"{day:%Y%m%d}"))
+                self._client.command(self._server.drop_partition(f"{day:%Y%m%d}"))
         self._recent = None
 
     def maintain(self, *, may_delete: bool = True) -> dict[str, int]:
@@ -209,11 +220,12 @@ class ClickHouseRepository(ReadingsRepository):
         layout = self._layout
         if layout is None or layout.missing:
             layout = self._layout = self._table.check()
-            self._statements = Statements(self._database, layout.cluster, layout.missing)
+            self._statements = Statements(self._database, layout.missing)
+            self._server = ServerStatements(self._database, layout.cluster)
         return layout
 
     def _state(self) -> TableState:
-        days = self._client.frame(self._statements.partitions(), _PARTITIONS_SCHEMA)
+        days = self._client.frame(self._server.partitions(), _PARTITIONS_SCHEMA)
         if days.is_empty():
             # The system tables have no rows for a table that was deleted, and no error either.
             self._table.check()
@@ -231,7 +243,7 @@ class ClickHouseRepository(ReadingsRepository):
         self._known_days = state.days.keys()
 
     def _now(self) -> datetime:
-        now: datetime = self._client.frame(self._statements.now(), {"now": frame.INSTANT}).item()
+        now: datetime = self._client.frame(self._server.now(), {"now": frame.INSTANT}).item()
         return now
 
     def _extract(self, until: datetime) -> ClickHouseExtract:
@@ -246,7 +258,7 @@ class ClickHouseRepository(ReadingsRepository):
             time.sleep(_CLOCK_SECONDS)
             started_until = self._now()
         deadline = time.monotonic() + _WAIT_FOR_INSERTS.total_seconds()
-        query = self._statements.running_inserts(started_until)
+        query = self._server.running_inserts(started_until)
         while self._client.frame(query, {"running": pl.Int64()}).item():
             if time.monotonic() > deadline:
                 raise RepositoryUnavailableError(

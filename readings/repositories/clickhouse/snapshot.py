@@ -133,8 +133,9 @@ class ClickHouseSnapshot(Snapshot):
         return self._client.frame(query, HOURLY_MEANS_SCHEMA)
 
     def _may_be_corrected(self, window: Window) -> bool:
-        # Counting whole days takes longer than a query of some meters.
-        return bool(window.device_ids) or self._reader.has_corrections(window)
+        if window.device_ids:
+            return self._reader.meters_have_corrections(window)
+        return self._reader.has_corrections(window)
 
     def _parts(self, window: Window, readings: int = FRAME_READINGS) -> Iterator[Window]:
         for chunk in split_into_chunks(self.minute_counts(window), readings):

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from readings import frame
-from readings.repositories.clickhouse.address import SHARD_TABLE, TABLE
+from readings.repositories.clickhouse.address import TABLE
 from readings.repositories.clickhouse.query import INSTANT, Query, as_text, conditions, identifier
 from readings.window import Position, Window
 
@@ -19,9 +19,6 @@ STORED_SCHEMA = {name: kind for name, kind in frame.FULL_SCHEMA.items() if name 
 _ONE_THREAD = {"max_threads": 1}
 """For queries that read adjacent rows. With several threads, a page takes 12 ms instead of 8."""
 _KEYS = "new_readings"
-_STARTED_BEFORE = (
-    f"now64(6, 'UTC') - toIntervalMicrosecond(toInt64(elapsed * 1e6)) <= {{t:{INSTANT}}}"
-)
 _BEGIN = "toDateTime64(begin, 6, 'UTC')"
 """Converted, because in Arrow the result of ``toStartOfMinute`` is a number of seconds."""
 _BY_MINUTE = "GROUP BY toStartOfMinute(time) AS begin ORDER BY begin"
@@ -32,7 +29,8 @@ _VALID = "ORDER BY time, device_id, arrival_time DESC, written LIMIT 1 BY time, 
 _VERSIONS = (
     "ORDER BY time, device_id, arrival_time, written LIMIT 1 BY time, device_id, arrival_time"
 )
-_CORRECTIONS = "countIf(toUnixTimestamp64Micro(correction) != 0)"
+_IS_CORRECTION = "toUnixTimestamp64Micro(correction) != 0"
+_CORRECTIONS = f"countIf({_IS_CORRECTION})"
 _LATE = "countIf(arrival_time > time) AS late"
 _NULLS = {pl.Float64(): "Nullable(Float64)", pl.String(): "Nullable(String)"}
 
@@ -54,22 +52,14 @@ class Statements:
     several versions. If not, the query is simpler.
     """
 
-    def __init__(
-        self, database: str, cluster: str | None = None, missing: Collection[str] = ()
-    ) -> None:
-        """``cluster`` is the name of a cluster whose servers store the readings, or None for one server.
-
-        ``missing`` are the columns of ``frame.FURTHER_SCHEMA`` that the table does not have. Queries return null for them.
-        """
-        self.database = database
+    def __init__(self, database: str, missing: Collection[str] = ()) -> None:
+        """``missing`` are the columns of ``frame.FURTHER_SCHEMA`` that the table does not have: queries return null."""
         self.table = f"{identifier(database)}.{identifier(TABLE)}"
-        self._cluster = cluster
         nulls = [
             f"CAST(NULL, '{_NULLS[frame.FURTHER_SCHEMA[name]]}') AS {identifier(name)}"
             for name in missing
         ]
         self._nulls = f"WITH {', '.join(nulls)} " if nulls else ""
-        self._storing_table = TABLE if cluster is None else SHARD_TABLE
 
     def minute_index(self, window: Window) -> Query:
         """Return the columns of ``MINUTE_INDEX_SCHEMA``, and ``corrections``.
@@ -133,15 +123,8 @@ class Statements:
         written_until: datetime | None = None,
     ) -> Query:
         """Return these columns of the window's readings in order, or of ``limit`` of them after the first ``skip``."""
-        clause = _VALID if corrected else _IN_ORDER
-        if limit is not None:
-            clause = f"{clause} LIMIT {int(limit)} OFFSET {int(skip)}"
-        query = self._select(_list(columns), window, clause, written_until=written_until)
-        return query if window.device_ids else replace(query, settings=_ONE_THREAD)
-
-    def versions(self, columns: Sequence[str], window: Window) -> Query:
-        """Return these columns of all versions of the window's readings, sorted by ``frame.VERSION``."""
-        return self._select(_list(columns), window, _VERSIONS)
+        limits = "" if limit is None else f"LIMIT {int(limit)} OFFSET {int(skip)}"
+        return self._page(columns, window, limits, corrected=corrected, written_until=written_until)
 
     def readings_after(
         self,
@@ -153,14 +136,22 @@ class Statements:
         limit: int,
     ) -> Query:
         """Return the first readings after a position, in order. The window starts at the position's time."""
-        query = self._select(
-            _list(columns),
+        return self._page(
+            columns,
             window,
-            f"{_VALID if corrected else _IN_ORDER} LIMIT {int(limit)}",
+            f"LIMIT {int(limit)}",
+            corrected=corrected,
             condition=f"(time > {{after_time:{INSTANT}}} OR device_id > {{after_device:String}})",
             parameters={"after_time": as_text(position.time), "after_device": position.device_id},
         )
-        return query if window.device_ids else replace(query, settings=_ONE_THREAD)
+
+    def versions(self, columns: Sequence[str], window: Window) -> Query:
+        """Return these columns of all versions of the window's readings, sorted by ``frame.VERSION``."""
+        return self._select(_list(columns), window, _VERSIONS)
+
+    def corrections(self, window: Window) -> Query:
+        """Return one row if a reading of the window has a correction."""
+        return self._select("1 AS found", window, "LIMIT 1", condition=_IS_CORRECTION, final=False)
 
     def last_times(self, window: Window) -> Query:
         """Return the columns of ``Snapshot.last_times``."""
@@ -194,6 +185,16 @@ class Statements:
         """Return one row if there is a reading from ``first`` to ``last``."""
         return self._select("1 AS found", Window(first, last), "LIMIT 1", final=False)
 
+    def count_written(self, first: datetime, last: datetime, since: datetime) -> Query:
+        """Return how many rows from ``first`` to ``last`` were inserted at an instant of the server's clock or later."""
+        return self._select(
+            "count() AS written_since",
+            Window(first, last),
+            condition=f"written >= {{since:{INSTANT}}}",
+            parameters={"since": as_text(since)},
+            final=False,
+        )
+
     def stored(self, keys: pl.DataFrame, *, versions: bool) -> Query:
         """Return the ``time`` and ``device_id`` of those ``keys`` that are stored, or the columns of ``frame.VERSION``.
 
@@ -210,48 +211,22 @@ class Statements:
         structure = f"time {INSTANT}, device_id String"
         return Query(query.text, query.parameters, {_KEYS: (structure, keys)})
 
-    def partitions(self) -> Query:
-        """Return the state of each day: ``day`` as YYYYMMDD, ``newest``, ``blocks``, ``changes`` and ``table_id``.
-
-        Each insert into a day has the next block number. Merges keep the numbers. ``newest`` is the highest number.
-        ``blocks`` is how many numbers there are, because a replica may show an insert before one with a lower number.
-        ``changes`` is the version of the last ALTER. ``table_id`` differs after the table was created again.
-        """
-        return Query(
-            "SELECT partition_id AS day, max(max_block_number) AS newest,"
-            " sum(max_block_number - min_block_number + 1) AS blocks, max(data_version) AS changes,"
-            " min(extract(path, '[0-9a-f]{8}-[0-9a-f-]{27}')) AS table_id"
-            f" FROM {self._system('parts')} WHERE database = {{database:String}}"
-            " AND table = {table:String} AND active"
-            " GROUP BY partition_id ORDER BY partition_id",
-            {"database": self.database, "table": self._storing_table},
-        )
-
-    def now(self) -> Query:
-        """Return the server's time."""
-        return Query("SELECT now64(6, 'UTC') AS now")
-
-    def running_inserts(self, started_until: datetime) -> Query:
-        """Return how many inserts into the table, started up to an instant of the server's clock, still run."""
-        return Query(
-            f"SELECT count() AS running FROM {self._system('processes')} WHERE query_kind = 'Insert'"
-            f" AND position(query, {{quoted_table:String}}) > 0 AND {_STARTED_BEFORE}",
-            {"t": as_text(started_until), "quoted_table": self.table},
-        )
-
-    def drop_partition(self, day: str) -> Query:
-        """Delete the readings of a day (YYYYMMDD)."""
-        table = f"{identifier(self.database)}.{identifier(self._storing_table)}"
-        everywhere = "" if self._cluster is None else f" ON CLUSTER {identifier(self._cluster)}"
-        return Query(
-            f"ALTER TABLE {table}{everywhere} DROP PARTITION ID {{day:String}}", {"day": day}
-        )
-
-    def _system(self, table: str) -> str:
-        """Return a system table of the server, or of all servers of the cluster."""
-        if self._cluster is None:
-            return f"system.{table}"
-        return f"clusterAllReplicas({identifier(self._cluster)}, system.{table})"
+    def _page(
+        self, columns: Sequence[str], window: Window, limits: str, *, corrected: bool, **terms: Any
+    ) -> Query:
+        """Return a query of readings in order. ``limits`` selects some of them, and may be empty."""
+        if not corrected:
+            query = self._select(_list(columns), window, f"{_IN_ORDER} {limits}", **terms)
+        elif not limits:
+            query = self._select(_list(columns), window, _VALID, **terms)
+        else:
+            # Only the keys of the readings before the page are read, and only the versions of the page are sorted.
+            keys = self._select(
+                f"DISTINCT {_list(frame.ORDER)}", window, f"{_IN_ORDER} {limits}", **terms
+            )
+            page = f"AND (time, device_id) IN ({keys.text})"
+            query = self._select(_list(columns), window, f"{page} {_VALID}", **terms)
+        return query if window.device_ids else replace(query, settings=_ONE_THREAD)
 
     def _aggregate(
         self, columns: str, names: Sequence[str], window: Window, group: str, *, corrected: bool
