@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -12,6 +13,8 @@ from readings.frame import literal
 DAY = timedelta(days=1)
 RESOLUTION = timedelta(microseconds=1)
 """The smallest difference between two instants."""
+_MAX_ALTERNATIVES = 32
+"""Polars compares a column with each value of a short list. For 100 values, this takes 40 ms for each file."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,21 @@ class Window:
         if self.end is not None:
             condition &= time <= literal(self.end)
         if self.device_ids:
-            condition &= pl.col("device_id").is_in(list(self.device_ids))
+            condition &= is_one_of(self.device_ids)
         if self.arrived_after is not None:
             condition &= arrival_time > literal(self.arrived_after)
         if self.as_of is not None:
             condition &= arrival_time <= literal(self.as_of)
         return condition
+
+
+def is_one_of(device_ids: Sequence[str]) -> pl.Expr:
+    """Return a filter with which Polars skips the row groups of other meters, if these are few or neighbours."""
+    device_id = pl.col("device_id")
+    if len(device_ids) <= _MAX_ALTERNATIVES:
+        return device_id.is_in(list(device_ids))
+    near = device_id.is_between(pl.lit(min(device_ids)), pl.lit(max(device_ids)))
+    return near & device_id.is_in(pl.Series(device_ids).implode())
 
 
 def window_of_day(day: date) -> Window:

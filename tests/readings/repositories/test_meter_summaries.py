@@ -16,7 +16,7 @@ from readings.simulation.fleet import Fleet
 from readings.window import DAY, RESOLUTION, Window
 from tests.readings.repositories.engines import A_MIDNIGHT
 
-FLEET = Fleet(devices=30, interval_minutes=20)
+FLEET = Fleet(devices=40, interval_minutes=20)
 IDS = sorted(FLEET.meters.device_id)
 UNKNOWN = "A/unknown 'meter'"
 MONDAY = datetime(2023, 2, 27, tzinfo=UTC)
