@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -12,10 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+from django.conf import settings
 
 from benchmarks.ratio import Figure, Ratio, compare
 from readings import frame
 from readings.models import IntervalTotals, Meter
+from readings.repositories import open_store
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from tests.deployment import ROOT
@@ -41,14 +42,14 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
         f"load of {READINGS:,} CSV rows, whole command",
         "Polars read_csv + unique + sort + write_parquet",
         0.7,
-        lambda: peaks.append(_load(file, folder)),
+        lambda: peaks.append(_load(file)),
         with_polars,
         rounds=3,
     )
     yield _memory(READINGS, max(peaks))
     for intervals in (INTERVALS // 4, INTERVALS * 4):
         file = _write_csv(file, intervals)
-        yield _memory(intervals * FLEET.devices, _load(file, folder))
+        yield _memory(intervals * FLEET.devices, _load(file))
 
 
 def _memory(rows: int, mebibytes: float) -> Figure:
@@ -63,9 +64,11 @@ def _write_csv(file: Path, intervals: int) -> Path:
     return file
 
 
-def _load(file: Path, home: Path) -> float:
+def _load(file: Path) -> float:
     """Load the file into an empty repository. Return the command's peak memory in MiB."""
-    shutil.rmtree(home / "readings", ignore_errors=True)
+    store = open_store(settings.READINGS_URL)
+    store.destroy()
+    store.create()
     IntervalTotals.objects.all().delete()
     Meter.objects.all().delete()
     command = [sys.executable, "manage.py", "load", str(file)]

@@ -61,13 +61,14 @@ def main() -> int:
 
 def _fill(days: int) -> list[str]:
     """Fill repository and database; return the paths of the pages to request."""
+    from django.conf import settings
     from django.contrib.auth.models import User
     from django.core.management import call_command
     from django.utils import timezone
 
     from benchmarks.portal_data import fill_history, fill_totals
     from readings.ingest.deployment_fleet import deployment_fleet
-    from readings.repositories import repository
+    from readings.repositories import open_store, repository
     from readings.tasks import update_interval_totals
 
     call_command("migrate", verbosity=0)
@@ -75,6 +76,7 @@ def _fill(days: int) -> list[str]:
     User.objects.create_superuser("operator", password=PASSWORD)
     now = timezone.now()
     fleet = deployment_fleet()
+    open_store(settings.READINGS_URL).create()
     call_command("backfill", start=str(now - timedelta(days=1))[:19], verbosity=0)
     repository().maintain()
     update_interval_totals(26)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from exports.stores import export_store
 from headend.celery import app as celery_app
+from readings.described_table import refuse_other_table
 from readings.repositories import repository
 
 log = logging.getLogger(__name__)
@@ -133,6 +134,8 @@ def check_broker() -> None:
 
 
 def _check_repository() -> None:
+    # A process that was started with another READINGS_URL must not count as ready.
+    refuse_other_table(repository())
     repository().probe()
 
 

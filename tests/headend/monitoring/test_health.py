@@ -12,9 +12,11 @@ from pytest_django.fixtures import Settings
 
 from headend.monitoring import health
 from headend.monitoring.health import PROBES, Probe, Readiness
+from readings.described_table import describe
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
+from tests.readings.new_repository import create_repository
 
 ALL_OK = {"database": "ok", "broker": "ok", "store": "ok", "storage": "ok"}
 
@@ -113,6 +115,18 @@ def test_ready_names_a_repository_whose_folder_has_disappeared(
     folder.with_name("elsewhere").rename(folder)
     health.readiness = Readiness(*PROBES)
     assert client.get("/health/ready").json() == ALL_OK
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_uses_another_table_than_the_deployment_is_not_ready(
+    client: Client, deployment: ReadingsRepository, settings: Settings, tmp_path: Path
+) -> None:
+    describe(deployment)
+    assert client.get("/health/ready").json() == ALL_OK
+    settings.READINGS_URL = f"delta://{tmp_path}/other"
+    create_repository(settings.READINGS_URL)
+    health.readiness = Readiness(*PROBES)
+    assert "store of readings" in client.get("/health/ready").json()["store"]
 
 
 def test_the_caller_does_not_see_the_text_of_an_error() -> None:
