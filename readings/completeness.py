@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from readings import frame
+from readings.cancellation import raise_if_cancelled
 from readings.repositories import Snapshot
 from readings.window import DAY, RESOLUTION, Window
 
@@ -70,6 +71,7 @@ def _recent_times(snapshot: Snapshot, meters: pl.DataFrame, newest: datetime) ->
     last_day = pl.min_horizontal("last", frame.literal(newest)).dt.truncate("1d").alias("day")
     found = [frame.empty(frame.ORDER)]
     for (day,), same in meters.group_by(last_day):
+        raise_if_cancelled()
         device_ids = tuple(same["device_id"])
         found.append(snapshot.reading_times(Window(day - DAY, day + DAY - RESOLUTION, device_ids)))
     return pl.concat(found)

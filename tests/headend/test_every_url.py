@@ -209,4 +209,5 @@ def test_every_role_and_every_url_is_swept() -> None:
     """The resolver is walked into the admin and the portal."""
     names = {route.name for route in every_route()}
     assert {"overview", "meter", "download", "exports_supplier_change", "live", "schema"} <= names
+    assert {"meters", "meters/<device_id>/latest/"} <= {route.path for route in every_route()}
     assert len(every_route()) > 100

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import polars as pl
 import pytest
+from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
@@ -107,9 +108,14 @@ def test_a_page_says_when_a_meter_sent_readings_and_how_complete_they_are(
 
 
 def test_pages_are_in_byte_order_and_next_leads_through_all_of_them(
-    client: APIClient, store: ReadingsRepository
+    client: APIClient,
+    store: ReadingsRepository,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     store_all(store, *(hourly(device_id, range(2)) for device_id in IDS))
+    # Two for the API key, one for the meters, and one for the newest interval.
+    with django_assert_max_num_queries(4):
+        get(client)
     assert all_pages(client, page_size=4) == [IDS[:4], IDS[4:]]
     assert all_pages(client, page_size=6) == [IDS]
     assert all_pages(client, page_size=1, prefix="A_1") == [["A_1"], ["A_1/x"]]
