@@ -60,6 +60,14 @@ class Deployment:
         readings.drop("arrival_time").write_csv(file)
         call_command("load", str(file), stdout=StringIO())
 
+    def correct(self) -> int:
+        """Correct all stored readings, and return how many."""
+        [*frames] = self.store.snapshot().frames(Window(FIRST_INSTANT))
+        corrected = pl.concat(frames).with_columns(
+            frame.literal(self.now).alias("arrival_time"), pl.col("kw") + 1
+        )
+        return self.store.write(corrected, corrections=True)
+
     def get_page(self, url: str) -> dict[str, Any]:
         """Return a page of the API, or raise ``OSError`` if the connection is broken."""
         self.calls_left -= 1
@@ -137,6 +145,19 @@ def test_the_copy_is_exact_after_late_arrivals_loads_stops_and_broken_connection
     assert copied(copy).rows() == stored.rows()
     # A pull that was not interrupted never returns a reading again.
     assert seen == len(stored)
+
+
+def test_a_pull_replaces_corrected_readings(deployment: Deployment, tmp_path: Path) -> None:
+    copy = sqlite3.connect(tmp_path / "copy.sqlite3")
+    deployment.load()
+    deployment.beat()
+    deployment.now += timedelta(minutes=2)
+    first = synchronise.pull(copy, deployment.get_page, URL)
+    corrected = deployment.correct()
+    deployment.beat()
+    deployment.now += timedelta(minutes=2)
+    assert synchronise.pull(copy, deployment.get_page, URL) == corrected == first > 30
+    assert copied(copy).rows() == deployment.stored().rows()
 
 
 def test_readings_that_arrive_during_a_pull_are_in_the_next_one(

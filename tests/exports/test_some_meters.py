@@ -7,6 +7,7 @@ import io
 import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -102,6 +103,30 @@ def test_a_file_has_the_requested_meters_arrivals_and_columns(
     again.refresh_from_db()
     assert table_of(again).equals(found)
     assert again.sha256 == request.sha256
+
+
+def test_a_file_has_the_valid_version_of_a_corrected_reading(
+    alice: Supplier, store: ReadingsRepository, run_steps: Callable[[], None]
+) -> None:
+    correction = END + timedelta(hours=1)
+    original = fleet_readings().filter(pl.col("device_id") == METERS[0])
+    corrected = original.head(4).with_columns(
+        frame.literal(correction).alias("arrival_time"), pl.col("kw") + 1
+    )
+    store.write(fleet_readings())
+    store.write(corrected, corrections=True)
+    spec = FileSpec(START, END, "parquet", device_ids=(METERS[0],))
+    specs = [spec, replace(spec, as_of=END), replace(spec, arrived_after=END)]
+    newest, frozen, changed = [accept(alice, each) for each in specs]
+    run_steps()
+    for request, expected in (
+        (newest, pl.concat([corrected, original.slice(4)])),
+        (frozen, original),
+        (changed, corrected),
+    ):
+        request.refresh_from_db()
+        assert table_of(request).equals(expected)
+        assert request.record_count == len(expected)
 
 
 def test_an_unknown_meter_gives_a_file_with_the_requested_header_only(

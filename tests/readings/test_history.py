@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,10 +13,8 @@ from exports.models import Supplier
 from readings import frame
 from readings.instants import format_instant
 from readings.repositories import ReadingsRepository
-from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
-from readings.window import Window
 from tests.suppliers import api_client
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -51,21 +48,19 @@ def test_a_reading_without_corrections_has_one_version_with_all_columns(
 
 
 def test_the_version_that_arrived_last_is_first_and_valid(
-    client_of_alice: APIClient, monkeypatch: pytest.MonkeyPatch
+    client_of_alice: APIClient, store: ReadingsRepository
 ) -> None:
-    arrivals = [NOON + timedelta(hours=hours) for hours in range(3)]
-
-    def versions(snapshot: DeltaSnapshot, window: Window) -> Iterator[pl.DataFrame]:
-        assert window == Window(NOON, NOON, (METER,))
-        of_reading = frame.with_full_columns(READINGS.slice(2, 1))
-        yield pl.concat([of_reading.with_columns(arrival_time=pl.lit(at)) for at in arrivals])
-
-    monkeypatch.setattr(DeltaSnapshot, "versions", versions)
+    arrivals = [NOON + timedelta(hours=hours) for hours in (3, 1)]
+    for number, arrival in enumerate(arrivals):
+        corrected = READINGS.with_columns(
+            frame.literal(arrival).alias("arrival_time"), kwh=pl.lit(float(number))
+        )
+        store.write(corrected, corrections=True)
     found = history(client_of_alice).json()["versions"]
-    assert [(each["arrival_time"], each["valid"]) for each in found] == [
-        (format_instant(arrivals[2]), True),
-        (format_instant(arrivals[1]), False),
-        (format_instant(arrivals[0]), False),
+    assert [(each["arrival_time"], each["kwh"], each["valid"]) for each in found] == [
+        (format_instant(arrivals[0]), 0.0, True),
+        (format_instant(arrivals[1]), 1.0, False),
+        (format_instant(NOON), None, False),
     ]
 
 
