@@ -26,6 +26,7 @@ _HISTORY = [
     "exports.sftpsession",
     "readings.livearrival",
     "readings.intervaltotals",
+    "readings.classenergy",
 ]
 _SUPPLIERS = [
     "exports.supplier",

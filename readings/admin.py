@@ -1,4 +1,4 @@
-"""Admin pages for the interval totals, the meters and the arrivals of the live fleet. All are read-only."""
+"""Admin pages for totals, energy by customer class, meters and arrivals of the live fleet. All are read-only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from headend.read_only_admin import ReadOnly
-from readings.models import IntervalTotals, LiveArrival, Meter
+from readings.models import ClassEnergy, IntervalTotals, LiveArrival, Meter
 
 
 @admin.register(IntervalTotals)
@@ -29,6 +29,19 @@ class IntervalTotalsAdmin(ReadOnly, admin.ModelAdmin[IntervalTotals]):
         day = f"{obj.time:%Y-%m-%d}"
         link = reverse("fleet", query={"start": day, "end": f"{day} 23:59"})
         return format_html('<a href="{}">{}</a>', link, day)
+
+
+@admin.register(ClassEnergy)
+class ClassEnergyAdmin(ReadOnly, admin.ModelAdmin[ClassEnergy]):
+    """The energy of each customer class in each hour."""
+
+    list_display = ["hour", "customer_class", "readings", "import_kwh", "export_kwh"]
+    list_filter = ["customer_class", "hour"]
+    date_hierarchy = "hour"
+    ordering = ["-hour", "customer_class"]
+    list_per_page = 100
+    show_full_result_count = False
+    fields = ["hour", "customer_class", "readings", "import_kwh", "export_kwh", "revision"]
 
 
 @admin.register(Meter)

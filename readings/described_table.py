@@ -1,19 +1,32 @@
 """Which table of readings the database describes.
 
-``LiveArrival``, ``AwaitedInterval``, ``IntervalTotals`` and ``Meter`` are derived from one table. If ``READINGS_URL``
-names another table, they are wrong: intervals would not be written again, and the portal would show totals of other
-readings.
+``LiveArrival``, ``AwaitedInterval``, ``IntervalTotals``, ``ClassEnergy`` and ``Meter`` are derived from one table. If
+``READINGS_URL`` names another table, they are wrong: intervals would not be written again, and the portal would show totals
+of other readings.
 """
 
 from __future__ import annotations
 
 from django.db import DatabaseError, InterfaceError, models, transaction
 
-from readings.models import AwaitedInterval, DescribedTable, IntervalTotals, LiveArrival, Meter
+from readings.models import (
+    AwaitedInterval,
+    ClassEnergy,
+    DescribedTable,
+    IntervalTotals,
+    LiveArrival,
+    Meter,
+)
 from readings.repositories import ReadingsRepository
 from readings.repository_errors import RepositoryUnavailableError
 
-_DERIVED: tuple[type[models.Model], ...] = (LiveArrival, AwaitedInterval, IntervalTotals, Meter)
+_DERIVED: tuple[type[models.Model], ...] = (
+    LiveArrival,
+    AwaitedInterval,
+    IntervalTotals,
+    ClassEnergy,
+    Meter,
+)
 _ONLY_ROW = 1
 
 

@@ -1,4 +1,4 @@
-"""What the live fleet has written, the totals of each interval, and the known meters."""
+"""What the live fleet has written, totals of each interval and customer class, and the known meters."""
 
 from __future__ import annotations
 
@@ -86,6 +86,35 @@ class IntervalTotals(models.Model):
 
     def __str__(self) -> str:
         return self.time.isoformat()
+
+
+class ClassEnergy(models.Model):
+    """The energy that the meters of a customer class imported and exported in one hour."""
+
+    hour = models.DateTimeField(help_text="The start of the hour.")
+    customer_class = models.CharField(
+        max_length=40, blank=True, help_text="Empty for meters without a customer class."
+    )
+    readings = models.BigIntegerField(help_text="Number of readings.")
+    import_kwh = models.FloatField("imported energy, kWh")
+    export_kwh = models.FloatField(
+        "exported energy, kWh", help_text="Exported energy as a positive number, kWh."
+    )
+    revision = models.BigIntegerField(
+        default=0, help_text="The sum of the revisions of the hour's minutes when it was summed."
+    )
+
+    class Meta:
+        ordering = ["hour", "customer_class"]
+        verbose_name_plural = "energy by customer class"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hour", "customer_class"], name="readings_one_energy_of_hour_and_class"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour.isoformat()} {self.customer_class}"
 
 
 class DeviceIdColumn(models.CharField[str, str]):

@@ -39,17 +39,20 @@ def write_due_readings() -> None:
 def update_interval_totals(hours: int | None = None) -> None:
     """Update the interval totals of the last ``hours`` hours, or of all stored readings if it is None.
 
-    An update of less than a day runs often. It leaves the recording of meters to the others, because Timestream charges
-    for it.
+    An update of less than a day runs often. It leaves the recording of meters and the energy by customer class to the
+    others, because they read all readings of the changed intervals.
     """
-    from readings import totals
+    from readings import class_energy, totals
     from readings.described_table import refuse_other_table
     from readings.repositories import repository
 
     refuse_other_table(repository())
     start = None if hours is None else timezone.now() - timedelta(hours=hours)
-    meters = hours is None or hours > _HOURS_OF_DAY
-    totals.update_totals(repository().snapshot(), start, meters=meters)
+    reads_all = hours is None or hours > _HOURS_OF_DAY
+    snapshot = repository().snapshot()
+    totals.update_totals(snapshot, start, meters=reads_all)
+    if reads_all:
+        class_energy.update_class_energy(snapshot, start)
 
 
 @shared_task(name="readings.tasks.upkeep")

@@ -22,7 +22,7 @@ from exports.models import (
     Webhook,
 )
 from exports.suppliers import hand_over
-from readings.models import IntervalTotals, LiveArrival, Meter
+from readings.models import ClassEnergy, IntervalTotals, LiveArrival, Meter
 from tests.suppliers import PUBLIC_KEY, START, create_api_key, store_completed
 
 METER = "0001b33e-0898-33a6-ac1d-82b59b904034"
@@ -74,6 +74,9 @@ def store_fleet() -> list[Model]:
     """Store one row in each table of the readings app."""
     return [
         IntervalTotals.objects.create(time=START, readings=1, late=0, kw=1.0),
+        ClassEnergy.objects.create(
+            hour=START, customer_class="shop", readings=1, import_kwh=1.0, export_kwh=0.0
+        ),
         LiveArrival.objects.create(at=START, readings=1),
         Meter.objects.create(device_id=METER, last_day=START.date()),
     ]

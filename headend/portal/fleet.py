@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from headend.portal.access import staff_required
+from headend.portal.class_energy import energy_by_class
 from headend.portal.coverage import DAY
 from headend.portal.coverage_calendar import calendar_weeks
 from headend.portal.energy_units import energy_as_text
@@ -45,6 +46,7 @@ def fleet_page(request: HttpRequest) -> HttpResponse:
         "imported": energy_as_text(used.imported) if used.is_known else None,
         "exported": energy_as_text(used.exported),
         "charts": fleet_charts(sums, *bounds),
+        "classes": energy_by_class(*bounds),
         "weeks": calendar_weeks(now),
         "has_readings": IntervalTotals.objects.exists(),
         "engine": engine_of(settings.READINGS_URL),

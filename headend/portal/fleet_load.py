@@ -108,7 +108,7 @@ def sums_between(start: datetime, end: datetime) -> list[Sums]:
         .values_list("hour", "is_later", "n", "kws", "imports", "exports")
     )
     return [
-        Sums(datetime.fromisoformat(f"{hour}:{59 * is_later:02}+00:00"), *sums)
+        Sums(min(end, datetime.fromisoformat(f"{hour}:{59 * is_later:02}+00:00")), *sums)
         for hour, is_later, *sums in groups
     ]
 
@@ -134,7 +134,7 @@ def energy(sums: Iterable[Sums], start: datetime, end: datetime) -> FleetEnergy:
     step = DAY if length >= HOURLY_FROM else HOUR if length > INTERVALS_UP_TO else NO_TIME
     steps: dict[datetime, tuple[float, float]] = {}
     for each in sums:
-        if each.time <= start:
+        if not start < each.time <= end:
             continue
         begin = max(start, _begin(each.time, step))
         imported, exported = steps.get(begin, (0.0, 0.0))

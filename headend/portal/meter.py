@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 
 from headend.portal import charts
 from headend.portal.access import staff_required
+from headend.portal.class_energy import class_label
 from headend.portal.coverage import DAY
 from headend.portal.forms import Bounds, window_from_query
 from headend.portal.meter_details import (
@@ -35,6 +36,7 @@ from headend.portal.meter_readings import (
 from readings.device_ids import parse_device_id
 from readings.engines import engine_of
 from readings.feed import newest_interval
+from readings.ingest.deployment_fleet import customer_class_of
 from readings.repositories import Snapshot, repository
 
 LATEST_READINGS = 12
@@ -91,6 +93,7 @@ def meter_page(request: HttpRequest, device_id: str) -> HttpResponse:
     shown = _find_window(request, snapshot, device_id)
     latest, silent_since = shown.meter.latest, shown.silent_since
     load = latest["load"].drop_nulls()
+    [customer_class] = customer_class_of([device_id])
     corrected = _corrected_readings(snapshot, device_id, shown)
     context = {
         "device_id": device_id,
@@ -98,6 +101,7 @@ def meter_page(request: HttpRequest, device_id: str) -> HttpResponse:
         "last_reading": silent_since,
         "last_reading_age": timesince(silent_since) if silent_since else None,
         "meter": shown.meter,
+        "customer_class": class_label(customer_class) if customer_class else None,
         "contracted_load": load[-1] if len(load) else None,
         "registers": registers(latest),
         "qualities": ", ".join(f"{n:,} {name}" for name, n in quality_counts(latest).items()),

@@ -18,6 +18,7 @@ from exports.models import FileRequest, Status
 from headend.portal import bar_charts, charts
 from headend.portal.access import has_staff_permissions, login_required
 from headend.portal.attention import alerts
+from headend.portal.class_energy import energy_by_class
 from headend.portal.coverage import (
     DAY,
     WEEK,
@@ -56,7 +57,7 @@ def overview_context(now: datetime) -> dict[str, Any]:
     """Return everything that the page shows at ``now``, by the names that the template uses."""
     coverage = recent_coverage(now)
     newest = newest_interval()
-    sums = sums_between(_first_hour(now), now)
+    sums = sums_between(_hour_of(now - WEEK), now)
     return {
         "now": now,
         "coverage": coverage,
@@ -67,6 +68,7 @@ def overview_context(now: datetime) -> dict[str, Any]:
         "alerts": alerts(now, coverage, newest),
         "energy": _energy_of_day(sums, now),
         "charts": _fleet_charts(sums, now),
+        "classes": energy_by_class(now - DAY, now),
         "request_counts": _requests_by_status(),
         "today": deliveries_today(now),
         "failing": _failing_deliveries(),
@@ -103,9 +105,8 @@ def _tooltip(interval: IntervalCoverage) -> str:
     return f"{text}, {interval.late:,} late" if interval.late else text
 
 
-def _first_hour(now: datetime) -> datetime:
-    """Return the start of the hour a week ago: an hour of which a part is drawn looks like a drop."""
-    return (now - WEEK).replace(minute=0, second=0, microsecond=0)
+def _hour_of(time: datetime) -> datetime:
+    return time.replace(minute=0, second=0, microsecond=0)
 
 
 def _energy_of_day(sums: list[Sums], now: datetime) -> dict[str, str] | None:
@@ -117,15 +118,16 @@ def _energy_of_day(sums: list[Sums], now: datetime) -> dict[str, str] | None:
 
 
 def _fleet_charts(sums: list[Sums], now: datetime) -> list[charts.LineChart]:
-    week = energy(sums, _first_hour(now), now)
+    # Whole hours: an hour of which a part is drawn looks like a drop.
+    week = energy(sums, _hour_of(now - WEEK), _hour_of(now))
     drawn = [week.chart(", last 7 days")] if week.is_known else []
-    load = load_points(sums, now - WEEK, now)
+    load = [point for point in load_points(sums, now - WEEK, now) if point[0] >= now - WEEK]
     if week.is_known and not any(kw for _, kw in load):
         return drawn
     day = [point for point in load if point[0] >= now - DAY]
     return [
         charts.line_chart("Fleet load, last 24 hours", "kW", day, now - DAY, now),
-        charts.line_chart("Fleet load, last 7 days", "kW", load, _first_hour(now), now),
+        charts.line_chart("Fleet load, last 7 days", "kW", load, now - WEEK, now),
         *drawn,
     ]
 

@@ -27,7 +27,7 @@ from exports.models import (
     Webhook,
 )
 from exports.suppliers import hand_over
-from readings.models import IntervalTotals, LiveArrival, Meter
+from readings.models import ClassEnergy, IntervalTotals, LiveArrival, Meter
 from tests.suppliers import PUBLIC_KEY, START, create_api_key
 
 
@@ -51,6 +51,9 @@ def a_row_of_each(completed: FileRequest, alice: Supplier, admin_user: User) -> 
     PushTarget.objects.create(supplier=alice, host="files.example", user="in", host_key=PUBLIC_KEY)
     Webhook.objects.create(supplier=alice, url="https://example.com/")
     IntervalTotals.objects.create(time=START, readings=1, late=0, kw=1.0)
+    ClassEnergy.objects.create(
+        hour=START, customer_class="shop", readings=1, import_kwh=1.0, export_kwh=0.0
+    )
     LiveArrival.objects.create(at=START, readings=1)
     Meter.objects.create(device_id="0001b33e-0898-33a6-ac1d-82b59b904034", last_day=START.date())
 
@@ -79,7 +82,8 @@ def test_every_model_has_a_list_and_a_page(operator: Client, a_row_of_each: None
 def test_history_is_read_only(operator: Client, a_row_of_each: None) -> None:
     for model in (
         FileRequest, ExportPart, Delivery, DeliveryAttempt, FileFetch, FileRemoval,
-        FileVerification, MeterList, SftpSession, IntervalTotals, LiveArrival, Meter,
+        FileVerification, MeterList, SftpSession, IntervalTotals, ClassEnergy,
+        LiveArrival, Meter,
     ):  # fmt: skip
         row = model._default_manager.first()
         assert row is not None

@@ -73,8 +73,8 @@ def test_an_invalid_window_shows_an_error(operator: Client, query: str, error: s
 
 
 @pytest.mark.usefixtures("stored_hour")
-def test_the_page_needs_eight_queries(operator: Client) -> None:
-    with assertNumQueries(8):
+def test_the_page_needs_nine_queries(operator: Client) -> None:
+    with assertNumQueries(9):
         operator.get("/fleet/")
 
 

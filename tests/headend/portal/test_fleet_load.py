@@ -48,6 +48,13 @@ def test_energy_is_that_of_each_interval_hour_or_day(length: timedelta, step: ti
     assert (chart.title, chart.unit) == (f"Energy per {name}", "kWh")
 
 
+def test_a_long_window_that_ends_within_an_hour_has_the_energy_up_to_its_end() -> None:
+    start, end = HOUR_START, HOUR_START + 20 * DAY + timedelta(minutes=30)
+    store_totals(start, (end - start) // FIVE_MINUTES + 12, import_kwh=1.0)
+    used = energy(sums_between(start, end), start, end)
+    assert used.imported == (end - start) // FIVE_MINUTES
+
+
 def test_meters_that_send_only_energy_have_no_chart_of_power() -> None:
     store_totals(HOUR_START, 24, kw=0.0, import_kwh=60_000.0)
     bounds = HOUR_START, HOUR_START + HOUR
