@@ -11,7 +11,6 @@ import polars as pl
 
 from readings.cancellation import raise_if_cancelled
 from readings.ingest import READINGS_PER_WRITE
-from readings.ingest.live import record_awaited_intervals
 from readings.ingest.one_ahead import one_ahead
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import (
@@ -25,11 +24,16 @@ from readings.simulation.fleet import Fleet
 
 @dataclass(frozen=True)
 class BackfillWrite:
-    """The result of one write: how many intervals and readings it contained, and how many were new."""
+    """The result of one write: how many intervals and readings it contained, and how many were new.
+
+    ``awaited`` are the intervals of which nothing has arrived yet, as during an outage. Nothing of them is stored, so the
+    caller records them for the live fleet, which writes their late readings.
+    """
 
     intervals: int
     readings: int
     new: int
+    awaited: list[datetime]
 
 
 def backfill(
@@ -45,8 +49,7 @@ def backfill(
     for frame in one_ahead(_frames(fleet, start, end, now)):
         raise_if_cancelled()
         new = repository.write(frame.readings)
-        record_awaited_intervals(frame.awaited)
-        yield BackfillWrite(frame.intervals, len(frame.readings), new)
+        yield BackfillWrite(frame.intervals, len(frame.readings), new, frame.awaited)
 
 
 def write_late_arrivals(
@@ -72,7 +75,7 @@ def write_late_arrivals(
 
 @dataclass
 class _Frame:
-    """Readings of consecutive intervals. ``awaited`` are the intervals of which nothing has arrived yet."""
+    """Readings of consecutive intervals, see :class:`BackfillWrite`."""
 
     intervals: int
     readings: pl.DataFrame

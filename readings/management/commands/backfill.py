@@ -17,6 +17,7 @@ from readings.described_table import refuse_other_table
 from readings.ingest.backfill import backfill, write_late_arrivals
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.ingest.fleet_profile import deployment_profile
+from readings.ingest.live import record_awaited_intervals
 from readings.ingest.stop_request import exit_code, stop_when_asked
 from readings.instants import format_instant, parse_bounded_instant
 from readings.management.help_formatter import CommandWithExamples
@@ -129,6 +130,7 @@ class Command(CommandWithExamples):
                 bar = progress.add_task("backfill", total=intervals, rate="")
                 for write in backfill(fleet, repository(), start, end, now):
                     readings, new = readings + write.readings, new + write.new
+                    record_awaited_intervals(write.awaited)
                     rate = readings / (time.monotonic() - began)
                     progress.update(bar, advance=write.intervals, rate=f"{rate:,.0f} readings/s")
                 late = write_late_arrivals(fleet, repository(), (start, end), now, timezone.now())

@@ -18,7 +18,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from readings.models import IntervalTotals
+from readings.models import AwaitedInterval, IntervalTotals
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -85,6 +85,18 @@ def test_readings_that_have_not_arrived_yet_are_not_written(
     counts = store.snapshot().minute_counts(Window(now - timedelta(hours=30)))["readings"]
     assert counts[0] == 200
     assert counts[-1] < 200
+
+
+def test_intervals_of_which_nothing_has_arrived_are_recorded_for_the_live_fleet(
+    store: ReadingsRepository,
+) -> None:
+    start = datetime.now(UTC) - timedelta(hours=4)
+    run(
+        *["--start", f"{start:%Y-%m-%d %H:%M}", "--devices", "7", "--interval", "60"],
+        *["--delivery", "0,0,0,100"],
+    )
+    assert all_readings(store).is_empty()
+    assert AwaitedInterval.objects.count() in {4, 5}
 
 
 def test_an_end_in_the_future_is_replaced_by_now_with_a_warning(store: ReadingsRepository) -> None:
