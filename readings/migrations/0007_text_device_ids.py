@@ -18,10 +18,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunPython(migrations.RunPython.noop, delete_long_ids, elidable=True),
         migrations.AlterField(
             model_name='meter',
             name='device_id',
             field=readings.models.DeviceIdColumn(max_length=64, unique=True),
         ),
+        # The last one, so that it runs before the others when the migration is reversed.
+        migrations.RunPython(migrations.RunPython.noop, delete_long_ids, elidable=True),
     ]
