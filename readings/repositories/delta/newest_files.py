@@ -19,6 +19,8 @@ class NewestFiles:
         self._folder = folder
         self._creates = creates
         self._known: tuple[DataFiles, Commit] | None = None
+        self.table_id: str | None = None
+        """The id in the metadata of the table, as of the last call of :meth:`newest`."""
 
     def newest(self) -> tuple[DataFiles, Commit]:
         """Return the files of the newest version, and its commit. With ``creates``, a missing table is created.
@@ -29,6 +31,8 @@ class NewestFiles:
             self._known = self._read_following()
         if self._known is None:
             table, commit = OpenTable(self._folder, creates=self._creates).newest()
+            # A commit that changes the metadata is not followed: the table is opened again.
+            self.table_id = str(table.metadata().id)
             self._known = DataFiles.of(self._folder, table), commit
         return self._known
 

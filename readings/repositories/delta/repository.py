@@ -136,8 +136,9 @@ class DeltaRepository(ReadingsRepository):
 
     def table_id(self) -> str:
         """See :meth:`ReadingsRepository.table_id`. The id in the table's metadata."""
-        with unavailable_if_it_fails("The table cannot be read"):
-            return f"delta {self._written_table.newest()[0].metadata().id}"
+        with self._lock:
+            self._newest_snapshot()
+            return f"delta {self._newest_files.table_id}"
 
     def probe(self) -> None:
         """See :meth:`ReadingsRepository.probe`. Decodes a reading of the newest data file."""
