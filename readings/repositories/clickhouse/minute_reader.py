@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
-from threading import Lock
-from typing import Any
 
 import polars as pl
-from cachetools import LRUCache
 
 from readings import frame
 from readings.instants import to_micros
@@ -17,6 +14,12 @@ from readings.repositories.chunks import Chunk
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.counts import DayResults, DayState, TableState
 from readings.repositories.clickhouse.query import Query
+from readings.repositories.clickhouse.rows import (
+    VERSION_SCHEMA,
+    PageCache,
+    valid_rows,
+    with_measure_name,
+)
 from readings.repositories.clickhouse.sql import STORED_SCHEMA, Statements
 from readings.repositories.minute_index import (
     LAST_MICROSECOND,
@@ -33,33 +36,6 @@ _CORRECTIONS = {"corrections": pl.Int64()}
 COUNTED_SCHEMA = MINUTE_INDEX_SCHEMA | _CORRECTIONS
 """The columns of :meth:`Statements.minute_index`."""
 _LAST_MICROS = LAST_MICROSECOND // timedelta(microseconds=1)
-_CACHED_BYTES = 64 * 1024 * 1024
-
-
-class PageCache:
-    """Rows of queries, at most 64 MB. A key contains the states of the days, so rows of a changed day are not found."""
-
-    def __init__(self) -> None:
-        self._rows: LRUCache[Any, pl.DataFrame] = LRUCache(
-            _CACHED_BYTES, getsizeof=lambda rows: int(rows.estimated_size()) + 1_000
-        )
-        self._lock = Lock()
-
-    def get(self, key: Any) -> pl.DataFrame | None:
-        """Return the rows that were stored with this key, if they are still cached."""
-        with self._lock:
-            return self._rows.get(key)
-
-    def store(self, key: Any, rows: pl.DataFrame) -> None:
-        """Store rows with a key. Rows of more than 32 MB are not cached."""
-        with self._lock:
-            if rows.estimated_size() < _CACHED_BYTES // 2:
-                self._rows[key] = rows
-
-    def clear(self) -> None:
-        """Forget all rows."""
-        with self._lock:
-            self._rows.clear()
 
 
 class DayMinutes:
@@ -180,29 +156,67 @@ class ClickHouseMinuteReader:
 
         They are not counted first: counting the readings of some meters takes as long as reading them.
         """
+        if after is not None and after.time >= window.start:
+            return self._read_in_order(window, after, limit)
+        if skip == 0 or after is not None:
+            return self._read_in_order(window, None, limit)
         corrected = self.meters_have_corrections(window)
-        if after is None or after.time < window.start:
-            skip = skip if after is None else 0
-            query = self._statements.readings(
-                self._stored, window, corrected=corrected, skip=skip, limit=limit
-            )
-            return self._read_page(window, query)
-        window = replace(window, start=after.time)
-        query = self._statements.readings_after(
-            self._stored, window, after, corrected=corrected, limit=limit
+        query = self._statements.readings(
+            self._stored, window, corrected=corrected, skip=skip, limit=limit
         )
         return self._read_page(window, query)
 
+    def _read_in_order(self, window: Window, after: Position | None, limit: int) -> pl.DataFrame:
+        """Return the first ``limit`` readings of the window, after a position if one is given.
+
+        It is not known whether they have corrections, and most have none. So rows are read as if there were none, and
+        again from the last complete reading on, if some of them are versions of the same reading.
+        """
+        columns = list(dict.fromkeys([*self._stored, *VERSION_SCHEMA]))
+        found = [frame.empty(self._stored)]
+        more = 0
+        while limit:
+            rows_limit = limit + 1 + more
+            if after is None:
+                query = self._statements.readings(
+                    columns, window, corrected=False, limit=rows_limit
+                )
+            else:
+                window = replace(window, start=after.time)
+                query = self._statements.readings_after(
+                    columns, window, after, corrected=False, limit=rows_limit
+                )
+            rows = self._cached(window, query, STORED_SCHEMA | VERSION_SCHEMA, columns)
+            readings = valid_rows(rows)
+            is_last = len(rows) < rows_limit
+            # If rows follow, they may be versions of the last reading.
+            readings = readings.head(limit if is_last else min(limit, len(readings) - 1))
+            found.append(readings.select(self._stored))
+            limit -= len(readings)
+            if is_last:
+                break
+            if len(readings):
+                after = Position(*readings.select(frame.ORDER).row(-1))
+            else:
+                more += rows_limit
+        return with_measure_name(pl.concat(found), self.columns)
+
     def _read_page(self, part: Window, query: Query) -> pl.DataFrame:
+        rows = self._cached(part, query, STORED_SCHEMA, self._stored)
+        return with_measure_name(rows, self.columns)
+
+    def _cached(
+        self, part: Window, query: Query, schema: Mapping[str, pl.DataType], columns: Sequence[str]
+    ) -> pl.DataFrame:
+        """Return these columns of a query, from the cache if the days of ``part`` have not changed."""
         key = (
             tuple(self._states(part)),
             query.text,
             tuple((name, str(each)) for name, each in query.parameters.items()),
-            tuple(self.columns),
         )
         rows = None if query.tables else self._pages.get(key)
         if rows is None:
-            rows = read(self._client, query, self.columns)
+            rows = self._client.frame(query, {name: schema[name] for name in columns})
             if not query.tables:
                 self._pages.store(key, rows)
         return rows
@@ -215,7 +229,7 @@ def stored_columns(columns: Sequence[str]) -> list[str]:
 
 def read(client: Client, query: Query, columns: Sequence[str]) -> pl.DataFrame:
     """Return the readings of a query of :func:`stored_columns`, with these columns."""
-    return _with_measure_name(client.frame(query, _schema(columns)), columns)
+    return with_measure_name(client.frame(query, _schema(columns)), columns)
 
 
 def count_readings(
@@ -246,14 +260,8 @@ def read_chunks(
     """Yield the readings of each query of :func:`stored_columns`, without empty frames."""
     for rows in client.frames(queries, _schema(columns)):
         if len(rows):
-            yield _with_measure_name(rows, columns)
+            yield with_measure_name(rows, columns)
 
 
 def _schema(columns: Sequence[str]) -> dict[str, pl.DataType]:
     return {name: STORED_SCHEMA[name] for name in stored_columns(columns)}
-
-
-def _with_measure_name(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    if "measure_name" in columns:
-        rows = rows.with_columns(pl.lit(frame.MEASURE_NAME).alias("measure_name"))
-    return rows.select(columns)

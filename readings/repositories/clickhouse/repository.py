@@ -28,8 +28,8 @@ from readings.repositories.clickhouse.minute_reader import (
     COUNTED_SCHEMA,
     ClickHouseMinuteReader,
     DayMinutes,
-    PageCache,
 )
+from readings.repositories.clickhouse.rows import PageCache
 from readings.repositories.clickhouse.server_sql import ServerStatements
 from readings.repositories.clickhouse.snapshot import (
     CURRENT,
