@@ -47,7 +47,7 @@ def _find(snapshot: Snapshot, newest: datetime, prefix: str, limit: int) -> list
     known = Meter.objects.with_prefix(prefix).order_by("device_id")[:limit]
     found = {meter.device_id: FoundMeter(meter.device_id, meter.last_day) for meter in known}
     minute = Window(newest, newest + timedelta(minutes=1) - RESOLUTION)
-    for readings in snapshot.frames(minute):
+    for readings in snapshot.frames(minute, columns=["device_id"]):
         matches = readings["device_id"].filter(readings["device_id"].str.starts_with(prefix))
         found |= {meter: FoundMeter(meter) for meter in matches.unique().sort().head(limit)}
     return [found[meter] for meter in sorted(found)[:limit]]
