@@ -9,6 +9,7 @@ from itertools import groupby
 
 import polars as pl
 
+from readings import frame
 from readings.cancellation import raise_if_cancelled
 from readings.ingest import READINGS_PER_WRITE
 from readings.ingest.one_ahead import one_ahead
@@ -20,6 +21,9 @@ from readings.simulation.arrivals import (
     readings_in_arrival,
 )
 from readings.simulation.fleet import Fleet
+
+VALUES_PER_WRITE = READINGS_PER_WRITE * len(frame.COLUMNS)
+"""About how many values a write has. So readings with more columns need no more memory."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,16 @@ def backfill(
 ) -> Iterator[BackfillWrite]:
     """Write the fleet's readings with ``start <= time <= end`` that have arrived at ``now``.
 
-    Yields after each write of about :data:`READINGS_PER_WRITE` readings, while the next ones are computed. Stored
+    Yields after each write of about :data:`VALUES_PER_WRITE` values, while the next ones are computed. Stored
     readings do not change, so an interrupted backfill can simply be started again.
 
     Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`. Earlier writes stay stored.
     """
-    for frame in one_ahead(_frames(fleet, start, end, now)):
+    for following in one_ahead(_frames(fleet, start, end, now)):
         raise_if_cancelled()
-        new = repository.write(frame.readings)
-        yield BackfillWrite(frame.intervals, len(frame.readings), new, frame.awaited)
+        readings = following.readings
+        new = repository.write(readings)
+        yield BackfillWrite(following.intervals, len(readings), new, following.awaited)
 
 
 def write_late_arrivals(
@@ -74,7 +79,7 @@ def write_late_arrivals(
 
 
 @dataclass
-class _Frame:
+class _Intervals:
     """Readings of consecutive intervals, see :class:`BackfillWrite`."""
 
     intervals: int
@@ -82,8 +87,8 @@ class _Frame:
     awaited: list[datetime]
 
 
-def _frames(fleet: Fleet, start: datetime, end: datetime, now: datetime) -> Iterator[_Frame]:
-    """Yield frames of about :data:`READINGS_PER_WRITE` readings."""
+def _frames(fleet: Fleet, start: datetime, end: datetime, now: datetime) -> Iterator[_Intervals]:
+    """Yield frames of about :data:`VALUES_PER_WRITE` values."""
     frames: list[pl.DataFrame] = []
     awaited: list[datetime] = []
     readings = 0
@@ -93,8 +98,8 @@ def _frames(fleet: Fleet, start: datetime, end: datetime, now: datetime) -> Iter
         readings += len(frames[-1])
         if frames[-1].is_empty() and can_still_arrive(fleet, time, now):
             awaited.append(time)
-        if readings >= READINGS_PER_WRITE:
-            yield _Frame(len(frames), pl.concat(frames), awaited)
+        if readings * frames[-1].width >= VALUES_PER_WRITE:
+            yield _Intervals(len(frames), pl.concat(frames), awaited)
             frames, awaited, readings = [], [], 0
     if frames:
-        yield _Frame(len(frames), pl.concat(frames), awaited)
+        yield _Intervals(len(frames), pl.concat(frames), awaited)
