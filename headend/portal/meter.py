@@ -45,7 +45,7 @@ MAX_GAPS = 50
 MAX_CORRECTED = 20
 """The page lists this many corrected readings and counts all of them."""
 CHARTS = [
-    ("Energy per interval", "kWh", "kwh"),
+    ("Energy", "kWh", "kwh"),
     ("Active power", "kW", "kw"),
     ("Voltage", "kV", "vltg"),
     ("Current", "A", "crrnt"),
@@ -142,15 +142,12 @@ def _corrected_readings(
 
 def _charts(meter: MeterReadings, bounds: Bounds) -> list[charts.LineChart]:
     """Return a chart of each column that has values; without any, one that says so."""
-    known = [
-        chart
-        for chart in CHARTS
-        if chart[2] in meter.points.columns and meter.points[chart[2]].count()
-    ]
+    known = [chart for chart in CHARTS if meter.points[chart[2]].count()]
     notes = quality_notes(meter.latest)
+    energy = "Energy per hour" if meter.hourly else "Energy per interval"
     return [
         charts.line_chart(
-            title,
+            energy if column == "kwh" else title,
             unit,
             list(meter.points.select("time", column).iter_rows()),
             *bounds,

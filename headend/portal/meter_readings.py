@@ -45,7 +45,8 @@ class Gap:
 class MeterReadings:
     """A meter's readings in a window.
 
-    ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour. ``latest``
+    ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour: the energy of the
+    hour, and the means of the other measures. ``latest``
     has the readings themselves, with the columns of ``frame.FULL_SCHEMA``; for an hourly window only those of its last
     day.
     """
@@ -100,7 +101,7 @@ def by_interval(readings: pl.DataFrame, start: datetime, end: datetime) -> Meter
 def by_hour(
     hours: pl.DataFrame, latest: pl.DataFrame, start: datetime, end: datetime
 ) -> MeterReadings:
-    """Return the readings of a window with one point per hour: the means of that hour.
+    """Return the readings of a window with one point per hour: its energy, and the means of the other measures.
 
     Args:
         hours: a row per hour with the columns ``hour``, ``readings``, ``late`` and the means.

@@ -31,9 +31,12 @@ HOURLY_MEANS_SCHEMA = {
     "hour": frame.INSTANT,
     "readings": pl.Int64(),
     "late": pl.Int64(),
-    **dict.fromkeys(("kw", "vltg", "crrnt", "pf"), pl.Float64()),
+    **dict.fromkeys(("kw", "vltg", "crrnt", "pf", "kwh"), pl.Float64()),
 }
-"""One row per hour: its readings, how many of them are late, and the mean of each measured column."""
+"""One row per hour: its readings, how many of them are late, the mean of each measured column, and the sum of ``kwh``.
+
+A mean or sum is that of the readings that have the measure. It is null if there are none.
+"""
 
 METER_SUMMARIES_SCHEMA = {
     "device_id": pl.String(),
@@ -138,7 +141,7 @@ class Snapshot(Extract):
 
     @abstractmethod
     def hourly_means(self, window: Window) -> pl.DataFrame:
-        """Return the means of the window's readings by hour: :data:`HOURLY_MEANS_SCHEMA`, ascending."""
+        """Return the means and the energy of the window's readings by hour: :data:`HOURLY_MEANS_SCHEMA`, ascending."""
 
     @abstractmethod
     def last_times(self, window: Window) -> pl.DataFrame:

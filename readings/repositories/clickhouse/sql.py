@@ -105,8 +105,8 @@ class Statements:
     def hourly_means(self, window: Window, *, corrected: bool) -> Query:
         """Return the columns of ``HOURLY_MEANS_SCHEMA``."""
         return self._aggregate(
-            f"{_BEGIN}, count() AS readings, {_LATE}, avg(kw), avg(vltg), avg(crrnt), avg(pf)",
-            ["kw", "vltg", "crrnt", "pf"],
+            f"{_BEGIN}, count() AS readings, {_LATE}, avg(kw), avg(vltg), avg(crrnt), avg(pf), sum(kwh)",
+            ["kw", "vltg", "crrnt", "pf", "kwh"],
             window,
             _BY_HOUR,
             corrected=corrected,

@@ -19,7 +19,7 @@ from readings.repositories.delta.folder import Folder
 from readings.window import DAY, RESOLUTION, Window, window_of_day
 
 MEASURED = list(HOURLY_MEANS_SCHEMA)[3:]
-"""The columns of which hourly means are shown."""
+"""The columns of which hourly means, or the sum, are shown."""
 _MISSING = {name: f"without_{name}" for name in MEASURED}
 """The column with the number of readings without each measure."""
 _COUNTS = ["readings", "late", *_MISSING.values()]
@@ -29,7 +29,10 @@ _SUMS_SCHEMA = {
     **dict.fromkeys(_COUNTS, pl.Int64()),
     **dict.fromkeys(MEASURED, pl.Float32()),
 }
-"""The columns of a cache file. Those of earlier releases do not have the numbers of missing measures: all were present."""
+"""The columns of a cache file. Those of earlier releases have no energy, and not the numbers of missing measures: all others
+were present."""
+COLUMNS = [*frame.VERSION, *MEASURED]
+"""The columns of the readings that are summed."""
 
 
 def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFrame:
@@ -50,12 +53,13 @@ def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFra
 
 
 def to_hourly_means(sums: pl.DataFrame) -> pl.DataFrame:
-    """Return sums of distinct hours as means of the readings that have the measure: :data:`HOURLY_MEANS_SCHEMA`, ascending."""
+    """Return sums of distinct hours as means of the readings that have the measure, and the energy: :data:`HOURLY_MEANS_SCHEMA`, ascending."""
     number = {name: pl.col("readings") - pl.col(_MISSING[name]) for name in MEASURED}
+    shown = {name: pl.col(name).cast(pl.Float64) / number[name] for name in MEASURED}
+    shown["kwh"] = pl.col("kwh").cast(pl.Float64)
     return (
         sums.with_columns(
-            pl.when(number[name] > 0).then(pl.col(name).cast(pl.Float64) / number[name]).alias(name)
-            for name in MEASURED
+            pl.when(number[name] > 0).then(shown[name]).alias(name) for name in MEASURED
         )
         .select(pl.col(name).cast(kind) for name, kind in HOURLY_MEANS_SCHEMA.items())
         .sort("hour")
@@ -77,8 +81,9 @@ def read_sums(folder: Folder, paths: Sequence[str], device_ids: Sequence[str]) -
     hours = folder.scan(paths, schema=_SUMS_SCHEMA, missing_columns="insert")
     if device_ids:
         hours = hours.filter(pl.col("device_id").is_in(list(device_ids)))
+    without_energy = pl.col(_MISSING["kwh"]).fill_null(pl.col("readings"))
     return (
-        hours.with_columns(pl.col(MEASURED).cast(pl.Float64))
+        hours.with_columns(pl.col(MEASURED).cast(pl.Float64), without_energy)
         .group_by("hour")
         .agg(pl.col(_COUNTS + MEASURED).sum())
     )

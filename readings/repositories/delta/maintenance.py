@@ -21,7 +21,7 @@ from readings.repositories.delta.failures import reason
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.file_kinds import PARTITION
 from readings.repositories.delta.folder import Folder
-from readings.repositories.delta.hourly_sums import sum_meters_by_hour
+from readings.repositories.delta.hourly_sums import COLUMNS, sum_meters_by_hour
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.window import window_of_day
 
@@ -60,7 +60,9 @@ def fill_hourly_sums(
     """Cache the hourly sums of finished days, newest first, at most :data:`MAX_DAYS_SUMMED`; return how many."""
     missing = _missing_days(cache, by_day, now)
     for day in missing:
-        frames = snapshot.frames(window_of_day(day), frame_readings=_FRAME_READINGS)
+        frames = snapshot.frames(
+            window_of_day(day), columns=COLUMNS, frame_readings=_FRAME_READINGS
+        )
         cache.store(day, by_day[day], sum_meters_by_hour(frames))
     return len(missing)
 

@@ -17,6 +17,7 @@ from readings.repositories.delta.day_summaries import read_summaries, summarise_
 from readings.repositories.delta.decoded_rows import read_device_ids
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.folder import Folder
+from readings.repositories.delta.hourly_sums import COLUMNS as SUMMED_COLUMNS
 from readings.repositories.delta.hourly_sums import (
     complete_days,
     read_sums,
@@ -168,7 +169,8 @@ class DeltaSnapshot(Snapshot):
             if days
             else []
         )
-        sums += [sum_by_hour(self._readings(rest)) for rest in without_days(window, days)]
+        reader, _ = self._of_columns(SUMMED_COLUMNS)
+        sums += [sum_by_hour(_readings(reader, rest)) for rest in without_days(window, days)]
         return to_hourly_means(collect(pl.concat(sums)))
 
     def last_times(self, window: Window) -> pl.DataFrame:
@@ -210,12 +212,6 @@ class DeltaSnapshot(Snapshot):
         if self._files.paths:
             collect(self._folder.scan(self._files.paths[-1:]).head(1))
 
-    def _readings(self, window: Window) -> pl.LazyFrame:
-        """Return the window's readings, in no particular order."""
-        if 0 < len(window.device_ids) <= MAX_METERS:
-            return self._reader.read_meters(window).lazy()
-        return self._reader.search(window)
-
     @cached_property
     def _summaries(self) -> pl.LazyFrame:
         by_day = self._files.by_day
@@ -227,6 +223,13 @@ class DeltaSnapshot(Snapshot):
                 summarise_days(self._folder, others, self._file_counts),
             ]
         )
+
+
+def _readings(reader: DeltaMinuteReader, window: Window) -> pl.LazyFrame:
+    """Return the window's readings, in no particular order."""
+    if 0 < len(window.device_ids) <= MAX_METERS:
+        return reader.read_meters(window).lazy()
+    return reader.search(window)
 
 
 def _sum_minutes(readings: pl.LazyFrame) -> pl.DataFrame:

@@ -100,7 +100,8 @@ class Statements:
         )
         return (
             "SELECT bin(time, 1h) AS whole_hour, count(*) AS readings,"
-            f" sum(CASE WHEN arrival_time > time THEN 1 ELSE 0 END) AS late, {means}"
+            f" sum(CASE WHEN arrival_time > time THEN 1 ELSE 0 END) AS late, {means},"
+            f" sum({self._value('kwh')}) AS kwh"
             f" FROM {self._table} WHERE {conditions(window)} GROUP BY bin(time, 1h) ORDER BY 1"
         )
 

@@ -138,7 +138,7 @@ def test_missing_intervals_of_a_meter_are_listed(
 def test_a_long_window_of_a_meter_shows_hourly_means(operator: Client) -> None:
     page = get_page(operator, f"/fleet/meters/{FIRST_METER}/?start=2023-02-20&end=2023-03-10")
     assert "12 readings, 0 of them late. Contracted load: " in page
-    assert "The charts show hourly means." in page
+    assert "The charts show hourly means, and the energy of each hour." in page
     assert page.count('class="curve ') == 4
     # Eighteen days of 288 intervals and one more instant, of which twelve are stored.
     assert f"{18 * 288 + 1 - 12:,} intervals missing" in page

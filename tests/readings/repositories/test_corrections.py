@@ -138,7 +138,9 @@ def test_totals_and_means_are_those_of_the_valid_versions(
     assert same(snapshot.interval_totals(window), interval_totals(expected))
     means = snapshot.hourly_means(window)
     by_hour = expected.group_by(pl.col("time").dt.truncate("1h").alias("hour"), maintain_order=True)
-    assert same(means.select("hour", "kw"), by_hour.agg(pl.col("kw").mean()))
+    energy = pl.when(pl.col("kwh").count() > 0).then(pl.col("kwh").sum()).alias("kwh")
+    expected_means = by_hour.agg(pl.col("kw").mean(), energy)
+    assert same(means.select("hour", "kw", "kwh"), expected_means)
     last = snapshot.last_times(window).sort("device_id")
     expected_last = expected.group_by("device_id").agg(pl.col("time").max().alias("last"))
     assert same(last, expected_last.sort("device_id"))
@@ -253,7 +255,7 @@ def test_a_reading_may_have_energy_only(repository: ReadingsRepository) -> None:
     [totals] = repository.snapshot().interval_totals(Window(START)).rows()
     assert totals == (START, 2, 0, 0.0, 1.5, 0.0)
     [means] = repository.snapshot().hourly_means(Window(START)).rows()
-    assert means[1:] == (2, 0, None, None, None, None)
+    assert means[1:] == (2, 0, None, None, None, None, 1.5)
 
 
 def test_a_mean_is_that_of_the_readings_that_have_the_measure(
