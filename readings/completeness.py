@@ -25,8 +25,8 @@ def with_completeness(
 ) -> pl.DataFrame:
     """Return ``meters`` with the columns ``completeness_last_day`` and ``completeness``, from 0 to 1.
 
-    They are rounded down, so only a complete meter has 1. They are null if the interval of a meter is not known: it has fewer than
-    two readings in its last two days.
+    They are rounded down, so only a complete meter has 1. They are null if the interval of a meter is not known: it has
+    fewer than two readings in its last two days.
 
     Args:
         snapshot: where the readings are.

@@ -21,7 +21,7 @@ MAX_QUERIES = 60
 """How many queries one call runs at most, so that other tasks get their turn."""
 _ROWS_PER_STATEMENT = 1_000
 LAST_TIME_STEP = timedelta(hours=1)
-"""The last time of a meter is stored again only if it has moved by this. Otherwise each interval would rewrite the table."""
+"""The last time of a meter is stored again if it has moved by this. Otherwise each interval would rewrite the table."""
 _SCHEMA = {"device_id": pl.String(), "known_day": pl.Date(), "known_time": frame.INSTANT}
 
 

@@ -133,7 +133,7 @@ class Meters(models.QuerySet["Meter"]):
     """Selections of meters."""
 
     def with_prefix(self, prefix: str, *, after: str = "") -> Meters:
-        """Return the meters whose device id begins with ``prefix`` and comes after ``after``. No character is a wildcard.
+        """Return the meters whose id begins with ``prefix`` and comes after ``after``. No character is a wildcard.
 
         A range uses the index in every database. ``LIKE`` does not, and matches ``%`` and ``_`` with other characters.
         """

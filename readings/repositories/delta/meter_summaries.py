@@ -1,7 +1,7 @@
 """When meters sent their first and their last reading, and how many in all.
 
-The hourly sums in the day cache are sorted by meter. So the readings of a hundred meters are counted by reading one or two
-row groups of each finished day.
+The hourly sums in the day cache are sorted by meter. So the readings of a hundred meters are counted by reading one or
+two row groups of each finished day.
 """
 
 from __future__ import annotations
