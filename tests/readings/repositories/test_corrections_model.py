@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from readings import frame
+from readings.engines import engine_of
 from readings.repositories import ReadingsRepository, open_repository
 from readings.repositories.delta import compaction, decoded_rows
 from readings.window import Window
@@ -31,7 +32,7 @@ ARRIVALS = [A_MIDNIGHT + timedelta(hours=hours) for hours in range(5)]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> EngineUnderTest:
+def delta(tmp_path_factory: pytest.TempPathFactory) -> EngineUnderTest:
     return Delta(tmp_path_factory.mktemp("model"))
 
 
@@ -99,38 +100,75 @@ WINDOWS = st.builds(
 
 
 class Model:
-    """All stored versions, by time, meter and arrival time."""
+    """The stored versions, by time, meter and arrival time."""
 
-    def __init__(self) -> None:
-        self.versions: dict[tuple[datetime, str], dict[datetime, float | None]] = {}
+    def __init__(self, *, keeps_replaced_readings: bool) -> None:
+        self._keeps_replaced_readings = keeps_replaced_readings
+        self._versions: dict[tuple[datetime, str], dict[datetime, float | None]] = {}
 
     def write(self, write: Write) -> int:
         """Store the versions that are new, and return how many were new."""
-        new, known = 0, set(self.versions)
-        for time, arrival_time, device_id, kwh in write.versions:
-            stored = self.versions.setdefault((time, device_id), {})
-            is_new = arrival_time not in stored if write.corrections else not stored
-            if is_new and (write.corrections or (time, device_id) not in known):
-                stored[arrival_time] = kwh
-                new += 1
-        return new
+        new = {
+            (time, device_id, arrival_time): kwh
+            for time, arrival_time, device_id, kwh in reversed(write.versions)
+        }
+        if not write.corrections:
+            first = {
+                (time, device_id): arrival
+                for time, arrival, device_id, _ in reversed(write.versions)
+            }
+            new = {
+                version: kwh
+                for version, kwh in new.items()
+                if version[:2] not in self._versions and first[version[:2]] == version[2]
+            }
+        before = self._all()
+        for (time, device_id, arrival_time), kwh in new.items():
+            self._versions.setdefault((time, device_id), {}).setdefault(arrival_time, kwh)
+        if not self._keeps_replaced_readings:
+            self._versions = {key: {max(of): of[max(of)]} for key, of in self._versions.items()}
+        return len(self._all() - before)
 
     def frame(self) -> pl.DataFrame:
         """Return the versions, sorted by ``frame.VERSION``."""
         rows = [
-            (time, arrival_time, device_id, kwh)
-            for (time, device_id), versions in self.versions.items()
-            for arrival_time, kwh in versions.items()
+            (time, arrival_time, device_id, self._versions[time, device_id][arrival_time])
+            for time, device_id, arrival_time in self._all()
         ]
         return Write(rows, corrections=True).frame().sort(frame.VERSION)
 
+    def _all(self) -> set[tuple[datetime, str, datetime]]:
+        return {(*key, arrival_time) for key, of in self._versions.items() for arrival_time in of}
 
-@given(actions=ACTIONS, windows=st.lists(WINDOWS, min_size=3, max_size=5), size=st.integers(1, 7))
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_a_repository_with_corrections_equals_the_model(
+
+INPUT = {
+    "actions": ACTIONS,
+    "windows": st.lists(WINDOWS, min_size=3, max_size=5),
+    "size": st.integers(1, 7),
+}
+
+
+@given(**INPUT)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.data_too_large])
+def test_delta_equals_the_model(
+    delta: EngineUnderTest, actions: list[Write | Maintain], windows: list[Window], size: int
+) -> None:
+    assert_equals_model(delta, actions, windows, size)
+
+
+@given(**INPUT)
+@settings(max_examples=4, suppress_health_check=[HealthCheck.data_too_large])
+def test_each_engine_equals_the_model(
     engine: EngineUnderTest, actions: list[Write | Maintain], windows: list[Window], size: int
 ) -> None:
-    model = Model()
+    assert_equals_model(engine, actions, windows, size)
+
+
+def assert_equals_model(
+    engine: EngineUnderTest, actions: list[Write | Maintain], windows: list[Window], size: int
+) -> None:
+    capabilities = engine_of(engine.unreachable_url).capabilities
+    model = Model(keeps_replaced_readings=capabilities.keeps_replaced_readings)
     with engine.new_repository() as url:
         repository = open_repository(url)
         for action in actions:
@@ -163,5 +201,15 @@ def assert_equal(
     assert same(snapshot.hourly_means(window).select("hour", "kw"), hours.agg(pl.col("kw").mean()))
     last_times = expected.group_by("device_id").agg(pl.col("time").max().alias("last"))
     assert same(snapshot.last_times(window).sort("device_id"), last_times.sort("device_id"))
+    meters = (
+        versions.unique(frame.ORDER)
+        .group_by("device_id")
+        .agg(
+            pl.col("time").min().alias("first"),
+            pl.col("time").max().alias("last"),
+            pl.len().cast(pl.Int64).alias("readings"),
+        )
+    )
+    assert same(snapshot.meter_summaries(METERS), meters.sort("device_id"))
     found = pl.concat([expected.clear(), *snapshot.versions(window)])
     assert same(found, versions.filter(window.predicate()))
