@@ -27,6 +27,7 @@ from tests.timestream_local.store import Store
 WAIT_SECONDS = 0.5
 """How long a call waits for rows before it returns an empty page. AWS does not document its own time."""
 MAX_ROWS = 1000
+MAX_CHARACTERS = 262_144
 PAGE_BYTES = 1_000_000
 TOKEN_USES = 5
 TOKEN_SECONDS = 3600
@@ -85,6 +86,8 @@ class Queries:
     def query(self, body: Body) -> Body:
         """Answer Query: start a query, or return the next page of its result."""
         max_rows = body.get("MaxRows", MAX_ROWS)
+        if len(body["QueryString"]) > MAX_CHARACTERS:
+            raise invalid(f"The query has more than {MAX_CHARACTERS:,} characters.")
         running, row = self._query_of(body)
         if running.cancelled:
             raise ServiceError("QueryExecutionException", f"Query {running.id} was cancelled.")

@@ -106,7 +106,8 @@ class Store:
     ) -> list[tuple[int, int]]:
         """Write rows: all key columns, some measures, and :data:`VERSION`.
 
-        A row replaces a stored row of a lower version. A row with the stored values is accepted. Return the
+        A row replaces a stored row of a lower version. Assumption: then the measures that it does not have are null.
+        A row with the stored values is accepted. Return the
         index of each rejected row, and the stored version.
         """
         target = _rows_of(database, table)

@@ -5,8 +5,10 @@ Every query is bounded in time and scans only the minutes that it returns.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import polars as pl
 
@@ -25,6 +27,10 @@ from readings.window import Position, Window
 
 MAX_FUTURE = timedelta(minutes=15)
 """The service refuses readings that are further in the future."""
+MAX_METERS_PER_QUERY = 3_000
+"""The service accepts queries of 262,144 characters. A device id has up to 64."""
+Statement = Callable[[Sequence[str], Window], str]
+"""Returns the query of some columns of a window's readings."""
 _MAX_HOURS_COUNTED = 7 * 24 * HOUR
 
 
@@ -73,18 +79,27 @@ class TimestreamMinuteReader:
 
     def count(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
         """See :meth:`MinuteReader.count`."""
-        part = clip(window, first, last)
-        return self._queries.frame(self._statements.minute_counts(part), MINUTE_COUNTS_SCHEMA)
+        parts = parts_by_meters(clip(window, first, last))
+        counts = [
+            self._queries.frame(self._statements.minute_counts(part), MINUTE_COUNTS_SCHEMA)
+            for part in parts
+        ]
+        if len(counts) == 1:
+            return counts[0]
+        return pl.concat(counts).group_by("minute").agg(pl.col("readings").sum()).sort("minute")
 
     def read(self, window: Window, minutes: MinuteCounts, *, skip: int, limit: int) -> pl.DataFrame:
         """See :meth:`MinuteReader.read`."""
         part = clip(window, minutes.first_minute, minutes.last_minute)
-        if skip:
+        if len(parts_by_meters(part)) > 1:
+            rows = self._read(part, partial(self._statements.readings, limit=skip + limit))
+            rows = rows.slice(skip, limit)
+        elif skip:
             rows = self._read(
-                self._statements.readings_by_row_number(self._stored, part, skip=skip, limit=limit)
+                part, partial(self._statements.readings_by_row_number, skip=skip, limit=limit)
             )
         else:
-            rows = self._read(self._statements.readings(self._stored, part, limit=limit))
+            rows = self._read(part, partial(self._statements.readings, limit=limit))
         if len(rows) < min(limit, int(minutes.readings.sum()) - skip):
             # Readings were deleted, or the counts were wrong. New counts make the next page right.
             self._hours.forget(part.start, part.end)
@@ -93,22 +108,39 @@ class TimestreamMinuteReader:
     def read_chunk(self, window: Window, chunk: Chunk) -> pl.DataFrame:
         """See :meth:`MinuteReader.read_chunk`."""
         part = clip(window, chunk.first_minute, chunk.last_minute)
-        return self._read(self._statements.readings(self._stored, part))
+        return self._read(part, self._statements.readings)
 
     def read_after(
         self, window: Window, minutes: MinuteCounts, position: Position, *, limit: int
     ) -> pl.DataFrame:
         """See :meth:`PositionReader.read_after`."""
         part = clip(window, minutes.first_minute, minutes.last_minute)
+        statement: Statement = partial(self._statements.readings, limit=limit)
         if part.start == position.time:
-            return self._read(
-                self._statements.readings_after(self._stored, part, position, limit=limit)
-            )
-        return self._read(self._statements.readings(self._stored, part, limit=limit))
+            statement = partial(self._statements.readings_after, position=position, limit=limit)
+        return self._read(part, statement).head(limit)
 
-    def _read(self, sql: str) -> pl.DataFrame:
-        schema = {name: STORED_SCHEMA[name] for name in self._stored}
-        return with_measure_name(self._queries.frame(sql, schema), self.columns)
+    def _read(self, window: Window, statement: Statement) -> pl.DataFrame:
+        """Return the rows of a statement for the window, in order: of several queries if it has too many meters."""
+        parts = parts_by_meters(window)
+        stored = self._stored
+        if len(parts) > 1:
+            stored = list(dict.fromkeys([*frame.ORDER, *stored]))
+        schema = {name: STORED_SCHEMA[name] for name in stored}
+        rows = [self._queries.frame(statement(stored, part), schema) for part in parts]
+        readings = rows[0] if len(rows) == 1 else frame.in_order(pl.concat(rows))
+        return with_measure_name(readings, self.columns)
+
+
+def parts_by_meters(window: Window) -> list[Window]:
+    """Return windows that together have the meters of this one, and few enough each for one query."""
+    meters = window.device_ids
+    if len(meters) <= MAX_METERS_PER_QUERY:
+        return [window]
+    return [
+        replace(window, device_ids=meters[start : start + MAX_METERS_PER_QUERY])
+        for start in range(0, len(meters), MAX_METERS_PER_QUERY)
+    ]
 
 
 def with_measure_name(readings: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:

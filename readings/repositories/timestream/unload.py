@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from readings.repositories.chunks import split_into_chunks
 from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA, count_by_minute
 from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import CALL_SECONDS, Clients, translate_aws_errors
-from readings.repositories.timestream.minute_reader import with_measure_name
+from readings.repositories.timestream.minute_reader import MAX_METERS_PER_QUERY, with_measure_name
 from readings.repositories.timestream.queries import Queries
 from readings.repositories.timestream.sql import CHUNK_COLUMN, STORED_SCHEMA, Statements
 from readings.repository_errors import RepositoryUnavailableError
@@ -51,6 +51,9 @@ class Unloader:
         ``counts`` (minute counts of the window) decide where chunks start. They need not be exact: the extract
         holds every reading that the service finds. Raises :class:`RepositoryUnavailableError`.
         """
+        if len(window.device_ids) > MAX_METERS_PER_QUERY:
+            # One query cannot name them. The extract selects them when it is read.
+            window = replace(window, device_ids=())
         url = f"s3://{self._address.bucket_name}/{self._address.key(FOLDER, key)}/"
         [row] = self._queries.rows(self._statements.unload(window, _chunk_starts(counts), url))
         manifest = next((text for text in row if text and text.endswith("_manifest.json")), None)
