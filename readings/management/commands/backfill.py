@@ -103,13 +103,7 @@ class Command(CommandWithExamples):
         """Write the readings. Show a progress bar on a terminal, and a summary at the end."""
         fleet = _fleet(options)
         now = timezone.now()
-        start, end = _instant("--start", options["start"]), now
-        if options["end"]:
-            end = _instant("--end", options["end"])
-        if start > now:
-            raise CommandError("--start is in the future.")
-        if end < start:
-            raise CommandError(f"--end {options['end']} is before --start.")
+        start, end = _window(options, now)
         if end > now:
             self.stderr.write("--end is in the future. Only readings up to now are written.")
             end = now
@@ -171,6 +165,16 @@ def _fleet(options: dict[str, Any]) -> Fleet:
         )
     except ValueError as error:
         raise CommandError(str(error)) from None
+
+
+def _window(options: dict[str, Any], now: datetime) -> tuple[datetime, datetime]:
+    start = _instant("--start", options["start"])
+    end = _instant("--end", options["end"]) if options["end"] else now
+    if start > now:
+        raise CommandError("--start is in the future.")
+    if end < start:
+        raise CommandError(f"--end {options['end']} is before --start.")
+    return start, end
 
 
 def _instant(option: str, text: str) -> datetime:

@@ -86,6 +86,14 @@ def test_registers_do_not_depend_on_what_was_computed_before() -> None:
     assert registers(in_batches, time).equals(after_others)
 
 
+def test_the_order_of_instants_does_not_matter() -> None:
+    times = [START + n * timedelta(minutes=47) for n in range(12)]
+    ascending = [registers(FLEET, time) for time in times]
+    fleet_day._fleet_day.cache_clear()
+    descending = [registers(FLEET, time) for time in reversed(times)]
+    assert all(one.equals(other) for one, other in zip(ascending, descending[::-1], strict=True))
+
+
 @given(
     first=st.datetimes(datetime(1970, 1, 2), datetime(2060, 1, 1)),
     minutes=st.integers(min_value=0, max_value=60 * 24 * 400),
