@@ -70,6 +70,7 @@ VERSION = [*ORDER, "arrival_time"]
 MEASURE_NAME = "readings"
 """The value of ``measure_name`` in every reading. The contract demands it."""
 
+_INSTANT_COLUMNS = {name for name, kind in FULL_SCHEMA.items() if kind == INSTANT}
 _CANONICAL_FORMAT = "%Y-%m-%d %H:%M:%S%.6f"
 _MIN_READINGS_TO_SEARCH_DISTINCT = 2_000
 """In a smaller frame, Python formats the distinct instants faster than Polars finds them."""
@@ -148,7 +149,7 @@ def with_instants_as_text(readings: pl.DataFrame) -> pl.DataFrame:
     # For few readings, a query such as `with_columns` takes longer than the formatting.
     written = readings.clone()
     for position, name in enumerate(readings.columns):
-        if FULL_SCHEMA.get(name) == INSTANT:
+        if name in _INSTANT_COLUMNS:
             written.replace_column(position, _as_text(readings[name]))
     return written
 
