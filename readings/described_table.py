@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from django.db import DatabaseError, InterfaceError, models, transaction
 
+from headend.config.database_errors import has_no_tables
 from readings.models import (
     AwaitedInterval,
     ClassEnergy,
@@ -53,14 +54,36 @@ def describe(repository: ReadingsRepository) -> bool:
 def refuse_other_table(repository: ReadingsRepository) -> None:
     """Raise :class:`RepositoryUnavailableError` if the database describes another table than that of ``repository``.
 
-    A database that describes no table yet, or that cannot be used, accepts each of them: commands write readings without
-    a database too.
+    A database that describes no table yet, or that cannot be used, accepts each of them.
     """
     try:
         row = DescribedTable.objects.first()
     except (DatabaseError, InterfaceError):
         return
-    if row is not None and row.table_id != repository.table_id():
+    if row is not None:
+        _refuse_unless_described(repository, row)
+
+
+def prepare_to_write(repository: ReadingsRepository) -> None:
+    """Do what a command must do before it writes: create the table of a new deployment, and refuse another table.
+
+    A database that describes no table belongs to a new deployment: commands can write readings before ``manage.py
+    setup``, also without a database. Raises :class:`RepositoryUnavailableError`.
+    """
+    try:
+        row = DescribedTable.objects.first()
+    except (DatabaseError, InterfaceError) as error:
+        if not has_no_tables(error):
+            return
+        row = None
+    if row is None:
+        repository.check()
+    else:
+        _refuse_unless_described(repository, row)
+
+
+def _refuse_unless_described(repository: ReadingsRepository, row: DescribedTable) -> None:
+    if row.table_id != repository.table_id():
         raise RepositoryUnavailableError(
             "READINGS_URL names another table than the one that this deployment uses. Correct READINGS_URL, or set"
             " another HEADEND_HOME and DATABASE_URL. To use the other table from now on, stop all processes and run"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from pathlib import Path
+
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
 
 
 def is_database_outage(error: BaseException) -> bool:
@@ -17,3 +19,10 @@ def is_database_outage(error: BaseException) -> bool:
 def first_line(error: BaseException) -> str:
     """Return the message without the drivers' further lines, which have hints and parts of the statement."""
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def has_no_tables(error: BaseException) -> bool:
+    """Return whether the error of a query means that the database was never set up."""
+    if connection.vendor != "sqlite":
+        return isinstance(error, ProgrammingError)
+    return "no such table" in str(error) or not Path(connection.settings_dict["NAME"]).exists()

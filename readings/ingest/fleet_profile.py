@@ -7,11 +7,11 @@ the profile: a migration records ``uniform`` if an earlier release has written r
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 from django.conf import settings
-from django.db import OperationalError, ProgrammingError, connection
+from django.db import OperationalError, ProgrammingError
 
+from headend.config.database_errors import has_no_tables
 from readings.models import SimulatedFleet
 
 NEW_PROFILE = "mixed"
@@ -31,7 +31,7 @@ def deployment_profile() -> str:
     except SimulatedFleet.DoesNotExist:
         return NEW_PROFILE
     except (OperationalError, ProgrammingError) as error:
-        if not _has_no_tables(error):
+        if not has_no_tables(error):
             raise
         return NEW_PROFILE
 
@@ -48,10 +48,3 @@ def record_profile() -> None:
 def _recorded() -> str:
     """Return the recorded profile. It is cached: it changes only in ``manage.py setup``, before processes start."""
     return SimulatedFleet.objects.get().profile
-
-
-def _has_no_tables(error: Exception) -> bool:
-    """Return whether the error of a query means that the database was never set up."""
-    if connection.vendor != "sqlite":
-        return isinstance(error, ProgrammingError)
-    return "no such table" in str(error) or not Path(connection.settings_dict["NAME"]).exists()

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from readings.described_table import describe
 from readings.ingest import live
 from readings.models import IntervalTotals, LiveArrival, Meter
-from readings.repositories import ReadingsRepository, open_store
+from readings.repositories import ReadingsRepository, open_repository, open_store
 from readings.simulation.fleet import Fleet
 from readings.tasks import update_interval_totals, write_due_readings
 from readings.totals import update_totals
@@ -91,3 +91,18 @@ def test_commands_and_tasks_do_not_write_into_another_table(
     assert all("run `manage.py setup`" in error for error in errors)
     assert all_readings(other).is_empty()
     assert not LiveArrival.objects.exists()
+
+
+def test_a_command_creates_the_table_of_a_new_deployment_only(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings.SIMULATION_DEVICES = 20
+    settings.READINGS_URL = f"delta://{tmp_path}/readings"
+    hour_ago = timezone.now() - timedelta(hours=1)
+    backfill = ("backfill", f"--start={hour_ago:%Y-%m-%d %H:%M}")
+    call_command(*backfill)
+    describe(open_repository(settings.READINGS_URL))
+    shutil.rmtree(tmp_path / "readings")
+    with pytest.raises(CommandError, match="does not exist"):
+        call_command(*backfill)
+    assert not (tmp_path / "readings").exists()

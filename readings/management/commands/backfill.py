@@ -13,7 +13,7 @@ from django.utils import timezone
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from readings.cancellation import raise_if_cancelled
-from readings.described_table import refuse_other_table
+from readings.described_table import prepare_to_write
 from readings.ingest.backfill import backfill, write_late_arrivals
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.ingest.fleet_profile import deployment_profile
@@ -120,7 +120,7 @@ class Command(CommandWithExamples):
                     TimeRemainingColumn(),
                 ) as progress,
             ):
-                refuse_other_table(repository())
+                prepare_to_write(repository())
                 bar = progress.add_task("backfill", total=intervals, rate="")
                 for write in backfill(fleet, repository(), start, end, now):
                     readings, new = readings + write.readings, new + write.new

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from readings.cancellation import raise_if_cancelled
-from readings.described_table import refuse_other_table
+from readings.described_table import prepare_to_write
 from readings.frame import FULL_COLUMNS, MEASURES, QUALITIES
 from readings.ingest.columns import ColumnOptions
 from readings.ingest.file_import import ImportedFile, import_file
@@ -117,7 +117,7 @@ class Command(CommandWithExamples):
         """Import the files in the given order. A file that fails ends the command."""
         columns = _column_options(options)
         try:
-            refuse_other_table(repository())
+            prepare_to_write(repository())
         except RepositoryUnavailableError as error:
             raise CommandError(str(error)) from error
         with stop_when_asked():

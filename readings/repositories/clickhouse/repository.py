@@ -88,7 +88,6 @@ class ClickHouseRepository(ReadingsRepository):
 
     def table_id(self) -> str:
         """See :meth:`ReadingsRepository.table_id`. The server's UUID of the table."""
-        self._table.check()
         return f"clickhouse {self._table.uuid()}"
 
     def snapshot(self, name: str | None = None) -> ClickHouseSnapshot:

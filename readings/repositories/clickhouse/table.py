@@ -206,13 +206,16 @@ class Table:
         )
 
     def uuid(self) -> str:
-        """Return the UUID that the server has given to an existing table."""
+        """Return the UUID that the server has given to the table. Raises an error if the table is missing."""
         query = Query(
             "SELECT toString(uuid) AS uuid FROM system.tables"
             " WHERE database = {database:String} AND name = {table:String}",
             self._names,
         )
-        return str(self._client.frame(query, {"uuid": pl.String()}).item())
+        found = self._client.frame(query, {"uuid": pl.String()})
+        if found.is_empty():
+            self.check()
+        return str(found.item())
 
     def size(self) -> int | None:
         """Return the bytes on the server's disks, or None if other servers of a cluster have some of them."""
