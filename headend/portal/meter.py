@@ -59,8 +59,8 @@ TABLE_COLUMNS = {
     "vltg": "kV",
     "crrnt": "A",
     "pf": "Power factor",
-    "import_kwh": "Import register",
-    "export_kwh": "Export register",
+    "import_kwh": "Import, kWh",
+    "export_kwh": "Export, kWh",
     "quality": "Quality",
 }
 """The headings of a table of readings by column."""

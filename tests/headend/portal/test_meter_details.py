@@ -64,7 +64,7 @@ def test_a_meter_that_sends_energy_only_has_one_chart_and_its_registers(operator
         "0.250", "2.250", "8.000", "1.000",
     ]  # fmt: skip
     assert 'data-label="kW"' not in page
-    assert 'data-label="Import register"' in page
+    assert 'data-label="Import, kWh"' in page
 
 
 @pytest.mark.django_db
