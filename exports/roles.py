@@ -25,6 +25,9 @@ _HISTORY = [
     "exports.fileverification",
     "exports.sftpsession",
     "readings.livearrival",
+    "readings.awaitedinterval",
+    "readings.describedtable",
+    "readings.simulatedfleet",
     "readings.intervaltotals",
     "readings.classenergy",
 ]

@@ -1,4 +1,4 @@
-"""Admin pages for totals, energy by customer class, meters and arrivals of the live fleet. All are read-only."""
+"""Admin pages for what was derived from the readings, and for the live fleet. All are read-only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from headend.read_only_admin import ReadOnly
-from readings.models import ClassEnergy, IntervalTotals, LiveArrival, Meter
+from readings.models import (
+    AwaitedInterval,
+    ClassEnergy,
+    DescribedTable,
+    IntervalTotals,
+    LiveArrival,
+    Meter,
+    SimulatedFleet,
+)
 
 
 @admin.register(IntervalTotals)
@@ -65,3 +73,30 @@ class LiveArrivalAdmin(ReadOnly, admin.ModelAdmin[LiveArrival]):
     list_per_page = 100
     show_full_result_count = False
     fields = ["at", "readings", "kept_at"]
+
+
+@admin.register(AwaitedInterval)
+class AwaitedIntervalAdmin(ReadOnly, admin.ModelAdmin[AwaitedInterval]):
+    """The intervals of a backfill whose readings arrive later."""
+
+    list_display = ["time"]
+    date_hierarchy = "time"
+    list_per_page = 100
+    show_full_result_count = False
+    fields = ["time"]
+
+
+@admin.register(DescribedTable)
+class DescribedTableAdmin(ReadOnly, admin.ModelAdmin[DescribedTable]):
+    """The table of readings from which the other tables were derived."""
+
+    list_display = ["table_id"]
+    fields = ["table_id"]
+
+
+@admin.register(SimulatedFleet)
+class SimulatedFleetAdmin(ReadOnly, admin.ModelAdmin[SimulatedFleet]):
+    """The profile of the simulated fleet."""
+
+    list_display = ["profile"]
+    fields = ["profile"]

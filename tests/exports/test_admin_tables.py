@@ -27,7 +27,15 @@ from exports.models import (
     Webhook,
 )
 from exports.suppliers import hand_over
-from readings.models import ClassEnergy, IntervalTotals, LiveArrival, Meter
+from readings.models import (
+    AwaitedInterval,
+    ClassEnergy,
+    DescribedTable,
+    IntervalTotals,
+    LiveArrival,
+    Meter,
+    SimulatedFleet,
+)
 from tests.suppliers import PUBLIC_KEY, START, create_api_key
 
 
@@ -55,6 +63,9 @@ def a_row_of_each(completed: FileRequest, alice: Supplier, admin_user: User) -> 
         hour=START, customer_class="shop", readings=1, import_kwh=1.0, export_kwh=0.0
     )
     LiveArrival.objects.create(at=START, readings=1)
+    AwaitedInterval.objects.create(time=START)
+    DescribedTable.objects.create(pk=1, table_id="1")
+    SimulatedFleet.objects.get_or_create(pk=1, defaults={"profile": "mixed"})
     Meter.objects.create(device_id="0001b33e-0898-33a6-ac1d-82b59b904034", last_day=START.date())
 
 
@@ -82,8 +93,8 @@ def test_every_model_has_a_list_and_a_page(operator: Client, a_row_of_each: None
 def test_history_is_read_only(operator: Client, a_row_of_each: None) -> None:
     for model in (
         FileRequest, ExportPart, Delivery, DeliveryAttempt, FileFetch, FileRemoval,
-        FileVerification, MeterList, SftpSession, IntervalTotals, ClassEnergy,
-        LiveArrival, Meter,
+        FileVerification, MeterList, SftpSession, LiveArrival, AwaitedInterval, DescribedTable,
+        SimulatedFleet, IntervalTotals, ClassEnergy, Meter,
     ):  # fmt: skip
         row = model._default_manager.first()
         assert row is not None
