@@ -14,7 +14,7 @@ from readings.repositories.delta.file_kinds import Kind, is_of_kind
 from readings.repositories.minute_index import MinuteCounts, MinuteIndex, as_int_array
 
 FileRows = tuple[str, int, int, int]
-"""A minute in a file: the file, the first row, the number of readings, and the rows from the first to the last reading."""
+"""A minute in a file: the file, the first row, the number of readings, and of rows from the first to the last."""
 
 
 class MinuteRows:
@@ -105,6 +105,6 @@ class DeltaMinuteIndex(MinuteIndex):
         ]
 
     def revisions(self) -> pl.DataFrame:
-        """Return how many versions each minute has beside the valid ones: ``minute`` and ``revision``, without zeros."""
+        """Return how many versions each minute has beside the valid ones: ``minute`` and ``revision``, never 0."""
         others = pl.concat([self.corrections.statistics, self.replaced.statistics])
         return others.group_by("minute").agg(pl.col("readings").sum().alias("revision"))

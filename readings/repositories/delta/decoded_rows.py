@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from functools import lru_cache
 from threading import Lock
 
 import polars as pl
@@ -17,8 +16,7 @@ from cachetools import LRUCache, cached
 
 from readings import frame
 from readings.instants import FIRST_INSTANT
-from readings.repositories.delta.data_files import RowRange, collect
-from readings.repositories.delta.failures import unavailable_if_it_fails
+from readings.repositories.delta.data_files import Columns, RowRange, collect, scan_file
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.versions import VersionRows, replace_versions
 from readings.window import Position, Window
@@ -32,14 +30,7 @@ A hundred rows take 0.55 ms, 1,000 take 0.65 ms, 2,000 take 0.85 ms. A client th
 """
 _MAX_BLOCKS = 8
 """A range of more blocks is read at once, and not cached."""
-Columns = tuple[str, ...]
-"""Names of columns of ``frame.FULL_SCHEMA``. A tuple, because it is a part of cache keys."""
 _Key = tuple[datetime, str]
-_OPEN_FILES = 64
-"""The number of parsed footers that are kept: about 0.3 MB each. To parse one takes as long as to decode a page."""
-_QUERIES_OF_A_FILE = 4
-"""How many selections of columns are kept for each open file."""
-
 _EVERYTHING = Window(FIRST_INSTANT)
 
 _cache: LRUCache[object, pl.DataFrame] = LRUCache(DECODED_BYTES, pl.DataFrame.estimated_size)
@@ -59,25 +50,6 @@ def _read_block(folder: Folder, file: str, number: int, columns: Columns) -> pl.
 
 def _read(folder: Folder, file: str, start: int, length: int, columns: Columns) -> pl.DataFrame:
     return collect(scan_file(folder, file, columns).slice(start, length))
-
-
-@lru_cache(_OPEN_FILES)
-def _open_file(folder: Folder, file: str) -> pl.LazyFrame:
-    # A query keeps the footer of its file, also for the queries that are derived from it.
-    return folder.scan([file])
-
-
-@lru_cache(_OPEN_FILES * _QUERIES_OF_A_FILE)
-def scan_file(folder: Folder, file: str, columns: Columns) -> pl.LazyFrame:
-    """Return the readings of a data file. Its footer is parsed once. A column that the file does not have is null."""
-    readings = _open_file(folder, file)
-    # With a given schema, as in `scan_files`, reading a block takes a fifth more time.
-    with unavailable_if_it_fails("A data file cannot be read"):
-        stored = readings.collect_schema()
-    return readings.select(
-        pl.col(name) if name in stored else pl.lit(None, frame.FULL_SCHEMA[name]).alias(name)
-        for name in columns
-    )
 
 
 def read_device_ids(folder: Folder, file: str, start: int, length: int) -> pl.Series:

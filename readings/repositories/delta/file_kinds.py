@@ -1,8 +1,8 @@
 """The three kinds of data files. The name of a file says its kind, so the table's log is enough to know it.
 
-A *main file* holds one version of each of its readings. All main files together hold each reading once, so their rows are
-the number of readings. All other versions are in files of two more kinds. Every writer commits alone, so it knows the
-main files when it decides where a version belongs.
+A *main file* holds one version of each of its readings. All main files together hold each reading once, so their rows
+are the number of readings. All other versions are in files of two more kinds. Every writer commits alone, so it knows
+the main files when it decides where a version belongs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import Enum
 import polars as pl
 
 PARTITION = "day"
-"""The table's partition column: the UTC date of ``time``. Maintenance and other programs that read the table rely on it."""
+"""The table's partition column: the UTC date of ``time``. Other programs that read the table rely on it."""
 
 
 class Kind(Enum):

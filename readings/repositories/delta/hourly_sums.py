@@ -53,7 +53,10 @@ def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFra
 
 
 def to_hourly_means(sums: pl.DataFrame) -> pl.DataFrame:
-    """Return sums of distinct hours as means of the readings that have the measure, and the energy: :data:`HOURLY_MEANS_SCHEMA`, ascending."""
+    """Return sums of distinct hours as means of the readings that have the measure, and the energy.
+
+    :data:`HOURLY_MEANS_SCHEMA`, ascending. A value is null if no reading has the measure.
+    """
     number = {name: pl.col("readings") - pl.col(_MISSING[name]) for name in MEASURED}
     shown = {name: pl.col(name).cast(pl.Float64) / number[name] for name in MEASURED}
     shown["kwh"] = pl.col("kwh").cast(pl.Float64)

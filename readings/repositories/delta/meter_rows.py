@@ -12,12 +12,10 @@ from collections.abc import Iterable
 import polars as pl
 
 from readings import frame
-from readings.repositories.delta.data_files import RowRange
+from readings.repositories.delta.data_files import Columns, RowRange, scan_file
 from readings.repositories.delta.decoded_rows import (
-    Columns,
     count_in_order_up_to,
     read_rows,
-    scan_file,
 )
 from readings.repositories.delta.failures import unavailable_if_it_fails
 from readings.repositories.delta.folder import Folder

@@ -100,7 +100,7 @@ class DeltaMinuteReader:
             return collect(count_by_minute(self.scan(window, first, last, frame.VERSION)))
         # Main files have every reading.
         rows = self._rows.main(first, last, search=bool(window.device_ids))
-        readings = rows.scan(self._folder).filter(window.predicate())
+        readings = rows.scan(self._folder, frame.VERSION).filter(window.predicate())
         return collect(count_by_minute(readings))
 
     def read(self, window: Window, minutes: MinuteCounts, *, skip: int, limit: int) -> pl.DataFrame:
@@ -167,14 +167,14 @@ class DeltaMinuteReader:
         if window.bounds_arrival_time:
             return self.search(window).select(frame.ORDER)
         # Main files have every reading.
-        main = self._rows.main_in_files(window).scan(self._folder)
-        return main.select(frame.ORDER).filter(window.predicate())
+        main = self._rows.main_in_files(window).scan(self._folder, frame.ORDER)
+        return main.filter(window.predicate())
 
     def read_versions(self, window: Window, chunk: Chunk) -> pl.DataFrame:
         """Return all versions in the minutes of the chunk that are in the window, sorted by ``frame.VERSION``."""
         first, last = chunk.first_minute, chunk.last_minute
         rows = self._rows.every_version(first, last, search=bool(window.device_ids))
-        versions = rows.scan(self._folder).select(self.columns).filter(window.predicate())
+        versions = rows.scan(self._folder, self.columns).filter(window.predicate())
         return collect(versions).sort(frame.VERSION)
 
     def scan_corrected(

@@ -20,8 +20,7 @@ def new_readings(files: DataFiles, readings: pl.DataFrame) -> pl.DataFrame:
     stored = _stored(files, readings, Kind.MAIN)
     if stored is None:
         return readings
-    identities = collect(stored.select(frame.ORDER))
-    return readings.join(identities, on=frame.ORDER, how="anti", maintain_order="left")
+    return readings.join(collect(stored), on=frame.ORDER, how="anti", maintain_order="left")
 
 
 def new_versions(files: DataFiles, versions: pl.DataFrame) -> Mapping[Kind, pl.DataFrame]:
@@ -29,18 +28,14 @@ def new_versions(files: DataFiles, versions: pl.DataFrame) -> Mapping[Kind, pl.D
 
     Of a reading that no main file has, the version that arrived last becomes the one in the main file.
     """
-    written = versions.lazy().select(frame.ORDER).unique()
     for kind in (Kind.CORRECTIONS, Kind.REPLACED):
         others = _stored(files, versions, kind)
         if others is not None:
-            known = collect(others.join(written, on=frame.ORDER, how="semi"))
-            versions = versions.join(known, on=frame.VERSION, how="anti", maintain_order="left")
+            versions = versions.join(
+                collect(others), on=frame.VERSION, how="anti", maintain_order="left"
+            )
     stored = _stored(files, versions, Kind.MAIN)
-    if stored is None:
-        known = frame.empty(frame.VERSION)
-    else:
-        # A semi-join keeps memory small: corrections may be few and far apart.
-        known = collect(stored.join(written, on=frame.ORDER, how="semi"))
+    known = frame.empty(frame.VERSION) if stored is None else collect(stored)
     known = known.rename({"arrival_time": _STORED})
     arrival, in_main = pl.col("arrival_time"), pl.col(_VALID)
     joined = (
@@ -59,7 +54,7 @@ def new_versions(files: DataFiles, versions: pl.DataFrame) -> Mapping[Kind, pl.D
 
 
 def _stored(files: DataFiles, readings: pl.DataFrame, kind: Kind) -> pl.LazyFrame | None:
-    """Return the columns ``frame.VERSION`` of those stored versions whose time may be that of one of the readings."""
+    """Return the columns ``frame.VERSION`` of the stored versions of these readings, or None if there can be none."""
     if readings.is_empty():
         return None
     first, last = readings["time"][0], readings["time"][-1]
@@ -67,4 +62,6 @@ def _stored(files: DataFiles, readings: pl.DataFrame, kind: Kind) -> pl.LazyFram
     if not paths:
         return None
     inside = Window(first, last).predicate()
-    return scan_files(files.folder, paths).filter(inside).select(frame.VERSION)
+    stored = scan_files(files.folder, paths).filter(inside).select(frame.VERSION)
+    # The readings may be few and months apart. So all that is stored between them would not fit into memory.
+    return stored.join(readings.lazy().select(frame.ORDER), on=frame.ORDER, how="semi")

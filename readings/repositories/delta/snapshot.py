@@ -105,7 +105,8 @@ class DeltaSnapshot(Snapshot):
         self._reader.count_days(window)
         _, finder = self._of_columns(columns)
         for readings in finder.frames(window, frame_readings=frame_readings):
-            yield readings.select(columns)
+            # A selection is a query, and takes time also if it changes nothing.
+            yield readings if readings.columns == columns else readings.select(columns)
 
     def versions(self, window: Window) -> Iterator[pl.DataFrame]:
         """See :meth:`Snapshot.versions`."""
@@ -117,7 +118,7 @@ class DeltaSnapshot(Snapshot):
                 yield versions
 
     def replaced_versions(self, window: Window) -> Iterator[pl.DataFrame]:
-        """Yield those versions that are not valid, with the columns of ``frame.FULL_SCHEMA``, sorted by ``frame.VERSION``.
+        """Yield those versions that are not valid, sorted by ``frame.VERSION``, with all columns.
 
         The window must bound the time only.
         """

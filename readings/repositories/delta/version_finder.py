@@ -17,8 +17,8 @@ from readings.window import Window
 class VersionFinder:
     """Finds rows in one version of a table.
 
-    If a method has the parameter ``search``, the rows are searched for and not read by their number. For a few meters this
-    decodes less.
+    If a method has the parameter ``search``, the rows are searched for and not read by their number. For a few meters
+    this decodes less.
     """
 
     def __init__(self, files: DataFiles, file_counts: FileCounts) -> None:

@@ -32,7 +32,7 @@ class OtherVersions:
 
     def scan(self, folder: Folder, window: Window, columns: Sequence[str]) -> pl.LazyFrame:
         """Return the versions of the window's readings that arrived up to ``as_of``, in any order."""
-        versions = self.rows.scan(folder).select(columns)
+        versions = self.rows.scan(folder, columns)
         return versions.filter(replace(window, arrived_after=None, as_of=self.as_of).predicate())
 
 
@@ -48,7 +48,7 @@ class VersionRows:
 
         ``columns`` must include those of ``frame.VERSION``.
         """
-        main = self.main.scan(folder).select(columns)
+        main = self.main.scan(folder, columns)
         if self.others is None:
             return main.filter(window.predicate())
         # The arrival times are compared first: the valid version may be in the window and another one not.
@@ -61,7 +61,7 @@ class VersionRows:
         if self.others is None:
             return frame.in_order(collect(self.scan(folder, window, columns)))
         of_readings = window.without_arrival_bounds().predicate()
-        main = frame.in_order(collect(self.main.scan(folder).select(columns).filter(of_readings)))
+        main = frame.in_order(collect(self.main.scan(folder, columns).filter(of_readings)))
         others = collect(self.others.scan(folder, window, columns))
         return replace_versions(main, others, self.others.as_of).filter(window.predicate())
 
@@ -71,8 +71,8 @@ def replace_versions(
 ) -> pl.DataFrame:
     """Return the readings, which are in order, each in its valid version.
 
-    ``others`` are other versions of these readings, in any order, none of which arrived after ``as_of``. A reading of which
-    no version arrived up to ``as_of`` stays as it is.
+    ``others`` are other versions of these readings, in any order, none of which arrived after ``as_of``. A reading of
+    which no version arrived up to ``as_of`` stays as it is.
     """
     row = _rows_at_one_time(readings, others)
     if row is None:
@@ -96,7 +96,7 @@ def _rows(readings: pl.DataFrame, others: pl.DataFrame) -> IntArray:
 
 
 def _rows_at_one_time(readings: pl.DataFrame, others: pl.DataFrame) -> IntArray | None:
-    """Return what :func:`_rows` returns, or None if the readings have several times, or several versions in ``others``.
+    """Return what :func:`_rows` returns, or None if there are several times or several versions of a reading.
 
     This is several times as fast as a join.
     """

@@ -139,9 +139,11 @@ def test_a_search_returns_the_same_readings_as_a_row_range(
     repository.maintain()
     [file] = data_files(folder)
     last = START + timedelta(minutes=59)
-    searched = RowSelection((file,), START, last, None).scan(DiskFolder(folder)).collect()
+    searched = (
+        RowSelection((file,), START, last, None).scan(DiskFolder(folder), frame.COLUMNS).collect()
+    )
     by_row = RowSelection((file,), START, last, (RowRange(file, 0, 12 * 80),))
-    assert searched.equals(by_row.scan(DiskFolder(folder)).collect())
+    assert searched.equals(by_row.scan(DiskFolder(folder), frame.COLUMNS).collect())
 
 
 def test_a_writer_sees_what_others_wrote_since_its_last_write(

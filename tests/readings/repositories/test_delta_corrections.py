@@ -1,4 +1,4 @@
-"""Corrections in a Delta table: its three kinds of data files, compaction, tables of earlier releases, other programs."""
+"""Corrections in a Delta table: kinds of data files, compaction, tables of earlier releases, other programs."""
 
 from __future__ import annotations
 
