@@ -43,6 +43,15 @@ _views: dict[str, Callable[..., HttpResponseBase]] = {
     # A device id may contain slashes.
     "meters/<path:device_id>/latest": _readings({"get": "latest"}, MetersViewSet),
 }
+_contract_schema = SpectacularAPIView.as_view(
+    custom_settings={
+        "PREPROCESSING_HOOKS": [
+            "headend.api.openapi.skip_paths_with_closing_slash",
+            "headend.api.openapi.keep_paths_of_the_contract",
+        ]
+    }
+)
+"""Clients of the contract compare the paths of this schema with those that they know."""
 # Each path works with and without a closing slash, without a redirect: the contract requires it.
 api = [path(name + slash, view) for name, view in _views.items() for slash in ("", "/")]
 
@@ -51,8 +60,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("health/live", health.live, name="live"),
     path("health/ready", health.ready, name="ready"),
     path("metrics", metrics, name="metrics"),
-    path("api/schema/", compressed(SpectacularAPIView.as_view()), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("api/schema/", compressed(_contract_schema), name="schema"),
+    path("api/schema/full/", compressed(SpectacularAPIView.as_view()), name="full-schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="full-schema"), name="docs"),
     # Before the admin: the portal's login page replaces the admin's.
     path("", include("headend.portal.urls")),
     path("admin/", admin.site.urls),

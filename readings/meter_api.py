@@ -6,12 +6,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+import readings.meter_schema  # noqa: F401 (drf-spectacular only finds extensions of imported modules)
+from headend.api.errors import errors
 from headend.api.negotiation import IgnoreClientContentNegotiation
 from readings.device_ids import parse_device_id
 from readings.meter_list import describe_meters, page_by_device_id, page_of_silent
@@ -22,15 +25,25 @@ from readings.repositories import repository
 
 _QUERY, _PAGE, _LATEST = MetersQuery(), MeterList(), LatestReading()
 """They check the parameters of every call, and serialize every response. DRF would copy the fields for each call."""
+_DEVICE_ID = OpenApiParameter(
+    "device_id",
+    OpenApiTypes.STR,
+    OpenApiParameter.PATH,
+    description="The id of the meter, percent-encoded.",
+)
 
 
-# The contract's tests list all paths of the schema.
-@extend_schema(exclude=True)
 class MetersViewSet(ViewSet):
     """The meters that have ever sent readings."""
 
     content_negotiation_class = IgnoreClientContentNegotiation
 
+    @extend_schema(
+        operation_id="meters",
+        tags=["meters"],
+        parameters=[MetersQuery],
+        responses={200: MeterList, **errors()},
+    )
     def list(self, request: Request) -> Response:
         """Return one page of meters, by device id or, with `silent_for`, the longest silent ones first.
 
@@ -52,6 +65,12 @@ class MetersViewSet(ViewSet):
         content = {"next": next_url, "results": meters.to_dicts()}
         return Response(_PAGE.to_representation(content))
 
+    @extend_schema(
+        operation_id="latest_reading",
+        tags=["meters"],
+        parameters=[_DEVICE_ID],
+        responses={200: LatestReading, **errors(404)},
+    )
     def latest(self, request: Request, device_id: str) -> Response:
         """Return the newest reading of a meter, with all columns. Values that the meter does not measure are null."""
         try:

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from readings import frame
@@ -19,7 +20,7 @@ from readings.window import Position
 DEFAULT_PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1_000
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-_DURATION = "[1-9][0-9]{0,4}[mhd]"
+DURATION_PATTERN = "[1-9][0-9]{0,4}[mhd]"
 _WRONG_CURSOR = "cursor is not the value of a next link; use the link without changes."
 
 
@@ -50,7 +51,7 @@ class DurationField(serializers.CharField):
     def to_internal_value(self, data: Any) -> Any:
         """Return a ``timedelta``. Raise ``ValidationError`` for another form."""
         text = str(data)
-        if not re.fullmatch(_DURATION, text, re.ASCII):
+        if not re.fullmatch(DURATION_PATTERN, text, re.ASCII):
             self.fail("invalid")
         return int(text[:-1]) * _UNITS[text[-1]]
 
@@ -145,6 +146,8 @@ class ListedMeter(serializers.Serializer[Any]):
     )
 
 
+# A page is one object, although the method of the viewset is called `list`.
+@extend_schema_serializer(many=False)
 class MeterList(serializers.Serializer[Any]):
     """One page of meters."""
 

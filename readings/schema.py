@@ -129,6 +129,15 @@ _LINKS: dict[str, Schema] = {
             "requestBody": "$request.body",
         }
     },
+    "reading_history": {
+        "meter": {
+            "operationId": "readings",
+            "parameters": {
+                "start_date": "$response.body#/time",
+                "device_id": "$response.body#/device_id",
+            },
+        }
+    },
 }
 
 
@@ -141,6 +150,10 @@ _POSITION = f"{_TIME},{_METER}"
 _READING = {
     "time": _TIME, "arrival_time": _TIME, "device_id": _METER, "measure_name": "readings",
     "load": 18, "crrnt": 67.267, "pf": 0.908, "kva": 13.469, "kw": 12.228, "vltg": 0.2,
+}  # fmt: skip
+_VERSION = {
+    "valid": True, **_READING,
+    "kwh": 1.019, "import_kwh": 3141.592, "export_kwh": 0.0, "quality": "measured",
 }  # fmt: skip
 _PAGE = {
     "filter_params": {"start_date": _TIME, "offset": 0},
@@ -177,6 +190,16 @@ _TEXTS = {
         body={"start_date": _TIME, "device_id": [_METER], "page_size": 1},
         parameters=_PARAMETERS,
         errors={413: "The body is larger than 2048 KiB."},
+    ),
+    "reading_history": OperationText(
+        summary="Get all versions of one reading",
+        success="The versions, the one that arrived last first.",
+        response={"device_id": _METER, "time": _TIME, "versions": [_VERSION]},
+        parameters={"device_id": _METER, "time": _TIME},
+        errors={
+            400: "device_id is required: the id of the meter.",
+            404: f"The meter {_METER} has no reading at {_TIME}.",
+        },
     ),
 }
 

@@ -10,6 +10,7 @@ Endpoint = tuple[str, str, str, Callable[..., Any]]
 """What drf-spectacular passes to a preprocessing hook: path, regular expression of the path, method, view."""
 Schema = dict[str, Any]
 """An OpenAPI schema, or an object inside one."""
+_PATHS_OF_THE_CONTRACT = {"/readings", "/readings/query", "/readings/file", "/readings/files"}
 
 
 def skip_paths_with_closing_slash(endpoints: list[Endpoint]) -> list[Endpoint]:
@@ -18,6 +19,11 @@ def skip_paths_with_closing_slash(endpoints: list[Endpoint]) -> list[Endpoint]:
     Every API path also exists with a closing slash. The schema shows it once.
     """
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
+
+
+def keep_paths_of_the_contract(endpoints: list[Endpoint]) -> list[Endpoint]:
+    """Return the endpoints that clients of the contract know."""
+    return [endpoint for endpoint in endpoints if endpoint[0] in _PATHS_OF_THE_CONTRACT]
 
 
 def add_links(schema: Schema, links: Mapping[str, Schema]) -> Schema:

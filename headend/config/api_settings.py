@@ -31,6 +31,7 @@ def openapi(public_url: str, version: str) -> dict[str, Any]:
         "LICENSE": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         "TAGS": [
             {"name": "readings", "description": "Readings, page by page."},
+            {"name": "meters", "description": "The meters that have sent readings."},
             {"name": "files", "description": "Readings of a window as one file."},
         ],
         "SERVERS": [{"url": public_url, "description": "This deployment."}],
@@ -42,8 +43,10 @@ def openapi(public_url: str, version: str) -> dict[str, Any]:
         "POSTPROCESSING_HOOKS": [
             "drf_spectacular.hooks.postprocess_schema_enums",
             "readings.schema.add_readings_links",
+            "readings.meter_schema.add_meter_links",
             "exports.schema.add_file_links",
             "readings.schema.add_readings_texts",
+            "readings.meter_schema.add_meter_texts",
             "exports.schema.add_file_texts",
             "exports.webhook_schema.add_webhook",
         ],

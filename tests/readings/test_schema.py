@@ -19,7 +19,7 @@ Schema = dict[str, Any]
 @pytest.fixture
 def schema(client: Client) -> Schema:
     """The schema, as every client gets it."""
-    answer: Schema = client.get("/api/schema/", {"format": "json"}).json()
+    answer: Schema = client.get("/api/schema/full/", {"format": "json"}).json()
     return answer
 
 
@@ -62,6 +62,7 @@ def test_a_file_request_always_has_a_status_and_canonical_dates(schema: Schema) 
     [
         ("readings", {"400", "401", "405", "503"}),
         ("query_readings", {"400", "401", "405", "413", "503"}),
+        ("reading_history", {"400", "401", "404", "405", "503"}),
         ("request_file", {"400", "401", "405", "409", "413", "429", "503"}),
         ("file_status", {"400", "401", "404", "405", "503"}),
         ("cancel_file", {"400", "401", "404", "405", "409", "503"}),

@@ -61,7 +61,7 @@ def _events(url: str, api_key: str, *, seed: int, examples: int) -> Iterator[Any
         "checks": {"positive_data_acceptance": {"enabled": False}},
     }
     config = SchemathesisConfig.from_dict(settings)
-    schema = schemathesis.openapi.from_url(f"{url}/api/schema/", config=config)
+    schema = schemathesis.openapi.from_url(f"{url}/api/schema/full/", config=config)
     yield from from_schema(schema).execute()
 
 
