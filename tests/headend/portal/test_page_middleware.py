@@ -44,7 +44,7 @@ def test_an_answer_with_and_without_a_session_is_the_same(
 def test_every_url_that_needs_no_session_is_one_of_the_api() -> None:
     urls = [each for each in get_resolver().url_patterns if not isinstance(each, URLResolver)]
     of_api = [each for each in urls if str(each.pattern).startswith("readings")]
-    assert len(of_api) == 8
+    assert len(of_api) == 10
     for url in of_api:
         # Neither the middleware against CSRF nor the view reads the session.
         assert getattr(url.callback, "csrf_exempt", False)
