@@ -13,10 +13,11 @@ from readings.ingest.source_file import SourceFile
 
 _HIGHEST_KV = 66
 _HIGHEST_REGISTER = 999_999.999
+_EXPORTS = (pl.col("kw") < 0).fill_null(value=False)
 _IMPLAUSIBLE = {
     "load": (pl.col("load") < 0, "is negative"),
-    "crrnt": (pl.col("crrnt") < 0, "is negative"),
-    "kva": (pl.col("kva") < 0, "is negative"),
+    "crrnt": ((pl.col("crrnt") < 0) & ~_EXPORTS, "is negative, but kw is not"),
+    "kva": ((pl.col("kva") < 0) & ~_EXPORTS, "is negative, but kw is not"),
     "kw": (pl.col("kw") < -pl.col("load"), "is below minus the contracted load"),
     "vltg": (
         (pl.col("vltg") < 0) | (pl.col("vltg") > _HIGHEST_KV),

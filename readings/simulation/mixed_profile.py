@@ -22,7 +22,7 @@ from readings.simulation.registers import Registers, registers_of_batch
 _NOISE = 10
 _NO_LOAD_VOLTAGE, _FEEDER_DROP, _OWN_DROP, _VOLTAGE_NOISE = 1.012, 0.045, 0.015, 0.006
 """Parts of the nominal voltage. The drops of the feeder and of the meter's own load are those at the highest load."""
-_POWER_FACTOR_RISE, _POWER_FACTOR_NOISE, _HIGHEST_POWER_FACTOR = 0.04, 0.02, 0.999
+_POWER_FACTOR_RISE, _POWER_FACTOR_NOISE, _HIGHEST_POWER_FACTOR = 0.04, 0.02, 0.99
 _HIGHEST_HOUR = 250.0
 """The highest hour of H25 in kWh for 1,000,000 kWh a year."""
 
@@ -35,7 +35,7 @@ def mixed_profile(fleet: Fleet, start: int, time: datetime, streams: Bits) -> di
 
     - The voltage falls with the typical load of the neighbourhood and with the meter's own load. Export raises it.
     - The power factor depends on the customer class and rises with the load.
-    - kva = abs(kw) / pf and crrnt = kva / vltg, as for the profile ``uniform``.
+    - kva = kw / pf and crrnt = kva / vltg, as the contract says. So both have the sign of kw.
     - The registers are those at ``time``. kwh is the difference of the registers since the interval began.
     """
     end = to_micros(time) // 1_000_000
@@ -61,7 +61,7 @@ def mixed_profile(fleet: Fleet, start: int, time: datetime, streams: Bits) -> di
     pf = customers.power_factor + share
     pf += more_noise
     np.minimum(pf, _HIGHEST_POWER_FACTOR, out=pf)
-    kva = np.abs(kw) / pf
+    kva = kw / pf
     columns = {"crrnt": kva / vltg, "pf": pf, "kva": kva, "kw": kw, "vltg": vltg}
     return {name: np.round(values, 3) for name, values in columns.items()} | {
         "kwh": _net_energy(before, after),
