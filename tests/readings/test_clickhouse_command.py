@@ -17,7 +17,7 @@ from readings.repositories import open_repository, open_store
 from readings.repositories.clickhouse.address import ClickHouseAddress
 from readings.repositories.clickhouse.client import Client
 from readings.repositories.clickhouse.server_sql import ServerStatements
-from readings.repositories.clickhouse.table import Table, create_table
+from readings.repositories.clickhouse.table import Layout, Table, alter_table, create_table
 from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -77,6 +77,17 @@ def test_the_engine_parses_the_queries_of_a_cluster(clickhouse: ClickHouseLocal)
         assert clickhouse.run(f"EXPLAIN AST {text}")
         assert "`my-cluster`" in text
         assert "readings_shard" in text + str(query.parameters)
+
+
+def test_the_engine_parses_the_statements_that_change_a_table_of_a_cluster(
+    clickhouse: ClickHouseLocal,
+) -> None:
+    layout = Layout("my-cluster", frozenset({"kwh", "quality"}), frozenset({"load"}))
+    statements = alter_table("headend", layout, ["kwh", "quality", "load"])
+    assert ["readings_shard" in statement for statement in statements] == [True, False]
+    for statement in statements:
+        assert "ON CLUSTER `my-cluster` ADD COLUMN" in statement
+        assert clickhouse.run(f"EXPLAIN AST {statement}")
 
 
 def database_of(url: str) -> str:

@@ -53,6 +53,8 @@ _SETTINGS = {
     "insert_quorum_parallel": 0,
     "select_sequential_consistency": 1,
     "distributed_foreground_insert": 1,
+    # A subquery of all shards is computed once, and not by each shard for itself.
+    "distributed_product_mode": "global",
     # A file of one meter may have readings of many days.
     "max_partitions_per_insert_block": 0,
 }

@@ -114,6 +114,25 @@ class Layout:
         ]
 
 
+def alter_table(database: str, layout: Layout, columns: Collection[str]) -> list[str]:
+    """Return the statements that add these columns, or let them be null if they exist."""
+    added = [
+        f"ADD COLUMN IF NOT EXISTS {name} {COLUMNS[name]}"
+        for name in columns
+        if name in layout.missing
+    ]
+    changed = [
+        f"MODIFY COLUMN {name} {COLUMNS[name]}" for name in columns if name in layout.without_nulls
+    ]
+    tables = [TABLE] if layout.cluster is None else [SHARD_TABLE, TABLE]
+    everywhere = "" if layout.cluster is None else f" ON CLUSTER {identifier(layout.cluster)}"
+    return [
+        f"ALTER TABLE {identifier(database)}.{identifier(table)}{everywhere} {', '.join(added + changed)}"
+        f" SETTINGS alter_sync = {0 if changed else 1}"
+        for table in (tables if added or changed else ())
+    ]
+
+
 class Table:
     """The table of one database. All methods raise :class:`RepositoryUnavailableError` if the server fails."""
 
@@ -158,25 +177,8 @@ class Table:
         Nothing is rewritten to add a column. To allow nulls, the server rewrites the column in the background, and
         readers and writers need not wait.
         """
-        added = [
-            f"ADD COLUMN IF NOT EXISTS {name} {COLUMNS[name]}"
-            for name in columns
-            if name in layout.missing
-        ]
-        changed = [
-            f"MODIFY COLUMN {name} {COLUMNS[name]}"
-            for name in columns
-            if name in layout.without_nulls
-        ]
-        tables = [TABLE] if layout.cluster is None else [SHARD_TABLE, TABLE]
-        everywhere = "" if layout.cluster is None else f" ON CLUSTER {identifier(layout.cluster)}"
-        for table in tables if added or changed else ():
-            self._client.command(
-                Query(
-                    f"ALTER TABLE {identifier(self._database)}.{identifier(table)}{everywhere}"
-                    f" {', '.join(added + changed)} SETTINGS alter_sync = {0 if changed else 1}"
-                )
-            )
+        for statement in alter_table(self._database, layout, columns):
+            self._client.command(Query(statement))
 
     def check(self) -> Layout:
         """Return the layout of the table.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from readings import frame
-from readings.instants import EARLIEST_INSTANT
+from readings.instants import EARLIEST_INSTANT, LAST_INSTANT
 from readings.repositories.base import (
     HOURLY_MEANS_SCHEMA,
     INTERVAL_TOTALS_SCHEMA,
@@ -93,11 +93,19 @@ class TimestreamSnapshot(Snapshot):
 
     def minute_revisions(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.minute_revisions`. Like counts, revisions are cached."""
+        start = frame.literal(window.start)
+        end = frame.literal(LAST_INSTANT if window.end is None else window.end)
+        counted = [pl.DataFrame(schema=COUNTED_SCHEMA), *self._reader.counted_minutes(window)]
+        minutes = pl.concat(counted).filter(pl.col("last") >= start, pl.col("first") <= end)
+        revisions = minutes.select(*MINUTE_COUNTS_SCHEMA, "revision")
+        if minutes.filter((pl.col("first") < start) | (pl.col("last") > end)).is_empty():
+            return revisions
+        # The window starts or ends between the readings of a minute.
         counts = self.minute_counts(window)
-        minutes = [pl.DataFrame(schema=COUNTED_SCHEMA), *self._reader.counted_minutes(window)]
-        revisions = pl.concat(minutes).select("minute", "revision")
         revision = pl.col("revision").fill_null(0)
-        return counts.join(revisions, on="minute", how="left").with_columns(revision)
+        return counts.join(revisions.drop("readings"), on="minute", how="left").with_columns(
+            revision
+        )
 
     def interval_totals(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.interval_totals`."""
