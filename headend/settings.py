@@ -1,7 +1,7 @@
 """Django settings, read from the environment.
 
-Importing this module reads environment variables and nothing else: it creates no folder and no secret,
-and calls no service. ``docs/engineers.md`` has the table of the variables.
+Importing this module reads environment variables, and the files that ``…_FILE`` variables name. It creates no folder
+and no secret, and calls no service. ``docs/engineers.md`` has the table of the variables.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- state ------------------------------------------------------------------------------
-HEADEND_HOME = env.folder("HEADEND_HOME", BASE_DIR / "var")
+# An installed package is in the folder of all packages, where no state belongs.
+_is_source_tree = (BASE_DIR / "manage.py").is_file()
+HEADEND_HOME = env.folder("HEADEND_HOME", (BASE_DIR if _is_source_tree else Path.cwd()) / "var")
 _home = env.quoted(HEADEND_HOME)
 SECRETS_URL = env.url("SECRETS_URL", f"file://{_home}/secrets", ["file", "secretsmanager"])
 _secrets_prefix, SECRETS = service_urls.secrets_store(SECRETS_URL, HEADEND_HOME)
@@ -127,7 +129,8 @@ WSGI_APPLICATION = "headend.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        # headend/templates is a link to templates: APP_DIRS finds it, also in an installed package.
+        "DIRS": [],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -168,7 +171,7 @@ USE_TZ = True
 FORMAT_MODULE_PATH = "headend.config.date_formats"
 CSRF_FAILURE_VIEW = "headend.portal.error_pages.csrf_failure"
 STATIC_URL = "static/"
-STATIC_ROOT = HEADEND_HOME / "static"
+STATIC_ROOT = env.folder("HEADEND_STATIC_ROOT", HEADEND_HOME / "static")
 STATICFILES_DIRS = [BASE_DIR / "headend" / "portal" / "static"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

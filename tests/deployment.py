@@ -71,13 +71,13 @@ connection.close()
 
 _COMMANDS = """
 import contextlib, io, json, sys
-import manage
+from headend import command_line
 printed = []
 for command in json.loads(sys.argv[1]):
     sys.argv = ["manage.py", *command]
     with contextlib.redirect_stdout(io.StringIO()) as output:
         try:
-            manage.main()
+            command_line.main()
         except SystemExit as end:  # --help ends so
             if end.code:
                 raise

@@ -2,6 +2,9 @@
 
 Every reader raises :class:`django.core.exceptions.ImproperlyConfigured` for a wrong value, with one
 sentence that names the variable. ``manage.py`` prints this sentence and nothing else.
+
+Instead of a variable, the environment can have the name of a file that contains its value: ``DATABASE_URL_FILE`` instead
+of ``DATABASE_URL``. So a password need not be in the environment.
 """
 
 from __future__ import annotations
@@ -25,8 +28,29 @@ _FALSE = {"0", "false", "no", "off"}
 
 
 def text(name: str, default: str) -> str:
-    """Return the variable's value unchanged, or ``default`` if the variable is unset or empty."""
-    return os.environ.get(name) or default
+    """Return the variable's value, or ``default`` if the variable is unset or empty.
+
+    The value of ``<name>_FILE`` is the absolute path of a file with the value. Spaces and line ends around the value are
+    removed, because editors add them.
+    """
+    value = os.environ.get(name)
+    file = os.environ.get(f"{name}_FILE")
+    if not file:
+        return value or default
+    if value:
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; unset one of them.")
+    return _content(f"{name}_FILE", Path(file)) or default
+
+
+def _content(name: str, file: Path) -> str:
+    if not file.is_absolute():
+        raise ImproperlyConfigured(f"{name} is {str(file)!r}; it must be an absolute path.")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}: {file}: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ImproperlyConfigured(f"{name}: {file} is not text in UTF-8.") from None
 
 
 def choice(name: str, default: str, allowed: Sequence[str]) -> str:
@@ -77,7 +101,7 @@ def boolean(name: str, *, default: bool) -> bool:
 
 def comma_separated(name: str, default: Sequence[str]) -> list[str]:
     """Return the items of a comma-separated list, without surrounding spaces and without empty items."""
-    value = os.environ.get(name)
+    value = text(name, "")
     if not value:
         return list(default)
     return [item.strip() for item in value.split(",") if item.strip()]

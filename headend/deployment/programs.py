@@ -56,7 +56,7 @@ def preload() -> None:
 def program_for(command: str) -> Program | None:
     """Return what a forked process does for this command of the Procfile, or None if only a shell can run it.
 
-    Known are gunicorn, celery and ``python manage.py``, also after ``exec`` and ``nice -n NUMBER``.
+    Known are gunicorn, celery and ``python -m headend``, also after ``exec`` and ``nice -n NUMBER``.
     """
     if sys.platform != "linux" or _SHELL_SYNTAX.search(command):
         return None
@@ -67,8 +67,8 @@ def program_for(command: str) -> Program | None:
     if words[:2] == ["nice", "-n"]:
         niceness = int(words[2])
         del words[:3]
-    if words[:2] == ["python", "manage.py"]:
-        words = words[1:]
+    if words[:3] == ["python", "-m", "headend"]:
+        words = words[2:]
     if not words or words[0] not in _PROGRAMS:
         return None
 
@@ -97,4 +97,4 @@ def _manage() -> None:
     execute_from_command_line(sys.argv)
 
 
-_PROGRAMS: dict[str, Program] = {"gunicorn": _gunicorn, "celery": _celery, "manage.py": _manage}
+_PROGRAMS: dict[str, Program] = {"gunicorn": _gunicorn, "celery": _celery, "headend": _manage}

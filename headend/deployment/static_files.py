@@ -31,12 +31,15 @@ def collect_static_files() -> bool:
 
 
 def _fingerprint() -> str:
-    """Return a hash of the paths, sizes and times of all files, and of the versions of what processes them."""
+    """Return a hash of the paths, sizes and times of all files, and of the versions of what processes them.
+
+    Times are whole seconds: the layers of a container image store no more.
+    """
     digest = hashlib.sha256(
         f"{version('django')} {version('whitenoise')} {settings.STORAGES['staticfiles']}".encode()
     )
     for finder in get_finders():
         for name, storage in sorted(finder.list([]), key=lambda found: found[0]):
             file = Path(storage.path(name)).stat()
-            digest.update(f"\n{name} {file.st_size} {file.st_mtime_ns}".encode())
+            digest.update(f"\n{name} {file.st_size} {int(file.st_mtime)}".encode())
     return digest.hexdigest()

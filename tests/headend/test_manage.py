@@ -11,12 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.conf import settings as project
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import ManagementUtility, get_commands
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from pytest_django.fixtures import Settings
 
-import manage
+from headend import command_line
 from headend.config.folders import Folder
 from headend.http import gunicorn_config
 
@@ -33,8 +34,8 @@ def missing(settings: Settings, tmp_path: Path) -> Path:
 def same_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not restart this process in another encoding, and do not set up its logs again."""
     monkeypatch.setattr("django.setup", lambda: None)
-    monkeypatch.setattr(manage, "restart_in_utf8_mode", lambda: None)
-    monkeypatch.setattr(manage, "print_every_character", lambda: None)
+    monkeypatch.setattr(command_line, "restart_in_utf8_mode", lambda: None)
+    monkeypatch.setattr(command_line, "print_every_character", lambda: None)
 
 
 def commands() -> list[str]:
@@ -49,7 +50,7 @@ def ending(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
     """Run ``manage.py`` with these words, and return the line with which it ends."""
     monkeypatch.setattr(sys, "argv", ["manage.py", *words])
     with pytest.raises(SystemExit) as ended:
-        manage.main()
+        command_line.main()
     return str(ended.value.code)
 
 
@@ -66,7 +67,7 @@ def test_help_is_printed_although_the_home_folder_cannot_be_used(
     missing: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["manage.py", "help", "load"])
-    manage.main()
+    command_line.main()
     assert "usage: manage.py load" in capsys.readouterr().out
     assert ending(monkeypatch, "load", "--help") == "0"
     assert "usage: manage.py load" in capsys.readouterr().out
@@ -126,7 +127,7 @@ def test_a_broken_connection_is_not_taken_for_a_closed_output(
     monkeypatch.setattr(ManagementUtility, "execute", fail)
     monkeypatch.setattr(sys, "argv", ["manage.py", "readings"])
     with pytest.raises(BrokenPipeError):
-        manage.main()
+        command_line.main()
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +137,7 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ManagementUtility, "execute", fail)
     monkeypatch.setattr(sys, "argv", ["manage.py", "readings"])
     with pytest.raises(IntegrityError):
-        manage.main()
+        command_line.main()
 
 
 def test_the_web_server_ends_with_one_line_if_the_home_folder_cannot_be_used(missing: Path) -> None:
@@ -152,7 +153,7 @@ def test_a_command_runs_with_garbage_collection_that_skips_what_was_imported() -
     code = "import gc; print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
     run = subprocess.run(
         [sys.executable, "manage.py", "shell", "--no-imports", "-c", code],
-        cwd=Path(manage.__file__).parent,
+        cwd=project.BASE_DIR,
         check=True,
         capture_output=True,
         text=True,

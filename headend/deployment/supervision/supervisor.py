@@ -10,11 +10,9 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-
-from honcho.environ import parse_procfile
 
 from . import process
 from .child import END_SIGNALS
@@ -32,13 +30,13 @@ _COLOURS = ("36", "33", "32", "35", "31", "34")
 
 
 def run(
-    procfile: Path,
+    commands: Mapping[str, str],
     *,
     program: Callable[[str], Program | None] = lambda _: None,
     announcer: int | None = None,
     own_descriptors: Iterable[int] = (),
 ) -> int | Program:
-    """Run the processes of ``procfile`` and return the exit code for this process.
+    """Run the processes of a Procfile and return the exit code for this process.
 
     The first SIGINT, SIGTERM or SIGHUP (a closed terminal) ends all processes; the code is then 0. A process that
     ends by itself is started again. After :data:`MAX_DEATHS` deaths of a process in a row all processes end, and
@@ -48,13 +46,11 @@ def run(
     the memory of all modules that are imported now.
 
     Args:
-        procfile: Each line is a name and a shell command.
+        commands: The shell command of each process by name.
         program: Returns what a forked process does for a command, or None if a shell must run the command.
         announcer: The id of the child that announces the servers. It is killed with the processes if it still runs.
         own_descriptors: Open files of this process that no other process may have.
     """
-    os.chdir(procfile.parent)
-    commands = parse_procfile(procfile.read_text(encoding="utf-8")).processes
     programs = {
         name: program(command) or process.shell(command, environment())
         for name, command in commands.items()

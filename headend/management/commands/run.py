@@ -16,7 +16,7 @@ from headend.config.addresses import ANY_IPV6
 from headend.config.checks import TAG
 from headend.config.folders import create_folders
 from headend.config.project_command import ProjectCommand
-from headend.deployment import programs
+from headend.deployment import procfile, programs
 from headend.deployment.exclusive_use import check_port, lock_home
 from headend.deployment.supervision import supervisor
 from headend.deployment.supervision.announcement import Announcement, announce
@@ -54,8 +54,9 @@ class Command(ProjectCommand):
         # The encoding of the output may lack characters of the lines to print.
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
+        procfile.enter_project_folder()
         outcome = supervisor.run(
-            settings.BASE_DIR / "Procfile",
+            procfile.commands(),
             program=programs.program_for,
             announcer=child,
             own_descriptors=[lock],

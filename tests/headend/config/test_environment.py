@@ -83,3 +83,38 @@ def test_other_text_is_no_network(monkeypatch: pytest.MonkeyPatch, value: str) -
     monkeypatch.setenv("HEADEND_TRUSTED_PROXIES", f"10.0.0.1,{value}")
     with pytest.raises(ImproperlyConfigured, match=f"HEADEND_TRUSTED_PROXIES contains '{value}'"):
         env.networks("HEADEND_TRUSTED_PROXIES", [])
+
+
+def test_the_value_of_a_setting_can_be_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("postgresql://u:p@db/headend\n")
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setenv("DATABASE_URL_FILE", str(file))
+    assert env.url("DATABASE_URL", "", ["postgresql"]) == "postgresql://u:p@db/headend"
+    file.write_text("\n")
+    assert env.text("DATABASE_URL", "default") == "default"
+    monkeypatch.setenv("DATABASE_URL", "sqlite://")
+    with pytest.raises(
+        ImproperlyConfigured, match="DATABASE_URL and DATABASE_URL_FILE are both set"
+    ):
+        env.text("DATABASE_URL", "")
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ("{folder}/missing", "METRICS_TOKEN_FILE: .*/missing: No such file or directory."),
+        ("{folder}", "METRICS_TOKEN_FILE: .*: Is a directory."),
+        ("{folder}/latin", "METRICS_TOKEN_FILE: .*/latin is not text in UTF-8."),
+        ("token", "METRICS_TOKEN_FILE is 'token'; it must be an absolute path."),
+    ],
+)
+def test_a_file_without_a_value_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, message: str
+) -> None:
+    (tmp_path / "latin").write_bytes(b"\xe4")
+    monkeypatch.setenv("METRICS_TOKEN_FILE", file.format(folder=tmp_path))
+    with pytest.raises(ImproperlyConfigured, match=message):
+        env.text("METRICS_TOKEN", "")

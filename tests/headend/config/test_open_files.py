@@ -13,7 +13,7 @@ from typing import NoReturn, cast
 import pytest
 from celery.signals import beat_init, worker_init
 
-import manage
+from headend import command_line
 from headend.config import open_files
 from headend.http import gunicorn_config
 
@@ -67,9 +67,9 @@ def test_every_kind_of_process_raises_its_limit_at_its_start(
         return list(limits)
 
     monkeypatch.setattr(sys, "argv", ["manage.py", "help", "run"])
-    monkeypatch.setattr(manage, "restart_in_utf8_mode", lambda: None)
-    monkeypatch.setattr(manage, "print_every_character", lambda: None)
-    assert started(manage.main) == [4096, 4096]
+    monkeypatch.setattr(command_line, "restart_in_utf8_mode", lambda: None)
+    monkeypatch.setattr(command_line, "print_every_character", lambda: None)
+    assert started(command_line.main) == [4096, 4096]
     assert started(lambda: worker_init.send(sender=None)) == [4096, 4096]
     assert started(lambda: beat_init.send(sender=None)) == [4096, 4096]
     assert started(lambda: gunicorn_config.on_starting(None)) == [4096, 4096]

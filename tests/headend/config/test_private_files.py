@@ -11,7 +11,7 @@ import pytest
 from celery.signals import beat_init, worker_init
 from pytest_django.fixtures import Settings
 
-import manage
+from headend import command_line
 from headend.config.checks import folders_are_private
 from headend.config.folders import Folder
 from headend.config.private_files import create_private_files, make_private, shared_folders
@@ -129,9 +129,9 @@ def test_every_kind_of_process_creates_private_files(monkeypatch: pytest.MonkeyP
         return os.umask(0o022)
 
     monkeypatch.setattr(sys, "argv", ["manage.py", "help", "run"])
-    monkeypatch.setattr(manage, "restart_in_utf8_mode", lambda: None)
-    monkeypatch.setattr(manage, "print_every_character", lambda: None)
-    assert umask_after(manage.main) == 0o077
+    monkeypatch.setattr(command_line, "restart_in_utf8_mode", lambda: None)
+    monkeypatch.setattr(command_line, "print_every_character", lambda: None)
+    assert umask_after(command_line.main) == 0o077
     assert umask_after(lambda: worker_init.send(sender=None)) == 0o077
     assert umask_after(lambda: beat_init.send(sender=None)) == 0o077
     assert umask_after(lambda: gunicorn_config.on_starting(None)) == 0o077

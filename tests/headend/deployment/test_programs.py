@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from django.conf import settings
-from honcho.environ import parse_procfile
 
-from headend.deployment import programs
+from headend.deployment import procfile, programs
 
 
 def test_every_process_of_the_procfile_is_forked() -> None:
-    procfile = (settings.BASE_DIR / "Procfile").read_text(encoding="utf-8")
-    commands = parse_procfile(procfile).processes
+    commands = procfile.commands()
     assert set(commands) == {"web", "worker", "deliveries", "beat", "sftp"}
     assert [
         name for name, command in commands.items() if programs.program_for(command) is None

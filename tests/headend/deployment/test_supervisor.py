@@ -32,7 +32,8 @@ from supervision import supervisor
 
 signal.pthread_sigmask(signal.SIG_BLOCK, supervisor.END_SIGNALS)
 print("go", flush=True)
-outcome = supervisor.run(Path(sys.argv[1]))
+commands = dict(line.split(": ", 1) for line in Path(sys.argv[1]).read_text().splitlines())
+outcome = supervisor.run(commands)
 sys.exit(outcome() if callable(outcome) else outcome)
 """
 TWO_LONG_PROCESSES = "one: exec sleep 1000\nother: exec sleep 1000\n"
@@ -45,6 +46,7 @@ def running(folder: Path, procfile: str, *, program: str = _RUN) -> Iterator[sub
     path.write_text(procfile)
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", _IMPORT + program, str(path)],
+        cwd=folder,
         env=os.environ | {"MARK_OF_THIS_TEST": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

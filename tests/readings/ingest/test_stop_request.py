@@ -15,7 +15,7 @@ import pytest
 from django.core.management import ManagementUtility, call_command
 from pytest_django.fixtures import Settings
 
-import manage
+from headend import command_line
 from readings import totals
 from readings.cancellation import raise_if_cancelled
 from readings.ingest import backfill, file_import
@@ -140,12 +140,12 @@ def test_a_command_without_a_message_of_its_own_ends_with_one_line(
     exit_code: int,
 ) -> None:
     _ask_to_stop_during(DeltaSnapshot, "day_summaries", monkeypatch, number)
-    monkeypatch.setattr(manage, "restart_in_utf8_mode", lambda: None)
-    monkeypatch.setattr(manage, "print_every_character", lambda: None)
+    monkeypatch.setattr(command_line, "restart_in_utf8_mode", lambda: None)
+    monkeypatch.setattr(command_line, "print_every_character", lambda: None)
     # Django's own method configures logging a second time, for the output of this test.
     monkeypatch.setattr(ManagementUtility, "execute", lambda _: call_command("readings"))
     with pytest.raises(SystemExit) as stopped:
-        manage.main()
+        command_line.main()
     assert stopped.value.code == exit_code
     assert capsys.readouterr().err.strip() == "headend: interrupted."
 

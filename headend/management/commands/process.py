@@ -1,0 +1,35 @@
+"""``manage.py process``: run one process of the Procfile."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from headend.config.project_command import ProjectCommand
+from headend.deployment import procfile
+from headend.deployment.supervision.supervisor import environment
+
+
+class Command(ProjectCommand):
+    """Becomes one process of the Procfile: it keeps the process id, so signals reach that process."""
+
+    help = (
+        "Run one process of the Procfile in the foreground. Containers and systemd start each process with it, "
+        "after `setup` has run once. Example: python manage.py process web"
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the name of the process."""
+        parser.add_argument("name", choices=list(procfile.commands()))
+
+    def handle(self, *args: Any, name: str, **options: Any) -> None:
+        """Replace this process; do not return."""
+        command = procfile.commands()[name]
+        procfile.enter_project_folder()
+        sys.stdout.flush()
+        os.execvpe(  # noqa: S606 (the command comes from our Procfile)
+            "/bin/sh", ["sh", "-c", command], environment()
+        )
