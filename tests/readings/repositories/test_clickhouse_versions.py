@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -12,6 +12,8 @@ from polars.testing import assert_frame_equal
 from readings import frame
 from readings.repositories import ReadingsRepository, open_repository, open_store
 from readings.repositories.clickhouse.address import ClickHouseAddress
+from readings.repositories.clickhouse.client import Client
+from readings.repositories.clickhouse.query import Query
 from readings.repositories.clickhouse.repository import ClickHouseRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -115,3 +117,26 @@ def test_both_versions_stay_if_two_writers_insert_different_first_ones(
     assert writer.write(NEW, corrections=True) == 0
     counts = writer.snapshot().minute_revisions(ALL)
     assert counts.select("readings", "revision").row(0) == (len(NEW), len(NEW))
+
+
+def test_only_minutes_with_corrections_are_searched_for_versions(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = open_repository(url)
+    repository.write(pl.concat([frame.with_full_columns(OLD), NEW]))
+    repository.write(LATER, corrections=True)
+    snapshot = repository.snapshot()
+    snapshot.minute_counts(ALL)
+    texts: list[str] = []
+    call = Client.frame
+
+    def recorded(client: Client, query: Query, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+        texts.append(query.text)
+        return call(client, query, schema)
+
+    monkeypatch.setattr(Client, "frame", recorded)
+    snapshot.page(ALL, offset=5, size=10)
+    snapshot.page(Window(START, START, (OLD["device_id"][3],)), offset=0, size=1)
+    assert ["LIMIT 1 BY" in text for text in texts] == [False, False]
+    snapshot.page(ALL, offset=25, size=10)
+    assert ["LIMIT 1 BY" in text for text in texts[2:]] == [True]
