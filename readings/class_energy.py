@@ -25,6 +25,7 @@ MAX_QUERIES = 60
 """How many queries one call runs at most, so that other tasks get their turn."""
 _HOUR, _MINUTE = timedelta(hours=1), timedelta(minutes=1)
 _ROWS_PER_STATEMENT = 1_000
+_SECONDS_PER_HOUR = 3600
 
 HourState = tuple[int, int]
 """The number of readings of an hour, and its revision: the sum of the revisions of its minutes."""
@@ -68,16 +69,19 @@ def _hours_with_energy(first: datetime | None) -> dict[datetime, HourState]:
     totals = IntervalTotals.objects.order_by()
     if first is not None:
         totals = totals.filter(time__gt=first)
-    states: dict[datetime, HourState] = {}
+    # By the number of the hour since 1970: a year has 105,120 intervals.
+    states: dict[int, HourState] = {}
     with_energy = set()
     columns = totals.values_list("time", "readings", "revision", "import_kwh", "export_kwh")
     for time, readings, revision, imported, exported in columns.iterator():
-        hour = _hour_of(time)
+        hour = int(time.timestamp() - 1) // _SECONDS_PER_HOUR
         before = states.get(hour, (0, 0))
         states[hour] = before[0] + readings, before[1] + revision
         if imported or exported:
             with_energy.add(hour)
-    return {hour: states[hour] for hour in with_energy}
+    return {
+        datetime.fromtimestamp(hour * _SECONDS_PER_HOUR, UTC): states[hour] for hour in with_energy
+    }
 
 
 def _stored_hours(first: datetime | None) -> dict[datetime, HourState]:
