@@ -57,6 +57,17 @@ def collect(query: pl.LazyFrame) -> pl.DataFrame:
         return query.collect(engine="streaming")
 
 
+def collect_all(queries: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Return the results of several queries on data files. They run in parallel.
+
+    Raises :class:`RepositoryUnavailableError` if a file cannot be read.
+    """
+    # Polars would decode a whole file that several queries read, in order to do it once.
+    separately = pl.QueryOptFlags(comm_subplan_elim=False)
+    with unavailable_if_it_fails("A data file cannot be read"):
+        return pl.collect_all(queries, engine="streaming", optimizations=separately)
+
+
 def scan_files(folder: Folder, files: Iterable[str], **options: Any) -> pl.LazyFrame:
     """Return the rows of some data files, with the columns of ``frame.FULL_SCHEMA``.
 

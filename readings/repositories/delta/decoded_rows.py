@@ -16,7 +16,13 @@ from cachetools import LRUCache, cached
 
 from readings import frame
 from readings.instants import FIRST_INSTANT
-from readings.repositories.delta.data_files import Columns, RowRange, collect, scan_file
+from readings.repositories.delta.data_files import (
+    Columns,
+    RowRange,
+    collect,
+    collect_all,
+    scan_file,
+)
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.versions import VersionRows, replace_versions
 from readings.window import Position, Window
@@ -112,9 +118,30 @@ def _read_corrected(folder: Folder, rows: RowRange, number: int, columns: Column
     """Return those rows of a range that are in this block, in their valid versions."""
     start = max(rows.start, number * BLOCK_ROWS)
     end = min(rows.start + rows.length, (number + 1) * BLOCK_ROWS)
+    # Most corrections of a block are at the same share of their rows as the block.
+    share = (start - rows.start) / rows.length
+    likely = [
+        (each.file, (each.start + int(share * each.length)) // BLOCK_ROWS)
+        for each in rows.corrections
+    ]
+    _read_together(folder, [(rows.file, number), *likely], columns)
     block = _read_block(folder, rows.file, number, columns)
     stored = block.slice(start - number * BLOCK_ROWS, end - start)
     return _correct(folder, stored, rows, columns)
+
+
+def _read_together(folder: Folder, blocks: Iterable[tuple[str, int]], columns: Columns) -> None:
+    """Read those blocks (file and number) that are not decoded yet, in parallel."""
+    keys = {_read_block.cache_key(folder, *block, columns): block for block in blocks}
+    with _lock:
+        missing = {key: block for key, block in keys.items() if key not in _cache}
+    queries = [
+        scan_file(folder, file, columns).slice(number * BLOCK_ROWS, BLOCK_ROWS)
+        for file, number in missing.values()
+    ]
+    decoded = collect_all(queries)
+    with _lock:
+        _cache.update(zip(missing, decoded, strict=True))
 
 
 def _correct(

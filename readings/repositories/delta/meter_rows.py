@@ -12,12 +12,11 @@ from collections.abc import Iterable
 import polars as pl
 
 from readings import frame
-from readings.repositories.delta.data_files import Columns, RowRange, scan_file
+from readings.repositories.delta.data_files import Columns, RowRange, collect_all, scan_file
 from readings.repositories.delta.decoded_rows import (
     count_in_order_up_to,
     read_rows,
 )
-from readings.repositories.delta.failures import unavailable_if_it_fails
 from readings.repositories.delta.folder import Folder
 from readings.window import Position
 
@@ -92,8 +91,5 @@ def _read_rows(folder: Folder, rows: list[tuple[str, int]], columns: Columns) ->
     """Return these rows in this order."""
     files = {file: scan_file(folder, file, columns) for file in {file for file, _ in rows}}
     queries = [files[file].slice(row, 1) for file, row in rows]
-    with unavailable_if_it_fails("A data file cannot be read"):
-        # Polars would decode a whole file that several queries read, in order to do it once.
-        separately = pl.QueryOptFlags(comm_subplan_elim=False)
-        found = pl.collect_all(queries, engine="streaming", optimizations=separately)
+    found = collect_all(queries)
     return pl.concat([frame.empty(columns), *found])
