@@ -12,6 +12,11 @@ _UUID = re.compile(
 )
 
 
+def is_uuid(device_id: str) -> bool:
+    """Return whether a meter id, in its canonical form, is a UUID."""
+    return _UUID.fullmatch(device_id) is not None
+
+
 def parse_device_id(text: str) -> str:
     """Return the canonical form of a meter id.
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from readings.device_ids import is_uuid
+from readings.models import Meter
 from readings.parameters import (
     ColumnsField,
     DeviceIdField,
     InstantField,
-    MeterUUIDField,
     PositionField,
     StrictSerializer,
 )
@@ -46,14 +47,6 @@ def _offset() -> serializers.IntegerField:
     )
 
 
-def _device_id(child: DeviceIdField) -> serializers.ListField:
-    return serializers.ListField(
-        child=child,
-        required=False,
-        help_text="Only readings of these meters. The parameter may be repeated.",
-    )
-
-
 class ReadingsQuery(StrictSerializer):
     """The parameters that select a page of readings: the body of POST /readings/query."""
 
@@ -69,7 +62,11 @@ class ReadingsQuery(StrictSerializer):
     end_date = InstantField(
         required=False, help_text="Readings with time <= end_date. A date alone means its midnight."
     )
-    device_id = _device_id(DeviceIdField())
+    device_id = serializers.ListField(
+        child=DeviceIdField(),
+        required=False,
+        help_text="Only readings of these meters. The parameter may be repeated.",
+    )
     arrived_after = InstantField(
         required=False, help_text="Only readings with arrival_time > arrived_after."
     )
@@ -93,8 +90,21 @@ class ReadingsQuery(StrictSerializer):
 class UrlQuery(ReadingsQuery):
     """The query parameters of GET /readings."""
 
-    # Older clients rely on the error for an id that is no UUID.
-    device_id = _device_id(MeterUUIDField())
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the values of all fields.
+
+        Raises ``ValidationError`` also for an id that is neither a UUID nor that of a known meter: clients of the contract
+        rely on this error, which shows a typing error in a URL.
+        """
+        values = super().to_internal_value(data)
+        texts = {each for each in values.get("device_id", ()) if not is_uuid(each)}
+        if texts:
+            known = Meter.objects.filter(device_id__in=texts)
+            unknown = sorted(texts.difference(known.values_list("device_id", flat=True)))
+            if unknown:
+                message = f"device_id: no known meter has the id {unknown[0][:40]!r}."
+                raise serializers.ValidationError({"device_id": [message]})
+        return values
 
 
 class NextQuery(StrictSerializer):

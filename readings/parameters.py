@@ -5,7 +5,6 @@ Error messages name the parameter, quote at most 40 characters of its value, and
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -90,19 +89,6 @@ class MeterListField(serializers.ListField):
             self.fail("max_length")
         # The child's own validation takes ten times as long.
         return tuple(sorted({self.child.to_internal_value(each) for each in ids}))
-
-
-class MeterUUIDField(DeviceIdField):
-    """The id of a meter that is a UUID."""
-
-    def to_internal_value(self, data: Any) -> str:
-        """Return the UUID in lower case with hyphens. Raise ``ValidationError`` for other text."""
-        try:
-            return str(uuid.UUID(str(data)))
-        except ValueError:
-            raise serializers.ValidationError(
-                f"{str(data)[:40]!r} is not a meter's UUID."
-            ) from None
 
 
 class ColumnsField(serializers.CharField):

@@ -71,16 +71,6 @@ class MeterListExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-un
         return {"anyOf": [several, one], "example": [_METER]}
 
 
-class MeterUUIDExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
-    """Describes ``MeterUUIDField`` as a UUID."""
-
-    target_class = "readings.parameters.MeterUUIDField"
-
-    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        """Return the schema of a UUID."""
-        return {"type": "string", "format": "uuid", "example": _METER}
-
-
 class ColumnsExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
     """Describes ``ColumnsField`` as ``all``, or names separated by commas."""
 

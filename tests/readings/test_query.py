@@ -15,6 +15,7 @@ from exports.models import Supplier
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
+from readings.totals import update_totals
 from tests.suppliers import api_client
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -96,6 +97,19 @@ def test_a_meter_is_found_by_its_text_and_by_every_form_of_a_uuid(
     found = [record["device_id"] for page in (first, second) for record in page["records"]]
     assert found == sorted([uuid_of_meter, "NMI 4102/é"])
     assert second["next"] is None
+
+
+def test_a_url_finds_a_known_meter_by_its_text_and_refuses_an_unknown_one(
+    client_of_alice: APIClient, store: ReadingsRepository
+) -> None:
+    store.write(readings_for(FLEET, NOON).head(1).with_columns(device_id=pl.lit("NMI 4102/é")))
+    update_totals(store.snapshot())
+    wanted = {"start_date": f"{NOON}", "device_id": ["NMI 4102/é", str(uuid.uuid4())]}
+    page = client_of_alice.get("/readings", wanted).json()
+    assert [record["device_id"] for record in page["records"]] == ["NMI 4102/é"]
+    answer = client_of_alice.get("/readings", wanted | {"device_id": "NMI 4103"})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "device_id: no known meter has the id 'NMI 4103'."
 
 
 def test_the_url_takes_only_the_parameters_of_next(client_of_alice: APIClient) -> None:
