@@ -33,8 +33,8 @@ _DISK_ERRORS = {
 }
 
 
-_WITHOUT_SETTINGS = {"help", "check"}
-"""The commands that run although a setting is wrong: `check` lists all errors."""
+_WITHOUT_SETTINGS = {"help", "check", "doctor"}
+"""The commands that run although a setting is wrong: `check` and `doctor` list all errors."""
 
 
 class _Commands(ManagementUtility):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import paramiko
 from cryptography.hazmat.primitives import serialization
@@ -36,15 +37,28 @@ def known_hosts_lines(host: str, port: int) -> str:
     return "".join(f"{name} {public_key_of(text)}\n" for text in keys.values())
 
 
+def host_key_secrets(*, legacy_algorithms: bool = False) -> list[str]:
+    """Return the names of the secrets that hold the host keys."""
+    return [_secret(kind) for kind in _makers(legacy_algorithms=legacy_algorithms)]
+
+
 def _stored_keys(*, legacy_algorithms: bool) -> dict[str, str]:
     """Return the private keys in OpenSSH's format, the preferred one first."""
+    return {
+        kind: settings.SECRETS.get_or_make(_secret(kind), make)
+        for kind, make in _makers(legacy_algorithms=legacy_algorithms).items()
+    }
+
+
+def _makers(*, legacy_algorithms: bool) -> dict[str, Callable[[], str]]:
     makers = {"ed25519": _new_ed25519, "ecdsa": _new_ecdsa, "rsa": _new_rsa}
     if not legacy_algorithms:
         del makers["ecdsa"]
-    return {
-        kind: settings.SECRETS.get_or_make(f"sftp/host_key_{kind}", make)
-        for kind, make in makers.items()
-    }
+    return makers
+
+
+def _secret(kind: str) -> str:
+    return f"sftp/host_key_{kind}"
 
 
 def _new_ed25519() -> str:

@@ -35,6 +35,12 @@ def bound_socket(host: str, port: int) -> socket.socket:
     return bound
 
 
+def reachable_host(host: str) -> str:
+    """Return an address of this machine at which servers that listen on ``host`` can be reached."""
+    loopback = {"0.0.0.0": "127.0.0.1", ANY_IPV6: "::1"}  # noqa: S104 (looked up, not listened on)
+    return loopback.get(host, host)
+
+
 def with_port(host: str, port: int) -> str:
     """Return ``host:port``, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -47,15 +47,16 @@ def shared_folders(home: Path, folders: Iterable[Folder]) -> list[str]:
     return [
         f"{folder.setting}: other users of this machine can read {folder.path}."
         for folder in folders
-        if not folder.path.is_relative_to(home) and _is_shared(folder.path)
+        if not folder.path.is_relative_to(home) and is_shared(folder.path)
     ]
 
 
-def _is_shared(folder: Path) -> bool:
+def is_shared(path: Path) -> bool:
+    """Return whether the group or other users have permissions on a file or folder. A missing one is not shared."""
     try:
-        return bool(folder.stat().st_mode & _FOR_OTHERS)
+        return bool(path.stat().st_mode & _FOR_OTHERS)
     except OSError:
-        # Another check reports a folder that cannot be used.
+        # Other checks report what cannot be used.
         return False
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
-from headend.config.addresses import ANY_IPV6
+from headend.config.addresses import reachable_host
 from headend.config.checks import TAG
 from headend.config.folders import create_folders
 from headend.config.project_command import ProjectCommand
@@ -88,7 +88,7 @@ class Command(ProjectCommand):
         announce(
             Announcement(
                 outputs.collect().as_text(),
-                _reachable_host(),
+                reachable_host(settings.HEADEND_HOST),
                 settings.HEADEND_PORT,
                 settings.SFTP_PORT,
             ),
@@ -120,9 +120,3 @@ def _wait_for_set_up(child: int, done: int) -> None:
         sys.exit(code if code >= 0 else 128 - code)
     for number in received:
         os.kill(os.getpid(), number)
-
-
-def _reachable_host() -> str:
-    """Return an address of this machine at which the servers can be reached."""
-    loopback = {"0.0.0.0": "127.0.0.1", ANY_IPV6: "::1"}  # noqa: S104 (looked up, not listened on)
-    return loopback.get(settings.HEADEND_HOST, settings.HEADEND_HOST)

@@ -15,6 +15,7 @@ from headend.config.folders import create_folders
 from headend.config.private_files import make_private
 from headend.config.project_command import ProjectCommand
 from headend.deployment import bootstrap, outputs
+from headend.deployment.schema import refuse_newer_schema
 from headend.deployment.static_files import collect_static_files
 from readings.described_table import describe
 from readings.engines import engine_of
@@ -46,6 +47,7 @@ class Command(ProjectCommand):
             self._print_warning(sentence)
         self._print_step("home folder", str(settings.HEADEND_HOME))
         bootstrap.check_export_store()
+        refuse_newer_schema()
         call_command("migrate", verbosity=0)
         self._print_step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
         record_profile()

@@ -1,0 +1,59 @@
+"""Compares the migrations that the database has with those of the code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+_MAX_NAMES = 3
+
+
+@dataclass(frozen=True)
+class SchemaDifference:
+    """Migrations as ``app.name``: ``missing`` in the database, and ``unknown`` to the code."""
+
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def schema_difference() -> SchemaDifference:
+    """Return the difference. It writes nothing."""
+    executor = MigrationExecutor(connection)
+    loader = executor.loader
+    plan = executor.migration_plan(loader.graph.leaf_nodes())
+    installed = {config.label for config in apps.get_app_configs()}
+    # Other programs may have their tables in the same database.
+    unknown = [
+        key
+        for key in (loader.applied_migrations or {})
+        if key[0] in installed and key not in loader.disk_migrations
+    ]
+    return SchemaDifference(
+        tuple(f"{migration.app_label}.{migration.name}" for migration, _ in plan),
+        tuple(f"{app}.{name}" for app, name in sorted(unknown)),
+    )
+
+
+def refuse_newer_schema() -> None:
+    """Raise ``ImproperlyConfigured`` if a newer version of headend has migrated the database."""
+    unknown = schema_difference().unknown
+    if unknown:
+        raise ImproperlyConfigured(f"DATABASE_URL: {newer_schema(unknown)}. {NEWER_SCHEMA_HINT}")
+
+
+NEWER_SCHEMA_HINT = "Install that version again, or restore the backup from before the upgrade."
+
+
+def newer_schema(unknown: tuple[str, ...]) -> str:
+    """Return a sentence without a full stop about migrations that the code does not know."""
+    return f"a newer version of headend has migrated the database ({migration_names(unknown)})"
+
+
+def migration_names(migrations: tuple[str, ...]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(migrations) - _MAX_NAMES
+    return ", ".join(migrations[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,20 @@
+"""The checks of ``manage.py doctor``, in the order in which they are printed."""
+
+from __future__ import annotations
+
+from headend.diagnosis import database, host, services, stores
+from headend.diagnosis.finding import Check
+
+ALL_CHECKS = (
+    Check("versions", host.check_versions, "Install the packages of requirements.lock."),
+    Check("settings", services.check_settings, "Correct the settings."),
+    Check("database", database.check_database, database.HINT),
+    Check("migrations", database.check_migrations, database.HINT),
+    Check("clock", database.check_clock, database.HINT),
+    Check("broker", services.check_broker, services.BROKER_HINT),
+    Check("readings", stores.check_readings, stores.READINGS_HINT),
+    Check("exports", stores.check_exports, stores.EXPORTS_HINT),
+    Check("secrets", services.check_secrets, services.SECRETS_HINT),
+    Check("ports", host.check_ports, host.PORTS_HINT),
+    Check("disk space", host.check_disks, host.DISKS_HINT),
+)
