@@ -31,13 +31,15 @@ Report = Callable[[int], None]
 class Day:
     """One UTC day of a copy: the part of it inside the window, and what the source has there.
 
-    ``revision`` is the sum of those of :meth:`Snapshot.minute_revisions`.
+    ``revision`` is the sum of those of :meth:`Snapshot.minute_revisions`. ``is_new`` says whether the target has no
+    readings of the day.
     """
 
     day: date
     window: Window
     readings: int
     revision: int
+    is_new: bool
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,10 @@ class DayCopier:
         A recorded day is copied again if the source or the target has other readings or corrections now.
         """
         in_source, in_target = (_states(each, window) for each in (self._source, self._target))
-        days = [Day(day, _part_of_day(window, day), *state) for day, state in in_source.items()]
+        days = [
+            Day(day, _part_of_day(window, day), *state, is_new=day not in in_target)
+            for day, state in in_source.items()
+        ]
         remaining = [
             day for day in days if not self._is_verified(day, in_target.get(day.day, (0, 0)))
         ]
@@ -96,10 +101,12 @@ class DayCopier:
     def copy(self, day: Day, report: Report) -> CopiedDay:
         """Copy a day and compare it. If source and target are the same, the day is recorded as verified."""
         expected, new = Checksum(), 0
-        with self._frames(self._source, day.window) as frames:
+        # Writing corrections takes longer.
+        corrections = bool(day.revision) or not day.is_new
+        with self._frames(self._source, day.window, corrected=bool(day.revision)) as frames:
             for readings in one_ahead(_batches(frames, expected)):
                 raise_if_cancelled()
-                new += self._target.write(readings, corrections=True)
+                new += self._target.write(readings, corrections=corrections)
                 report(len(readings))
         found = self._read_back(day.window, expected.readings, report)
         difference = _difference(expected, found)
@@ -126,13 +133,13 @@ class DayCopier:
 
     @contextmanager
     def _frames(
-        self, repository: ReadingsRepository, window: Window
+        self, repository: ReadingsRepository, window: Window, *, corrected: bool
     ) -> Iterator[Iterator[pl.DataFrame]]:
         """Yield the readings of a repository. They are those of an extract, which is deleted afterwards.
 
         Extracts that a killed run has left are deleted first.
         """
-        if self._versions:
+        if self._versions and corrected:
             # An extract has valid readings only.
             yield repository.snapshot().versions(window)
             return
@@ -155,7 +162,8 @@ class DayCopier:
 
     def _read_target(self, window: Window, report: Report) -> Checksum:
         found = Checksum()
-        with self._frames(self._target, window) as frames:
+        revisions = self._target.snapshot().minute_revisions(window)["revision"]
+        with self._frames(self._target, window, corrected=bool((revisions != 0).any())) as frames:
             for readings in frames:
                 raise_if_cancelled()
                 found.add(readings)
