@@ -3,7 +3,8 @@
     HEADEND_KEY=hek_… python examples/synchronise.py http://localhost:8000 readings.sqlite3 --every 60
 
 Each pull requests what arrived since the last one, late and corrected readings included; a corrected reading replaces
-the copied one. Stop it at any time and start it again: it continues where it was. It needs only Python's standard library.
+the copied one. Stop it at any time and start it again: it continues where it was. It needs only Python's standard
+library.
 """
 
 from __future__ import annotations

@@ -39,9 +39,9 @@ class IdempotencyConflictError(Exception):
 class FileSpec:
     """What a supplier requests as a file: a window, a format and columns.
 
-    ``start`` and ``end`` are inclusive instants in UTC. Readings that arrived after ``as_of`` are left out, and those that
-    arrived up to ``arrived_after``. ``device_ids`` are ascending; empty means all meters. ``columns`` is text as
-    ``format_columns`` writes it; empty means the columns of the contract.
+    ``start`` and ``end`` are inclusive instants in UTC. Readings that arrived after ``as_of`` are left out, and
+    readings that arrived at ``arrived_after`` or before. ``device_ids`` are ascending; empty means all meters.
+    ``columns`` is text as ``format_columns`` writes it; empty means the columns of the contract.
     """
 
     start: datetime

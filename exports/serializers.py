@@ -52,7 +52,7 @@ class FileRequestBody(StrictSerializer):
 
 
 def file_spec(values: dict[str, Any]) -> file_requests.FileSpec:
-    """Return what the file shall contain. ``values`` are the valid values of :class:`FileRequestBody`."""
+    """Return what the file contains. ``values`` are the valid values of :class:`FileRequestBody`."""
     return file_requests.FileSpec(
         start=values["start_date"],
         end=values["end_date"],

@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _output_is_closed() -> bool:
-    """Return whether nobody reads standard output. Then the rest of the output is discarded."""
+    """Return whether the program that read standard output has ended. Then discard the rest of the output."""
     output = sys.stdout.fileno()
     state = select.poll()
     state.register(output, 0)

@@ -31,22 +31,24 @@ HourState = tuple[int, int]
 """The number of readings of an hour, and its revision: the sum of the revisions of its minutes."""
 
 
-def classes_are_known() -> bool:
-    """Return whether the meters of this deployment have a customer class, and reading is not charged."""
+def class_energy_is_kept() -> bool:
+    """Return whether the meters of this deployment have customer classes, and its engine does not charge for reading."""
     is_free = engine_of(settings.READINGS_URL).capabilities.counts_for_free
     return bool(settings.SIMULATION) and is_free and deployment_fleet().profile == "mixed"
 
 
 def update_class_energy(snapshot: Snapshot, start: datetime | None = None) -> int:
-    """Make the energy by class equal to that of the snapshot, from the hour of ``start`` on. Return how many hours changed.
+    """Make the energy by class equal to that of the snapshot, from the hour of ``start`` on.
+
+    Return how many hours changed.
 
     An interval belongs to the hour in which it lies, so the one that ends on the hour belongs to the hour before. Only
-    hours are read that have energy and whose interval totals have changed, the newest first. The next call continues after
-    :data:`MAX_QUERIES`. The interval totals must be up to date with the same snapshot.
+    hours are read that have energy and whose interval totals have changed, the newest first. The next call continues
+    after :data:`MAX_QUERIES`. The interval totals must be up to date with the same snapshot.
 
     Raises :class:`RepositoryUnavailableError`.
     """
-    if not classes_are_known():
+    if not class_energy_is_kept():
         return 0
     first = None if start is None else _hour_of(start)
     wanted, stored = _hours_with_energy(first), _stored_hours(first)
@@ -121,7 +123,8 @@ def _neighbours(
 def _energy_by_class(snapshot: Snapshot, first: datetime, last: datetime) -> pl.DataFrame:
     """Return the energy of the hours from ``first`` to ``last``.
 
-    Columns ``hour``, ``customer_class`` (empty for a meter without class), ``readings``, ``import_kwh``, ``export_kwh``.
+    Columns ``hour``, ``customer_class`` (empty for a meter without class), ``readings``, ``import_kwh``,
+    ``export_kwh``.
     """
     window = Window(first + _MINUTE, last + _HOUR + _MINUTE - RESOLUTION)
     hour = (pl.col("time").dt.truncate("1m") - RESOLUTION).dt.truncate("1h").alias("hour")

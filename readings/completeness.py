@@ -1,8 +1,8 @@
 """How complete the readings of a meter are, compared with the meter's own interval.
 
-The interval is the most common time between two readings of the last two days on which the meter sent some. So a meter
-with hourly readings is complete beside one that sends every five minutes. The first reading starts the expectation,
-and the newest interval of all meters ends it: a meter that stopped last year is less complete every day.
+The interval is the most common time between two readings of the last two days on which the meter sent some. So the
+readings of an hourly meter are complete, although other meters send every five minutes. Readings are expected from the
+meter's first one to the newest interval of all meters: a meter that stopped last year is less complete every day.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _recent_times(snapshot: Snapshot, meters: pl.DataFrame, newest: datetime) ->
 
 
 def _intervals(times: pl.DataFrame) -> pl.DataFrame:
-    """Return the columns ``device_id`` and ``interval``. Of two steps that are as common, the shorter one is it."""
+    """Return the columns ``device_id`` and ``interval``. Of two equally common intervals, it takes the shorter one."""
     step = pl.col("time").diff().over("device_id")
     return (
         times.sort("device_id", "time")
@@ -102,5 +102,5 @@ def _expected_up_to(end: datetime) -> pl.Expr:
 def _share(received: str, expected: pl.Expr) -> pl.Expr:
     parts = 10**_DECIMALS
     share = (pl.col(received).cast(pl.Int64) * parts // expected).clip(upper_bound=parts) / parts
-    # Polars multiplies by the reciprocal, which leaves further digits.
+    # Polars multiplies by the reciprocal, so the quotient has rounding errors.
     return pl.when(expected > 0).then(share.round(_DECIMALS))

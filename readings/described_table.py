@@ -1,8 +1,8 @@
 """Which table of readings the database describes.
 
 ``LiveArrival``, ``AwaitedInterval``, ``IntervalTotals``, ``ClassEnergy`` and ``Meter`` are derived from one table. If
-``READINGS_URL`` names another table, they are wrong: intervals would not be written again, and the portal would show totals
-of other readings.
+``READINGS_URL`` names another table, they are wrong: intervals would not be written again, and the portal would show
+totals of other readings.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ def is_uuid(device_id: str) -> bool:
 def parse_device_id(text: str) -> str:
     """Return the canonical form of a meter id.
 
-    Spaces around it are removed. A UUID, which may lack its hyphens, becomes lower case with hyphens. Other ids stay as
-    they are: ``a1`` and ``A1`` are two meters.
+    Spaces around it are removed. A UUID, which may be written without hyphens, becomes lower case with hyphens. Other
+    ids stay as they are: ``a1`` and ``A1`` are two meters.
 
     Raises ``ValueError`` if the text is no meter id.
     """

@@ -32,9 +32,9 @@ class Expectation:
     """The expected readings of some days.
 
     - At each minute of the hour, a day expects the median of its own intervals. This is compared with the largest
-      median of the week before. If it is smaller, but at least half as large, some meters are silent, and the day expects the
-      larger number. If it is less than half, the fleet has changed, and the day expects its own median. A simulated
-      fleet never expects more meters than it has.
+      median of the week before. If it is smaller, but at least half as large, some meters are silent, and the day
+      expects the larger number. If it is less than half, the fleet has changed, and the day expects its own median. A
+      simulated fleet never expects more meters than it has.
     - A day without readings expects what the newest day of the week before expects.
     - Nothing is expected before the first reading, nor more than :data:`MEMORY_DAYS` days after the newest one.
     """

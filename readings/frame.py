@@ -1,8 +1,9 @@
 """The readings frame: the form in which readings travel through the code.
 
-A readings frame is a Polars data frame, sorted by :data:`ORDER`. Its columns are those of :data:`SCHEMA`, in that order,
-if the caller does not choose others of :data:`FULL_SCHEMA`. Units: ``load`` and ``kw`` in kW, ``crrnt`` in A, ``kva`` in
-kVA, ``vltg`` in kV, energy in kWh; ``pf`` (power factor) has no unit. A measure may be null: many meters send energy only.
+A readings frame is a Polars data frame, sorted by :data:`ORDER`. Its columns are those of :data:`SCHEMA`, in that
+order, if the caller does not choose others of :data:`FULL_SCHEMA`. Units: ``load`` and ``kw`` in kW, ``crrnt`` in A,
+``kva`` in kVA, ``vltg`` in kV, energy in kWh; ``pf`` (power factor) has no unit. A measure may be null: many meters
+send energy only.
 
 (``device_id``, ``time``) identifies a reading. A reading may have several versions, with different arrival times. The
 valid version is the one that arrived last. A *correction* is a version that arrives after the first one.

@@ -140,7 +140,7 @@ class ListedMeter(serializers.Serializer[Any]):
         "The share of the expected readings that are stored, of the 24 hours up to the newest interval. Null if the meter's "
         "interval is not known.",
     )
-    completeness = _share("The same since the first reading.")
+    completeness = _share("The same share, since the meter's first reading.")
     customer_class = serializers.CharField(
         allow_null=True, help_text="The customer class; null if it is not known."
     )

@@ -93,8 +93,8 @@ class UrlQuery(ReadingsQuery):
     def to_internal_value(self, data: Any) -> Any:
         """Return the values of all fields.
 
-        Raises ``ValidationError`` also for an id that is neither a UUID nor that of a known meter: clients of the contract
-        rely on this error, which shows a typing error in a URL.
+        Raises ``ValidationError`` also for an id that is neither a UUID nor that of a known meter: clients of the
+        contract rely on this error, which shows a typing error in a URL.
         """
         values = super().to_internal_value(data)
         texts = {each for each in values.get("device_id", ()) if not is_uuid(each)}

@@ -40,12 +40,12 @@ def update_totals(
 ) -> int:
     """Make the stored totals from ``start`` to ``end`` equal to those of the snapshot. Return how many changed.
 
-    None means the bound of all instants: 1970, and ten years from now. The repository may hold readings with other dates
-    from files of earlier releases. They have no totals, so that no page shows them.
+    None means the bound of all instants: 1970, and ten years from now. The repository may hold readings with other
+    dates from files of earlier releases. They have no totals, so that no page shows them.
 
-    ``start`` is rounded down to a whole minute. A minute with the same count and the same revision has the same totals and
-    is not read. Totals of minutes without readings are deleted. The newest minutes are updated first, because people look
-    at them.
+    ``start`` is rounded down to a whole minute. A minute with the same count and the same revision has the same totals
+    and is not read. Totals of minutes without readings are deleted. The newest minutes are updated first, because
+    people look at them.
 
     With ``meters``, the meters of changed minutes are recorded too, see :func:`record_meters`.
 

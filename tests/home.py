@@ -1,7 +1,7 @@
 """Give the tests a home folder, and PostgreSQL if they run on servers.
 
-pytest loads this module with ``-p``, before pytest-django reads the settings. Each process of pytest-xdist loads it too:
-each has its own folder, and all use the PostgreSQL server of the first process, with a database for each.
+pytest loads this module with ``-p``, before pytest-django reads the settings. Each process of pytest-xdist loads it
+too: each has its own folder, and all use the PostgreSQL server of the first process, with a database for each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an error of boto3 about the bucket of ``EXPORTS_URL`` means for an operator."""
+"""Explain errors of boto3 about the bucket of ``EXPORTS_URL`` to an operator."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 Every reader raises :class:`django.core.exceptions.ImproperlyConfigured` for a wrong value, with one
 sentence that names the variable. ``manage.py`` prints this sentence and nothing else.
 
-Instead of a variable, the environment can have the name of a file that contains its value: ``DATABASE_URL_FILE`` instead
-of ``DATABASE_URL``. So a password need not be in the environment.
+Instead of a variable, the environment can have the name of a file that contains its value: ``DATABASE_URL_FILE``
+instead of ``DATABASE_URL``. So a password need not be in the environment.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _FALSE = {"0", "false", "no", "off"}
 def text(name: str, default: str) -> str:
     """Return the variable's value, or ``default`` if the variable is unset or empty.
 
-    The value of ``<name>_FILE`` is the absolute path of a file with the value. Spaces and line ends around the value are
-    removed, because editors add them.
+    The value of ``<name>_FILE`` is the absolute path of a file with the value. Spaces and line ends around the value
+    are removed, because editors add them.
     """
     value = os.environ.get(name)
     file = os.environ.get(f"{name}_FILE")

@@ -1,7 +1,7 @@
 """The memory that threads keep for themselves.
 
-glibc gives each thread an arena: memory that other threads cannot use. An export worker with two arenas needs 30 MB less
-than with glibc's default of eight for each processor, and takes the same time.
+glibc gives each thread an arena: memory that other threads cannot use. An export worker with two arenas needs 30 MB
+less than with glibc's default of eight for each processor, and takes the same time.
 """
 
 from __future__ import annotations

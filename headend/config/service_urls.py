@@ -175,7 +175,8 @@ def folders(home: Path, urls: Mapping[str, str]) -> list[Folder]:
 def delta_folder(name: str, url: str) -> Path:
     """Return the folder of ``delta:///folder``. Refuse one in which the library cannot open a table.
 
-    The URL has no options, unlike that of a bucket. The library panics at the signs of :data:`_REFUSED_BY_DELTA`. It decodes percent-encoded characters a second time.
+    The URL has no options, unlike that of a bucket. The library panics at the signs of :data:`_REFUSED_BY_DELTA`. It
+    decodes percent-encoded characters a second time.
     """
     if "?" in url:
         raise ImproperlyConfigured(

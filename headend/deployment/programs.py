@@ -40,7 +40,8 @@ PRELOADED = (
 )
 """Libraries that several processes need. None of them starts a thread: a forked process would not have it.
 
-Polars, deltalake and NumPy start threads when they are imported. So none of our modules that import them may be listed here.
+Polars, deltalake and NumPy start threads when they are imported. So none of our modules that import them may be listed
+here.
 """
 
 

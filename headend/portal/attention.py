@@ -1,4 +1,8 @@
-"""The alerts on the overview: services that cannot be used, missing readings, failed and waiting file requests, damaged files, failed deliveries."""
+"""The alerts on the overview.
+
+They report services that cannot be used, missing readings, failed and waiting file requests, damaged files and failed
+deliveries.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Curves as numbers and SVG paths, ready for a template.
 
-Charts need no script and contain no colours: the style sheet sets those. ``data`` of a chart is what ``charts.js`` needs to
+Charts need no script. The style sheet sets their colours. ``data`` of a chart is what ``charts.js`` needs to
 show the values under the pointer.
 """
 

@@ -31,7 +31,7 @@ class EnergyOfClass:
 def energy_by_class(start: datetime, end: datetime) -> list[EnergyOfClass]:
     """Return the energy of each class, the largest import first. Takes one query.
 
-    It is that of the whole hours that begin in the window, and of the hour in which the window begins. The list is empty if
+    The hours are all that begin in the window, and the one in which the window begins. The list is empty if
     no meter has a class. Meters without a class are *other meters*.
     """
     hours = ClassEnergy.objects.filter(

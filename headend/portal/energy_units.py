@@ -4,11 +4,11 @@ from __future__ import annotations
 
 _UNITS = (("GWh", 1e6), ("MWh", 1e3))
 _LARGE = 10
-"""A unit is used for energies of at least this many of it."""
+"""MWh are used from 10 MWh on, and GWh from 10 GWh on."""
 
 
 def unit_of_energy(largest: float) -> tuple[str, float]:
-    """Return a unit for energies up to ``largest`` kWh, and how many kWh it is."""
+    """Return a unit for energies up to ``largest`` kWh, and its size in kWh."""
     for unit, kwh in _UNITS:
         if abs(largest) >= _LARGE * kwh:
             return unit, kwh

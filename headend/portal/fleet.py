@@ -1,4 +1,4 @@
-"""The page of readings: coverage calendar, load and energy of the fleet, search for meters, where readings are stored."""
+"""The page of readings: coverage calendar, load and energy of the fleet, search for meters, store of the readings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ MAX_METERS_FOUND = 20
 @require_safe
 @staff_required("readings.view_intervaltotals")
 def fleet_page(request: HttpRequest) -> HttpResponse:
-    """Show the calendar, and the load and energy in the window of the URL query; by default the last day that has readings."""
+    """Show the calendar, and the load and energy in the window of the URL query.
+
+    The default window is the last day that has readings.
+    """
     now = timezone.now()
     newest = newest_interval() or now
     form, bounds = window_from_query(request.GET, (newest - DAY, newest))

@@ -19,7 +19,7 @@ NO_TIME = timedelta(0)
 HOURLY_FROM = timedelta(days=14)
 """A window of this length or longer is drawn with hourly means of the power, and with the energy of each day."""
 INTERVALS_UP_TO = timedelta(hours=6)
-"""A window of this length or shorter is drawn with the energy of each interval. Others have that of each hour."""
+"""A window of this length or shorter is drawn with the energy of each interval; a longer one, of each hour."""
 _HOUR_LENGTH = len("2023-02-27 16")
 _FIRST_OF_MINUTE = len("2023-02-27 16:") + 1
 _RESOLUTION = timedelta(microseconds=1)
@@ -28,7 +28,7 @@ _STEP_NAMES = {NO_TIME: "interval", HOUR: "hour", DAY: "day"}
 
 @dataclass(frozen=True)
 class Sums:
-    """The sums of some intervals, of which ``time`` is the last one: power in kW, and energies in kWh."""
+    """The sums of some intervals: power in kW, and energies in kWh. ``time`` is that of the last interval."""
 
     time: datetime
     intervals: int
@@ -88,8 +88,8 @@ def totals_between(start: datetime, end: datetime) -> QuerySet[IntervalTotals]:
 def sums_between(start: datetime, end: datetime) -> list[Sums]:
     """Return the sums of each interval of a window, ascending. Takes one query.
 
-    A window of :data:`HOURLY_FROM` or longer has those of each hour, which the database computes. An interval that ends
-    on the hour belongs to the hour before, so it has its own sums.
+    For a window of :data:`HOURLY_FROM` or longer, the database adds up the intervals of each hour. An interval that
+    ends on the hour has separate sums, because its energy belongs to the hour before.
     """
     totals = totals_between(start, end).order_by("time")
     if end - start < HOURLY_FROM:

@@ -1,4 +1,4 @@
-"""What the page of a meter shows beside its charts: registers, quality, and corrected readings."""
+"""What the page of a meter shows in addition to its charts: registers, quality, and corrected readings."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def corrected_readings(
 ) -> list[tuple[datetime, pl.DataFrame]]:
     """Return the meter's readings that were corrected, from ``start`` to ``end``, the newest first.
 
-    Each has its time and its versions, the valid one first, with the columns of ``frame.FULL_SCHEMA``. They are read only
-    if a reading of any meter was corrected. The engine must keep replaced readings.
+    Each has its time and its versions, the valid one first, with the columns of ``frame.FULL_SCHEMA``. They are read
+    only if a reading of any meter was corrected. The engine must keep replaced readings.
     """
     revisions = snapshot.minute_revisions(Window(start, end))
     corrected = revisions.filter(pl.col("revision") > 0)["minute"]

@@ -45,10 +45,9 @@ class Gap:
 class MeterReadings:
     """A meter's readings in a window.
 
-    ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour: the energy of the
-    hour, and the means of the other measures. ``latest``
-    has the readings themselves, with the columns of ``frame.FULL_SCHEMA``; for an hourly window only those of its last
-    day.
+    ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour: the energy of
+    the hour, and the means of the other measures. ``latest`` has the readings themselves, with the columns of
+    ``frame.FULL_SCHEMA``; for an hourly window only those of its last day.
     """
 
     points: pl.DataFrame

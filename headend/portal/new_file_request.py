@@ -28,7 +28,7 @@ OWN = "own"
 
 
 class FileRequestForm(WindowForm):
-    """A supplier, a window, and what the file shall contain of it."""
+    """A supplier, a window, and which of its readings and columns the file has."""
 
     supplier = forms.ModelChoiceField(
         Supplier.objects.filter(active=True).order_by("name"),
@@ -96,7 +96,7 @@ class FileRequestForm(WindowForm):
         return cleaned
 
     def spec(self) -> FileSpec:
-        """Return what the file shall contain. The form must be valid."""
+        """Return the window, format and columns of the file. The form must be valid."""
         names = ("format", "arrived_after", "device_ids", "columns")
         return FileSpec(*self.bounds, **{name: self.cleaned_data[name] for name in names})
 

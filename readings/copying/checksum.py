@@ -18,10 +18,11 @@ class Checksum:
 
     The checksum does not depend on the engine, nor on how the readings are divided into frames. Its formula:
 
-    1. For each of the 14 columns, take the SHA-256 of its values in order of (``time``, ``device_id``, ``arrival_time``).
-       An instant is the number of microseconds since 1970. Instants and ``load`` are encoded as signed 64-bit integers,
-       the other numbers as 64-bit IEEE 754 doubles (0.0 instead of -0.0), all of them little-endian. A text is encoded
-       as UTF-8, followed by a line feed. A missing number is encoded as the integer -2^63, a missing text as empty text.
+    1. For each of the 14 columns, take the SHA-256 of its values in order of (``time``, ``device_id``,
+       ``arrival_time``). An instant is the number of microseconds since 1970. Instants and ``load`` are encoded as
+       signed 64-bit integers, the other numbers as 64-bit IEEE 754 doubles (0.0 instead of -0.0), all of them
+       little-endian. A text is encoded as UTF-8, followed by a line feed. A missing number is encoded as the integer
+       -2^63, a missing text as empty text.
     2. The checksum is the SHA-256 of these 14 digests (32 bytes each), in the order of ``frame.FULL_COLUMNS``.
     """
 

@@ -29,10 +29,10 @@ Report = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Day:
-    """One UTC day of a copy: the part of it inside the window, and what the source has there.
+    """One UTC day of a copy: the part of it inside the window, and how many readings the source has in it.
 
-    ``revision`` is the sum of those of :meth:`Snapshot.minute_revisions`. ``is_new`` says whether the target has no
-    readings of the day.
+    ``revision`` is the sum of the revisions of its minutes, see :meth:`Snapshot.minute_revisions`. ``is_new`` says
+    whether the target has no readings of the day.
     """
 
     day: date
@@ -46,7 +46,7 @@ class Day:
 class CopiedDay:
     """The result for a day: how many of its readings were new in the target, and the difference that remains.
 
-    If versions are copied, a corrected reading counts once for each.
+    If all versions are copied, they are counted, not the readings.
     """
 
     day: date
@@ -63,7 +63,7 @@ class DayCopier:
     repeated after any interruption.
 
     ``key`` names the extracts of both. ``waits`` says whether the target shows new readings with a delay. ``versions``
-    says whether all versions of a reading are copied and compared, and not the valid ones only.
+    says whether all versions of a reading are copied and compared, or only the valid one.
     """
 
     def __init__(

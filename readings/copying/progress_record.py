@@ -78,7 +78,7 @@ def progress_record(home: Path, key: str) -> Iterator[ProgressRecord]:
 
 
 def _read(file: IO[str]) -> Iterator[VerifiedDay]:
-    """Yield the recorded days. A line without all fields is skipped: its process was killed, or is of an earlier release."""
+    """Yield the recorded days. A line without all fields, of a killed process or an earlier release, is skipped."""
     file.seek(0)
     text = file.read()
     for line in text.splitlines():

@@ -23,15 +23,15 @@ from readings.simulation.arrivals import (
 from readings.simulation.fleet import Fleet
 
 VALUES_PER_WRITE = READINGS_PER_WRITE * len(frame.COLUMNS)
-"""About how many values a write has. So readings with more columns need no more memory."""
+"""A write has about this many values, so that readings with more columns need no more memory."""
 
 
 @dataclass(frozen=True)
 class BackfillWrite:
     """The result of one write: how many intervals and readings it contained, and how many were new.
 
-    ``awaited`` are the intervals of which nothing has arrived yet, as during an outage. Nothing of them is stored, so the
-    caller records them for the live fleet, which writes their late readings.
+    ``awaited`` are the intervals of which no reading has arrived yet, as during an outage. The caller records them,
+    because the live fleet writes late readings only of intervals that are stored or recorded.
     """
 
     intervals: int
@@ -64,9 +64,9 @@ def write_late_arrivals(
     after: datetime,
     until: datetime,
 ) -> int:
-    """Write the readings of a window that arrived after one instant and until another. Return how many were new.
+    """Write the readings of a window that arrived after ``after`` and until ``until``. Return how many were new.
 
-    A live fleet does not write them if they arrived while a backfill ran that had not come to their interval yet.
+    They arrived while a backfill ran. The live fleet does not write those whose interval was not stored yet.
     Raises the same errors as :func:`backfill`.
     """
     start, end = window

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 class ChunkWriter:
     """Writes the rows of one file into a repository, and collects the ``differences`` from what is stored.
 
-    ``arrive_now`` tells that the rows have no arrival time of their own: they arrive when they are written, those of the
+    ``arrive_now`` says that the file has no arrival times: its rows arrive when they are written, those of the
     future at their time. With ``dry_run`` nothing is written.
     """
 

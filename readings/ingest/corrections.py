@@ -16,7 +16,7 @@ from readings.repositories import Snapshot
 from readings.window import Window
 
 _MAX_METERS = 200
-"""Up to this number of meters, only their readings are read."""
+"""If the rows name more meters, the stored readings of all meters are read."""
 _VALUES = (*frame.MEASURES, "quality")
 _BASE = "_base"
 """The suffix of the columns with the version to which a row is compared."""
@@ -34,7 +34,7 @@ class FileColumns:
 
     @classmethod
     def of(cls, names: Sequence[str]) -> FileColumns:
-        """Return those of a file with these columns."""
+        """Return what a file with these columns has."""
         return cls([name for name in _VALUES if name in names], "arrival_time" in names)
 
     @property
@@ -48,7 +48,7 @@ class Differences:
     """The rows of a file whose reading is stored with other values or another arrival time.
 
     ``corrections`` arrive after the stored reading and replace it. ``conflicts`` do not, so they are not stored.
-    ``older`` is the number of versions that arrived before the stored reading: they are stored, and stay replaced.
+    ``older`` is the number of versions that arrived before the stored reading: they are stored as replaced versions.
     """
 
     corrections: RowReport = field(default_factory=RowReport)
@@ -61,8 +61,8 @@ def compare_with_stored(
 ) -> tuple[int, pl.DataFrame]:
     """Return how many readings are not stored yet, and the versions to store of the others. Add to ``differences``.
 
-    If the file has arrival times, each of its versions is stored, except those of which a version with the same arrival
-    time is stored. Otherwise a row with the values of the stored reading is not stored.
+    If the file has arrival times, each of its versions is stored, unless the reading has a stored version with the same
+    arrival time. Without arrival times, a row is stored unless its values are those of the stored reading.
 
     Columns that the file does not have keep the values of the stored version that arrived before.
 
@@ -106,10 +106,11 @@ def _with_stored(
 
 
 def _compare(rows: pl.DataFrame, stored: pl.DataFrame, columns: FileColumns) -> pl.DataFrame:
-    """Return the rows with the column :data:`_KIND`, and with the version to which each was compared (its base).
+    """Return the rows with the column :data:`_KIND`, and with its base: the version to which the row was compared.
 
-    If the file has arrival times, that is the stored version with the same arrival time. If there is none, it is the last
-    version before the row, which may be in the file too. If the file has no arrival times, it is the last stored version.
+    - Without arrival times in the file, the base is the valid stored version.
+    - With them, it is the stored version with the same arrival time. If there is none, it is the last version that
+      arrived before the row. This one can be stored, or be another row of the file.
     """
     if columns.has_arrival_time:
         others = rows.join(stored, on=frame.VERSION, how="anti", maintain_order="left")
@@ -131,7 +132,7 @@ def _as_base(versions: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
 def _with_version_before(
     rows: pl.DataFrame, stored: pl.DataFrame, columns: FileColumns
 ) -> pl.DataFrame:
-    """Return the rows with the last version of the same reading before each, and with its last stored arrival time."""
+    """Return the rows, each with the version before it, and with the last stored arrival time of its reading."""
     is_row = pl.col(ROW).is_not_null()
     as_rows = stored.with_columns(pl.lit(None, rows[ROW].dtype).alias(ROW))
     versions = pl.concat([as_rows, rows]).sort(frame.VERSION)

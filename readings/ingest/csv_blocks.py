@@ -1,7 +1,7 @@
 """A CSV file in blocks of whole rows, so that memory does not depend on what the file contains.
 
-Polars reads a file ahead, and keeps a row in memory several times. A compressed file of 50 MB can contain a row of 5 GB.
-So a file is split here, and Polars gets one block after the other.
+Polars reads a file ahead, and keeps a row in memory several times. A compressed file of 50 MB can contain a row of 5
+GB. So a file is split here, and Polars gets one block after the other.
 """
 
 from __future__ import annotations

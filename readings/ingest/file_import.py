@@ -39,11 +39,11 @@ ReportProgress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class ImportedFile:
-    """What became of the rows of a file, how many values were rounded, the first and last time.
+    """How many rows of a file were stored and as what, how many values were rounded, the first and last time.
 
-    ``new`` counts readings that were not stored, ``corrected`` versions that replace a stored reading, ``older`` versions
-    that arrived before the stored reading, ``conflicting`` rows that were not stored, because a version with other values
-    has the same or a later arrival time. The values of all other rows were stored already.
+    ``new`` counts readings that were not stored, ``corrected`` versions that replace a stored reading, ``older``
+    versions that arrived before the stored reading, ``conflicting`` rows that were not stored, because a version with
+    other values has the same or a later arrival time. The values of all other rows were stored already.
     """
 
     rows: int
@@ -84,9 +84,9 @@ def import_file(
     If the file has no ``arrival_time``, its readings arrive when they are written, so that pages by ``arrived_after``
     contain them. With ``arrives_at_time`` they arrive at their ``time``.
 
-    Two rows with the same ``device_id``, ``time`` and ``arrival_time`` are one version of a reading if all their values are
-    the same and their times have a UTC offset. Without it, the second one may be the hour that a clock repeats in autumn.
-    With a time zone in ``options``, the order of a meter's rows tells the two hours apart.
+    Two rows with the same ``device_id``, ``time`` and ``arrival_time`` are one version of a reading if all their values
+    are the same and their times have a UTC offset. Without it, the second one may be the hour that a clock repeats in
+    autumn. With a time zone in ``options``, the order of a meter's rows tells the two hours apart.
 
     Rows with other values than the stored reading are stored as corrections if they arrive after it; see
     :func:`compare_with_stored`. Rows that are stored already change nothing, so an interrupted import can be started

@@ -33,7 +33,7 @@ _IMPLAUSIBLE = {
 }
 _MAX_LENGTH_OF_NUMBER = 30
 _CHANGED_NUMBER = r"(?i)^[0-9](\.[0-9]+)?e\+?[0-9]+$|^[0-9]+\.0+$"
-"""How spreadsheets and data frames write an id of many digits that they took for a number."""
+"""Spreadsheets and data frames write ids of many digits in these forms, because they read them as numbers."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class ImplausibleRows:
     _named: set[str] = field(default_factory=set)
 
     def add(self, readings: pl.DataFrame) -> None:
-        """Add those of a batch, which has the column :data:`ROW`."""
+        """Add the implausible values and device ids of a batch, which has the column :data:`ROW`."""
         conditions = {name: each for name, each in _IMPLAUSIBLE.items() if name in readings.columns}
         implausible = readings.filter(pl.any_horizontal(each for each, _ in conditions.values()))
         for name, (condition, reason) in conditions.items():

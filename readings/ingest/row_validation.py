@@ -63,7 +63,8 @@ class BadRow:
 class BadRows:
     """The first :data:`MAX_REPORTED_ROWS` bad rows of a file, and the number of all its bad rows.
 
-    ``zone`` is the time zone of its times, if they are local. ``quality_column`` is its name for the column ``quality``.
+    ``zone`` is the time zone of its times, if they are local. ``quality_column`` is its name for the column
+    ``quality``.
     """
 
     zone: str | None = None
@@ -136,10 +137,10 @@ def parse_rows(
     """Return one reading for each of ``rows``.
 
     ``rows`` has the column :data:`ROW`. Its other columns are text, or numbers that Polars has parsed. ``time`` and
-    ``arrival_time`` may also be datetimes, which are in UTC if they have no time zone. With ``zone``, the times are local
-    times of this zone, and the columns of :func:`to_utc` are added. An invalid or empty value becomes null. A missing
-    ``arrival_time`` column is filled with ``time`` for now, a missing ``measure_name`` column with the contract's constant.
-    Other missing columns of the contract are null. Measures have three decimals; more are rounded.
+    ``arrival_time`` may also be datetimes, which are in UTC if they have no time zone. With ``zone``, the times are
+    local times of this zone, and the columns of :func:`to_utc` are added. An invalid or empty value becomes null. A
+    missing ``arrival_time`` column is filled with ``time`` for now, a missing ``measure_name`` column with the
+    contract's constant. Other missing columns of the contract are null. Measures have three decimals; more are rounded.
     """
     if decimal_comma:
         texts = pl.col(_numbers_of(rows)).cast(pl.String)

@@ -56,8 +56,8 @@ class SourceFile:
     def batches(self) -> Iterator[pl.DataFrame]:
         """Yield the rows in frames of about :data:`BATCH_ROWS`, in the order of the file, without blank rows.
 
-        The columns have the contract's names (see :func:`map_columns`), and :data:`ROW` is added. All values are
-        text, except the datetimes and numbers of a Parquet file, and the numbers of a CSV file if all around them are valid.
+        The columns have the contract's names (see :func:`map_columns`), and :data:`ROW` is added. All values are text,
+        except the datetimes and numbers of a Parquet file, and the numbers of a CSV file if all around them are valid.
 
         Raises :class:`BadFileError` if the file cannot be read to its end, or has the wrong columns.
         """

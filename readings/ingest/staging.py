@@ -60,7 +60,8 @@ def _without_many_repeats(readings: pl.DataFrame) -> pl.DataFrame:
     """Remove duplicate rows from a batch that must contain some.
 
     Later steps hold all rows of a minute in memory. A small compressed file can contain millions of equal rows. A batch
-    must contain duplicates if it has more rows than meters multiplied by times. To check this is faster than to search every batch.
+    must contain duplicates if it has more rows than meters multiplied by times. To check this is faster than to search
+    every batch.
     """
     if readings["device_id"].n_unique() * readings["time"].n_unique() >= len(readings):
         return readings

@@ -23,7 +23,7 @@ INTERVAL_TOTALS_SCHEMA = {
 }
 """One row per minute: its readings, how many of them are late, and sums.
 
-``kw`` is the sum of the active power. ``import_kwh`` is the sum of the column ``kwh`` of readings with a positive one, and
+``kw`` is the sum of the active power. ``import_kwh`` is the sum of ``kwh`` of the readings in which it is positive, and
 ``export_kwh`` that of the others, as a positive number. A sum is 0 if no reading has the measure.
 """
 
@@ -35,7 +35,7 @@ HOURLY_MEANS_SCHEMA = {
 }
 """One row per hour: its readings, how many of them are late, the mean of each measured column, and the sum of ``kwh``.
 
-A mean or sum is that of the readings that have the measure. It is null if there are none.
+A mean or sum covers the readings that have the measure. It is null if there are none.
 """
 
 METER_SUMMARIES_SCHEMA = {
@@ -113,8 +113,9 @@ class Snapshot(Extract):
     ) -> Page:
         """Return at most ``size`` readings of ``window`` that follow its first ``offset`` readings.
 
-        The page has these ``columns``, some of ``frame.FULL_SCHEMA``, in this order. If ``after`` is given, the page starts after that position and ``offset`` is ignored. The cost of such
-        a page depends on its size only, not on where it is in the window.
+        The page has these ``columns``, some of ``frame.FULL_SCHEMA``, in this order. If ``after`` is given, the page
+        starts after that position and ``offset`` is ignored. The cost of such a page depends on its size only, not on
+        where it is in the window.
         """
 
     @abstractmethod
@@ -152,7 +153,7 @@ class Snapshot(Extract):
         return pl.concat([frame.empty(frame.ORDER), *self.frames(window, columns=frame.ORDER)])
 
     def meter_summaries(self, device_ids: Sequence[str]) -> pl.DataFrame:
-        """Return :data:`METER_SUMMARIES_SCHEMA` of at least one meter, by device id. Meters without readings are missing.
+        """Return :data:`METER_SUMMARIES_SCHEMA` of one or more meters, by device id; not of meters without readings.
 
         The cost depends on the number of meters asked for and of stored intervals, not on the number of all meters, if
         the ids are neighbours in the order of ids.
@@ -245,11 +246,11 @@ class ReadingsRepository(ABC):
     def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
         """Store the readings that are new, and return how many were new.
 
-        ``readings`` has the columns of ``frame.SCHEMA``, and may have those of ``frame.FURTHER_SCHEMA``. A reading whose
-        (``device_id``, ``time``) is already stored stays unchanged. With ``corrections``, it is new if no version with its
-        ``arrival_time`` is stored: then all its versions stay stored, and the one that arrived last is valid. So writing
-        the same frame again is safe, also after an attempt by another process that stopped halfway. If the engine
-        supports it, the write is atomic: all new readings are stored or none.
+        ``readings`` has the columns of ``frame.SCHEMA``, and may have those of ``frame.FURTHER_SCHEMA``. A reading
+        whose (``device_id``, ``time``) is already stored stays unchanged. With ``corrections``, it is new if no version
+        with its ``arrival_time`` is stored: then all its versions stay stored, and the one that arrived last is valid.
+        So writing the same frame again is safe, also after an attempt by another process that stopped halfway. If the
+        engine supports it, the write is atomic: all new readings are stored or none.
 
         Raises :class:`ReadingsRefusedError`.
         """

@@ -59,8 +59,8 @@ class Appliances:
     def until(self, time: float) -> Floats:
         """Return the energy of each meter from midnight until a time of the day.
 
-        It is the sum of the hours before, always in the same order, and of a part of this hour. So it does not depend on
-        earlier calls, and never decreases.
+        It is the sum of the hours before, always in the same order, and of a part of this hour. So it does not depend
+        on earlier calls, and never decreases.
         """
         number = int(time // _HOUR)
         hour = self.recent.get(0)

@@ -44,9 +44,9 @@ class Arrival:
 def readings_for(fleet: Fleet, time: datetime, arrived_by: datetime | None = None) -> pl.DataFrame:
     """Return the readings of one interval that have arrived by an instant, or all if it is None.
 
-    The result is a sorted readings frame, with the full columns if the fleet's meters have registers. A late reading has ``arrival_time`` = ``time`` + the fleet's delay,
-    any other has ``arrival_time`` = ``time``. With a delivery curve, ``arrival_time`` is the instant of its stage, and
-    readings that never arrive are missing.
+    The result is a sorted readings frame, with the full columns if the fleet's meters have registers. A late reading
+    has ``arrival_time`` = ``time`` + the fleet's delay, any other has ``arrival_time`` = ``time``. With a delivery
+    curve, ``arrival_time`` is the instant of its stage, and readings that never arrive are missing.
     """
     instants = _stage_instants(fleet, time)
     arrived = sum(1 for instant in instants if arrived_by is None or instant <= arrived_by)

@@ -1,8 +1,8 @@
 """The profile ``mixed``: customers with days, weeks, seasons and weather.
 
-A reading is for the interval that ends at its time. Its energy ``kwh`` is imported minus exported energy, and its active
-power ``kw`` is the mean of the interval. Both are negative while a meter exports more than it imports, as solar plants
-do at noon.
+A reading is for the interval that ends at its time. Its energy ``kwh`` is imported minus exported energy, and its
+active power ``kw`` is the mean of the interval. Both are negative while a meter exports more than it imports, as solar
+plants do at noon.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Registers:
     """The registers of a batch of meters at an instant, in seconds since 1970.
 
     ``imported`` and ``exported`` are in kWh, not rounded. ``imported_wh`` and ``exported_wh`` are whole numbers, and do
-    not roll over. The exported ones have only the meters ``solar``; all others export nothing.
+    not roll over. The arrays of exported energy have a value for each meter of ``solar``; all others export nothing.
     """
 
     seconds: float

@@ -60,10 +60,10 @@ class PowerCurve:
 class Weather:
     """The weather of a local day, by neighbourhood. Energies are in parts of a year's energy.
 
-    ``heat_before`` and ``sun_before`` are the energies since 1 January 2020, ``heat`` is that of the day, and
-    ``sun_after`` that until the day ends. ``sunshine`` is the solar power within the day, whose energy is 1. Its knots
-    are the starts of the slots. ``skewed_sunshine`` counts the morning as negative: at 6 and 18 o'clock with weight 1,
-    at noon with 0.
+    ``heat_before`` and ``sun_before`` are the energies since 1 January 2020, ``heat`` is the energy of the day, and
+    ``sun_after`` is the solar energy from 2020 until the day ends. ``sunshine`` is the solar power within the day,
+    whose energy is 1. Its knots are the starts of the slots. ``skewed_sunshine`` counts the morning as negative: at 6
+    and 18 o'clock with weight 1, at noon with 0.
     """
 
     heat_before: Floats
@@ -123,7 +123,7 @@ def _energies(
 ) -> tuple[Floats, Floats]:
     """Return the cumulative energy at the start and at the end of a day.
 
-    The end of a day and the start of the next one are computed alike, so they are equal to the last digit.
+    The end of a day and the start of the next one are computed in the same way, so they are equal to the last digit.
     """
     at_start, at_end = (
         np.interp(
@@ -180,7 +180,7 @@ def _clear_sky(latitude: float, day: LocalDay) -> Floats:
 
 
 def _at_knots(middles: Floats) -> Floats:
-    """Return the values at the start of each slot and at the day's end. ``middles`` are those in the middle of slots."""
+    """Return the values at the start of each slot and at the day's end, from those in the middle of slots."""
     around = np.concatenate([middles[:1], middles, middles[-1:]])
     return np.asarray((around[:-1] + around[1:]) / 2)
 

@@ -25,7 +25,7 @@ _BY_MINUTE = "GROUP BY toStartOfMinute(time) AS begin ORDER BY begin"
 _BY_HOUR = "GROUP BY toStartOfHour(time) AS begin ORDER BY begin"
 _IN_ORDER = "ORDER BY time, device_id"
 _VALID = "ORDER BY time, device_id, arrival_time DESC, written LIMIT 1 BY time, device_id"
-"""Selects the valid version of each reading, in order. Conditions on the arrival time choose among the versions first."""
+"""Selects, in order, the valid version of each reading among those that meet the conditions on the arrival time."""
 _VERSIONS = (
     "ORDER BY time, device_id, arrival_time, written LIMIT 1 BY time, device_id, arrival_time"
 )
@@ -186,7 +186,7 @@ class Statements:
         return self._select("1 AS found", Window(first, last), "LIMIT 1", final=False)
 
     def count_written(self, first: datetime, last: datetime, since: datetime) -> Query:
-        """Return how many rows from ``first`` to ``last`` were inserted at an instant of the server's clock or later."""
+        """Return how many rows from ``first`` to ``last`` were inserted since an instant of the server's clock."""
         return self._select(
             "count() AS written_since",
             Window(first, last),

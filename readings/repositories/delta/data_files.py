@@ -157,7 +157,7 @@ class DataFiles:
     def other_versions(
         self, start: datetime, end: datetime, as_of: datetime | None
     ) -> tuple[str, ...]:
-        """Return the files that are needed beside the main files to find the valid versions."""
+        """Return the files of other kinds than main files that are needed to find the valid versions."""
         corrections = self.overlapping(start, end, Kind.CORRECTIONS)
         overlaps = self._overlaps(start, end)
         if as_of is None or not (self._last_arrival[overlaps] > to_micros(as_of)).any():

@@ -76,7 +76,7 @@ class DeltaMinuteIndex(MinuteIndex):
     def other_versions(
         self, first: datetime, last: datetime, as_of: datetime | None
     ) -> list[FileRows]:
-        """Return the rows that are needed beside the main files to find the valid versions of some minutes."""
+        """Return the rows of other files than main files that are needed to find the valid versions of some minutes."""
         rows = self.corrections.between(first, last)
         if as_of is not None and self.arrives_after(as_of, first, last):
             rows = rows + self.replaced.between(first, last)
@@ -105,6 +105,6 @@ class DeltaMinuteIndex(MinuteIndex):
         ]
 
     def revisions(self) -> pl.DataFrame:
-        """Return how many versions each minute has beside the valid ones: ``minute`` and ``revision``, never 0."""
+        """Return how many versions each minute has outside main files: ``minute`` and ``revision``, never 0."""
         others = pl.concat([self.corrections.statistics, self.replaced.statistics])
         return others.group_by("minute").agg(pl.col("readings").sum().alias("revision"))

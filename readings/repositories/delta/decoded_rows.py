@@ -115,10 +115,10 @@ def _read_range(
 
 @cached(_cache, lock=_lock)
 def _read_corrected(folder: Folder, rows: RowRange, number: int, columns: Columns) -> pl.DataFrame:
-    """Return those rows of a range that are in this block, in their valid versions."""
+    """Return the valid versions of the readings that are in this range and in this block."""
     start = max(rows.start, number * BLOCK_ROWS)
     end = min(rows.start + rows.length, (number + 1) * BLOCK_ROWS)
-    # Most corrections of a block are at the same share of their rows as the block.
+    # The meters of corrections are random: the block at a third of the readings has those at a third of the corrections.
     share = (start - rows.start) / rows.length
     likely = [
         (each.file, (each.start + int(share * each.length)) // BLOCK_ROWS)
@@ -147,7 +147,7 @@ def _read_together(folder: Folder, blocks: Iterable[tuple[str, int]], columns: C
 def _correct(
     folder: Folder, readings: pl.DataFrame, rows: RowRange, columns: Columns
 ) -> pl.DataFrame:
-    """Return readings of a range, in order and not empty, in their valid versions."""
+    """Return the valid versions of readings of a range, which are in order and not empty."""
     if not rows.corrections:
         return readings
     times, device_ids = readings["time"], readings["device_id"]
@@ -168,7 +168,8 @@ def count_in_order_up_to(
 ) -> int:
     """Return how many readings of these rows, which are in order, are at or before the position.
 
-    ``columns`` must include those of ``frame.ORDER``. The blocks stay in memory for a caller who reads the same columns.
+    ``columns`` must include those of ``frame.ORDER``. The blocks stay in memory for a caller who reads the same
+    columns.
     """
     return _search(folder, rows, position, columns, count_up_to)
 

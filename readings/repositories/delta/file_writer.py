@@ -31,7 +31,8 @@ _PAGE_BYTES = 16_000
 """The size of a data page before compression. Pages without a requested row are not decompressed.
 
 A hundred rows are read in 0.55 ms, with pages of 1 MB in 1.3 ms; the file is 7 % larger. With pages of 24 KB, a file is
-written 7 % faster and is 3 % smaller, but reading 1,000 rows takes up to 3 % more time, and an export 25 MB more memory.
+written 7 % faster and is 3 % smaller, but reading 1,000 rows takes up to 3 % more time, and an export 25 MB more
+memory.
 """
 _COMPRESSION_LEVEL = 1
 """Higher levels take twice as long, and make the files of readings no smaller."""

@@ -19,7 +19,7 @@ from readings.repositories.delta.folder import Folder
 from readings.window import DAY, RESOLUTION, Window, window_of_day
 
 MEASURED = list(HOURLY_MEANS_SCHEMA)[3:]
-"""The columns of which hourly means, or the sum, are shown."""
+"""The columns of hourly means, and the energy, which is a sum."""
 _MISSING = {name: f"without_{name}" for name in MEASURED}
 """The column with the number of readings without each measure."""
 _COUNTS = ["readings", "late", *_MISSING.values()]
@@ -29,14 +29,16 @@ _SUMS_SCHEMA = {
     **dict.fromkeys(_COUNTS, pl.Int64()),
     **dict.fromkeys(MEASURED, pl.Float32()),
 }
-"""The columns of a cache file. Those of earlier releases have no energy, and not the numbers of missing measures: all others
-were present."""
+"""The columns of a cache file.
+
+Files of earlier releases do not have the energy and the numbers of missing measures: no other measure could be missing.
+"""
 COLUMNS = [*frame.VERSION, *MEASURED]
 """The columns of the readings that are summed."""
 
 
 def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFrame:
-    """Return the number of readings, of late and of incomplete ones, and the sums of the measured columns.
+    """Return the numbers of readings, late readings and missing measures, and the sums of the measured columns.
 
     One row per hour and distinct values of the columns ``by``.
     """
@@ -53,7 +55,7 @@ def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFra
 
 
 def to_hourly_means(sums: pl.DataFrame) -> pl.DataFrame:
-    """Return sums of distinct hours as means of the readings that have the measure, and the energy.
+    """Return the means and the energy of each hour from its sums. A mean is that of the readings with the measure.
 
     :data:`HOURLY_MEANS_SCHEMA`, ascending. A value is null if no reading has the measure.
     """

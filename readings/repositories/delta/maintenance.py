@@ -36,7 +36,8 @@ _DATA_FILE = re.compile(rf"{PARTITION}=[^/]+/part-[^/]+\.parquet")
 def delete_unused_files(folder: Folder, table: DeltaTable, keep: timedelta) -> int:
     """Delete the data files that no version of the last ``keep`` contains; return how many.
 
-    The library lists them. It would delete every other file in the folder too, such as ``.DS_Store`` and an operator's notes.
+    The library lists them. It would delete every other file in the folder too, such as ``.DS_Store`` and an operator's
+    notes.
     """
     hours = keep // timedelta(hours=1)
     try:

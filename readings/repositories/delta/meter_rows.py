@@ -34,7 +34,8 @@ def read_meters(
 ) -> pl.DataFrame | None:
     """Return the readings of some meters in some minutes, in order, or None if a search is faster.
 
-    ``columns`` must include those of ``frame.ORDER``. ``minutes`` has the columns of ``FILE_STATISTICS_SCHEMA``, ascending by minute.
+    ``columns`` must include those of ``frame.ORDER``. ``minutes`` has the columns of ``FILE_STATISTICS_SCHEMA``,
+    ascending by minute.
     """
     sets = minutes.unique("meters")
     if (

@@ -185,7 +185,7 @@ class DeltaMinuteReader:
         return readings.filter(minute_of_time().is_in(minutes))
 
     def corrected_minutes(self, window: Window) -> list[datetime]:
-        """Return the window's minutes that have corrections in files of their own, ascending."""
+        """Return the window's minutes that have versions in files with corrections, ascending."""
         return [
             from_micros(minute)
             for index in self.indexes(window)
@@ -196,7 +196,7 @@ class DeltaMinuteReader:
         ]
 
     def revisions(self, window: Window) -> pl.DataFrame:
-        """Return how many versions the minutes of the window's days have beside the valid ones.
+        """Return how many versions the minutes of the window's days have outside main files.
 
         Columns ``minute`` and ``revision``, without minutes that have none.
         """
@@ -204,7 +204,7 @@ class DeltaMinuteReader:
         return pl.concat([none, *(index.revisions() for index in self.indexes(window))])
 
     def statistics(self, window: Window) -> pl.DataFrame | None:
-        """Return the statistics of the window's minutes in main files, one row per file and minute, ascending by minute.
+        """Return the statistics of the window's minutes in main files: a row per file and minute, ascending by minute.
 
         Returns None if a file has none, or if a minute is only partly in the window.
         """

@@ -139,7 +139,8 @@ def extend_schema(table: DeltaTable, commit: CommitProperties) -> None:
     """
     ours = {column.name for column in _TABLE_SCHEMA.fields}
     others = [column for column in table.schema().fields if column.name not in ours]
-    # Replacing the readings of a day without readings changes the schema only. The library has no other way to allow nulls.
+    # This replaces the readings of a day without readings, so it changes the schema only. The library has no
+    # other way to allow nulls.
     table.create_write_transaction(
         [],
         mode="overwrite",

@@ -59,7 +59,7 @@ class VersionFinder:
     def others(
         self, first: datetime, last: datetime, as_of: datetime | None, *, search: bool
     ) -> OtherVersions | None:
-        """Return the rows that are needed beside those of :meth:`main`, or None if there are none."""
+        """Return the rows that are needed in addition to those of :meth:`main`, or None if there are none."""
         indexes = self._between(first, last)
         rows = [row for index in indexes for row in index.other_versions(first, last, as_of)]
         if not rows:

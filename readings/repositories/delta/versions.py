@@ -70,7 +70,7 @@ class VersionRows:
 def replace_versions(
     readings: pl.DataFrame, others: pl.DataFrame, as_of: datetime | None
 ) -> pl.DataFrame:
-    """Return the readings, which are in order, each in its valid version.
+    """Return the valid version of each of the readings, which are in order.
 
     ``others`` are other versions of these readings, in any order, none of which arrived after ``as_of``. A reading of
     which no version arrived up to ``as_of`` stays as it is.

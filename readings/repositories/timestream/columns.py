@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 
 _DESCRIBED_SECONDS = 10.0
-"""A column that is missing is looked for again after this time."""
+"""A missing column is searched again after this time."""
 
 
 class TableColumns:
@@ -34,5 +34,5 @@ class TableColumns:
         return self.has("arrival_time")
 
     def forget(self) -> None:
-        """Look for missing columns again. For a process that has just written some."""
+        """Search missing columns again, because this process may have just written the first values of some."""
         self._valid_until = time.monotonic()

@@ -33,8 +33,8 @@ class HourCounts:
     """The counts of the hours that were requested so far.
 
     The service does not report changes. Late readings are rarer, the older their interval is. So the counts of an hour
-    are valid for a twentieth of its age, at least five seconds and at most an hour. Empty hours are not cached: counting
-    them scans nothing.
+    are valid for a twentieth of its age, at least five seconds and at most an hour. Empty hours are not cached:
+    counting them scans nothing.
     """
 
     def __init__(self, count: Count, clock: Callable[[], datetime] = lambda: datetime.now(UTC)):

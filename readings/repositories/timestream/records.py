@@ -48,11 +48,12 @@ class RecordWriter:
         self._clients = clients
 
     def write(self, readings: pl.DataFrame) -> None:
-        """Write all readings, which have the columns of ``frame.SCHEMA`` and may have those of ``frame.FURTHER_SCHEMA``.
+        """Write all readings. They have the columns of ``frame.SCHEMA``, perhaps also those of ``frame.FURTHER_SCHEMA``.
 
         The version of a record is its arrival time in microseconds. So of two writers, the one whose reading arrived
-        later replaces the other, and stays. If both arrived at once, the first one stays. Raises :class:`ReadingsRefusedError` for readings that the table does not accept, after
-        all others are written, and :class:`RepositoryUnavailableError`.
+        later replaces the other, and stays. If both arrived at once, the first one stays. Raises
+        :class:`ReadingsRefusedError` for readings that the table does not accept, after all others are written, and
+        :class:`RepositoryUnavailableError`.
         """
         unit = "MILLISECONDS" if _fit_milliseconds(readings) else "MICROSECONDS"
         with ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="records") as threads:

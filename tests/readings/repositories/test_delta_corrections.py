@@ -158,7 +158,7 @@ def create_table_of_version_1(folder: Path) -> None:
 
 
 def remove_what_version_1_did_not_store(folder: Path) -> None:
-    """Remove the energy from the statistics of data files and from the hourly sums, and their numbers of missing measures."""
+    """Remove what earlier releases did not store: energy, and the hourly sums' numbers of missing measures."""
     for file in (folder / "_statistics").iterdir():
         statistics = json.loads(file.read_text())
         del statistics["import_kwh"], statistics["export_kwh"]
