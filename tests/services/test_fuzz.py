@@ -12,6 +12,9 @@ OPERATIONS = {
     "GET /readings/file",
     "DELETE /readings/file",
     "GET /readings/files",
+    "GET /readings/history",
+    "GET /meters",
+    "GET /meters/{device_id}/latest",
 }
 
 
