@@ -1,4 +1,4 @@
-"""The page of one file request, and its actions: cancel it, or request the same window again."""
+"""The page of one file request, and its actions: cancel it, or request the same readings again."""
 
 from __future__ import annotations
 

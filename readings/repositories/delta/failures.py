@@ -30,8 +30,8 @@ _REDIRECT = "redirect without LOCATION"
 _OF_BUCKETS = re.compile(r"Error performing [A-Z]+ |Generic S3 error|" + _REDIRECT)
 _MEANINGS = {
     "NoSuchBucket": "the bucket does not exist; create it, or correct the URL",
-    "AccessDenied": "access is denied; grant the rights that docs/engineers.md lists",
-    "AllAccessDisabled": "access is denied; grant the rights that docs/engineers.md lists",
+    "AccessDenied": "access is denied; grant the permissions that docs/engineers.md lists",
+    "AllAccessDisabled": "access is denied; grant the permissions that docs/engineers.md lists",
     "InvalidAccessKeyId": "the server does not know the access key; check the credentials that boto3 finds",
     "SignatureDoesNotMatch": "the secret key is wrong; check the credentials that boto3 finds",
     "ExpiredToken": "the credentials have expired; renew those that boto3 finds",
