@@ -13,10 +13,10 @@ BIN := $(VENV)/bin
 # Some containers set this variable. Every process would then compile all its modules again: two seconds at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run check test stress attack lint lock bench screenshots clean
+.PHONY: help run check test stress attack lint lock bench screenshots image deploy-check clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 run: $(VENV)/.run ## install what is missing and run the whole deployment until Ctrl-C
 	@exec $(BIN)/python manage.py run
@@ -60,6 +60,18 @@ bench: $(VENV)/.test .sftp .sshd .pigz ## compare the speed with peers, on the s
 screenshots: $(VENV)/.test .browser ## take the pictures in docs/screenshots/ again
 	$(BIN)/python -m tests.e2e.screenshots
 
+# The program that builds the image, and more options for it, such as --build-arg BASE=...
+BUILDER ?= $(shell for name in docker podman buildah; do command -v $$name && break; done)
+IMAGE_OPTIONS ?=
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' headend/__init__.py)
+
+image: ## build the container image headend:VERSION with docker, podman or buildah (deploy/README.md)
+	$(BUILDER) build --file deploy/Dockerfile --tag headend:$(VERSION) --tag headend:latest \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(IMAGE_OPTIONS) .
+
+deploy-check: $(VENV)/.test .deploy-tools ## check the files in deploy/: image, Compose, systemd, nginx, Prometheus, the wheel
+	$(BIN)/python -m pytest -n 2 tests/deploy
+
 clean: ## delete the virtual environments; state in HEADEND_HOME stays
 	rm -rf .venv .venv-*
 
@@ -74,6 +86,8 @@ lock: $(BIN)/uv ## resolve requirements*.txt into the lock files
 	$(COMPILE) requirements-dev.txt --output-file requirements-dev.lock
 	$(COMPILE) requirements.txt --constraints requirements-dev.lock --output-file requirements.lock
 	grep '^uv==' requirements-dev.txt | $(COMPILE) - --output-file requirements-uv.lock
+	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(COMPILE) - --constraints requirements-dev.lock \
+		--output-file requirements-build.lock
 
 # --- Set-up: each target installs what is missing, once. ---
 
@@ -105,6 +119,20 @@ $(VENV)/.test: requirements-dev.lock $(BIN)/uv
 # $(call need,COMMAND,PACKAGE,WHAT NEEDS IT): install a Debian package if its command is missing.
 need = @command -v $(1) >/dev/null || (apt-get update -qq && apt-get install -y -qq $(2)) >/dev/null 2>&1 \
 	|| { echo "$(3) need the command $(1) (Debian: apt-get install $(2)). Install it, then run make again."; exit 1; }
+
+# The programs that check the files in deploy/. A test whose program is missing is skipped, so a failed installation is
+# only reported.
+DEPLOY_TOOLS := prometheus:promtool nginx-light:nginx docker-compose:docker-compose systemd:systemd-analyze \
+	caddy:caddy openssl:openssl
+
+.PHONY: .deploy-tools
+.deploy-tools:
+	@for tool in $(DEPLOY_TOOLS); do \
+	  PATH=$$PATH:/usr/sbin command -v $${tool#*:} >/dev/null || missing="$$missing $${tool%%:*}"; \
+	done; \
+	[ -z "$$missing" ] || { apt-get update -qq \
+	  && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing; } >/dev/null 2>&1 \
+	  || echo "  not installed:$$missing. The tests that need them are skipped."
 
 # Chromium without a user interface: the tests in the whole browser take twice the processor time.
 CHROMIUM := chromium-headless-shell

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [
     *ROOT.glob("*.md"),
     *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "deploy").rglob("*.md"),
 ]
 APPS = ("headend", "readings", "exports")
 INTERNAL_VARIABLES = {"DJANGO_SETTINGS_MODULE", "HEADEND_LIVE_AWS", "HEADEND_LIVE_BUCKET"}
@@ -100,7 +101,7 @@ def test_the_help_of_a_command_has_an_example(name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_make_target_in_the_documentation_exists(page: Path) -> None:
     targets = set(re.findall(r"(?m)^([a-z][a-z-]*):", (ROOT / "Makefile").read_text()))
-    named = set(re.findall(r"(?m)(?:`|^\$ )make ([a-z]+)", page.read_text()))
+    named = set(re.findall(r"(?m)(?:`|^\$ )make ([a-z-]+)", page.read_text()))
     assert named <= targets, page.name
 
 

@@ -154,3 +154,22 @@ def test_the_schema_and_the_metadata_have_the_version_of_the_package() -> None:
 
 def test_the_changelog_has_an_entry_for_the_version() -> None:
     assert f"\n## [{headend.__version__}] - " in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_wheel_contains_every_file_of_the_packages() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]
+    packaged = {
+        path
+        for app, globs in patterns.items()
+        for glob in globs
+        for path in (ROOT / app).glob(glob)
+    }
+    files = {
+        path
+        for app in ("headend", "readings", "exports")
+        for path in (ROOT / app).rglob("*")
+        if path.is_file() and path.suffix not in {".py", ".pyc"}
+    }
+    assert {"Procfile", "portal.css", "base_curves.csv"} <= {path.name for path in files}
+    assert files - packaged == set()
