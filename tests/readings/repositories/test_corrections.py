@@ -211,7 +211,7 @@ def test_one_write_may_have_several_versions_of_a_new_reading(
 ) -> None:
     assert repository.write(VERSIONS, corrections=True) == len(stored)
     for window in WINDOWS.values():
-        assert same(page_through(repository, window, size=50), valid_readings(stored, window))
+        assert same(page_through(repository, window, size=1_000), valid_readings(stored, window))
 
 
 def test_a_version_that_arrived_before_the_stored_one_does_not_replace_it(
@@ -234,7 +234,7 @@ def test_maintenance_keeps_all_versions(
         repository.write(part, corrections=True)
     repository.maintain()
     for window in WINDOWS.values():
-        assert same(page_through(repository, window, size=50), valid_readings(stored, window))
+        assert same(page_through(repository, window, size=1_000), valid_readings(stored, window))
         versions = repository.snapshot().versions(window)
         expected = stored.filter(window.predicate())
         assert same(pl.concat([expected.clear(), *versions]), expected)

@@ -157,7 +157,7 @@ def test_delta_equals_the_model(
 
 
 @given(**INPUT)
-@settings(max_examples=4, suppress_health_check=[HealthCheck.data_too_large])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.data_too_large])
 def test_each_engine_equals_the_model(
     engine: EngineUnderTest, actions: list[Write | Maintain], windows: list[Window], size: int
 ) -> None:
