@@ -1,6 +1,6 @@
 """Readings of which one in ten was corrected, compared with the same number of readings without corrections.
 
-50,000 meters send a reading every five minutes, for an hour. Both hours are in one table, on different days.
+50,000 meters send a reading every five minutes, for an hour. Each hour is on another day of one table.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def remove_file(request: FileRequest, *, who: str, peer: str) -> bool:
 
 
 def request_again(request: FileRequest) -> FileRequest:
-    """Queue and return a new request for the same window, meters, format and columns, with the readings that are stored now."""
+    """Queue and return a new request for the same meters, window, format and columns, with the readings stored now."""
     spec = FileSpec(
         request.start,
         request.end,

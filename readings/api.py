@@ -102,7 +102,7 @@ class ReadingsViewSet(ViewSet):
     def history(self, request: Request) -> Response:
         """Return all versions of one reading, the one that arrived last first.
 
-        A store that does not keep replaced readings has one version.
+        A store that does not keep replaced versions has only the valid one.
         """
         wanted = _HISTORY_QUERY.valid(query_parameters(request))
         device_id, time = wanted["device_id"], wanted["time"]

@@ -39,10 +39,10 @@ class Capabilities:
             cannot="If two processes write the same reading at once, the one that arrived later stays.",
         )
     )
-    keeps_replaced_readings: bool = field(
+    keeps_replaced_versions: bool = field(
         metadata=_sentences(
-            can="A correction keeps the reading that it replaces: `as_of` and the history show it.",
-            cannot="A correction deletes the reading that it replaces: `as_of` and the history do not show it.",
+            can="A correction keeps the version that it replaces: `as_of` and the history show it.",
+            cannot="A correction deletes the version that it replaces: `as_of` and the history do not show it.",
         )
     )
     shows_writes_at_once: bool = field(
@@ -119,7 +119,7 @@ ENGINES: dict[str, Engine] = {
             keeps_versions=True,
             writes_atomically=True,
             keeps_first_reading=True,
-            keeps_replaced_readings=True,
+            keeps_replaced_versions=True,
             shows_writes_at_once=True,
             counts_for_free=True,
             deletes_whole_days=True,
@@ -135,7 +135,7 @@ ENGINES: dict[str, Engine] = {
             keeps_versions=True,
             writes_atomically=True,
             keeps_first_reading=True,
-            keeps_replaced_readings=True,
+            keeps_replaced_versions=True,
             # A page may show the state of up to a second ago.
             shows_writes_at_once=False,
             counts_for_free=True,
@@ -152,7 +152,7 @@ ENGINES: dict[str, Engine] = {
             keeps_versions=False,
             writes_atomically=False,
             keeps_first_reading=True,
-            keeps_replaced_readings=True,
+            keeps_replaced_versions=True,
             # A page may show the state of up to a second ago.
             shows_writes_at_once=False,
             counts_for_free=True,
@@ -169,7 +169,7 @@ ENGINES: dict[str, Engine] = {
             keeps_versions=False,
             writes_atomically=False,
             keeps_first_reading=False,
-            keeps_replaced_readings=False,
+            keeps_replaced_versions=False,
             shows_writes_at_once=False,
             counts_for_free=False,
             deletes_whole_days=False,

@@ -84,7 +84,7 @@ class StoreCopy:
             raise CommandError(f"TO: {refusal}")
         began = time.monotonic()
         source_keeps, target_keeps = (
-            engine_of(url).capabilities.keeps_replaced_readings
+            engine_of(url).capabilities.keeps_replaced_versions
             for url in (self.source_url, self.target_url)
         )
         source, target = open_repository(self.source_url), open_repository(self.target_url)

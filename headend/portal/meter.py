@@ -134,7 +134,7 @@ def _find_window(request: HttpRequest, snapshot: Snapshot, device_id: str) -> Sh
 def _corrected_readings(
     snapshot: Snapshot, device_id: str, shown: Shown
 ) -> list[tuple[datetime, pl.DataFrame]]:
-    if not engine_of(settings.READINGS_URL).capabilities.keeps_replaced_readings:
+    if not engine_of(settings.READINGS_URL).capabilities.keeps_replaced_versions:
         return []
     start = listed_from(shown.bounds, shown.newest)
     return corrected_readings(snapshot, device_id, start, shown.bounds[1])

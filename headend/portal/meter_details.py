@@ -69,7 +69,7 @@ def corrected_readings(
     """Return the meter's readings that were corrected, from ``start`` to ``end``, the newest first.
 
     Each has its time and its versions, the valid one first, with the columns of ``frame.FULL_SCHEMA``. They are read
-    only if a reading of any meter was corrected. The engine must keep replaced readings.
+    only if a reading of any meter was corrected. The engine must keep replaced versions.
     """
     revisions = snapshot.minute_revisions(Window(start, end))
     corrected = revisions.filter(pl.col("revision") > 0)["minute"]

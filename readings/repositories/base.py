@@ -123,7 +123,7 @@ class Snapshot(Extract):
         """Yield all stored versions of the window's readings, sorted by ``frame.VERSION``, as frames of whole minutes.
 
         A frame has the columns of ``frame.FULL_SCHEMA``. The window's bounds of the arrival time select versions: a
-        version that is not valid is included. An engine without the capability ``keeps_replaced_readings`` has only
+        version that is not valid is included. An engine without the capability ``keeps_replaced_versions`` has only
         one version of each reading.
         """
 
@@ -133,7 +133,7 @@ class Snapshot(Extract):
 
         The window bounds only the time. Columns ``minute`` and ``readings``, as :meth:`minute_counts` has them, and
         ``revision``: an integer that changes with each correction of one of the minute's readings, and is 0 without
-        corrections if the engine keeps replaced readings.
+        corrections if the engine keeps replaced versions.
         """
 
     @abstractmethod

@@ -54,7 +54,7 @@ def test_all_versions_are_the_same_after_a_copy_to_the_engine_and_back(
 
     versions = pl.concat([frame.with_full_columns(written), corrections]).sort(frame.VERSION)
     lines = out.getvalue().splitlines()
-    if not engine_of(url).capabilities.keeps_replaced_readings:
+    if not engine_of(url).capabilities.keeps_replaced_versions:
         assert "TO keeps only the newest version of a reading" in lines.pop(0)
         versions = frame.valid_versions(versions)
     assert [line.partition(",")[0] for line in lines] == [

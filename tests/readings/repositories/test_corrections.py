@@ -57,11 +57,11 @@ def filled(engine: EngineUnderTest) -> Iterator[ReadingsRepository]:
 @pytest.fixture
 def stored(engine: EngineUnderTest) -> pl.DataFrame:
     """The versions that the engine has after all of them were written."""
-    return VERSIONS if keeps_replaced_readings(engine) else frame.valid_versions(VERSIONS)
+    return VERSIONS if keeps_replaced_versions(engine) else frame.valid_versions(VERSIONS)
 
 
-def keeps_replaced_readings(engine: EngineUnderTest) -> bool:
-    return engine_of(engine.unreachable_url).capabilities.keeps_replaced_readings
+def keeps_replaced_versions(engine: EngineUnderTest) -> bool:
+    return engine_of(engine.unreachable_url).capabilities.keeps_replaced_versions
 
 
 def page_through(repository: ReadingsRepository, window: Window, size: int) -> pl.DataFrame:
@@ -168,7 +168,7 @@ def test_a_corrected_minute_has_another_revision(
     repository.write(FIRST)
     before = repository.snapshot().minute_revisions(Window(START))
     assert before["readings"].to_list() == [40] * 6
-    if keeps_replaced_readings(engine):
+    if keeps_replaced_versions(engine):
         assert before["revision"].to_list() == [0] * 6
     one_minute = CORRECTED.filter(pl.col("time") == START + STEP)
     repository.write(one_minute, corrections=True)
@@ -180,7 +180,7 @@ def test_a_corrected_minute_has_another_revision(
 def test_writing_the_same_versions_again_changes_nothing(
     filled: ReadingsRepository, engine: EngineUnderTest
 ) -> None:
-    if keeps_replaced_readings(engine):
+    if keeps_replaced_versions(engine):
         assert (
             filled.write(VERSIONS.sample(fraction=1, shuffle=True, seed=1), corrections=True) == 0
         )
@@ -221,7 +221,7 @@ def test_a_version_that_arrived_before_the_stored_one_does_not_replace_it(
     earlier = FIRST.join(CORRECTED, on=frame.ORDER, how="semi")
     repository.write(earlier, corrections=True)
     assert same(page_through(repository, Window(START), size=7), CORRECTED)
-    if keeps_replaced_readings(engine):
+    if keeps_replaced_versions(engine):
         before = Window(START, as_of=END)
         assert same(page_through(repository, before, size=7), earlier)
 

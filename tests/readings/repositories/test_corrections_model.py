@@ -102,8 +102,8 @@ WINDOWS = st.builds(
 class Model:
     """The stored versions, by time, meter and arrival time."""
 
-    def __init__(self, *, keeps_replaced_readings: bool) -> None:
-        self._keeps_replaced_readings = keeps_replaced_readings
+    def __init__(self, *, keeps_replaced_versions: bool) -> None:
+        self._keeps_replaced_versions = keeps_replaced_versions
         self._versions: dict[tuple[datetime, str], dict[datetime, float | None]] = {}
 
     def write(self, write: Write) -> int:
@@ -125,7 +125,7 @@ class Model:
         before = self._all()
         for (time, device_id, arrival_time), kwh in new.items():
             self._versions.setdefault((time, device_id), {}).setdefault(arrival_time, kwh)
-        if not self._keeps_replaced_readings:
+        if not self._keeps_replaced_versions:
             self._versions = {key: {max(of): of[max(of)]} for key, of in self._versions.items()}
         return len(self._all() - before)
 
@@ -168,7 +168,7 @@ def assert_equals_model(
     engine: EngineUnderTest, actions: list[Write | Maintain], windows: list[Window], size: int
 ) -> None:
     capabilities = engine_of(engine.unreachable_url).capabilities
-    model = Model(keeps_replaced_readings=capabilities.keeps_replaced_readings)
+    model = Model(keeps_replaced_versions=capabilities.keeps_replaced_versions)
     with engine.new_repository() as url:
         repository = open_repository(url)
         for action in actions:
