@@ -32,7 +32,7 @@ HourState = tuple[int, int]
 
 
 def class_energy_is_kept() -> bool:
-    """Return whether the meters of this deployment have customer classes, and its engine does not charge for reading."""
+    """Return whether this deployment's meters have customer classes, and its engine does not charge for reading."""
     is_free = engine_of(settings.READINGS_URL).capabilities.counts_for_free
     return bool(settings.SIMULATION) and is_free and deployment_fleet().profile == "mixed"
 

@@ -19,7 +19,7 @@ from readings.repositories import Snapshot
 from readings.window import Position
 
 MAX_EXAMINED = 5_000
-"""How many silent meters a page with a prefix examines. Sorted by time, those with the prefix may be anywhere."""
+"""How many silent meters a page with a prefix examines. They are sorted by time, not by id."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ def describe_meters(
 ) -> pl.DataFrame:
     """Return what the repository knows about some meters, in the order of ``device_ids``.
 
-    Columns: those of ``METER_SUMMARIES_SCHEMA``, ``completeness_last_day``, ``completeness`` and ``customer_class``. A
-    meter whose readings were deleted has no first and no last one. With ``silent_since``, meters with a later reading
-    are left out.
+    Columns: those of ``METER_SUMMARIES_SCHEMA``, ``completeness_last_day``, ``completeness`` and ``customer_class``.
+    The times of the first and the last reading are null if all readings of a meter were deleted. With ``silent_since``,
+    meters with a later reading are left out.
     """
     wanted = pl.DataFrame({"device_id": device_ids}, schema={"device_id": pl.String()})
     if wanted.is_empty():

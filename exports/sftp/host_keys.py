@@ -22,7 +22,8 @@ _CLASSES: dict[str, type[paramiko.PKey]] = {
 def host_keys(*, legacy_algorithms: bool = False) -> list[paramiko.PKey]:
     """Return an Ed25519 key, and an RSA key for clients without Ed25519; create missing keys.
 
-    With ``legacy_algorithms`` there is also an ECDSA key. ssh-audit rejects it: it distrusts the origin of NIST's curves.
+    With ``legacy_algorithms`` there is also an ECDSA key. ssh-audit rejects it: it distrusts the origin of NIST's
+    curves.
     """
     return [
         _CLASSES[kind].from_private_key(io.StringIO(text))

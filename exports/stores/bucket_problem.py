@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_RIGHTS = "access is denied; check the credentials that boto3 finds, and grant the permissions that docs/engineers.md lists"
+_RIGHTS = "access is denied; check the credentials that boto3 finds, and grant the permissions of docs/engineers.md"
 _REGION = "the region is wrong; set region=… to that of the bucket"
 _BY_CODE = {
     "404": "the bucket does not exist; create it, or correct the URL",

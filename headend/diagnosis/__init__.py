@@ -1,1 +1,1 @@
-"""The checks of ``manage.py doctor``: each outside part is used in the way the deployment uses it."""
+"""The checks of ``manage.py doctor``: the services and the host are used in the way the deployment uses them."""

@@ -1,4 +1,4 @@
-"""Checks of the database: connection, rights, migrations, and its clock."""
+"""Checks of the database: connection, permissions, migrations, and its clock."""
 
 from __future__ import annotations
 

@@ -66,7 +66,8 @@ def findings(
 ) -> Iterator[tuple[Check, Finding]]:
     """Run all checks at the same time, and yield what they find, in their order.
 
-    A check that takes longer than ``seconds`` has failed. Its thread is left behind: it does not keep the process alive.
+    A check that takes longer than ``seconds`` has failed. Its thread is left behind: it does not keep the process
+    alive.
     """
     deadline = time.monotonic() + seconds
     running = [_Running(check) for check in checks]

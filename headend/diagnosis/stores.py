@@ -18,8 +18,8 @@ from readings.feed import newest_interval, silent_intervals
 from readings.repositories import open_store, repository
 from readings.repository_errors import RepositoryUnavailableError
 
-READINGS_HINT = "Correct READINGS_URL and the rights of this user, and check that its server runs and can be reached from this host."
-EXPORTS_HINT = "Correct EXPORTS_URL and the rights of this user, and check that its server runs and can be reached from this host."
+READINGS_HINT = "Correct READINGS_URL and the permissions of this user, and check that its server runs and can be reached from this host."
+EXPORTS_HINT = "Correct EXPORTS_URL and the permissions of this user, and check that its server runs and can be reached from this host."
 SILENT_INTERVALS = 3
 _COPIED_PART = b"\0" * (5 * 2**20)
 """S3's smallest part of a multipart upload. The bucket copies it, as it copies the parts of a real file."""

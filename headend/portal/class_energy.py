@@ -60,5 +60,5 @@ def energy_by_class(start: datetime, end: datetime) -> list[EnergyOfClass]:
 
 
 def class_label(customer_class: str) -> str:
-    """Return the name of a customer class as text."""
+    """Return the name of a customer class for the page, such as ``household with PV``."""
     return _LABELS.get(customer_class, customer_class.replace("_", " "))

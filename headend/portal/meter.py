@@ -67,7 +67,7 @@ TABLE_COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownWindow:
     """What the page shows: the window, the readings in it, and when a silent meter sent its last reading."""
 
     form: Any
@@ -114,25 +114,25 @@ def meter_page(request: HttpRequest, device_id: str) -> HttpResponse:
     return render(request, "portal/meter.html", context)
 
 
-def _find_window(request: HttpRequest, snapshot: Snapshot, device_id: str) -> Shown:
+def _find_window(request: HttpRequest, snapshot: Snapshot, device_id: str) -> ShownWindow:
     newest = newest_interval() or timezone.now()
     form, bounds = window_from_query(request.GET, (newest - DAY, newest))
     meter = meter_readings(snapshot, device_id, bounds, newest)
     if len(meter.latest):
-        return Shown(form, bounds, newest, meter)
+        return ShownWindow(form, bounds, newest, meter)
     hour = last_hour(snapshot, device_id)
     if hour is None:
         raise Http404
     if form.is_bound:
-        return Shown(form, bounds, newest, meter, silent_since=hour)
+        return ShownWindow(form, bounds, newest, meter, silent_since=hour)
     newest = hour + HOUR - timedelta(microseconds=1)
     form, bounds = window_from_query(request.GET, (newest - DAY, newest))
     meter = meter_readings(snapshot, device_id, bounds, newest)
-    return Shown(form, bounds, newest, meter, silent_since=meter.latest["time"][-1])
+    return ShownWindow(form, bounds, newest, meter, silent_since=meter.latest["time"][-1])
 
 
 def _corrected_readings(
-    snapshot: Snapshot, device_id: str, shown: Shown
+    snapshot: Snapshot, device_id: str, shown: ShownWindow
 ) -> list[tuple[datetime, pl.DataFrame]]:
     if not engine_of(settings.READINGS_URL).capabilities.keeps_replaced_versions:
         return []

@@ -30,8 +30,8 @@ class DayCurves:
     def since_midnight(self, time: float) -> tuple[Floats, Floats]:
         """Return the shares of the day's energy that are used by a time of the day, in seconds.
 
-        The first result is for what follows a curve, by :func:`curve_index`. The second one is for what cycles, by
-        :func:`cycling_index`. The last two times are cached: all batches of an interval use the same ones.
+        The first result is for energy that follows a curve, by :func:`curve_index`. The second one is for energy that
+        cycles, by :func:`cycling_index`. The last two times are cached: all batches of an interval use the same ones.
         """
         known = self.recent.get(time)
         if known is None:
@@ -61,7 +61,7 @@ def curve_index(customers: Customers) -> Indices:
 
 
 def heat_index(customers: Customers) -> Indices:
-    """Return the same index for the heat pump of each meter."""
+    """Return the index of each meter's heat pump in the first result of :meth:`DayCurves.since_midnight`."""
     return len(base_curves.CURVES) * _SHIFTS + customers.shift
 
 

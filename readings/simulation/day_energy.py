@@ -28,7 +28,7 @@ _DAY, _SEASON = 40, 41
 _SEASON_DAYS = 16
 _HEAT_CYCLING = 0.5
 _RIPPLE, _RIPPLE_SECONDS, _RIPPLE_SHARE = 1000, 300, 0.5
-"""What is always on varies between knots by at most this share of its lowest power. The first number is the channel."""
+"""The channel of random numbers, the seconds between knots, and the highest variation relative to the lowest power."""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ _SMALLEST_ENERGY = 2.0**-20
 class SolarPlants:
     """The solar plants of a batch of meters on a local day: one value for each plant. Energies are in kWh.
 
-    ``meters`` are the indices of their meters in the batch. ``before`` was exported from 2020 until the day begins, and
-    ``exported`` is that of the day.
+    ``meters`` are the indices of their meters in the batch. ``before`` is the energy exported from 2020 until the day
+    begins, and ``exported`` is that of the day.
     """
 
     day: LocalDay

@@ -24,7 +24,7 @@ ENVIRONMENT = {
     "SIMULATION_LATE_MINUTES": "120",
     "WEBHOOK_PRIVATE_ADDRESSES": "on",
 }
-"""The settings of the deployment, apart from the number of meters."""
+"""The settings of the deployment, except the number of meters."""
 VIEWER, ADMINISTRATOR, SUPPLIER_USER = "vera", "ada", "ann"
 """User names."""
 SUPPLIERS = ["acme-billing", "gridco", "northwind-mdm"]

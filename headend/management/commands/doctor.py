@@ -1,4 +1,4 @@
-"""``manage.py doctor``: use each outside part as the deployment does, and say what does not work."""
+"""``manage.py doctor``: use the services and the host as the deployment does, and say what does not work."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ _ACTIONS = {
 _COPY = (
     "Copy the readings of FROM to TO with all their columns, one UTC day after the other. TO must exist. Then read "
     "each day from both, and compare the number of readings and a checksum of all columns.\n"
-    "All versions of a corrected reading are copied if both engines keep them, and otherwise the valid one. What TO has "
-    "already stays stored. If a day differs at the end, it is reported, and the exit code is 1. A run that was "
+    "If both engines keep them, all versions of a corrected reading are copied, and otherwise the valid one. Readings "
+    "that TO has already stay stored. If a day differs at the end, it is reported, and the exit code is 1. A run that was "
     "interrupted continues when it is started again: verified days are skipped, unless their readings have changed.\n"
     "Examples:\n"
     "  python manage.py store copy delta:///srv/readings 'timestream://devices/readings?region=us-east-1'\n"

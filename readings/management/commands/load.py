@@ -35,7 +35,7 @@ class Command(CommandWithExamples):
         "A value may be empty; a row without any measure needs the quality missing.\n"
         "Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV, kwh, import_kwh and export_kwh in kWh.\n"
         "Times without a UTC offset are UTC, or local times of --timezone. "
-        "Without arrival_time, readings arrive at the time of the import; with --arrival time, they arrive at their own time.\n"
+        "Without arrival_time, readings arrive at the time of the import, or with --arrival time at their own time.\n"
         "If a row of a file is bad, nothing of this file is imported.\n"
         "A row with other values than the stored reading of its meter and time is a correction if it arrives later: "
         "its values become valid, and the old version stays in the history. Columns that the file does not have keep "

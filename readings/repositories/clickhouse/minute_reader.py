@@ -169,8 +169,8 @@ class ClickHouseMinuteReader:
     def _read_in_order(self, window: Window, after: Position | None, limit: int) -> pl.DataFrame:
         """Return the first ``limit`` readings of the window, after a position if one is given.
 
-        It is not known whether they have corrections, and most have none. So rows are read as if there were none, and
-        again from the last complete reading on, if some of them are versions of the same reading.
+        Whether these readings have corrections is not known, and most have none. So the rows are read as if there were
+        none. If some rows are versions of the same reading, more rows are read after the last complete reading.
         """
         columns = list(dict.fromkeys([*self._stored, *VERSION_SCHEMA]))
         found = [frame.empty(self._stored)]

@@ -166,8 +166,8 @@ class ClickHouseRepository(ReadingsRepository):
         epoch = frame.literal(from_micros(0)).alias(_CORRECTION)
         self._insert(pl.concat([first.with_columns(epoch), later.with_columns(correction)]))
         if len(first):
-            # Another writer may have inserted another first version at the same time. One of both is kept, and
-            # the other one must be inserted again, as a correction.
+            # Another writer may have inserted another first version at the same time. Only one of the two is
+            # kept, so the other one must be inserted again, as a correction.
             self._wait_for_inserts(self._now())
             if self._count_written(new, began) > len(new):
                 stored = self._stored(first, frame.VERSION)
@@ -176,7 +176,7 @@ class ClickHouseRepository(ReadingsRepository):
         return len(new)
 
     def _count_written(self, readings: pl.DataFrame, since: datetime) -> int:
-        """Return how many rows were inserted since an instant into the time of some readings, sorted by time."""
+        """Return how many rows between the first and the last of these readings were inserted since an instant."""
         since -= timedelta(seconds=_CLOCK_SECONDS if self._check_once().cluster else 0)
         query = self._statements.count_written(readings["time"][0], readings["time"][-1], since)
         return int(self._client.frame(query, {"count": pl.Int64()}).item())

@@ -118,7 +118,7 @@ def _read_corrected(folder: Folder, rows: RowRange, number: int, columns: Column
     """Return the valid versions of the readings that are in this range and in this block."""
     start = max(rows.start, number * BLOCK_ROWS)
     end = min(rows.start + rows.length, (number + 1) * BLOCK_ROWS)
-    # The meters of corrections are random: the block at a third of the readings has those at a third of the corrections.
+    # Corrections are of random meters. So a block after a third of the readings has those after a third of the corrections.
     share = (start - rows.start) / rows.length
     likely = [
         (each.file, (each.start + int(share * each.length)) // BLOCK_ROWS)

@@ -28,12 +28,12 @@ class Kind(Enum):
 
 
 def new_name(day: date, kind: Kind) -> str:
-    """Return the name in the table's folder of a new data file."""
+    """Return a name for a new data file, relative to the table's folder."""
     return f"{PARTITION}={day.isoformat()}/part-{uuid.uuid4()}{kind.value}.zstd.parquet"
 
 
 def is_of_kind(kind: Kind, column: str) -> pl.Expr:
-    """Return an expression: whether the file that a column names is of this kind. Other programs write main files."""
+    """Return an expression: whether a column names a file of this kind. Files of other programs are main files."""
     name = pl.col(column)
     if kind is Kind.MAIN:
         others = (each for each in Kind if each is not Kind.MAIN)

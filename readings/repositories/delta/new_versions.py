@@ -63,5 +63,5 @@ def _stored(files: DataFiles, readings: pl.DataFrame, kind: Kind) -> pl.LazyFram
         return None
     inside = Window(first, last).predicate()
     stored = scan_files(files.folder, paths).filter(inside).select(frame.VERSION)
-    # The readings may be few and months apart. So all that is stored between them would not fit into memory.
+    # The readings may be few and months apart. So the readings stored between them may not fit into memory.
     return stored.join(readings.lazy().select(frame.ORDER), on=frame.ORDER, how="semi")

@@ -48,7 +48,7 @@ class RecordWriter:
         self._clients = clients
 
     def write(self, readings: pl.DataFrame) -> None:
-        """Write all readings. They have the columns of ``frame.SCHEMA``, perhaps also those of ``frame.FURTHER_SCHEMA``.
+        """Write all readings. They have the columns of ``frame.SCHEMA``, and may have others of ``frame.FULL_SCHEMA``.
 
         The version of a record is its arrival time in microseconds. So of two writers, the one whose reading arrived
         later replaces the other, and stays. If both arrived at once, the first one stays. Raises

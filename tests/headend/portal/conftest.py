@@ -33,7 +33,7 @@ def small_fleet(settings: Settings, exports_folder: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def usable_services(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the overview find all services usable. It would look for the repository of no test."""
+    """Let the overview find all services usable: tests do not create the repository of the settings."""
     monkeypatch.setattr(health, "readiness", health.Readiness())
 
 

@@ -65,7 +65,7 @@ def test_meters_are_summarised_from_their_first_to_their_last_reading(
 def test_the_day_cache_changes_no_summary_and_its_days_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Finished days are counted by the cache, apart from one that got a reading since."""
+    """Finished days are counted by the cache, except a day that got a reading afterwards."""
     repository = DeltaRepository(str(tmp_path / "readings"))
     readings = some_readings(MONDAY + timedelta(minutes=7), 4 * 72)
     first_day = readings["time"].dt.date() == MONDAY.date()
