@@ -14,7 +14,7 @@ from exports.formats import FORMATS
 from exports.models import ApiKey, FileRequest, Status
 from headend.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from readings.columns import format_columns, parse_columns
-from readings.parameters import ColumnsField, InstantField, MeterListField, StrictSerializer
+from readings.parameters import ColumnsField, FileMetersField, InstantField, StrictSerializer
 
 
 class FileRequestBody(StrictSerializer):
@@ -33,7 +33,7 @@ class FileRequestBody(StrictSerializer):
         help_text="The format of the file.",
     )
     as_of = InstantField(required=False, help_text="Only readings with arrival_time <= as_of.")
-    device_id = MeterListField(
+    device_id = FileMetersField(
         required=False, help_text="Only readings of these meters: a list of ids, or one id."
     )
     arrived_after = InstantField(

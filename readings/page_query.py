@@ -13,6 +13,7 @@ from readings.parameters import (
     ColumnsField,
     DeviceIdField,
     InstantField,
+    MeterListField,
     PositionField,
     StrictSerializer,
 )
@@ -62,8 +63,7 @@ class ReadingsQuery(StrictSerializer):
     end_date = InstantField(
         required=False, help_text="Readings with time <= end_date. A date alone means its midnight."
     )
-    device_id = serializers.ListField(
-        child=DeviceIdField(),
+    device_id = MeterListField(
         required=False,
         help_text="Only readings of these meters. The parameter may be repeated.",
     )
@@ -141,7 +141,7 @@ def requested_window(selected: Mapping[str, Any]) -> Window:
     return Window(
         start=selected["start_date"],
         end=selected.get("end_date"),
-        device_ids=tuple(sorted(set(selected.get("device_id", ())))),
+        device_ids=selected.get("device_id", ()),
         arrived_after=selected.get("arrived_after"),
         as_of=selected.get("as_of"),
     )

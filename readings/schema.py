@@ -60,9 +60,20 @@ class DeviceIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
 
 
 class MeterListExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
-    """Describes ``MeterListField`` as a list of ids, or one id."""
+    """Describes ``MeterListField`` as a list of ids."""
 
     target_class = "readings.parameters.MeterListField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
+        """Return the schema of the list."""
+        items = {"type": "string", "pattern": f"^{_DEVICE_ID}$", "example": _METER}
+        return {"type": "array", "items": items, "minItems": 1}
+
+
+class FileMetersExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
+    """Describes ``FileMetersField`` as a list of ids, or one id."""
+
+    target_class = "readings.parameters.FileMetersField"
 
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
         """Return a schema with both forms."""

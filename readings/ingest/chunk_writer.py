@@ -46,11 +46,15 @@ class ChunkWriter:
                 return new
         if self.arrive_now:
             rows = _arriving_now(rows)
-        not_stored, versions = compare_with_stored(rows, before, self.columns, self.differences)
+        compared = compare_with_stored(rows, before, self.columns)
+        if not self.dry_run and new < compared.not_stored:
+            # Another process has stored some of these readings since, perhaps with other values.
+            compared = compare_with_stored(rows, self.repository.snapshot(), self.columns)
+        self.differences.add(compared.differences)
         if self.dry_run:
-            return not_stored
-        if len(versions):
-            self._store(versions, corrections=True)
+            return compared.not_stored
+        if len(compared.versions):
+            self._store(compared.versions, corrections=True)
         return new
 
     def _store(self, readings: pl.DataFrame, *, corrections: bool) -> int:

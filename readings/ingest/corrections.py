@@ -55,11 +55,24 @@ class Differences:
     conflicts: RowReport = field(default_factory=RowReport)
     older: int = 0
 
+    def add(self, others: Differences) -> None:
+        """Add the rows of another part of the file."""
+        self.corrections.add(others.corrections.count, others.corrections.first)
+        self.conflicts.add(others.conflicts.count, others.conflicts.first)
+        self.older += others.older
 
-def compare_with_stored(
-    rows: pl.DataFrame, snapshot: Snapshot, columns: FileColumns, differences: Differences
-) -> tuple[int, pl.DataFrame]:
-    """Return how many readings are not stored yet, and the versions to store of the others. Add to ``differences``.
+
+@dataclass(frozen=True)
+class Comparison:
+    """How many readings of some rows are not stored yet, the versions to store of the others, and their differences."""
+
+    not_stored: int
+    versions: pl.DataFrame
+    differences: Differences
+
+
+def compare_with_stored(rows: pl.DataFrame, snapshot: Snapshot, columns: FileColumns) -> Comparison:
+    """Compare the rows of a file with the stored readings of the same meters and times.
 
     If the file has arrival times, each of its versions is stored, unless the reading has a stored version with the same
     arrival time. Without arrival times, a row is stored unless its values are those of the stored reading.
@@ -70,6 +83,7 @@ def compare_with_stored(
     by one frame of the snapshot. Raises :class:`RepositoryUnavailableError`.
     """
     new, versions = 0, [frame.empty(frame.FULL_COLUMNS)]
+    differences = Differences()
     for some, stored in _with_stored(
         frame.with_full_columns(rows).with_columns(rows[ROW]), snapshot
     ):
@@ -82,7 +96,7 @@ def compare_with_stored(
         older = compared.filter(pl.col(_KIND) == _OLDER)
         differences.older += len(older)
         versions += [corrections.select(frame.FULL_COLUMNS), older.select(frame.FULL_COLUMNS)]
-    return new, pl.concat(versions)
+    return Comparison(new, pl.concat(versions), differences)
 
 
 def _with_stored(

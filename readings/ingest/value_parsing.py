@@ -28,7 +28,8 @@ _OTHER_ISO_FORM = re.compile(
 )
 _CANONICAL_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _UUID = "^([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})$"
-_ASCII_WITHOUT_COMMA = f"^[ -+--~]{{1,{MAX_LENGTH}}}$"
+# In Polars' patterns, "--" between two characters would remove the second one.
+_ASCII_WITHOUT_COMMA = rf"^[ -+\--~]{{1,{MAX_LENGTH}}}$"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from exports.models import Supplier
+from readings.parameters import DeviceIdField
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -73,6 +74,8 @@ def test_the_same_body_sent_to_next_returns_every_reading_once(client_of_alice: 
         ({"start_date": "2026-05-01", "device_id": ["a,b"]}, "'a,b' is not a meter id"),
         ({"start_date": "2026-05-01", "device_id": [" "]}, "device_id"),
         ({"start_date": "2026-05-01", "device_id": [5]}, "device_id"),
+        ({"start_date": "2026-05-01", "device_id": []}, "device_id is an empty list"),
+        ({"start_date": "2026-05-01", "device_id": None}, "device_id is null"),
         ({"start_date": "2026-05-01", "page_size": 50_001}, "page_size"),
         ({"start_date": "2026-05-01", "colour": "red"}, "'colour'"),
         (["2026-05-01"], "object"),
@@ -82,6 +85,23 @@ def test_a_wrong_parameter_is_named(client_of_alice: APIClient, body: Any, named
     answer = query(client_of_alice, body)
     assert answer.status_code == 400
     assert named in answer.json()["error"]
+
+
+def test_the_first_wrong_id_ends_the_check_of_a_body(
+    client_of_alice: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+
+    def check(field: DeviceIdField, data: str) -> str:
+        checked.append(data)
+        return parse(field, data)
+
+    parse = DeviceIdField.to_internal_value
+    monkeypatch.setattr(DeviceIdField, "to_internal_value", check)
+    answer = query(client_of_alice, {"start_date": "2026-05-01", "device_id": ["a", *[","] * 1000]})
+    assert answer.status_code == 400
+    assert "',' is not a meter id" in answer.json()["error"]
+    assert checked == ["a", ","]
 
 
 def test_a_meter_is_found_by_its_text_and_by_every_form_of_a_uuid(

@@ -122,6 +122,32 @@ def test_an_import_that_was_killed_between_two_writes_corrects_nothing_when_it_i
     assert len(all_versions(store)) == 2
 
 
+@pytest.mark.parametrize("other_kw", [17.674, 20.5])
+def test_a_reading_that_another_process_stores_at_the_same_time_is_corrected(
+    store: ReadingsRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_kw: float
+) -> None:
+    """The other process writes after this one has looked at what is stored, and before it writes."""
+    file = write(tmp_path / "may.csv", GOOD, LATER)
+    load(file)
+    stored = all_readings(store)
+    store.delete_before(datetime(2023, 3, 1, tzinfo=UTC))
+    write_readings = DeltaRepository.write
+
+    def write_second(
+        repository: DeltaRepository, readings: pl.DataFrame, *, corrections: bool = False
+    ) -> int:
+        monkeypatch.setattr(DeltaRepository, "write", write_readings)
+        repository.write(stored.head(1).with_columns(kw=pl.lit(other_kw)))
+        return repository.write(readings, corrections=corrections)
+
+    monkeypatch.setattr(DeltaRepository, "write", write_second)
+    same = other_kw == 17.674
+    counts = "1 already stored" if same else "0 already stored, 1 corrected"
+    assert f"1 new readings, {counts}\n" in load(file)
+    assert all_readings(store)["kw"].to_list() == [17.674, 17.674]
+    assert len(all_versions(store)) == (2 if same else 3)
+
+
 def test_with_an_arrival_time_each_version_is_stored_once_in_any_order(
     store: ReadingsRepository, tmp_path: Path
 ) -> None:
