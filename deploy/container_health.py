@@ -1,7 +1,7 @@
-"""The health check of the container image: ask the server that this container runs whether it answers.
+"""The health check of the container image: check that the server of this container answers.
 
-A worker, a delivery worker and beat have no server. If they end, their container ends, so they are healthy while it
-runs. Uses the standard library only, because it starts every few seconds.
+A worker, a delivery worker and beat have no server. If they end, their container ends. So they are healthy while the
+container runs. The check uses the standard library only, because it starts every few seconds.
 """
 
 from __future__ import annotations
