@@ -78,6 +78,11 @@ class Postgres(Server):
         return self._url_of(name)
 
     @property
+    def programs(self) -> Path:
+        """The folder of the server's programs, such as ``pg_dump`` of the same version."""
+        return Path(self._wheel.bin_path)
+
+    @property
     def user(self) -> str | None:
         """Another user if root runs the tests: PostgreSQL refuses to run as root."""
         return self._wheel.system_user

@@ -1,0 +1,131 @@
+"""The commands that docs/operating.md calls tested, as they stand there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from tests.contract.conftest import Supplier
+from tests.contract.test_files import fetch, poll_until_final
+from tests.contract.test_recovery import supplier_of
+from tests.deployment import ROOT, Deployment
+from tests.services.servers import Postgres
+
+pytestmark = pytest.mark.starts_processes
+
+WINDOW = {"start_date": "2023-02-27 00:00:00", "end_date": "2023-02-27 01:00:00"}
+
+
+def run_documented(name: str, deployment: Deployment, **variables: str) -> str:
+    """Run the commands below ``<!-- tested: name -->`` with the settings of ``deployment``; return what they print."""
+    page = (ROOT / "docs" / "operating.md").read_text()
+    [commands] = re.findall(rf"<!-- tested: {name} -->\n```sh\n(.+?)```", page, re.DOTALL)
+    done = subprocess.run(
+        ["bash", "-ec", commands.replace(".venv/bin/python", shlex.quote(sys.executable))],
+        cwd=ROOT,
+        env=deployment.environment | variables,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def kill(deployment: Deployment) -> None:
+    """Kill all processes of the deployment at once."""
+    while processes := deployment.processes():
+        for pid in processes:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+    assert deployment.process is not None
+    deployment.process.wait()
+
+
+def test_nothing_acknowledged_is_lost_if_a_running_deployment_is_backed_up_and_restored(
+    tmp_path: Path,
+) -> None:
+    extra = {"SIMULATION_DEVICES": "200", "EXPORTS_LEASE_SECONDS": "5"}
+    lost = Deployment(tmp_path / "lost", extra).start()
+    lost.manage("backfill", "--start", WINDOW["start_date"], "--end", WINDOW["end_date"])
+    supplier = supplier_of(lost)
+    completed = poll_until_final(supplier, supplier.request_file(**WINDOW))[-1]
+    host_keys = (lost.home / "known_hosts").read_text()
+    # The next request is accepted, and no worker can complete it before the backup.
+    os.kill(lost.started("worker")[-1], signal.SIGSTOP)
+    waiting = supplier.request_file(**WINDOW)
+    run_documented("back up", lost, BACKUP=str(tmp_path / "backup"))
+    kill(lost)
+    shutil.rmtree(lost.home)
+
+    restored = Deployment(tmp_path / "restored", extra, lost.http_port, lost.sftp_port)
+    assert "failed" not in run_documented("restore", restored, BACKUP=str(tmp_path / "backup"))
+    restored.start()
+    key = restored.home / "secrets" / supplier.private_key.relative_to(lost.home / "secrets")
+    supplier = Supplier(
+        supplier.url, supplier.key, supplier.sftp_host, supplier.sftp_port, supplier.user, key
+    )
+    file = fetch(supplier, completed["sftp_location"])
+    assert hashlib.sha256(file).hexdigest() == completed["sha256"]
+    again = poll_until_final(supplier, waiting)[-1]
+    assert (again["status"], again["sha256"]) == ("completed", completed["sha256"])
+    assert again["record_count"] == 13 * 200
+    assert (restored.home / "known_hosts").read_text() == host_keys
+    assert "behaves as the guide says" in restored.manage("tour").stdout
+    restored.stop()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Deployment:
+    """A deployment on SQLite that is set up and does not run."""
+    deployment = Deployment(tmp_path / "home", {"SIMULATION_DEVICES": "20"})
+    deployment.set_up()
+    return deployment
+
+
+def rows_of(url: str) -> dict[str, int]:
+    """Return the number of rows of some tables."""
+    tables = ("exports_supplier", "exports_apikey", "exports_sshkey", "auth_user", "readings_meter")
+    with psycopg.connect(url) as connection:
+        return {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # type: ignore[index]
+            for table in tables
+        }
+
+
+def test_a_deployment_moves_to_postgresql_and_its_dump_is_restored(
+    small: Deployment, postgres: Postgres, tmp_path: Path
+) -> None:
+    before = small.manage("outputs", "--json").stdout
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    first, second = (postgres.database(f"moved_{uuid4().hex}") for _ in range(2))
+    moved = run_documented("move to PostgreSQL", small, BACKUP=str(backup), NEW_DATABASE_URL=first)
+    assert "PostgreSQL" in moved
+    small.extra["DATABASE_URL"] = first
+    assert small.manage("outputs", "--json").stdout == before
+    assert rows_of(first)["exports_apikey"] == 1
+    small.extra["PATH"] = f"{postgres.programs}:{os.environ['PATH']}"
+    run_documented("back up PostgreSQL", small, BACKUP=str(backup))
+    small.extra["DATABASE_URL"] = second
+    run_documented("restore PostgreSQL", small, BACKUP=str(backup))
+    assert rows_of(second) == rows_of(first)
+
+
+def test_new_host_keys_are_announced_by_known_hosts(small: Deployment) -> None:
+    before = (small.home / "known_hosts").read_text()
+    printed = run_documented("change the host keys", small)
+    after = (small.home / "known_hosts").read_text()
+    assert printed.endswith(after)
+    assert not set(before.splitlines()) & set(after.splitlines())
