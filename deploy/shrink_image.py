@@ -22,6 +22,8 @@ AWS_SERVICES = {
     "timestream-query",
 }
 """What boto3 calls here, and what it calls to find credentials."""
+STRIPPED = ("_polars_runtime_32", "zstandard")
+"""The packages with many symbols for debuggers. Others, such as numpy, have libraries that `strip` damages."""
 LANGUAGES = {"en", "__pycache__"}
 
 
@@ -43,9 +45,8 @@ def main(environment: Path) -> None:
     ]
     for path in unused:
         shutil.rmtree(path, ignore_errors=True)
-    libraries = [path for path in packages.rglob("*.so*") if path.is_file()]
-    # It fails for the few files that are no libraries, and strips the others.
-    subprocess.run(["strip", "--strip-unneeded", *libraries], check=False)
+    libraries = [path for name in STRIPPED for path in packages.glob(f"{name}/*.so")]
+    subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)
 
 
 if __name__ == "__main__":

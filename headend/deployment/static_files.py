@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,9 +19,12 @@ def collect_static_files() -> bool:
     """Collect and compress the static files, and return True; return False if the present ones are up to date.
 
     Compressing takes several seconds of processor time, which a restart without changes need not spend. Killed
-    at any time, the next call collects again.
+    at any time, the next call collects again. Files that this user cannot change belong to a container image: they were
+    collected when it was built.
     """
     stamp = Path(settings.STATIC_ROOT) / STAMP
+    if stamp.is_file() and not os.access(stamp, os.W_OK):
+        return False
     fingerprint = _fingerprint()
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint:
         return False
@@ -31,15 +35,12 @@ def collect_static_files() -> bool:
 
 
 def _fingerprint() -> str:
-    """Return a hash of the paths, sizes and times of all files, and of the versions of what processes them.
-
-    Times are whole seconds: the layers of a container image store no more.
-    """
+    """Return a hash of the paths, sizes and times of all files, and of the versions of what processes them."""
     digest = hashlib.sha256(
         f"{version('django')} {version('whitenoise')} {settings.STORAGES['staticfiles']}".encode()
     )
     for finder in get_finders():
         for name, storage in sorted(finder.list([]), key=lambda found: found[0]):
             file = Path(storage.path(name)).stat()
-            digest.update(f"\n{name} {file.st_size} {int(file.st_mtime)}".encode())
+            digest.update(f"\n{name} {file.st_size} {file.st_mtime_ns}".encode())
     return digest.hexdigest()

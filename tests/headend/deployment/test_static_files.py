@@ -52,6 +52,15 @@ def test_a_changed_file_of_the_same_size_is_collected(settings: Settings, source
     assert collected(settings) == {"page.css": "c {}"}
 
 
+def test_the_collected_files_of_a_container_image_are_used_as_they_are(
+    settings: Settings, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect_static_files()
+    os.utime(source / "page.css", (0, 0))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert not collect_static_files()
+
+
 def test_files_are_collected_again_after_their_folder_was_deleted(settings: Settings) -> None:
     collect_static_files()
     for path in Path(settings.STATIC_ROOT).iterdir():
