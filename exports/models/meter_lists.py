@@ -33,5 +33,5 @@ class MeterList(models.Model):
         return stored
 
     def split(self) -> tuple[str, ...]:
-        """Return the device ids."""
+        """Return the device ids, ascending."""
         return tuple(self.device_ids.split(SEPARATOR))

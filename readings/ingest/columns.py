@@ -19,7 +19,7 @@ class ColumnOptions:
     """How a file writes its columns.
 
     ``names`` maps names of the file to those of the contract. ``ignored`` are columns to leave out. ``decimal_comma``
-    tells that numbers have a comma in place of the point. ``missing`` are numbers that stand for no value, such as
+    says that numbers have a comma in place of the point. ``missing`` are numbers that stand for no value, such as
     -999. ``zone`` is the time zone of times without a UTC offset; None means UTC.
     """
 

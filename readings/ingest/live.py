@@ -115,7 +115,7 @@ def _frames_to_write(
 def _is_known(repository: ReadingsRepository, time: datetime) -> bool:
     """Return whether an interval was written by the live fleet or a backfill.
 
-    It may have no readings yet: during an outage, none of them arrive on time. Then only a record tells.
+    During an outage, no reading of an interval arrives on time. Then only the database knows that it was written.
     """
     if LiveArrival.objects.filter(at=time).exists():
         return True

@@ -21,8 +21,8 @@ _ROWS_PER_GROUP = 10_000
 class StagedRows:
     """What is known about the parsed rows of a file: their number, and its rounded and implausible values.
 
-    ``are_local`` tells that their times are those of a time zone. Then the number and the order of all rows tell the
-    passes of a repeated hour apart. ``in_strict_order`` tells that the rows are in the order of a readings frame, and
+    ``are_local`` says that their times are those of a time zone. Then the number and the order of all rows tell the
+    passes of a repeated hour apart. ``in_strict_order`` says that the rows are in the order of a readings frame, and
     that no two are the same reading.
     """
 

@@ -129,11 +129,11 @@ class Snapshot(Extract):
 
     @abstractmethod
     def minute_revisions(self, window: Window) -> pl.DataFrame:
-        """Return the counts of the window's minutes, and a number that tells whether a reading was corrected.
+        """Return the counts of the window's minutes, and a number that changes when a reading is corrected.
 
-        The window bounds only the time. Columns ``minute`` and ``readings``, as :meth:`minute_counts` has them, and
-        ``revision``: an integer that changes with each correction of one of the minute's readings, and is 0 without
-        corrections if the engine keeps replaced versions.
+        The window bounds only the time. The columns are ``minute`` and ``readings``, as in :meth:`minute_counts`, and
+        ``revision``: an integer that changes with each correction of one of the minute's readings. If the engine keeps
+        replaced versions, it is 0 without corrections.
         """
 
     @abstractmethod

@@ -98,7 +98,7 @@ def test_an_error_of_the_database_or_a_disk_is_one_line(
 
 @pytest.mark.parametrize("lines", [1, 10_000])
 @pytest.mark.parametrize("unfinished", [sys.exit, lambda: None])
-def test_a_command_whose_output_nobody_reads_ends_without_a_message(
+def test_a_command_whose_output_is_not_read_to_the_end_prints_no_error(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
     lines: int,

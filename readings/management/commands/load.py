@@ -108,7 +108,7 @@ class Command(CommandWithExamples):
             choices=["load", "time"],
             default="load",
             help=(
-                "when readings of a file without the column arrival_time arrive: at the time of loading "
+                "when readings of a file without the column arrival_time arrive: at the time of the import "
                 "(the default), so that suppliers' pulls by arrived_after get them, or at their own time"
             ),
         )
@@ -139,7 +139,7 @@ class Command(CommandWithExamples):
     def _print_summary(self, file: Path, imported: ImportedFile, *, dry_run: bool) -> None:
         self.stdout.write(
             f"{'not written (dry run): ' if dry_run else ''}{file}: {imported.new:,} new readings, "
-            f"{imported.already_stored:,} already stored{_of_stored_readings(imported)}"
+            f"{imported.already_stored:,} already stored{_differing_rows(imported)}"
             f"{_rounded(imported.rounded)}"
         )
         for correction in imported.corrections:
@@ -204,7 +204,7 @@ def _column_options(options: dict[str, Any]) -> ColumnOptions:
     )
 
 
-def _of_stored_readings(imported: ImportedFile) -> str:
+def _differing_rows(imported: ImportedFile) -> str:
     """Return the part of the summary about rows that differ from the stored readings."""
     counts = {
         "corrected": imported.corrected,
@@ -215,7 +215,7 @@ def _of_stored_readings(imported: ImportedFile) -> str:
 
 
 def _rounded(count: int) -> str:
-    """Return the part of the summary that tells how many values have lost decimals."""
+    """Return the part of the summary that says how many values have lost decimals."""
     if not count:
         return ""
     return f", {count:,} value{'s' if count > 1 else ''} rounded to 3 decimals"

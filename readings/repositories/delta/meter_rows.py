@@ -89,7 +89,7 @@ def _place(folder: Folder, rows: RowRange, position: Position) -> int | None:
 
 
 def _read_rows(folder: Folder, rows: list[tuple[str, int]], columns: Columns) -> pl.DataFrame:
-    """Return these rows in this order."""
+    """Return these rows, each given by its file and number, in this order."""
     files = {file: scan_file(folder, file, columns) for file in {file for file, _ in rows}}
     queries = [files[file].slice(row, 1) for file, row in rows]
     found = collect_all(queries)
