@@ -62,10 +62,12 @@ def maintain_repository() -> None:
 
     Nothing is deleted because of its age if the clock has jumped.
     """
+    from readings.described_table import refuse_other_table
     from readings.ingest import live
     from readings.ingest.scratch import remove_abandoned_folders
     from readings.repositories import repository
 
+    refuse_other_table(repository())
     may_delete, days = clock_is_steady(settings.HEADEND_HOME), settings.READINGS_RETENTION_DAYS
     if days and may_delete:
         repository().delete_before(timezone.now() - timedelta(days=days))

@@ -1,5 +1,21 @@
 import django.db.models.deletion
 from django.db import migrations, models
+from django.utils import timezone
+
+
+def fail_requests_of_a_part(apps, schema_editor):
+    """Fail the active requests that the previous version would run as requests for all meters, arrivals or columns."""
+    requests = apps.get_model('exports', 'FileRequest').objects
+    requests.filter(
+        ~models.Q(meter_count=0, arrived_after=None, columns=''),
+        status__in=['queued', 'submitted', 'running'],
+    ).update(
+        status='failed',
+        reason='an earlier version was installed, which cannot write a file of some meters, arrivals or columns',
+        finished_at=timezone.now(),
+        lease=None,
+        leased_until=None,
+    )
 
 
 class Migration(migrations.Migration):
@@ -42,4 +58,6 @@ class Migration(migrations.Migration):
             model_name='filerequest',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('meter_count', 0), ('meter_list__isnull', True)), models.Q(('meter_count__gt', 0), ('meter_list__isnull', False)), _connector='OR'), name='file_request_counts_its_meters'),
         ),
+        # The last one, so that it runs before the others when the migration is reversed.
+        migrations.RunPython(migrations.RunPython.noop, fail_requests_of_a_part, elidable=True),
     ]

@@ -14,7 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from exports.models import FileRequest, PushTarget, Supplier
+from exports.models import FileRequest, MeterList, PushTarget, Status, Supplier
 from readings.models import IntervalTotals, Meter
 from tests.suppliers import END, PUBLIC_KEY, START
 
@@ -140,3 +140,20 @@ def test_a_meter_keeps_its_last_day_and_the_previous_version_has_no_long_ids() -
     call_command("migrate", verbosity=0)
     midnight = START.replace(hour=0, minute=0)
     assert values(Meter, "device_id", "last_day", "last_time") == ("y" * 36, START.date(), midnight)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_previous_version_does_not_run_a_request_for_some_meters_as_one_for_all() -> None:
+    supplier = Supplier.objects.create(name="carol")
+    meters = MeterList.of(["a", "b"])
+    spec = {"supplier": supplier, "start": START, "end": END}
+    some = FileRequest.objects.create(**spec, meter_list=meters, meter_count=2)
+    late = FileRequest.objects.create(**spec, arrived_after=START)
+    energy = FileRequest.objects.create(**spec, columns="time,device_id,kwh")
+    everything = FileRequest.objects.create(**spec)
+    call_command("migrate", "exports", "0015", verbosity=0)
+    call_command("migrate", verbosity=0)
+    statuses = dict(FileRequest.objects.values_list("pk", "status"))
+    assert statuses == dict.fromkeys((some.pk, late.pk, energy.pk), Status.FAILED) | {
+        everything.pk: Status.QUEUED
+    }

@@ -16,8 +16,9 @@ from readings.described_table import describe
 from readings.ingest import live
 from readings.models import IntervalTotals, LiveArrival, Meter
 from readings.repositories import ReadingsRepository, open_repository, open_store
+from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
-from readings.tasks import update_interval_totals, write_due_readings
+from readings.tasks import maintain_repository, update_interval_totals, write_due_readings
 from readings.totals import update_totals
 from tests.readings.ingest.stored_readings import all_readings
 from tests.readings.new_repository import create_repository
@@ -91,6 +92,21 @@ def test_commands_and_tasks_do_not_write_into_another_table(
     assert all("run `manage.py setup`" in error for error in errors)
     assert all_readings(other).is_empty()
     assert not LiveArrival.objects.exists()
+
+
+def test_the_retention_of_this_deployment_deletes_nothing_from_another_table(
+    store: ReadingsRepository, settings: Settings, tmp_path: Path
+) -> None:
+    settings.READINGS_RETENTION_DAYS = 30
+    describe(store)
+    settings.READINGS_URL = f"delta://{tmp_path}/other"
+    other = create_repository(settings.READINGS_URL)
+    other.write(readings_for(FLEET, NOW))
+    maintain_repository()
+    assert len(all_readings(other)) == FLEET.devices
+    describe(other)
+    maintain_repository()
+    assert all_readings(other).is_empty()
 
 
 def test_a_command_creates_the_table_of_a_new_deployment_only(

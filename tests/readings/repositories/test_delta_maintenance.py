@@ -141,6 +141,7 @@ def test_a_full_disk_makes_the_repository_unavailable(
         act(store)
 
 
+@pytest.mark.django_db
 def test_a_task_logs_one_line_if_the_repository_cannot_be_used(
     store: ReadingsRepository,
     monkeypatch: pytest.MonkeyPatch,
