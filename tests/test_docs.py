@@ -111,3 +111,20 @@ def test_every_test_in_the_documentation_exists(page: Path) -> None:
         test_file = ROOT / path
         assert test_file.exists(), path
         assert not name or f"\ndef {name}(" in test_file.read_text(), f"{path}::{name}"
+
+
+def test_the_guide_for_operating_explains_every_alert_and_every_metric() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text()
+    rules = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
+    alerts = re.findall(r"alert: (\w+)", rules)
+    sources = [
+        ROOT / "exports" / "metrics.py",
+        ROOT / "exports" / "sftp" / "metrics.py",
+        ROOT / "readings" / "feed.py",
+    ]
+    metrics = [
+        name for file in sources for name in re.findall(r'"(headend_\w+)",', file.read_text())
+    ]
+    assert len(alerts) > 5
+    assert len(metrics) > 5
+    assert [name for name in (*alerts, *metrics) if f"`{name}" not in page] == []

@@ -39,18 +39,18 @@ def schema_difference() -> SchemaDifference:
 
 
 def refuse_newer_schema() -> None:
-    """Raise ``ImproperlyConfigured`` if a newer version of headend has migrated the database."""
+    """Raise ``ImproperlyConfigured`` if a newer release of headend has migrated the database."""
     unknown = schema_difference().unknown
     if unknown:
         raise ImproperlyConfigured(f"DATABASE_URL: {newer_schema(unknown)}. {NEWER_SCHEMA_HINT}")
 
 
-NEWER_SCHEMA_HINT = "Install that version again, or restore the backup from before the upgrade."
+NEWER_SCHEMA_HINT = "Install that release again, or restore the backup from before the upgrade."
 
 
 def newer_schema(unknown: tuple[str, ...]) -> str:
     """Return a sentence without a full stop about migrations that the code does not know."""
-    return f"a newer version of headend has migrated the database ({migration_names(unknown)})"
+    return f"a newer release of headend has migrated the database ({migration_names(unknown)})"
 
 
 def migration_names(migrations: tuple[str, ...]) -> str:

@@ -84,9 +84,9 @@ def test_a_newer_schema_is_refused_by_setup_too(db: None) -> None:
     MigrationRecorder(connection).record_applied("of_another_program", "0001_initial")
     state, line = only(database.check_migrations())
     assert state == State.FAILED
-    assert "a newer version of headend has migrated the database (exports.9999_from" in line
+    assert "a newer release of headend has migrated the database (exports.9999_from" in line
     assert "restore the backup from before the upgrade" in line
-    with pytest.raises(Exception, match=r"DATABASE_URL: a newer version .*9999_from_the_future"):
+    with pytest.raises(Exception, match=r"DATABASE_URL: a newer release .*9999_from_the_future"):
         refuse_newer_schema()
 
 
