@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
@@ -42,6 +43,8 @@ KEEP_EXTRACTS = timedelta(days=7)
 """Maintenance deletes an extract that is older than this and was not deleted by its owner."""
 _TABLE_STATE_SECONDS = 10.0
 """The state of the table is cached for this long."""
+_MAX_METERS_COMPARED = 200
+"""Up to this number of meters, a write queries the stored readings of these meters only."""
 _STORED_ARRIVAL = "stored_arrival"
 
 
@@ -186,15 +189,21 @@ class TimestreamRepository(ReadingsRepository):
         """
         first, last = readings["time"][0], readings["time"][-1]
         self._hours.forget(first, last)
-        counts = self.snapshot().minute_counts(Window(first, last))
+        meters = readings["device_id"].unique().sort()
+        # A file of one meter may have a year. The keys of all meters in a year would not fit into memory.
+        window = Window(first, last, tuple(meters) if len(meters) <= _MAX_METERS_COMPARED else ())
+        counts = self.snapshot().minute_counts(window)
         if counts.is_empty():
             return readings, readings.clear()
         columns = frame.VERSION if corrections else frame.ORDER
         stored = self._queries.frame(
             self._statements.keys(
                 columns,
-                max(first, counts["minute"][0]),
-                min(last, counts["minute"][-1] + MINUTE),
+                replace(
+                    window,
+                    start=max(first, counts["minute"][0]),
+                    end=min(last, counts["minute"][-1] + MINUTE),
+                ),
             ),
             {name: frame.SCHEMA[name] for name in columns},
         )

@@ -134,9 +134,9 @@ class Statements:
             f" WHERE place > {skip} AND place <= {skip + limit} ORDER BY place"
         )
 
-    def keys(self, columns: Sequence[str], start: datetime, end: datetime) -> str:
-        """Return these columns of every reading, in no particular order."""
-        return f"SELECT {_list(columns)} FROM {self._table} WHERE {conditions(Window(start, end))}"
+    def keys(self, columns: Sequence[str], window: Window) -> str:
+        """Return these columns of every reading of the window, in no particular order."""
+        return f"SELECT {_list(columns)} FROM {self._table} WHERE {conditions(window)}"
 
     def last_times(self, window: Window) -> str:
         """Return the columns of ``Snapshot.last_times``."""

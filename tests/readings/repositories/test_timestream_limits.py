@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from readings import frame
 from readings.repositories import ReadingsRepository
 from readings.repositories.timestream import repository as timestream_repository
+from readings.repositories.timestream.queries import Queries
 from readings.repositories.timestream.repository import TimestreamRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -70,3 +72,25 @@ def test_a_batch_load_omits_missing_measures_and_a_correction_replaces_its_readi
     assert repository.write(energy, corrections=True) == 0
     expected = frame.valid_versions(pl.concat([energy, estimated]))
     assert pl.concat(repository.snapshot().versions(ALL)).equals(expected)
+
+
+def test_a_write_of_a_few_meters_reads_no_keys_of_others(
+    repository: ReadingsRepository, everything: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of one meter may have a year: the keys of the whole fleet in a year would not fit into memory."""
+    of_meter = everything.filter(device_id=everything["device_id"][7])
+    repository.write(everything.join(of_meter.tail(2), on=frame.ORDER, how="anti"))
+    read: list[int] = []
+    query = Queries.frame
+
+    def count(queries: Queries, statement: str, *arguments: Any) -> pl.DataFrame:
+        found = query(queries, statement, *arguments)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(Queries, "frame", count)
+    assert repository.write(of_meter) == 2
+    assert max(read) <= len(of_meter)
+    corrected = of_meter.with_columns(pl.col("arrival_time") + timedelta(hours=1))
+    assert repository.write(corrected, corrections=True) == len(of_meter)
+    assert max(read) <= len(of_meter)
