@@ -31,6 +31,17 @@ _DERIVED: tuple[type[models.Model], ...] = (
 _ONLY_ROW = 1
 
 
+def check_table(repository: ReadingsRepository) -> None:
+    """Check that the repository can be used. Create a missing table only if the database describes none.
+
+    The table of a deployment may be on a disk that is not mounted. A new table in its place would hide this, and
+    :func:`describe` would delete the records. Raises :class:`RepositoryUnavailableError`.
+    """
+    if DescribedTable.objects.exists():
+        repository.table_id()
+    repository.check()
+
+
 def describe(repository: ReadingsRepository) -> bool:
     """Let the database describe the table of ``repository``. Return whether it described another one.
 

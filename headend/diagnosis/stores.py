@@ -35,7 +35,8 @@ def check_readings() -> list[Finding]:
             return [
                 failed(
                     f"{place} does not exist",
-                    "Run `manage.py setup`, or restore the backup of the readings.",
+                    "Run `manage.py setup` if the deployment is new. Otherwise mount its disk, or restore the backup of the"
+                    " readings.",
                 )
             ]
         refuse_other_table(repository())

@@ -12,10 +12,11 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from readings.described_table import describe
+from readings.described_table import check_table, describe
 from readings.ingest import live
 from readings.models import IntervalTotals, LiveArrival, Meter
 from readings.repositories import ReadingsRepository, open_repository, open_store
+from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.tasks import maintain_repository, update_interval_totals, write_due_readings
@@ -69,6 +70,24 @@ def test_a_table_that_was_deleted_and_created_again_is_another_table(
     assert describe(store)
     assert not any(model.objects.exists() for model in (LiveArrival, IntervalTotals, Meter))
     assert not describe(store)
+
+
+def test_a_table_that_is_missing_for_a_moment_is_not_replaced_by_a_new_one(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    """As if its disk was not mounted."""
+    run_live_fleet(store, until=NOW)
+    table, elsewhere = tmp_path / "readings", tmp_path / "not mounted"
+    table.rename(elsewhere)
+    with pytest.raises(
+        RepositoryUnavailableError, match=r"mount its disk.*manage\.py store create"
+    ):
+        check_table(store)
+    assert not table.exists()
+    elsewhere.rename(table)
+    check_table(store)
+    assert not describe(store)
+    assert LiveArrival.objects.exists()
 
 
 def test_commands_and_tasks_do_not_write_into_another_table(

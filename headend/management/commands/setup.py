@@ -17,7 +17,7 @@ from headend.config.project_command import ProjectCommand
 from headend.deployment import bootstrap, outputs
 from headend.deployment.schema import refuse_newer_schema
 from headend.deployment.static_files import collect_static_files
-from readings.described_table import describe
+from readings.described_table import check_table, describe
 from readings.engines import engine_of
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.ingest.fleet_profile import record_profile
@@ -62,7 +62,7 @@ class Command(ProjectCommand):
         for problem in staff_belong_to_no_supplier(databases=["default"]):
             self._print_warning(f"{problem.msg} {problem.hint}")
         try:
-            repository().check()
+            check_table(repository())
             if describe(repository()):
                 self._print_warning(
                     "READINGS_URL names another table of readings than before. The records of written intervals,"

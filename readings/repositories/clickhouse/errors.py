@@ -15,7 +15,7 @@ _MESSAGE = re.compile(
 )
 _WRONG_CREDENTIALS = {192, 193, 194, 516}
 _MESSAGES = {
-    60: f"The table {{database}}.{TABLE} does not exist. Create it with `manage.py setup`.",
+    60: f"The table {{database}}.{TABLE} does not exist. Create it with `manage.py store create`.",
     81: "The database {database} does not exist. Create it in ClickHouse, or correct READINGS_URL.",
     159: "A query took too long.",
     202: "ClickHouse runs too many queries at the moment. Retry later.",

@@ -188,7 +188,7 @@ class Table:
         shape = self._shape(TABLE)
         if shape is None:
             raise RepositoryUnavailableError(
-                f"The table {self.name} does not exist. Create it with `manage.py setup`."
+                f"The table {self.name} does not exist. Create it with `manage.py store create`."
             )
         distributed = _DISTRIBUTED.match(shape.engine_full)
         if distributed:

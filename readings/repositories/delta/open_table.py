@@ -110,7 +110,7 @@ def _open(folder: Folder, *, creates: bool) -> DeltaTable:
                 # An empty table on another disk would hide that a disk is not mounted.
                 raise RepositoryUnavailableError(
                     f"The Delta table {folder.uri} does not exist. If it existed before, mount its disk or restore it."
-                    " `manage.py setup` and `manage.py store create` create a new one."
+                    " `manage.py store create` creates a new one."
                 )
             table = table or _create(folder)
     except CommitFailedError:

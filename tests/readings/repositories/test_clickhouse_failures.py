@@ -37,7 +37,7 @@ def sentence_of(repository: ReadingsRepository) -> str:
 
 def test_a_missing_table_is_created_by_check(url: str) -> None:
     repository = open_repository(url)
-    assert "manage.py setup" in sentence_of(repository)
+    assert "manage.py store create" in sentence_of(repository)
     repository.check()
     assert repository.snapshot().meter_count() == 0
 
