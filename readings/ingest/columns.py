@@ -75,8 +75,8 @@ def _refuse_missing_or_unknown(mapped: Mapping[str, str]) -> None:
     if unknown:
         options = " ".join(f"--ignore {column!r}" for column in unknown)
         raise BadFileError(
-            f"these columns are not columns of a reading: {', '.join(unknown)}. To give one the name of a column of a "
-            f"reading, pass --column THEIRS=OURS. To leave them out, pass {options}."
+            f"these columns are not columns of a reading: {', '.join(map(_shown, unknown))}. To give one the name of a "
+            f"column of a reading, pass --column THEIRS=OURS. To leave them out, pass {options}."
         )
     if not {*frame.MEASURES, "quality"} & {*mapped.values()}:
         raise BadFileError(
@@ -85,3 +85,8 @@ def _refuse_missing_or_unknown(mapped: Mapping[str, str]) -> None:
         )
     if len(set(mapped.values())) < len(mapped):
         raise BadFileError("two columns have the same name.")
+
+
+def _shown(name: str) -> str:
+    """Return the name for a message. Characters that could control the operator's terminal are escaped."""
+    return name if name.isprintable() else repr(name)

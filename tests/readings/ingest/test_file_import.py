@@ -304,6 +304,10 @@ def test_only_the_first_twenty_bad_rows_are_listed_and_the_rest_is_counted(
         (b"kw,time\n", "these columns are missing: device_id"),
         (b"time,device_id,arrival_time\n", "the file has no measure: it needs at least one of"),
         (f"{HEADER},colour\n{GOOD},red\n".encode(), "not columns of a reading: colour"),
+        (
+            f"{HEADER},\x1b[31mred\n{GOOD},1\n".encode(),
+            r"not columns of a reading: '\x1b[31mred'",
+        ),
         (f"{HEADER}\n".encode(), "the file has no rows"),
         (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "the file is not UTF-8 text"),
         (
