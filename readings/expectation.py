@@ -35,6 +35,8 @@ class Expectation:
       median of the week before. If it is smaller, but at least half as large, some meters are silent, and the day
       expects the larger number. If it is less than half, the fleet has changed, and the day expects its own median. A
       simulated fleet never expects more meters than it has.
+    - If the fleet grows to more than twice its size, the larger number is expected from the first interval that has at
+      least half of it. Earlier intervals of the day expect the median of the readings before.
     - A day without readings expects what the newest day of the week before expects.
     - Nothing is expected before the first reading, nor more than :data:`MEMORY_DAYS` days after the newest one.
     """
@@ -67,13 +69,15 @@ class Expectation:
         if not own and not earlier:
             return {}
         first = 0 if earlier else min(own)
-        hours = self._hours([day, *earlier])
-        return {
-            minute: count
-            for minute_of_hour, count in self._by_minute_of_hour(day, earlier).items()
-            for minute in range(minute_of_hour, _DAY, _HOUR)
-            if minute >= first and minute // _HOUR in hours[minute_of_hour]
-        }
+        hours, usual = self._hours([day, *earlier]), self._usual(earlier)
+        expected: dict[int, int] = {}
+        for minute_of_hour, count in self._by_minute_of_hour(day, earlier, usual).items():
+            has_grown = count > 2 * usual.get(minute_of_hour, 0)
+            growth, before = _growth(own, minute_of_hour, count) if has_grown else (0, 0)
+            for minute in range(minute_of_hour, _DAY, _HOUR):
+                if minute >= first and minute // _HOUR in hours[minute_of_hour]:
+                    expected[minute] = count if minute >= growth else before
+        return {minute: count for minute, count in expected.items() if count}
 
     def at(self, time: datetime) -> int:
         """Return the expected readings of the interval at ``time``, which is in UTC."""
@@ -100,21 +104,28 @@ class Expectation:
                 return timedelta(minutes=steps.most_common(1)[0][0])
         return deployment_fleet().interval
 
-    def _by_minute_of_hour(self, day: date, earlier: list[date]) -> dict[int, int]:
-        """Return the expected readings by minute of the hour. ``earlier`` has the newest day first."""
-        if day not in self.stored:
-            return self._medians[earlier[0]]
-        own, limit = self._medians[day], self._meters_at_most()
+    def _usual(self, earlier: list[date]) -> dict[int, int]:
+        """Return the largest median of the days ``earlier`` by minute of the hour."""
+        limit = self._meters_at_most()
         usual: dict[int, int] = {}
         for minute, count in (item for each in earlier for item in self._medians[each].items()):
             usual[minute] = max(usual.get(minute, 0), min(count, limit or count))
+        return usual
+
+    def _by_minute_of_hour(
+        self, day: date, earlier: list[date], usual: Mapping[int, int]
+    ) -> dict[int, int]:
+        """Return the expected readings by minute of the hour. ``earlier`` has the newest day first."""
+        if day not in self.stored:
+            return self._medians[earlier[0]]
+        own = self._medians[day]
         expected = {
             minute: max(count, usual.get(minute, 0)) if 2 * count >= usual.get(minute, 0) else count
             for minute, count in own.items()
         }
         # In the first hour of a day, most minutes of the hour are still to come.
         is_first_hour = max(self.stored[day]) - min(self.stored[day]) < _HOUR
-        return (usual | expected) if is_first_hour else expected
+        return {**usual, **expected} if is_first_hour else expected
 
     def _meters_at_most(self) -> int | None:
         return deployment_fleet().devices if settings.SIMULATION else None
@@ -126,6 +137,18 @@ class Expectation:
             for minute in self.stored.get(day, {}):
                 found.setdefault(minute % _HOUR, set()).add(minute // _HOUR)
         return {minute: _every_nth(hours) for minute, hours in found.items()}
+
+
+def _growth(counts: MinuteCounts, minute_of_hour: int, count: int) -> tuple[int, int]:
+    """Return the first minute of a day with at least half of ``count`` readings, and the median of the earlier ones.
+
+    Only the minutes at ``minute_of_hour`` are compared. The minute is 0 if there is none, and the median is 0 if there
+    are no earlier readings.
+    """
+    series = {minute: n for minute, n in counts.items() if minute % _HOUR == minute_of_hour}
+    growth = min((minute for minute, n in series.items() if 2 * n >= count), default=0)
+    earlier = [n for minute, n in series.items() if minute < growth]
+    return growth, median_low(earlier) if earlier else 0
 
 
 def _every_nth(hours: set[int]) -> range:

@@ -51,6 +51,11 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page_or_json(request, 404, "Not found.")
 
 
+def unknown_meter(request: HttpRequest, device_id: str) -> HttpResponse:
+    """Answer 404: no reading of the meter is stored."""
+    return _page_or_json(request, 404, f"The meter {device_id} has no readings.")
+
+
 def unavailable(request: HttpRequest, what: str) -> HttpResponse:
     """Answer 503: ``what`` cannot be read now. The error is in the log."""
     answer = _page_or_json(request, 503, f"The {what} cannot be read now. Try again shortly.")

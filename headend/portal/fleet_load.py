@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Case, CharField, Count, IntegerField, QuerySet, Sum, Value, When
+from django.db.models import Case, CharField, Count, IntegerField, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Cast, Substr
 
 from headend.portal.charts import LineChart, Point, Series, curve_chart, line_chart
@@ -23,12 +23,17 @@ INTERVALS_UP_TO = timedelta(hours=6)
 _HOUR_LENGTH = len("2023-02-27 16")
 _FIRST_OF_MINUTE = len("2023-02-27 16:") + 1
 _RESOLUTION = timedelta(microseconds=1)
+_WITHOUT_POWER = Q(kw=0) & (Q(import_kwh__gt=0) | Q(export_kwh__gt=0))
+"""Intervals in which meters sent energy but no power: the sum of no values is stored as 0."""
 _STEP_NAMES = {NO_TIME: "interval", HOUR: "hour", DAY: "day"}
 
 
 @dataclass(frozen=True)
 class Sums:
-    """The sums of some intervals: power in kW, and energies in kWh. ``time`` is that of the last interval."""
+    """The sums of some intervals: power in kW, and energies in kWh. ``time`` is that of the last interval.
+
+    ``intervals`` is the number of intervals that have a power.
+    """
 
     time: datetime
     intervals: int
@@ -94,7 +99,11 @@ def sums_between(start: datetime, end: datetime) -> list[Sums]:
     totals = totals_between(start, end).order_by("time")
     if end - start < HOURLY_FROM:
         fields = ("kw", "import_kwh", "export_kwh")
-        return [Sums(time, 1, *sums) for time, *sums in totals.values_list("time", *fields)]
+        rows = totals.values_list("time", *fields)
+        return [
+            Sums(time, int(kw != 0 or not (imported or exported)), kw, imported, exported)
+            for time, kw, imported, exported in rows
+        ]
     minute = Substr(Cast("time", CharField()), _FIRST_OF_MINUTE, 2)
     is_later = Case(When(minute="00", then=Value(0)), default=Value(1), output_field=IntegerField())
     groups = (
@@ -102,7 +111,10 @@ def sums_between(start: datetime, end: datetime) -> list[Sums]:
         .annotate(is_later=is_later)
         .values("hour", "is_later")
         .annotate(
-            n=Count("pk"), kws=Sum("kw"), imports=Sum("import_kwh"), exports=Sum("export_kwh")
+            n=Count("pk", filter=~_WITHOUT_POWER),
+            kws=Sum("kw"),
+            imports=Sum("import_kwh"),
+            exports=Sum("export_kwh"),
         )
         .order_by("hour", "is_later")
         .values_list("hour", "is_later", "n", "kws", "imports", "exports")
@@ -114,15 +126,20 @@ def sums_between(start: datetime, end: datetime) -> list[Sums]:
 
 
 def load_points(sums: Iterable[Sums], start: datetime, end: datetime) -> list[Point]:
-    """Return the fleet's power in kW from the sums of a window: of each interval, or the mean of each hour."""
+    """Return the fleet's power in kW from the sums of a window: of each interval, or the mean of each hour.
+
+    An interval or hour in which no reading has a power has the value None.
+    """
     if end - start < HOURLY_FROM:
-        return [(each.time, each.kw) for each in sums]
+        return [(each.time, each.kw if each.intervals else None) for each in sums]
     hours: dict[datetime, tuple[float, int]] = {}
     for each in sums:
         hour = each.time.replace(minute=0)
         kw, intervals = hours.get(hour, (0.0, 0))
         hours[hour] = kw + each.kw, intervals + each.intervals
-    return [(hour, kw / intervals) for hour, (kw, intervals) in hours.items()]
+    return [
+        (hour, kw / intervals if intervals else None) for hour, (kw, intervals) in hours.items()
+    ]
 
 
 def energy(sums: Iterable[Sums], start: datetime, end: datetime) -> FleetEnergy:

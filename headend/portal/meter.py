@@ -19,6 +19,7 @@ from headend.portal import charts
 from headend.portal.access import staff_required
 from headend.portal.class_energy import class_label
 from headend.portal.coverage import DAY
+from headend.portal.error_pages import unknown_meter
 from headend.portal.forms import Bounds, window_from_query
 from headend.portal.meter_details import (
     corrected_readings,
@@ -33,7 +34,7 @@ from headend.portal.meter_readings import (
     listed_from,
     meter_readings,
 )
-from readings.device_ids import parse_device_id
+from readings.device_ids import is_uuid, parse_device_id
 from readings.engines import engine_of
 from readings.feed import newest_interval
 from readings.ingest.deployment_fleet import customer_class_of
@@ -91,12 +92,15 @@ def meter_page(request: HttpRequest, device_id: str) -> HttpResponse:
         raise Http404 from None
     snapshot = repository().snapshot()
     shown = _find_window(request, snapshot, device_id)
+    if shown is None:
+        return unknown_meter(request, device_id)
     latest, silent_since = shown.meter.latest, shown.silent_since
     load = latest["load"].drop_nulls()
     [customer_class] = customer_class_of([device_id])
     corrected = _corrected_readings(snapshot, device_id, shown)
     context = {
         "device_id": device_id,
+        "short_id": device_id[:8] if is_uuid(device_id) else device_id,
         "form": shown.form,
         "last_reading": silent_since,
         "last_reading_age": timesince(silent_since) if silent_since else None,
@@ -114,7 +118,7 @@ def meter_page(request: HttpRequest, device_id: str) -> HttpResponse:
     return render(request, "portal/meter.html", context)
 
 
-def _find_window(request: HttpRequest, snapshot: Snapshot, device_id: str) -> ShownWindow:
+def _find_window(request: HttpRequest, snapshot: Snapshot, device_id: str) -> ShownWindow | None:
     newest = newest_interval() or timezone.now()
     form, bounds = window_from_query(request.GET, (newest - DAY, newest))
     meter = meter_readings(snapshot, device_id, bounds, newest)
@@ -122,7 +126,7 @@ def _find_window(request: HttpRequest, snapshot: Snapshot, device_id: str) -> Sh
         return ShownWindow(form, bounds, newest, meter)
     hour = last_hour(snapshot, device_id)
     if hour is None:
-        raise Http404
+        return None
     if form.is_bound:
         return ShownWindow(form, bounds, newest, meter, silent_since=hour)
     newest = hour + HOUR - timedelta(microseconds=1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import numpy as np
 import polars as pl
+from django.db.models import Min
 from django.utils import timezone
 
 from headend.portal.coverage import DAY, MINUTE
@@ -18,7 +19,7 @@ from headend.portal.forms import Bounds
 from readings import frame
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.instants import EARLIEST_INSTANT, to_micros
-from readings.models import Meter
+from readings.models import IntervalTotals, Meter
 from readings.repositories import Snapshot
 from readings.repositories.minute_index import as_int_array
 from readings.totals import TOTALS_DELAY
@@ -33,12 +34,13 @@ MAX_READINGS = HOURLY_FROM // MINUTE
 class Gap:
     """Missing readings in a row: ``missing`` of them, at the intervals from ``start`` to ``end``.
 
-    In a window that is shown by hour, ``start`` is the start of the first hour and ``end`` the last minute of the last.
+    If ``is_hour``, the hour from ``start`` has readings, but ``missing`` of them are missing; ``end`` is ``start``.
     """
 
     start: datetime
     end: datetime
     missing: int
+    is_hour: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,28 @@ def meter_readings(
         newest: the newest interval of the repository; the latest readings are searched before it.
     """
     start, end = bounds
-    readings = _read(snapshot, Window(listed_from(bounds, newest), end, device_ids=(device_id,)))
+    window = Window(start, end, device_ids=(device_id,))
+    readings = _read(snapshot, replace(window, start=listed_from(bounds, newest)))
     if end - start < HOURLY_FROM:
-        return by_interval(readings, start, end)
-    hours = snapshot.hourly_means(Window(start, end, device_ids=(device_id,)))
-    return by_hour(hours, readings, start, end)
+        has_start = len(readings) > 0 and readings["time"][0] == start
+        first = start if has_start else _expected_from(snapshot, device_id, bounds)
+        return by_interval(readings, first, end)
+    hours = snapshot.hourly_means(window)
+    return by_hour(hours, readings, _expected_from(snapshot, device_id, bounds), end)
+
+
+def _expected_from(snapshot: Snapshot, device_id: str, bounds: Bounds) -> datetime:
+    """Return from when on a window expects readings of a meter: its start, or the meter's first reading if later.
+
+    If the meter has no readings up to the window's end, the instant after the end is returned.
+    """
+    start, end = bounds
+    totals = IntervalTotals.objects.filter(time__lt=start)
+    earliest = totals.aggregate(earliest=Min("time"))["earliest"] or start
+    window = Window(earliest, end, device_ids=(device_id,))
+    page = snapshot.page(window, offset=0, size=1, columns=("time",))
+    times: list[datetime] = page.readings["time"].to_list()
+    return max(start, times[0]) if times else end + RESOLUTION
 
 
 def listed_from(bounds: Bounds, newest: datetime) -> datetime:
@@ -105,11 +124,11 @@ def by_hour(
     Args:
         hours: a row per hour with the columns ``hour``, ``readings``, ``late`` and the means.
         latest: the readings at the window's end.
-        start: the window's start.
+        start: the first instant at which readings are expected.
         end: the window's end.
     """
     grid = _Grid.of(latest["time"].to_list(), start, end)
-    gaps = _join(grid.incomplete_hours(hours), MINUTE)
+    gaps = list(grid.incomplete_hours(hours))
     return MeterReadings(
         hours.rename({"hour": "time"}),
         latest,
@@ -200,14 +219,10 @@ class _Grid:
         last = (np.minimum(ends, to_micros(self.last)) - anchor) // interval
         missing = last - first + 1 - readings
         for n in np.flatnonzero((last >= first) & (missing > 0)):
-            start, end = (
-                _hour_of(self.anchor + int(each[n]) * self.interval) for each in (first, last)
-            )
-            yield Gap(start, end + HOUR - MINUTE, int(missing[n]))
-
-
-def _hour_of(time: datetime) -> datetime:
-    return time.replace(minute=0, second=0, microsecond=0)
+            start, end = (self.anchor + int(each[n]) * self.interval for each in (first, last))
+            if readings[n]:
+                start = end = start.replace(minute=0, second=0, microsecond=0)
+            yield Gap(start, end, int(missing[n]), is_hour=bool(readings[n]))
 
 
 def _join(gaps: Iterable[Gap], step: timedelta) -> list[Gap]:

@@ -121,8 +121,8 @@ class DeltaMinuteReader:
         for index in self.indexes(window):
             minutes = index.overlapping(window)
             for start in range(0, len(minutes), length):
-                if limit <= 0:
-                    break
+                if limit <= 0:  # so that the indexes of later days are not loaded
+                    return pl.concat(found)
                 found.append(self._read_meters(window, index, minutes[start : start + length]))
                 limit -= len(found[-1])
         return pl.concat(found)

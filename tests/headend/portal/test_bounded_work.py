@@ -57,7 +57,7 @@ def _counted(counter: Counter[str], name: str, operation: Any) -> Any:
 @pytest.mark.parametrize(
     ("path", "most"),
     [
-        (f"/fleet/meters/{FIRST_METER}/", {"page": 1, "hourly_means": 1}),
+        (f"/fleet/meters/{FIRST_METER}/", {"page": 2, "hourly_means": 1}),
         ("/fleet/", {}),
         ("/requests/estimate/", {}),
         ("/requests/", {}),
@@ -95,8 +95,10 @@ def test_missing_intervals_of_decades_are_counted_and_not_listed() -> None:
     hour = datetime(2000, 1, 1, 12, tzinfo=UTC)
     hours = pl.DataFrame([{"hour": hour, "readings": 58, "late": 0}], schema=HOURLY_MEANS_SCHEMA)
     meter = by_hour(hours, _readings([hour, hour + timedelta(minutes=1)]), start, end)
-    [gap] = meter.gaps
-    assert (gap.start, gap.end) == (start, end + timedelta(minutes=59))
+    before, within, after = meter.gaps
+    assert (before.start, before.end) == (start, hour - timedelta(minutes=1))
+    assert (within.start, within.missing, within.is_hour) == (hour, 2, True)
+    assert (after.start, after.end) == (hour + timedelta(hours=1), end)
     assert meter.missing == (end - start) // timedelta(minutes=1) + 1 - 58
 
 

@@ -64,3 +64,14 @@ def test_meters_that_send_only_energy_have_no_chart_of_power() -> None:
     store_totals(HOUR_START + DAY, 12)
     later = HOUR_START + DAY, HOUR_START + DAY + HOUR
     assert [each.title for each in fleet_charts(sums_between(*later), *later)] == ["Fleet load"]
+
+
+@pytest.mark.parametrize("length", [2 * HOUR, 20 * DAY])
+def test_intervals_with_energy_and_without_power_are_a_gap(length: timedelta) -> None:
+    store_totals(HOUR_START, 12, kw=0.0, import_kwh=5.0)
+    store_totals(HOUR_START + HOUR, 6, kw=0.0, import_kwh=5.0)
+    store_totals(HOUR_START + HOUR + 6 * FIVE_MINUTES, 6, kw=30.0, import_kwh=5.0)
+    bounds = HOUR_START, HOUR_START + length
+    points = load_points(sums_between(*bounds), *bounds)
+    assert {kw for _, kw in points} == {None, 30.0}
+    assert "Minimum 30 kW" in fleet_charts(sums_between(*bounds), *bounds)[0].summary

@@ -140,17 +140,46 @@ def test_a_long_window_of_a_meter_shows_hourly_means(operator: Client) -> None:
     assert "12 readings, 0 of them late. Contracted load: " in page
     assert "The charts show hourly means, and the energy of each hour." in page
     assert page.count('class="curve ') == 4
-    # Eighteen days of 288 intervals and one more instant, of which twelve are stored.
-    assert f"{18 * 288 + 1 - 12:,} intervals missing" in page
-    # The hour of the readings divides the missing intervals into two ranges.
-    first = '2023-02-20 00:00</time> to <time datetime="2023-02-27T15:59:00+00:00">2023-02-27 15:59'
-    second = (
-        '2023-02-27 17:00</time> to <time datetime="2023-03-10T00:59:00+00:00">2023-03-10 00:59'
-    )
-    assert first in page
-    assert second in page
-    assert f"{7 * 288 + 16 * 12:,} intervals" in page
-    assert page.count("<li>") == 2
+    # The meter's first readings are those of the hour, so none are missing before it.
+    missing = 7 * 12 + 10 * 288 + 1
+    assert f"{missing:,} intervals missing" in page
+    assert (
+        '2023-02-27 17:00</time> to <time datetime="2023-03-10T00:00:00+00:00">2023-03-10 00:00'
+    ) in page
+    assert page.count("<li>") == 1
+
+
+def test_nothing_is_missing_before_the_first_reading_of_a_meter(
+    operator: Client, store: ReadingsRepository
+) -> None:
+    first, second, *others = hour_of_readings()
+    is_meter = pl.col("device_id") == FIRST_METER
+    store.write(pl.concat([first.filter(~is_meter), second.filter(~is_meter), *others[:3]]))
+    store.write(pl.concat(others[4:]))
+    update_totals(store.snapshot())
+    path = f"/fleet/meters/{FIRST_METER}/"
+    page = get_page(operator, f"{path}?start=2023-02-27+16:00&end=2023-02-27+16:55")
+    assert "1 interval missing" in page
+    # The hour has readings, so it is no range in which all are missing.
+    hourly = get_page(operator, f"{path}?start=2023-02-01&end=2023-02-27+16:55")
+    assert "1 interval missing" in hourly
+    assert "In the hour from <time" in hourly
+    # A reading before the window makes the start of the window missing.
+    later = get_page(operator, f"{path}?start=2023-02-27+16:25&end=2023-02-27+16:55")
+    assert "1 interval missing" in later
+    earlier = get_page(operator, f"{path}?start=2023-02-27+15:00&end=2023-02-27+16:00")
+    assert "missing</h2>" not in earlier
+
+
+def test_the_title_has_the_whole_id_of_a_meter_unless_it_is_a_uuid(
+    operator: Client, store: ReadingsRepository
+) -> None:
+    own = readings_for(FLEET, HOUR_START).head(1)
+    store.write(pl.concat([own, own.with_columns(device_id=pl.lit("household-0001"))]))
+    update_totals(store.snapshot())
+    for device_id, title in (("household-0001", "household-0001"), (FIRST_METER, FIRST_METER[:8])):
+        page = get_page(operator, f"/fleet/meters/{device_id}/")
+        assert f"<title>Meter {title} · headend</title>" in page
 
 
 def test_missing_intervals_in_a_row_are_one_range(
@@ -205,6 +234,8 @@ def test_an_unknown_meter_is_not_found(operator: Client) -> None:
     for query in ("", "?start=2023-02-27&end=2023-02-28"):
         assert operator.get(f"/fleet/meters/{missing}/{query}").status_code == 404
     assert "No meter" in operator.get(f"/fleet/meters/?q={missing}").content.decode()
+    page = operator.get("/fleet/meters/nosuch/", headers={"accept": "text/html"})
+    assert "The meter nosuch has no readings." in page.content.decode()
 
 
 def test_intervals_in_the_future_are_not_missing() -> None:
