@@ -14,6 +14,7 @@ from django.core.management import ManagementUtility
 from django.core.management.base import BaseCommand
 from django.db.utils import DatabaseError, InterfaceError
 
+from headend import __version__
 from headend.config.database_errors import first_line, is_database_outage
 from headend.config.memory_arenas import limit_memory_arenas
 from headend.config.open_files import raise_limit
@@ -43,7 +44,11 @@ class _Commands(ManagementUtility):
     def execute(self) -> None:
         """Run the command. Raises ``BrokenPipeError`` if the program that reads its output has ended."""
         try:
-            super().execute()
+            if self.argv[1:] in (["--version"], ["version"]):
+                # Django would print its own version.
+                sys.stdout.write(f"{__version__}\n")
+            else:
+                super().execute()
         finally:
             sys.stdout.flush()
 

@@ -128,3 +128,11 @@ def test_the_guide_for_operating_explains_every_alert_and_every_metric() -> None
     assert len(alerts) > 5
     assert len(metrics) > 5
     assert [name for name in (*alerts, *metrics) if f"`{name}" not in page] == []
+
+
+def test_the_guide_for_operating_states_the_age_of_the_queue_at_which_the_alert_fires() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text()
+    rules = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
+    ages = re.findall(r"headend_queue_age_seconds > (\d+)", rules)
+    assert ages
+    assert re.findall(r"`headend_queue_age_seconds` > (\d+)", page) == ages

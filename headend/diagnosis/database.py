@@ -26,7 +26,7 @@ _SET_UP = "Run `manage.py setup`."
 _HINTS = {
     r"password|authentication|role .* does not exist": "Correct the user and the password in DATABASE_URL.",
     r"database .* does not exist": "Create the database, or correct its name in DATABASE_URL.",
-    r"permission denied": "Give the user of DATABASE_URL the right to create tables: GRANT CREATE ON SCHEMA public.",
+    r"permission denied": "Give the user of DATABASE_URL the permission to create tables: GRANT CREATE ON SCHEMA public.",
     r"too many (clients|connections)|remaining connection slots": "Raise max_connections of the server, or start fewer processes.",
     r"disk|full|space": "Make space on the disk of the database.",
     r"read-?only": "DATABASE_URL must name a server and a disk that can be written, and no replica.",
@@ -44,7 +44,7 @@ def check_database() -> list[Finding]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         elapsed = time.monotonic() - started
-        # Only a write shows whether the disk is full, or the server a replica. Migrations need this right too.
+        # Only a write shows whether the disk is full, or the server a replica. Migrations need this permission too.
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("CREATE TABLE headend_doctor (id integer)")
             transaction.set_rollback(True)

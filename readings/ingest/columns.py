@@ -10,6 +10,8 @@ from readings import frame
 from readings.ingest.row_validation import BadFileError
 
 REQUIRED_COLUMNS = ("time", "device_id")
+_REPEATED = re.compile(r"(.+)_duplicated_[0-9]+")
+"""Polars names a second column with the same name so."""
 # Polars names a second column without a name so; pandas names the index that it stores in Parquet so.
 _UNNAMED = re.compile(r"|_duplicated_[0-9]+|__index_level_[0-9]+__|Unnamed: [0-9]+")
 
@@ -56,6 +58,7 @@ def map_columns(columns: list[str], options: ColumnOptions) -> Columns:
         absent = [name for name in given if name not in columns]
         if absent:
             raise BadFileError(f"{option}: the file has no column {', '.join(absent)}.")
+    _refuse_repeated(columns, options)
     unnamed = [column for column in columns if _UNNAMED.fullmatch(column)]
     left_out = {*unnamed, *options.ignored}
     mapped = {name: options.names.get(name, name) for name in columns if name not in left_out}
@@ -64,7 +67,27 @@ def map_columns(columns: list[str], options: ColumnOptions) -> Columns:
     return Columns(mapped, [name for name in unnamed if name not in indexes])
 
 
+def _refuse_repeated(columns: Collection[str], options: ColumnOptions) -> None:
+    for column in columns:
+        repeated = _REPEATED.fullmatch(column)
+        if repeated and repeated[1] in columns and column not in {*options.names, *options.ignored}:
+            raise BadFileError(
+                f"the column {_shown(repeated[1])} is repeated. Rename or delete one of them in the file."
+            )
+
+
 def _refuse_missing_or_unknown(mapped: Mapping[str, str]) -> None:
+    in_lower_case = {
+        column: column.lower()
+        for column, name in mapped.items()
+        if name not in frame.FULL_SCHEMA
+        and name.lower() in {*frame.FULL_SCHEMA} - {*mapped.values()}
+    }
+    if in_lower_case:
+        options = " ".join(f"--column {theirs}={ours}" for theirs, ours in in_lower_case.items())
+        raise BadFileError(
+            f"columns have names in lower case, but the file has {', '.join(in_lower_case)}. Pass {options}."
+        )
     missing = [name for name in REQUIRED_COLUMNS if name not in mapped.values()]
     if missing:
         raise BadFileError(

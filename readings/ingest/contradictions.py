@@ -38,6 +38,7 @@ def add_contradictions(bad: BadRows, readings: pl.LazyFrame) -> None:
         reason = (
             "has other values for the same device_id and time as"
             if differs
-            else f"may be another hour, because its time has no UTC offset{hint} and is also that of"
+            else f"may be a copy, or an hour later because clocks went back: its time has no UTC offset{hint}. "
+            "It has the same device_id and time as"
         )
         bad.append(BadRow(row, reason, earlier))

@@ -13,6 +13,7 @@ from readings.ingest.source_file import SourceFile
 
 _HIGHEST_KV = 66
 _HIGHEST_REGISTER = 999_999.999
+_HIGHEST_ENERGY_OF_INTERVAL = 1_000_000
 _EXPORTS = (pl.col("kw") < 0).fill_null(value=False)
 _IMPLAUSIBLE = {
     "load": (pl.col("load") < 0, "is negative"),
@@ -22,6 +23,10 @@ _IMPLAUSIBLE = {
     "vltg": (
         (pl.col("vltg") < 0) | (pl.col("vltg") > _HIGHEST_KV),
         "is no voltage of a meter in kV; it may be in V",
+    ),
+    "kwh": (
+        pl.col("kwh").abs() > _HIGHEST_ENERGY_OF_INTERVAL,
+        f"is too much for one interval: more than {_HIGHEST_ENERGY_OF_INTERVAL:,} kWh",
     ),
     **{
         name: (

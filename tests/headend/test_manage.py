@@ -17,7 +17,7 @@ from django.core.management import ManagementUtility, get_commands
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from pytest_django.fixtures import Settings
 
-from headend import command_line
+from headend import __version__, command_line
 from headend.config.folders import Folder
 from headend.http import gunicorn_config
 
@@ -159,3 +159,12 @@ def test_a_command_runs_with_garbage_collection_that_skips_what_was_imported() -
         text=True,
     )
     assert run.stdout.split() == ["True", "True"]
+
+
+@pytest.mark.parametrize("argument", ["--version", "version"])
+def test_the_version_is_that_of_headend(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], argument: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["manage.py", argument])
+    command_line.main()
+    assert capsys.readouterr().out == f"{__version__}\n"

@@ -36,7 +36,7 @@ class Command(CommandWithExamples):
         "Units: load and kw in kW, crrnt in A, kva in kVA, vltg in kV, kwh, import_kwh and export_kwh in kWh.\n"
         "Times without a UTC offset are UTC, or local times of --timezone. "
         "Without arrival_time, readings arrive at the time of the import, or with --arrival time at their own time.\n"
-        "If a row of a file is bad, nothing of this file is imported.\n"
+        "If a row of a file is bad, nothing of this file and of the files after it is imported.\n"
         "A row with other values than the stored reading of its meter and time is a correction if it arrives later: "
         "its values become valid, and the old version stays in the history. Columns that the file does not have keep "
         "the values of the old version. A row that is stored already changes nothing, so a file can be imported again. "
@@ -122,23 +122,24 @@ class Command(CommandWithExamples):
             raise CommandError(str(error)) from error
         with stop_when_asked():
             for number, file in enumerate(options["files"]):
+                others = _other_files(number, len(options["files"]), dry_run=options["dry_run"])
                 try:
                     imported = _import_and_update_totals(file, columns, options)
                 except (BadFileError, ScratchError) as error:
-                    raise CommandError(f"{file}: {error}{_earlier_files(number)}") from None
+                    raise CommandError(f"{file}: {error}{others}") from None
                 except (RepositoryUnavailableError, ReadingsRefusedError) as error:
-                    raise CommandError(f"{file}: {error}{_earlier_files(number)}") from error
+                    raise CommandError(f"{file}: {error}{others}") from error
                 except KeyboardInterrupt as stop:
                     self.stderr.write(
-                        f"\nInterrupted while importing {file}. Import it again to complete it."
-                        f"{_earlier_files(number)}"
+                        f"\nInterrupted while importing {file}. Import it again to complete it.{others}"
                     )
                     raise SystemExit(exit_code(stop)) from None
                 self._print_summary(file, imported, dry_run=options["dry_run"])
 
     def _print_summary(self, file: Path, imported: ImportedFile, *, dry_run: bool) -> None:
         self.stdout.write(
-            f"{'not written (dry run): ' if dry_run else ''}{file}: {imported.new:,} new readings, "
+            f"{'not written (dry run): ' if dry_run else ''}{file}: "
+            f"{imported.new:,} {_plural(imported.new, 'new reading')}, "
             f"{imported.already_stored:,} already stored{_differing_rows(imported)}"
             f"{_rounded(imported.rounded)}"
         )
@@ -208,7 +209,7 @@ def _differing_rows(imported: ImportedFile) -> str:
     """Return the part of the summary about rows that differ from the stored readings."""
     counts = {
         "corrected": imported.corrected,
-        "older versions": imported.older,
+        _plural(imported.older, "older version"): imported.older,
         "conflicting": imported.conflicting,
     }
     return "".join(f", {count:,} {what}" for what, count in counts.items() if count)
@@ -218,16 +219,26 @@ def _rounded(count: int) -> str:
     """Return the part of the summary that says how many values have lost decimals."""
     if not count:
         return ""
-    return f", {count:,} value{'s' if count > 1 else ''} rounded to 3 decimals"
+    return f", {count:,} {_plural(count, 'value')} rounded to 3 decimals"
 
 
-def _earlier_files(count: int) -> str:
-    """Return a line that says that the files before the failed one are imported, if there are any."""
-    if not count:
-        return ""
-    if count == 1:
-        return "\nThe file before it was imported."
-    return f"\nThe {count} files before it were imported."
+def _plural(count: int, noun: str) -> str:
+    return noun if count == 1 else f"{noun}s"
+
+
+def _other_files(before: int, files: int, *, dry_run: bool) -> str:
+    """Return lines that say what was done with the files before and after the failed one, if there are any."""
+    done = "checked" if dry_run else "imported"
+    lines = ""
+    for count, where, what in (
+        (before, "before", done),
+        (files - before - 1, "after", f"not {done}"),
+    ):
+        if count == 1:
+            lines += f"\nThe file {where} it was {what}."
+        elif count:
+            lines += f"\nThe {count} files {where} it were {what}."
+    return lines
 
 
 def _column_name(text: str) -> tuple[str, str]:

@@ -229,7 +229,7 @@ def test_little_disk_space_is_reported_with_the_settings_of_the_folders(
         ("connection to server failed: Connection refused", "check that the server runs"),
         ("cannot execute CREATE TABLE in a read-only transaction", "no replica"),
         ("database or disk is full", "Make space on the disk"),
-        ("permission denied for schema public", "the right to create tables"),
+        ("permission denied for schema public", "the permission to create tables"),
     ],
 )  # fmt: skip
 def test_an_error_of_the_database_says_what_to_do(

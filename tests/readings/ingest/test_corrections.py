@@ -49,7 +49,7 @@ def test_a_row_with_other_values_corrects_the_stored_reading(
     loaded_at = datetime.now(UTC)
     second = write(tmp_path / "second.csv", GOOD, CHANGED, GOOD.replace("16:00", "16:10"))
     summary = load(second)
-    assert "1 new readings, 1 already stored, 1 corrected\n" in summary
+    assert "1 new reading, 1 already stored, 1 corrected\n" in summary
     assert all_readings(store)["kw"].to_list() == [17.674, 20.5, 17.674]
     assert all_readings(store).head(1).equals(before.head(1))
     assert all_readings(store)["arrival_time"][1] >= loaded_at
@@ -118,7 +118,7 @@ def test_an_import_that_was_killed_between_two_writes_corrects_nothing_when_it_i
     with pytest.raises(SystemExit):
         load(file)
     monkeypatch.setattr(DeltaRepository, "write", write_readings)
-    assert "1 new readings, 1 already stored\n" in load(file)
+    assert "1 new reading, 1 already stored\n" in load(file)
     assert len(all_versions(store)) == 2
 
 
@@ -143,7 +143,7 @@ def test_a_reading_that_another_process_stores_at_the_same_time_is_corrected(
     monkeypatch.setattr(DeltaRepository, "write", write_second)
     same = other_kw == 17.674
     counts = "1 already stored" if same else "0 already stored, 1 corrected"
-    assert f"1 new readings, {counts}\n" in load(file)
+    assert f"1 new reading, {counts}\n" in load(file)
     assert all_readings(store)["kw"].to_list() == [17.674, 17.674]
     assert len(all_versions(store)) == (2 if same else 3)
 
@@ -152,11 +152,11 @@ def test_with_an_arrival_time_each_version_is_stored_once_in_any_order(
     store: ReadingsRepository, tmp_path: Path
 ) -> None:
     summary = load(write_versions(tmp_path / "b.csv", version(SECOND, 2.0)))
-    assert "1 new readings, 0 already stored\n" in summary
+    assert "1 new reading, 0 already stored\n" in summary
     every = write_versions(
         tmp_path / "all.csv", version(THIRD, 1.0), version(FIRST, 1.0), version(SECOND, 2.0)
     )
-    counts = "0 new readings, 1 already stored, 1 corrected, 1 older versions"
+    counts = "0 new readings, 1 already stored, 1 corrected, 1 older version"
     summary = load(every, "--dry-run")
     assert counts in summary
     assert "line 2: " in summary
@@ -244,4 +244,4 @@ def test_stored_readings_are_read_only_if_some_have_the_same_meter_and_time(
         raise AssertionError(window)
 
     monkeypatch.setattr(DeltaSnapshot, "versions", refuse)
-    assert "1 new readings, 0 already stored" in load(write(tmp_path / "second.csv", LATER))
+    assert "1 new reading, 0 already stored" in load(write(tmp_path / "second.csv", LATER))

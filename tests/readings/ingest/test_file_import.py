@@ -191,7 +191,7 @@ def test_two_equal_rows_are_one_reading(
     store: ReadingsRepository, readings: pl.DataFrame, tmp_path: Path
 ) -> None:
     file = as_csv(pl.concat([readings, readings.head(5)]), tmp_path / "equal_rows.csv")
-    with pytest.raises(CommandError, match="line 602: may be another hour"):
+    with pytest.raises(CommandError, match="line 602: may be a copy"):
         load(file)
     assert all_readings(store).is_empty()
     in_utc = re.sub(r"(?m)^([^,]+),", r"\1Z,", file.read_text()).replace("timeZ", "time")
@@ -338,13 +338,19 @@ def test_a_file_that_does_not_exist_is_an_error_of_one_line(store: ReadingsRepos
         load("/nowhere.csv")
 
 
-def test_files_before_a_bad_one_are_imported(
+def test_files_before_a_bad_one_are_imported_and_files_after_it_are_not(
     store: ReadingsRepository, readings: pl.DataFrame, tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text(f"{HEADER}\n,,,,,,,\n")
-    with pytest.raises(CommandError, match=r"bad\.csv(.|\n)*The file before it was imported\."):
-        load(as_csv(readings, tmp_path / "good.csv"), bad)
+    good = as_csv(readings, tmp_path / "good.csv")
+    with pytest.raises(CommandError, match=r"bad\.csv(.|\n)*\nThe file before it was checked\.$"):
+        load(good, bad, "--dry-run")
+    with pytest.raises(CommandError, match=r"bad\.csv(.|\n)*\nThe 2 files after it were not im"):
+        load(bad, good, good)
+    assert all_readings(store).is_empty()
+    with pytest.raises(CommandError, match=r"bad\.csv(.|\n)*\nThe file before it was imported\.$"):
+        load(good, bad)
     assert all_readings(store).equals(readings)
 
 

@@ -12,7 +12,7 @@ import zstandard
 from django.core.management import CommandError
 
 from readings.repositories import ReadingsRepository
-from tests.readings.ingest.loading import GOOD, HEADER, load
+from tests.readings.ingest.loading import GOOD, HEADER, METER, load
 from tests.readings.ingest.stored_readings import all_readings
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ def test_blank_lines_are_skipped_and_counted_as_lines(
 ) -> None:
     file = tmp_path / "blank.csv"
     file.write_text("\n".join([HEADER, "", GOOD, "", ",,,,,,,", ""]))
-    assert "1 new readings" in load(file)
+    assert "1 new reading" in load(file)
     file.write_text("\n".join([HEADER, "", GOOD, "", GOOD.replace("18", "x"), ""]))
     with pytest.raises(CommandError, match="line 5: load 'x' is not a whole number"):
         load(file)
@@ -58,7 +58,7 @@ def test_compressed_text_is_read_and_checked_to_its_end(
     file = tmp_path / "any name"
     compressed = compress(f"{HEADER}\n{GOOD}\n".encode())
     file.write_bytes(compressed)
-    assert "1 new readings" in load(file)
+    assert "1 new reading" in load(file)
     file.write_bytes(compressed[:-6])
     with pytest.raises(CommandError, match="cannot be read to its end"):
         load(file)
@@ -90,7 +90,7 @@ def test_separators_after_the_last_value_of_a_row_are_empty_columns(
 ) -> None:
     file = tmp_path / "trailing.csv"
     file.write_text("\n".join(["", HEADER, *rows, ""]))
-    assert f"{sum(map(bool, rows))} new readings" in load(file)
+    assert f"{sum(map(bool, rows))} new reading" in load(file)
     assert all_readings(store)["vltg"].unique().to_list() == [0.217]
 
 
@@ -126,3 +126,26 @@ def test_the_column_of_a_column_option_must_exist(
     file.write_text(f"{HEADER}\n{GOOD}\n")
     with pytest.raises(CommandError, match="the file has no column kwh"):
         load(file, "--column", "kwh=kw")
+
+
+@pytest.mark.parametrize(("column", "shown"), [("kwh", "kwh"), ("\x1b[2J", r"'\x1b[2J'")])
+def test_a_repeated_column_is_refused_by_its_name_in_the_file(
+    store: ReadingsRepository, tmp_path: Path, column: str, shown: str
+) -> None:
+    file = tmp_path / "repeated.csv"
+    file.write_text(f"time,device_id,{column},{column}\n2024-03-05 10:00,{METER},1,2\n")
+    with pytest.raises(CommandError) as raised:
+        load(file)
+    assert f"the column {shown} is repeated" in str(raised.value)
+    assert "duplicated" not in str(raised.value)
+
+
+def test_columns_in_upper_case_are_refused_with_the_options_that_rename_them(
+    store: ReadingsRepository, tmp_path: Path
+) -> None:
+    file = tmp_path / "upper.csv"
+    file.write_text(f"Time,Device_ID,kWh\n2024-03-05 10:00,{METER},1\n")
+    options = "--column Time=time --column Device_ID=device_id --column kWh=kwh"
+    with pytest.raises(CommandError, match=f"the file has Time, Device_ID, kWh. Pass {options}"):
+        load(file)
+    assert "1 new reading," in load(file, *options.split())

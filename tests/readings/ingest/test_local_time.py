@@ -140,7 +140,7 @@ def test_a_third_row_of_the_repeated_hour_is_refused(
     file = tmp_path / "local.csv"
     repeated = GOOD.replace("2023-02-27 16:00", "2023-10-29 02:00")
     file.write_text("\n".join([HEADER, *[repeated] * 3, ""]))
-    with pytest.raises(CommandError, match=r"line 4: may be another hour, .* of line 3$"):
+    with pytest.raises(CommandError, match=r"line 4: may be a copy, .* as line 3$"):
         load(file, "--timezone", "Europe/Berlin")
     file.write_text("\n".join([HEADER, *[repeated] * 2, ""]))
     assert "2 new readings" in load(file, "--timezone", "Europe/Berlin")
@@ -153,7 +153,7 @@ def test_two_equal_rows_of_another_hour_are_one_reading(
     file.write_text("\n".join([HEADER, GOOD, GOOD, ""]))
     with pytest.raises(CommandError, match=r"no UTC offset \(--timezone reads local times\)"):
         load(file)
-    assert "1 new readings" in load(file, "--timezone", "Europe/Berlin")
+    assert "1 new reading" in load(file, "--timezone", "Europe/Berlin")
     assert all_readings(store)["time"].to_list() == [datetime(2023, 2, 27, 15, tzinfo=UTC)]
 
 

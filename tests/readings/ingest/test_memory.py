@@ -155,5 +155,5 @@ def test_equal_rows_without_an_offset_are_still_refused(
 ) -> None:
     file = tmp_path / "equal.csv"
     file.write_text("\n".join([HEADER, *[GOOD] * 3]))
-    with pytest.raises(CommandError, match="may be another hour"):
+    with pytest.raises(CommandError, match="may be a copy"):
         load(file)

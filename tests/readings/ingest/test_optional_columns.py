@@ -78,6 +78,17 @@ def test_further_columns_are_read_under_any_name(store: ReadingsRepository, tmp_
     assert "--ignore 'state'" in str(bad.value)
 
 
+@pytest.mark.parametrize(("kwh", "notes"), [("1000000", 0), ("-1000001", 1), ("99999999999", 1)])
+def test_more_energy_than_an_interval_can_have_is_loaded_and_named(
+    store: ReadingsRepository, tmp_path: Path, kwh: str, notes: int
+) -> None:
+    row = f"2024-03-05 10:00,{NMI},{kwh}"
+    summary = load(write(tmp_path / "may.csv", "time,device_id,kwh", row))
+    named = f"implausible: line 2: kwh {float(kwh)} is too much for one interval"
+    assert summary.count(named) == summary.count("implausible") == notes
+    assert all_readings(store, ["kwh"]).item() == float(kwh)
+
+
 @pytest.mark.parametrize("register", ["-1", "1000000"])
 def test_a_register_that_no_meter_shows_is_loaded_and_named(
     store: ReadingsRepository, tmp_path: Path, register: str
