@@ -20,12 +20,15 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-COLUMNS = ["time", "arrival_time", "device_id", "load", "crrnt", "pf", "kva", "kw", "vltg"]
+COLUMNS = [
+    "time", "arrival_time", "device_id", "measure_name", "load", "crrnt", "pf", "kva", "kw", "vltg",
+    "kwh", "import_kwh", "export_kwh", "quality",
+]  # fmt: skip
 TABLES = f"""
 CREATE TABLE IF NOT EXISTS readings ({", ".join(COLUMNS)}, PRIMARY KEY (device_id, time));
 CREATE TABLE IF NOT EXISTS last_pull (as_of TEXT);
 """
-INSERT = f"INSERT OR REPLACE INTO readings VALUES ({', '.join('?' for _ in COLUMNS)})"
+VALUES = f"({', '.join(COLUMNS)}) VALUES ({', '.join('?' for _ in COLUMNS)})"
 BEGINNING = "1970-01-01"
 PAGE_SIZE = 10_000
 
@@ -38,11 +41,12 @@ def pull(copy: sqlite3.Connection, get_page: GetPage, url: str) -> int:
 
     If it is interrupted, the next pull requests the same readings again and replaces those that are stored.
     """
-    copy.executescript(TABLES)
+    _create_tables(copy)
     last_pull = copy.execute("SELECT as_of FROM last_pull").fetchone()
     parameters = {
         "start_date": BEGINNING,
         "arrived_after": last_pull[0] if last_pull else BEGINNING,
+        "columns": "all",
         "page_size": PAGE_SIZE,
     }
     next_url: str | None = f"{url}/readings?{urlencode(parameters)}"
@@ -50,7 +54,8 @@ def pull(copy: sqlite3.Connection, get_page: GetPage, url: str) -> int:
     while next_url:
         page = get_page(next_url)
         with copy:
-            copy.executemany(INSERT, ([r[name] for name in COLUMNS] for r in page["records"]))
+            rows = ([record[name] for name in COLUMNS] for record in page["records"])
+            copy.executemany(f"INSERT OR REPLACE INTO readings {VALUES}", rows)
         count += len(page["records"])
         if page["next"]:
             print(f"{count:,} readings so far", file=sys.stderr)
@@ -60,6 +65,17 @@ def pull(copy: sqlite3.Connection, get_page: GetPage, url: str) -> int:
         copy.execute("DELETE FROM last_pull")
         copy.execute("INSERT INTO last_pull VALUES (?)", [as_of])
     return count
+
+
+def _create_tables(copy: sqlite3.Connection) -> None:
+    copy.executescript(TABLES)
+    stored = {row[1] for row in copy.execute("PRAGMA table_info(readings)")}
+    if missing := [name for name in COLUMNS if name not in stored]:
+        # An earlier version of this program created the table. The next pull requests all readings again.
+        with copy:
+            copy.execute("DELETE FROM last_pull")
+        for name in missing:
+            copy.execute(f"ALTER TABLE readings ADD COLUMN {name}")
 
 
 def page_over_http(key: str) -> GetPage:

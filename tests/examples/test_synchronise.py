@@ -61,10 +61,13 @@ class Deployment:
         call_command("load", str(file), stdout=StringIO())
 
     def correct(self) -> int:
-        """Correct all stored readings, and return how many."""
+        """Correct all stored readings, which get energy and a quality, and return how many."""
         [*frames] = self.store.snapshot().frames(Window(FIRST_INSTANT))
         corrected = pl.concat(frames).with_columns(
-            frame.literal(self.now).alias("arrival_time"), pl.col("kw") + 1
+            frame.literal(self.now).alias("arrival_time"),
+            pl.col("kw") + 1,
+            kwh=pl.lit(1.5),
+            quality=pl.lit("estimated"),
         )
         return self.store.write(corrected, corrections=True)
 
@@ -78,8 +81,9 @@ class Deployment:
 
     def stored(self) -> pl.DataFrame:
         """Return all stored readings with the columns of the copy."""
-        frames = list(self.store.snapshot().frames(Window(FIRST_INSTANT)))
-        return frame.with_instants_as_text(pl.concat(frames)).select(synchronise.COLUMNS)
+        columns = synchronise.COLUMNS
+        frames = self.store.snapshot().frames(Window(FIRST_INSTANT), columns=columns)
+        return frame.with_instants_as_text(pl.concat(frames))
 
 
 @pytest.fixture
@@ -104,8 +108,9 @@ def deployment(
 
 def copied(copy: sqlite3.Connection) -> pl.DataFrame:
     """Return all readings of the copy, in order."""
-    rows = copy.execute("SELECT * FROM readings ORDER BY time, device_id").fetchall()
-    return pl.DataFrame(rows, schema=synchronise.COLUMNS, orient="row")
+    names = ", ".join(synchronise.COLUMNS)
+    rows = copy.execute(f"SELECT {names} FROM readings ORDER BY time, device_id").fetchall()
+    return pl.DataFrame(rows, schema=synchronise.COLUMNS, orient="row", infer_schema_length=None)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -160,6 +165,31 @@ def test_a_pull_replaces_corrected_readings(deployment: Deployment, tmp_path: Pa
     assert copied(copy).rows() == deployment.stored().rows()
 
 
+def test_the_copy_has_all_columns_of_a_reading() -> None:
+    assert synchronise.COLUMNS == frame.FULL_COLUMNS
+
+
+def test_a_copy_without_energy_gets_the_new_columns_of_all_readings(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    deployment.load()
+    deployment.beat()
+    deployment.now += timedelta(minutes=2)
+    deployment.correct()
+    deployment.beat()
+    deployment.now += timedelta(minutes=2)
+    copy = sqlite3.connect(tmp_path / "copy.sqlite3")
+    synchronise.pull(copy, deployment.get_page, URL)
+    for column in ("measure_name", *frame.FURTHER_SCHEMA):
+        copy.execute(f"ALTER TABLE readings DROP COLUMN {column}")
+    copy.close()
+    copy = sqlite3.connect(tmp_path / "copy.sqlite3")
+    stored = deployment.stored()
+    assert synchronise.pull(copy, deployment.get_page, URL) == len(stored) > 30
+    assert copied(copy).rows() == stored.rows()
+    assert copied(copy)["kwh"].null_count() < len(stored)
+
+
 def test_readings_that_arrive_during_a_pull_are_in_the_next_one(
     deployment: Deployment, tmp_path: Path
 ) -> None:
@@ -210,4 +240,4 @@ def test_a_missing_key_is_an_error_of_one_sentence(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_client_is_short() -> None:
-    assert len(Path(synchronise.__file__).read_text().splitlines()) < 100
+    assert len(Path(synchronise.__file__).read_text().splitlines()) < 120
