@@ -7,6 +7,7 @@ import re
 MAX_LENGTH = 64
 RULE = f"1 to {MAX_LENGTH} printable characters without comma"
 """What a meter id is, for error messages."""
+_QUOTED_LENGTH = 40
 _UUID = re.compile(
     r"([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})", re.I
 )
@@ -23,10 +24,21 @@ def parse_device_id(text: str) -> str:
     Spaces around it are removed. A UUID, which may be written without hyphens, becomes lower case with hyphens. Other
     ids stay as they are: ``a1`` and ``A1`` are two meters.
 
-    Raises ``ValueError`` if the text is no meter id.
+    Raises ``ValueError`` if the text is no meter id, with a sentence that says which rule it breaks.
     """
     text = text.strip()
     if not 0 < len(text) <= MAX_LENGTH or "," in text or not text.isprintable():
-        raise ValueError(f"{text[:40]!r} is not a meter id: {RULE}.")
+        quoted = text if len(text) <= _QUOTED_LENGTH else text[:_QUOTED_LENGTH] + "…"
+        raise ValueError(f"{quoted!r} is not a meter id: it {_broken_rule(text)}.")
     uuid = _UUID.fullmatch(text)
     return "-".join(uuid.groups()).lower() if uuid else text
+
+
+def _broken_rule(text: str) -> str:
+    if not text:
+        return "is empty"
+    if len(text) > MAX_LENGTH:
+        return f"has {len(text)} characters; at most {MAX_LENGTH} are possible"
+    if "," in text:
+        return "contains a comma"
+    return "contains a character that cannot be printed"

@@ -27,16 +27,21 @@ _WRONG_CURSOR = "cursor is not the value of a next link; use the link without ch
 class PrefixField(serializers.CharField):
     """The first characters of device ids, exactly as they are stored."""
 
-    default_error_messages = dict.fromkeys(
-        ("blank", "null", "invalid"),
-        f"prefix takes the first 1 to {MAX_LENGTH} characters of device ids.",
-    )
+    default_error_messages = {
+        **dict.fromkeys(
+            ("blank", "null", "invalid"),
+            f"prefix takes the first 1 to {MAX_LENGTH} characters of device ids.",
+        ),
+        "comma": "prefix contains a comma, which no device id can contain.",
+    }
 
     def to_internal_value(self, data: Any) -> str:
         """Return the text. Raise ``ValidationError`` if no device id can begin with it."""
         text = str(data)
-        if len(text) > MAX_LENGTH or not text.isprintable() or "," in text:
+        if len(text) > MAX_LENGTH or not text.isprintable():
             self.fail("invalid")
+        if "," in text:
+            self.fail("comma")
         return text
 
 

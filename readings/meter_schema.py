@@ -84,7 +84,7 @@ _TEXTS = {
         },
         parameters={"device_id": _METER},
         errors={
-            400: "'a,b' is not a meter id: 1 to 64 printable characters without comma.",
+            400: "'a,b' is not a meter id: it contains a comma.",
             404: f"The meter {_METER} has no readings.",
         },
     ),

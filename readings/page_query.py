@@ -14,6 +14,7 @@ from readings.parameters import (
     DeviceIdField,
     InstantField,
     MeterListField,
+    MetersField,
     PositionField,
     StrictSerializer,
 )
@@ -63,9 +64,8 @@ class ReadingsQuery(StrictSerializer):
     end_date = InstantField(
         required=False, help_text="Readings with time <= end_date. A date alone means its midnight."
     )
-    device_id = MeterListField(
-        required=False,
-        help_text="Only readings of these meters. The parameter may be repeated.",
+    device_id = MetersField(
+        required=False, help_text="Only readings of these meters: a list of ids, or one id."
     )
     arrived_after = InstantField(
         required=False, help_text="Only readings with arrival_time > arrived_after."
@@ -89,6 +89,15 @@ class ReadingsQuery(StrictSerializer):
 
 class UrlQuery(ReadingsQuery):
     """The query parameters of GET /readings."""
+
+    def get_fields(self) -> dict[str, Any]:
+        """Return the fields of the query. A repeated ``device_id`` is a list."""
+        return super().get_fields() | {
+            "device_id": MeterListField(
+                required=False,
+                help_text="Only readings of these meters. The parameter may be repeated.",
+            )
+        }
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the values of all fields.
@@ -121,8 +130,9 @@ class FilterParams(ReadingsQuery):
     """The parameters that selected the readings of a page, each in its canonical form."""
 
     def get_fields(self) -> dict[str, Any]:
-        """Return the fields of the query without ``page_size`` and ``after``."""
-        fields = super().get_fields()
+        """Return the fields of the query without ``page_size`` and ``after``. ``device_id`` is always a list."""
+        meters = MeterListField(required=False, help_text="Only readings of these meters.")
+        fields = super().get_fields() | {"device_id": meters}
         return {name: fields[name] for name in fields if name not in ("page_size", "after")}
 
 

@@ -53,9 +53,12 @@ class InstantField(serializers.CharField):
 class DeviceIdField(serializers.CharField):
     """The id of a meter: text that :func:`parse_device_id` accepts."""
 
-    default_error_messages = dict.fromkeys(
-        ("blank", "null", "invalid"), f"device_id takes {device_ids.RULE}."
-    )
+    default_error_messages = {
+        "blank": f"device_id takes {device_ids.RULE}.",
+        **dict.fromkeys(
+            ("null", "invalid"), f"device_id takes ids as text in quotes: {device_ids.RULE}."
+        ),
+    }
 
     def to_internal_value(self, data: Any) -> str:
         """Return the canonical form of the id. Raise ``ValidationError`` for other values."""
@@ -90,28 +93,41 @@ class MeterListField(serializers.ListField):
         return tuple(sorted({self.child.to_internal_value(each) for each in data}))
 
 
-class FileMetersField(MeterListField):
+class MetersField(MeterListField):
+    """A list of meter ids, or the text of one."""
+
+    default_error_messages = {
+        "null": "device_id is null; it takes the text of an id in quotes, or a list of such texts.",
+        "not_a_list": "device_id takes the text of an id in quotes, or a list of such texts.",
+    }
+
+    def to_internal_value(self, data: Any) -> Any:
+        """See :meth:`MeterListField.to_internal_value`."""
+        return super().to_internal_value([data] if isinstance(data, str) else data)
+
+
+class FileMetersField(MetersField):
     """A list of at most :data:`MAX_METERS` meter ids, or the text of one."""
 
     default_error_messages = {
-        "not_a_list": "device_id takes a list of meter ids, or the text of one.",
         "max_length": f"device_id names more than {MAX_METERS:,} meters; request several files.",
     }
 
     def to_internal_value(self, data: Any) -> Any:
         """See :meth:`MeterListField.to_internal_value`."""
-        ids = [data] if isinstance(data, str) else data
-        if isinstance(ids, list) and len(ids) > MAX_METERS:
+        if isinstance(data, list) and len(data) > MAX_METERS:
             self.fail("max_length")
-        return super().to_internal_value(ids)
+        return super().to_internal_value(data)
 
 
 class ColumnsField(serializers.CharField):
     """The columns of a reading that the caller gets: ``all``, or their names, separated by commas."""
 
-    default_error_messages = dict.fromkeys(
-        ("blank", "null", "invalid"), f"columns names no column; {columns.RULE}."
-    )
+    default_error_messages = {
+        "blank": f"columns names no column; {columns.RULE}.",
+        "null": f"columns is null; {columns.RULE}, as one text.",
+        "invalid": f"columns takes one text in quotes, not a list or a number; {columns.RULE}.",
+    }
 
     def to_internal_value(self, data: Any) -> Any:
         """Return the list of names. Raise ``ValidationError`` if a column is unknown or repeated."""

@@ -70,6 +70,17 @@ class MeterListExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-un
         return {"type": "array", "items": items, "minItems": 1}
 
 
+class MetersExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
+    """Describes ``MetersField`` as a list of ids, or one id."""
+
+    target_class = "readings.parameters.MetersField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
+        """Return a schema with both forms."""
+        one = {"type": "string", "pattern": f"^{_DEVICE_ID}$"}
+        return {"anyOf": [{"type": "array", "items": one, "minItems": 1}, one], "example": [_METER]}
+
+
 class FileMetersExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # as above
     """Describes ``FileMetersField`` as a list of ids, or one id."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from readings import frame
-from readings.device_ids import RULE
+from readings.device_ids import RULE, parse_device_id
 from readings.ingest.local_time import SECOND_ARRIVAL, SECOND_TIME, is_skipped, to_utc
 from readings.ingest.value_parsing import (
     NUMBER_TYPES,
@@ -243,6 +243,11 @@ _EXAMPLE = "2023-02-27 16:00:00.000000"
 
 
 def _describe_invalid(name: str, value: str | None) -> str:
+    if name == "device_id" and value:
+        try:
+            parse_device_id(value)
+        except ValueError as error:
+            return str(error).removesuffix(".")
     expected = {
         "load": "a whole number",
         "pf": "a number from -1 to 1",

@@ -194,14 +194,14 @@ def test_only_a_body_that_names_meters_may_have_two_mebibytes(client_of_alice: A
         ({"device_id": ["x" * 65]}, "device_id: 'xxx"),
         ({"device_id": "a,b"}, "device_id: 'a,b' is not a meter id"),
         ({"device_id": [""]}, "device_id: '' is not a meter id"),
-        ({"device_id": [5]}, "device_id takes"),
-        ({"device_id": {"a": 1}}, "device_id takes a list"),
+        ({"device_id": [5]}, "device_id takes ids as text in quotes"),
+        ({"device_id": {"a": 1}}, "device_id takes the text of an id in quotes, or a list"),
         ({"device_id": None}, "device_id is null"),
         ({"arrived_after": "soon"}, "arrived_after"),
         ({"columns": "time,colour"}, "columns: 'colour' is not a column"),
         ({"columns": "kwh,kwh"}, "columns: 'kwh' is repeated"),
         ({"columns": ""}, "columns names no column"),
-        ({"columns": ["time"]}, "columns names no column"),
+        ({"columns": ["time"]}, "columns takes one text in quotes, not a list or a number"),
     ],
 )
 def test_a_wrong_value_is_named(

@@ -94,11 +94,13 @@ def test_next_repeats_the_columns_although_they_do_not_identify_a_reading(
     [
         ("time,colour", "'colour' is not a column"),
         ("time,kwh,time", "'time' is repeated"),
-        ("time,all", "'all' is not a column"),
+        ("time,all", "all stands alone"),
+        ("all, kwh", "all stands alone"),
         ("time,", "'' is not a column"),
         ("", "names no column"),
-        (["time"], "names no column"),
-        (5, "names no column"),
+        (["time"], "columns takes one text in quotes, not a list or a number"),
+        (5, "columns takes one text in quotes, not a list or a number"),
+        (None, "columns is null"),
     ],
 )
 def test_a_wrong_choice_is_refused_with_the_column_and_the_known_ones(

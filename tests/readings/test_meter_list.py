@@ -174,7 +174,7 @@ def test_the_customer_class_is_that_of_the_simulated_fleet(
         ({"silent_for": ""}, "silent_for takes"),
         ({"page_size": 1001}, "page_size takes a whole number from 1 to 1000."),
         ({"prefix": "x" * 65}, "prefix takes the first 1 to 64 characters of device ids."),
-        ({"prefix": "a,b"}, "prefix takes"),
+        ({"prefix": "a,b"}, "prefix contains a comma, which no device id can contain."),
         ({"prefix": "a\nb"}, "prefix takes"),
         ({"prefix": ""}, "prefix takes"),
         ({"cursor": "2026-05-01,x"}, "cursor is not the value of a next link"),

@@ -153,7 +153,7 @@ def test_values_are_stored_in_the_contracts_form(store: ReadingsRepository, tmp_
         (GOOD.replace("2023-02-27 16:00", "yesterday"), "line 3: time 'yesterday' is not a date"),
         (
             GOOD.replace(METER, "x" * 65),
-            f"line 3: device_id '{'x' * 40}' is not a meter id of 1 to 64 printable characters",
+            f"line 3: device_id '{'x' * 40}…' is not a meter id: it has 65 characters; at most 64",
         ),
         (GOOD.replace(METER, '"a,b"'), "line 3: device_id 'a,b' is not a meter id"),
         (GOOD.replace(METER, ""), "line 3: device_id is empty, it must be a meter id"),
