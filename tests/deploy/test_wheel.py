@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,6 +32,17 @@ def uv(*arguments: str | Path) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+def copy_of_the_source(folder: Path) -> Path:
+    """Copy what a wheel is built from: the build writes files next to its source, which other tests would find."""
+    folder.mkdir()
+    for name in ("headend", "readings", "exports", "templates"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
+    for name in ("Procfile", "pyproject.toml", "README.md", "LICENSE", "requirements.txt"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def headend(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command of an installed wheel."""
@@ -38,7 +50,7 @@ def headend(tmp_path_factory: pytest.TempPathFactory) -> Path:
     constraints = ROOT / "requirements-build.lock"
     uv(
         "build", "--system-certs", "--wheel", "--out-dir", folder,
-        "--build-constraints", constraints, "--require-hashes",
+        "--build-constraints", constraints, "--require-hashes", copy_of_the_source(folder / "source"),
     )  # fmt: skip
     uv("venv", "--python", sys.executable, folder / "venv")
     install = ("pip", "install", "--system-certs", "--python", folder / "venv" / "bin" / "python")
