@@ -188,14 +188,16 @@ def _meter_id(now: datetime) -> str:
 
 
 def _correct_readings(meter: str, now: datetime) -> None:
-    """Replace the readings of a quarter of an hour by estimated ones, and the first of them once more."""
+    """Replace three readings that arrived on time by estimated ones, and the first of them once more."""
     import polars as pl
 
     from readings.repositories import repository
     from readings.window import Window
 
-    window = Window(now - timedelta(minutes=95), now - timedelta(minutes=80), (meter,))
-    stored = repository().snapshot().page(window, offset=0, size=3).readings
+    # Some readings of the last hours are late, and others have not arrived yet.
+    window = Window(now - timedelta(hours=4), now - timedelta(minutes=80), (meter,))
+    readings = repository().snapshot().page(window, offset=0, size=50).readings
+    stored = readings.filter(pl.col("arrival_time") == pl.col("time")).tail(3)
     for hours, readings in enumerate((stored, stored.head(1)), 1):
         corrected = readings.with_columns(
             arrival_time=pl.col("time") + timedelta(minutes=30 * hours),
