@@ -71,7 +71,7 @@ def _place(url: str) -> _Place:
     return _PLACES[scheme](url)
 
 
-# Each engine is imported when it is used: a deployment loads the client library of its own engine only.
+# An engine is imported when it is used. So a deployment loads the client library of one engine only.
 
 
 def _folder(url: str) -> _Place:

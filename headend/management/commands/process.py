@@ -30,6 +30,6 @@ class Command(ProjectCommand):
         command = procfile.commands()[name]
         procfile.enter_project_folder()
         sys.stdout.flush()
-        os.execvpe(  # noqa: S606 (the command comes from our Procfile)
+        os.execvpe(  # noqa: S606 (the command is a line of the Procfile, not input of a user)
             "/bin/sh", ["sh", "-c", command], environment()
         )
