@@ -86,6 +86,7 @@ lock: $(BIN)/uv ## resolve requirements*.txt into the lock files
 	$(COMPILE) requirements-dev.txt --output-file requirements-dev.lock
 	$(COMPILE) requirements.txt --constraints requirements-dev.lock --output-file requirements.lock
 	grep '^uv==' requirements-dev.txt | $(COMPILE) - --output-file requirements-uv.lock
+	$(COMPILE) requirements-checkov.txt --output-file requirements-checkov.lock
 	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(COMPILE) - --constraints requirements-dev.lock \
 		--output-file requirements-build.lock
 
@@ -125,8 +126,16 @@ need = @command -v $(1) >/dev/null || (apt-get update -qq && apt-get install -y 
 DEPLOY_TOOLS := prometheus:promtool nginx-light:nginx docker-compose:docker-compose systemd:systemd-analyze \
 	caddy:caddy openssl:openssl
 
+# `make clean` deletes this environment too, because of its name.
+$(VENV)-checkov/bin/checkov: requirements-checkov.lock $(BIN)/uv
+	@echo "  installing $<"
+	@$(PYTHON) -m venv --without-pip $(VENV)-checkov
+	@$(BIN)/uv pip install --quiet --system-certs --python $(VENV)-checkov/bin/python --require-hashes -r $<
+	@touch $@
+
 .PHONY: .deploy-tools
-.deploy-tools:
+.deploy-tools: $(BIN)/uv
+	@$(MAKE) --no-print-directory $(VENV)-checkov/bin/checkov || echo "  checkov is not installed. Its test is skipped."
 	@for tool in $(DEPLOY_TOOLS); do \
 	  PATH=$$PATH:/usr/sbin command -v $${tool#*:} >/dev/null || missing="$$missing $${tool%%:*}"; \
 	done; \

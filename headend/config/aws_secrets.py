@@ -16,6 +16,8 @@ CALL_SECONDS = 20
 """Short: processes read secrets when they start, and a page or a delivery waits for them."""
 _ATTEMPTS = 3
 _READS, _PAUSE_SECONDS = 10, 0.2
+_FIRST_VERSION = "6f0b6a3e-5f0e-4a53-9d1c-8e2f4c7a9b01"
+"""The id of the first value of each secret. Secrets Manager stores one value of an id, so only one process creates it."""
 
 
 class SecretsManager(Secrets):
@@ -66,10 +68,16 @@ class SecretsManager(Secrets):
         if stored is not None:
             return stored
         made = make()
+        value = {"SecretString": made, "ClientRequestToken": _FIRST_VERSION}
+        exists = self._client.exceptions.ResourceExistsException
         try:
-            self._client.create_secret(Name=self._id(name), SecretString=made)
-        except self._client.exceptions.ResourceExistsException:
-            return self._created_meanwhile(name)
+            self._client.create_secret(Name=self._id(name), **value)
+        except exists:
+            # A CloudFormation template creates secrets without a value.
+            try:
+                self._client.put_secret_value(SecretId=self._id(name), **value)
+            except exists:
+                return self._created_meanwhile(name)
         return made
 
     def _created_meanwhile(self, name: str) -> str:

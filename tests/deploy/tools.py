@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -15,13 +16,11 @@ DEPLOY = ROOT / "deploy"
 
 def run(program: str, *arguments: str | Path, cwd: Path = DEPLOY) -> str:
     """Run the program and return what it prints. Fail if it ends with an error; skip the test if it is missing."""
-    beside_python = Path(sys.executable).with_name(program)
+    environment = Path(sys.prefix)
+    separate = environment.with_name(f"{environment.name}-{program}")
     # Users other than the superuser often do not have /usr/sbin in their PATH.
-    path = (
-        str(beside_python)
-        if beside_python.exists()
-        else shutil.which(program) or shutil.which(program, path="/usr/sbin")
-    )
+    folders = (environment / "bin", separate / "bin", os.environ.get("PATH", ""), "/usr/sbin")
+    path = shutil.which(program, path=os.pathsep.join(map(str, folders)))
     if path is None:
         pytest.skip(f"{program} is not installed; `make deploy-check` installs it where it can")
     ended = subprocess.run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,18 +37,26 @@ def test_a_secret_is_created_only_once(store: Secrets) -> None:
     assert store.get("a/name") == "first"
 
 
+def secrets_of_concurrent_callers(store: Secrets) -> set[str]:
+    """Return the secrets that eight threads get when all want to create it at the same time."""
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda n: store.get_or_make("key", lambda: str(n)), range(8)))
+    return set(got)
+
+
 def test_concurrent_callers_get_the_same_secret(store: Secrets) -> None:
-    got: list[str] = []
-    threads = [
-        threading.Thread(target=lambda n=n: got.append(store.get_or_make("key", lambda: str(n))))
-        for n in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(got) == 8
-    assert set(got) == {store.get("key")}
+    assert secrets_of_concurrent_callers(store) == {store.get("key")}
+
+
+def test_concurrent_callers_get_the_same_first_value_of_an_empty_secret(
+    store: Secrets, moto_server: Moto
+) -> None:
+    client = boto3.client(
+        "secretsmanager", endpoint_url=moto_server.endpoint, region_name="us-east-1"
+    )
+    prefix = "test-concurrent-callers-get-the-same-first-value-of-an-empty-secret"
+    client.create_secret(Name=f"{prefix}/key")
+    assert secrets_of_concurrent_callers(store) == {store.get("key")}
 
 
 def test_a_secret_has_the_name_in_the_reference_guide(store: Secrets, moto_server: Moto) -> None:
