@@ -69,7 +69,7 @@ image: ## build the container image headend:VERSION with docker, podman or build
 	$(BUILDER) build --file deploy/Dockerfile --tag headend:$(VERSION) --tag headend:latest \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(IMAGE_OPTIONS) .
 
-deploy-check: $(VENV)/.test .deploy-tools ## check the files in deploy/: image, Compose, systemd, nginx, Prometheus, the wheel
+deploy-check: $(VENV)/.test .deploy-tools ## check the files in deploy/: image, Compose, systemd, nginx, AWS, Prometheus, the wheel
 	$(BIN)/python -m pytest -n 2 tests/deploy
 
 clean: ## delete the virtual environments; state in HEADEND_HOME stays
