@@ -133,12 +133,13 @@ def test_each_parameter_of_the_fleet_has_its_setting(tmp_path: Path) -> None:
 
 
 @pytest.mark.starts_processes
-def test_timestream_and_transfer_family_have_their_settings(tmp_path: Path) -> None:
+def test_the_other_choices_have_their_settings(tmp_path: Path) -> None:
     choices = {
         "ReadingsStore": "Timestream",
         "TimestreamTableName": "loads",
         "SftpServer": "TransferFamily",
         "DeviceDataGeneratorInclude": "No",
+        "Compatibility": "aws",
     }
     found = settings_of(Stack(**choices), tmp_path)
     assert found["READINGS_URL"].startswith(
@@ -146,6 +147,9 @@ def test_timestream_and_transfer_family_have_their_settings(tmp_path: Path) -> N
     )
     assert found["SFTP_PUBLIC_HOST"] == "s-1.server.transfer.eu-west-1.amazonaws.com"
     assert found["SIMULATION"] is False
+    assert found["HEADEND_ANONYMOUS_SUPPLIER"] == "sftp-user"
+    # The load balancer and the health check call this port.
+    assert found["SFTP_PORT"] == 2222
 
 
 @pytest.mark.parametrize(
