@@ -6,7 +6,6 @@ and no secret, and calls no service. ``docs/engineers.md`` has the table of the 
 
 from __future__ import annotations
 
-import secrets as random_secrets
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,10 +15,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from exports import schedule as exports_schedule
 from headend import __version__
-from headend.config import api_settings, service_urls, sftp_limits
+from headend.config import api_settings, service_urls, sftp_limits, signing_keys
 from headend.config import environment as env
 from headend.config.logs import logging_settings
-from headend.config.secrets import loaded_on_first_use
 from readings import schedule as readings_schedule
 from readings.engines import ENGINES, engine_of
 from readings.simulation import town
@@ -61,9 +59,10 @@ ALLOWED_HOSTS = env.comma_separated(
 
 # --- security ---------------------------------------------------------------------------
 DEBUG = False
-SECRET_KEY = env.text("HEADEND_SECRET_KEY", "") or loaded_on_first_use(
-    lambda: SECRETS.get_or_make("django/secret_key", lambda: random_secrets.token_urlsafe(64))
-)
+HEADEND_SECRET_KEY = env.text("HEADEND_SECRET_KEY", "")
+SECRET_KEY = HEADEND_SECRET_KEY or signing_keys.stored_key(SECRETS)
+# Sessions and links that were signed before a rotation of the key stay valid.
+SECRET_KEY_FALLBACKS = [env.text("HEADEND_OLD_SECRET_KEY", "") or signing_keys.old_key(SECRETS)]
 _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _https
 # Only these proxies can say by X-Forwarded-* headers who calls, and whether by HTTPS (headend.http.caller_address).

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
+from exports.admin.confirmation import run_if_confirmed
 from exports.delivery import push, webhook
 from exports.delivery.push_connection import PushError
 from exports.models import Delivery, DeliveryAttempt, FileRequest, PushTarget, Supplier, Webhook
+from headend.config.rotation import OVERLAP, OverlapError
 from headend.read_only_admin import ReadOnly
 
 HTTPS_BY_DEFAULT: Mapping[type[models.Field[Any, Any]], Mapping[str, Any]] = {
     models.URLField: {"assume_scheme": "https"}
 }
 """A URL that is typed without a scheme gets ``https://``."""
+
+
+def rotate_and_log(
+    model_admin: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    row: PushTarget | Webhook,
+    rotate: Callable[[Supplier], datetime | None],
+) -> bool:
+    """Rotate the secret of a supplier, and add it to the history of ``row``. Return false if an overlap prevents it."""
+    try:
+        rotate(row.supplier)
+    except OverlapError as error:
+        messages.error(request, f"{row.supplier}: {error}")
+        return False
+    model_admin.log_change(request, row, "Rotated the secret.")
+    return True
 
 
 class PushTargetInline(admin.StackedInline[PushTarget, Supplier]):
@@ -49,12 +68,12 @@ class WebhookInline(admin.StackedInline[Webhook, Supplier]):
 
 @admin.register(PushTarget)
 class PushTargetAdmin(admin.ModelAdmin[PushTarget]):
-    """Push targets, with an action that tests the connection."""
+    """Push targets, with actions that test the connection and rotate the key."""
 
     list_display = ["supplier", "__str__", "folder", "active"]
     list_filter = ["active"]
     list_select_related = ["supplier"]
-    actions = ["test_connection"]
+    actions = ["test_connection", "rotate_key"]
 
     @admin.action(description="Test connection", permissions=["change"])
     def test_connection(self, request: HttpRequest, queryset: QuerySet[PushTarget]) -> None:
@@ -65,17 +84,39 @@ class PushTargetAdmin(admin.ModelAdmin[PushTarget]):
             except PushError as error:
                 messages.error(request, str(error))
 
+    @admin.action(description="Rotate key of headend", permissions=["change"])
+    def rotate_key(
+        self, request: HttpRequest, queryset: QuerySet[PushTarget]
+    ) -> HttpResponse | None:
+        """Replace the keys after the operator has confirmed it, and show the new public keys."""
+        answer = run_if_confirmed(
+            self,
+            request,
+            queryset,
+            action="rotate_key",
+            question=f"Rotate the keys for these servers? Pushes also use the old keys for {OVERLAP.days} days.",
+            act=lambda target: rotate_and_log(self, request, target, push.rotate_key),
+            success="{} rotated.",
+        )
+        if answer is None:
+            for target in queryset:
+                messages.warning(
+                    request,
+                    f"Give this public key to {target.supplier}: {push.public_key(target.supplier)}",
+                )
+        return answer
+
 
 @admin.register(Webhook)
 class WebhookAdmin(admin.ModelAdmin[Webhook]):
-    """Webhooks, with actions that send a test event and show the signing secret."""
+    """Webhooks, with actions that send a test event, and show and rotate the signing secret."""
 
     list_display = ["supplier", "url", "active"]
     list_filter = ["active"]
     list_select_related = ["supplier"]
     fields = ["supplier", "url", "active"]
     formfield_overrides = HTTPS_BY_DEFAULT
-    actions = ["send_test", "show_secret"]
+    actions = ["send_test", "show_secret", "rotate_secret"]
 
     @admin.action(description="Send test event", permissions=["change"])
     def send_test(self, request: HttpRequest, queryset: QuerySet[Webhook]) -> None:
@@ -94,6 +135,25 @@ class WebhookAdmin(admin.ModelAdmin[Webhook]):
                 request,
                 f"Signing secret of {each.supplier}: {webhook.signing_secret(each.supplier)}",
             )
+
+    @admin.action(description="Rotate signing secret", permissions=["change"])
+    def rotate_secret(
+        self, request: HttpRequest, queryset: QuerySet[Webhook]
+    ) -> HttpResponse | None:
+        """Replace the signing secrets after the operator has confirmed it, and show the new ones."""
+        answer = run_if_confirmed(
+            self,
+            request,
+            queryset,
+            action="rotate_secret",
+            question="Rotate the signing secrets of these webhooks? Calls are also signed with the old ones for "
+            f"{OVERLAP.days} days.",
+            act=lambda each: rotate_and_log(self, request, each, webhook.rotate_signing_secret),
+            success="{} rotated.",
+        )
+        if answer is None:
+            self.show_secret(request, queryset)
+        return answer
 
 
 class DeliveryAttemptInline(ReadOnly, admin.TabularInline[DeliveryAttempt, Delivery]):

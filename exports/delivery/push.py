@@ -13,6 +13,7 @@ import posixpath
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 
 import paramiko
 from django.conf import settings
@@ -22,6 +23,7 @@ from exports.delivery.audited_file import open_file
 from exports.delivery.push_connection import PushClient, PushError, RefusedError, connect, printable
 from exports.models import FileRequest, FolderLayout, PushTarget, Supplier, TemporaryName
 from exports.models.suppliers import NOTHING_IS_SENT
+from headend.config import rotation
 
 _BLOCK_BYTES = 256 * 1024
 TEST_SECONDS = 20.0
@@ -38,15 +40,32 @@ _DOT_HINT = "If it allows no leading dot, select another temporary name for the 
 _RENAME_HINT = "If it allows no renaming, set the target's temporary name to “none”."
 
 
-def private_key(supplier: Supplier) -> str:
-    """Return the deployment's private key for the supplier's server, as PEM; create it at first use."""
-    name = f"{settings.SECRETS_PREFIX}/push/{supplier.name}/private_key"
-    return str(settings.SECRETS.get_or_make(name, new_private_key))
+def private_keys(supplier: Supplier) -> list[str]:
+    """Return the deployment's private keys for the supplier's server, as PEM, the newest first; create it at first use.
+
+    There are two for some days after a rotation.
+    """
+    return rotation.valid_values(settings.SECRETS, _secret_name(supplier), new_private_key)
 
 
 def public_key(supplier: Supplier) -> str:
     """Return the line that the supplier adds to its authorized_keys."""
-    return f"{public_key_of(private_key(supplier))} headend"
+    private_key = settings.SECRETS.get_or_make(_secret_name(supplier), new_private_key)
+    return f"{public_key_of(private_key)} headend"
+
+
+def rotate_key(supplier: Supplier, *, at_once: bool = False) -> datetime | None:
+    """Replace the private key, and return until when pushes also try the old one, see ``rotation.rotate``.
+
+    Raises ``OverlapError`` if the key before the old one is still in use.
+    """
+    return rotation.rotate(
+        settings.SECRETS, _secret_name(supplier), new_private_key, at_once=at_once
+    )
+
+
+def _secret_name(supplier: Supplier) -> str:
+    return f"{settings.SECRETS_PREFIX}/push/{supplier.name}/private_key"
 
 
 def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None]) -> str:
@@ -58,7 +77,7 @@ def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None])
     """
     final_path = _final_path(request, target, target.layout)
     seconds = _OVERHEAD_SECONDS + (request.size or 0) / _MIN_BYTES_PER_SECOND
-    with connect(target, private_key(request.supplier), seconds=seconds, check=check) as sftp:
+    with connect(target, private_keys(request.supplier), seconds=seconds, check=check) as sftp:
         problem = ""
         if target.layout == FolderLayout.PER_REQUEST:
             problem = _make_folder(sftp, posixpath.dirname(final_path))
@@ -97,7 +116,7 @@ def test_connection(target: PushTarget) -> str:
     """
     if not target.supplier.active:
         raise PushError(NOTHING_IS_SENT)
-    with connect(target, private_key(target.supplier), seconds=TEST_SECONDS) as sftp:
+    with connect(target, private_keys(target.supplier), seconds=TEST_SECONDS) as sftp:
         try:
             # Only the beginning: a list may have any number of names.
             next(sftp.listdir_iter(target.folder, read_aheads=1), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -115,14 +115,14 @@ def _decoded(text: bytes) -> str:
 @contextmanager
 def connect(
     target: PushTarget,
-    private_key: str,
+    private_keys: Sequence[str],
     *,
     seconds: float,
     check: Callable[[], None] | None = None,
 ) -> Iterator[PushClient]:
-    """Log in with ``private_key`` (PEM) and yield the SFTP client. Nothing takes longer than ``seconds`` in total.
+    """Log in with the first of ``private_keys`` (PEM) that the server accepts, and yield the SFTP client.
 
-    The connection is cut when ``check`` raises.
+    Nothing takes longer than ``seconds`` in total. The connection is cut when ``check`` raises.
 
     Errors of SSH and of the network, in the block too, are raised as :class:`PushError`.
     """
@@ -131,13 +131,17 @@ def connect(
     with Deadline(LOGIN_TIMEOUT, login_message, check=check) as deadline:
         deadline.limit(seconds, f"The connection took longer than {seconds:.0f} s.")
         try:
-            key = paramiko.RSAKey.from_private_key(io.StringIO(private_key))
-            connection = open_connection(target.host, target.port, deadline)
-            with connection, _Transport(connection) as transport:
-                try:
-                    yield from _logged_in(transport, target, key, deadline)
-                finally:
-                    server_text = printable(transport.server_message).rstrip(".")
+            keys = [paramiko.RSAKey.from_private_key(io.StringIO(key)) for key in private_keys]
+            for number, key in enumerate(keys, start=1):
+                connection = open_connection(target.host, target.port, deadline)
+                with connection, _Transport(connection) as transport:
+                    try:
+                        # For a second key, paramiko requests the login service again, which some servers refuse.
+                        if _log_in(transport, target, key, is_last=number == len(keys)):
+                            yield from _sftp_client(transport, deadline)
+                            return
+                    finally:
+                        server_text = printable(transport.server_message).rstrip(".")
         except RefusedError as error:
             raise PushError(f"The server says: {error}.") from error
         except (paramiko.SSHException, OSError, EOFError, UnicodeError) as error:
@@ -149,10 +153,13 @@ def connect(
             ) from error
 
 
-def _logged_in(
-    transport: _Transport, target: PushTarget, key: paramiko.PKey, deadline: Deadline
-) -> Iterator[PushClient]:
-    """Verify the host key, log in, and yield the SFTP client. Raises :class:`PushError` and paramiko's errors."""
+def _log_in(
+    transport: _Transport, target: PushTarget, key: paramiko.PKey, *, is_last: bool
+) -> bool:
+    """Verify the host key and log in. Return false if the server refuses a key that is not the last one.
+
+    Raises :class:`PushError` and paramiko's errors.
+    """
     # paramiko's own timeouts do not limit every step. These are no shorter than the deadline, which does.
     transport.banner_timeout = transport.auth_timeout = transport.channel_timeout = LOGIN_TIMEOUT
     key_type = target.host_key.split()[0]
@@ -163,7 +170,13 @@ def _logged_in(
         transport.auth_publickey(target.user, key)
     except paramiko.AuthenticationException:
         transport.server_message = transport.server_message or transport.get_banner() or b""
-        raise
+        if is_last:
+            raise
+        return False
+    return True
+
+
+def _sftp_client(transport: _Transport, deadline: Deadline) -> Iterator[PushClient]:
     sftp = PushClient.from_transport(transport)
     if not isinstance(sftp, PushClient):
         raise PushError("The server does not offer SFTP.")

@@ -7,13 +7,14 @@ Calls are signed by the Standard Webhooks scheme (https://www.standardwebhooks.c
 ``webhook-timestamp``
     Seconds since 1970. A receiver rejects old timestamps, so a recorded call cannot be sent again.
 ``webhook-signature``
-    ``v1,`` and the base64 of HMAC-SHA256 over ``<id>.<timestamp>.<body>``.
+    ``v1,`` and the base64 of HMAC-SHA256 over ``<id>.<timestamp>.<body>``. For some days after a rotation of the secret
+    there is a second signature, with the old secret, after a space.
 
 The secret is stored as text and shown as ``whsec_`` and the base64 of that text. So the HMAC key is the
 text's bytes, and secrets that were made before this scheme stay valid.
 
 Deprecated: ``X-Headend-Timestamp`` and ``X-Headend-Signature`` are still sent, for one release. The signature is
-``sha256=`` and the hexadecimal HMAC-SHA256 over ``<timestamp>.<body>``, with the same key.
+``sha256=`` and the hexadecimal HMAC-SHA256 over ``<timestamp>.<body>``, with the newest secret only.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from exports.delivery.addresses import AddressNotAllowedError, checked_address
 from exports.models import FileRequest, Supplier, Webhook
 from exports.models.suppliers import NOTHING_IS_SENT
 from exports.webhook_url import split_webhook_url
+from headend.config import rotation
 from headend.config.deadline import Deadline, WatchedConnection
 
 CONNECT_TIMEOUT = 5
@@ -53,7 +55,16 @@ class WebhookError(Exception):
 
 def signing_secret(supplier: Supplier) -> str:
     """Return the secret that verifies the supplier's calls, as ``whsec_<base64>``; create it at first use."""
-    return "whsec_" + base64.b64encode(_stored_secret(supplier).encode()).decode()
+    secret = settings.SECRETS.get_or_make(_secret_name(supplier), _new_secret)
+    return "whsec_" + base64.b64encode(secret.encode()).decode()
+
+
+def rotate_signing_secret(supplier: Supplier, *, at_once: bool = False) -> datetime | None:
+    """Replace the signing secret, and return until when calls are also signed with the old one, see ``rotation.rotate``.
+
+    Raises ``OverlapError`` if the secret before the old one is still in use.
+    """
+    return rotation.rotate(settings.SECRETS, _secret_name(supplier), _new_secret, at_once=at_once)
 
 
 def notify(
@@ -95,20 +106,26 @@ def send_test(webhook: Webhook) -> str:
     return _post(webhook, json.dumps({"test": True}), message_id=str(uuid.uuid4()))
 
 
-def _stored_secret(supplier: Supplier) -> str:
-    name = f"{settings.SECRETS_PREFIX}/webhook/{supplier.name}/secret"
-    return str(settings.SECRETS.get_or_make(name, lambda: secrets.token_urlsafe(32)))
+def _secret_name(supplier: Supplier) -> str:
+    return f"{settings.SECRETS_PREFIX}/webhook/{supplier.name}/secret"
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(32)
 
 
 def _signature_headers(supplier: Supplier, message_id: str, body: str) -> dict[str, str]:
     now = datetime.now(UTC)
     timestamp = str(int(now.timestamp()))
-    key = _stored_secret(supplier).encode()
-    old_signature = hmac.new(key, f"{timestamp}.{body}".encode(), hashlib.sha256).hexdigest()
+    stored = rotation.valid_values(settings.SECRETS, _secret_name(supplier), _new_secret)
+    keys = [secret.encode() for secret in stored]
+    old_signature = hmac.new(keys[0], f"{timestamp}.{body}".encode(), hashlib.sha256).hexdigest()
     return {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,
-        "webhook-signature": standardwebhooks.Webhook(key).sign(message_id, now, body),
+        "webhook-signature": " ".join(
+            standardwebhooks.Webhook(key).sign(message_id, now, body) for key in keys
+        ),
         "X-Headend-Timestamp": timestamp,
         "X-Headend-Signature": f"sha256={old_signature}",
     }

@@ -80,6 +80,13 @@ class SecretsManager(Secrets):
                 return self._created_meanwhile(name)
         return made
 
+    def put(self, name: str, value: str) -> None:
+        """See :meth:`Secrets.put`. Secrets Manager keeps the replaced value as ``AWSPREVIOUS``."""
+        try:
+            self._client.put_secret_value(SecretId=self._id(name), SecretString=value)
+        except self._client.exceptions.ResourceNotFoundException:
+            self._client.create_secret(Name=self._id(name), SecretString=value)
+
     def _created_meanwhile(self, name: str) -> str:
         """Return the secret that another process has just created. Raises ``LookupError`` if it cannot be read."""
         for _ in range(_READS):

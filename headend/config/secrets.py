@@ -12,9 +12,6 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
-
-from django.utils.functional import SimpleLazyObject
 
 from headend.config.folders import Folder, create_folders
 
@@ -34,6 +31,10 @@ class Secrets(ABC):
 
         If several processes create the same secret at once, all of them return the same value.
         """
+
+    @abstractmethod
+    def put(self, name: str, value: str) -> None:
+        """Store ``value`` under ``name``. An existing secret is replaced."""
 
     @abstractmethod
     def path(self, name: str) -> Path:
@@ -69,7 +70,7 @@ class FileSecrets(Secrets):
             return None
 
     def put(self, name: str, value: str) -> None:
-        """Store ``value`` under ``name``. An existing secret is replaced atomically."""
+        """See :meth:`Secrets.put`. The file is replaced atomically."""
         self._write_temporary(name, value).replace(self.path(name))
 
     def get_or_make(self, name: str, make: Callable[[], str]) -> str:
@@ -98,13 +99,3 @@ class FileSecrets(Secrets):
             file.flush()
             os.fsync(file.fileno())
         return Path(temporary)
-
-
-def loaded_on_first_use(load: Callable[[], str]) -> str:
-    """Return a text that calls ``load`` when it is used for the first time.
-
-    Meant for ``SECRET_KEY``: Django reads this setting only to sign something, so a command that signs
-    nothing needs no secret. The result acts like a ``str`` in every method and function that Django
-    applies to ``SECRET_KEY``.
-    """
-    return cast("str", SimpleLazyObject(load))

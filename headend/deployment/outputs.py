@@ -118,10 +118,11 @@ def collect() -> Outputs:
     )
 
 
-def write_known_hosts() -> None:
-    """Write the file with the SFTP server's host keys, for ``sftp``, to the home folder."""
+def write_known_hosts() -> str:
+    """Write the file with the SFTP server's host keys, for ``sftp``, to the home folder, and return its text."""
     lines = known_hosts_lines(settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT)
     _known_hosts_file().write_text(lines, encoding="utf-8")
+    return lines
 
 
 def _known_hosts_file() -> Path:

@@ -12,11 +12,13 @@ from typing import Any
 
 import paramiko
 import pytest
+from pytest_django.fixtures import Settings
 
 from exports import credentials
 from exports.models import SshKey, Supplier
 from exports.sftp.host_keys import host_keys
 from exports.sftp.server import Listener
+from headend.config.secrets import FileSecrets
 from tests.suppliers import private_key_of
 
 Connect = Callable[[], AbstractContextManager[paramiko.Transport]]
@@ -33,6 +35,13 @@ def wait_until(condition: Callable[[], object]) -> None:
 @pytest.fixture(autouse=True)
 def separate_exports_folder(exports_folder: Path) -> None:
     """Apply the fixture ``exports_folder`` to every test in this folder."""
+
+
+@pytest.fixture
+def own_secrets(settings: Settings, tmp_path: Path) -> FileSecrets:
+    """A secrets store of this test only: for tests that rotate secrets. Other tests share one."""
+    store = settings.SECRETS = FileSecrets(tmp_path / "secrets")
+    return store
 
 
 @contextmanager

@@ -10,12 +10,22 @@ import polars as pl
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils.html import escape
 from pytest_django import DjangoAssertNumQueries
 
 from exports import credentials
+from exports.delivery import push, webhook
 from exports.delivery.links import download_path
 from exports.file_requests import FileSpec, accept
-from exports.models import ApiKey, FileRequest, SshKey, Status, Supplier
+from exports.models import (
+    ApiKey,
+    FileRequest,
+    PushTarget,
+    SshKey,
+    Status,
+    Supplier,
+    Webhook,
+)
 from exports.pipeline import transitions
 from exports.suppliers.authentication import find_supplier
 from tests.suppliers import END, PUBLIC_KEY, START, create_api_key
@@ -121,6 +131,31 @@ def test_revoking_a_key_needs_confirmation(operator: Client, alice: Supplier) ->
     assert find_supplier(key) is not None
     post(operator, "/admin/exports/apikey/", **chosen, confirmed="yes")
     assert find_supplier(key) is None
+
+
+@pytest.mark.usefixtures("own_secrets")
+@pytest.mark.parametrize("model", ["webhook", "pushtarget"])
+def test_rotating_a_secret_needs_confirmation_and_is_in_the_history(
+    operator: Client, alice: Supplier, model: str
+) -> None:
+    row: Webhook | PushTarget
+    if model == "webhook":
+        row = Webhook.objects.create(supplier=alice, url="https://example.com/")
+        action, shown = "rotate_secret", webhook.signing_secret
+    else:
+        row = PushTarget.objects.create(supplier=alice, host="h", user="u", host_key=PUBLIC_KEY)
+        action, shown = "rotate_key", push.public_key
+    path, old = f"/admin/exports/{model}/", shown(alice)
+    chosen = {"action": action, "_selected_action": row.pk}
+    assert "for 7 days" in post(operator, path, **chosen)
+    assert shown(alice) == old
+    page = post(operator, path, **chosen, confirmed="yes")
+    assert shown(alice) != old
+    assert escape(shown(alice)) in page
+    assert "Rotated the secret." in operator.get(f"{path}{row.pk}/history/").content.decode()
+    page = post(operator, path, **chosen, confirmed="yes")
+    assert "its old value is valid until" in page
+    assert "0 rotated." in page
 
 
 def test_a_stored_key_is_shown_but_cannot_be_edited(operator: Client, alice: Supplier) -> None:

@@ -123,9 +123,12 @@ def test_a_deployment_moves_to_postgresql_and_its_dump_is_restored(
     assert rows_of(second) == rows_of(first)
 
 
-def test_new_host_keys_are_announced_by_known_hosts(small: Deployment) -> None:
-    before = (small.home / "known_hosts").read_text()
-    printed = run_documented("change the host keys", small)
-    after = (small.home / "known_hosts").read_text()
-    assert printed.endswith(after)
-    assert not set(before.splitlines()) & set(after.splitlines())
+def test_clients_can_know_new_host_keys_before_the_server_uses_them(small: Deployment) -> None:
+    known_hosts = small.home / "known_hosts"
+    before = known_hosts.read_text()
+    printed = run_documented("announce the next host keys", small)
+    both = known_hosts.read_text()
+    assert both.startswith(before)
+    assert printed.endswith(both)
+    assert run_documented("use the next host keys", small).endswith(known_hosts.read_text())
+    assert before + known_hosts.read_text() == both

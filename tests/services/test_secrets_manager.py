@@ -37,6 +37,12 @@ def test_a_secret_is_created_only_once(store: Secrets) -> None:
     assert store.get("a/name") == "first"
 
 
+def test_a_secret_is_replaced_or_created(store: Secrets) -> None:
+    for value in ("first", "second"):
+        store.put("a/name", value)
+        assert store.get("a/name") == value
+
+
 def secrets_of_concurrent_callers(store: Secrets) -> set[str]:
     """Return the secrets that eight threads get when all want to create it at the same time."""
     with ThreadPoolExecutor(8) as pool:

@@ -13,6 +13,7 @@ from exports.templatetags.file_size import file_size
 from headend.config import service_urls
 from headend.deployment.exclusive_use import is_in_use
 from headend.management.store_copy import StoreCopy
+from headend.management.typed_confirmation import confirm_by_typing
 from readings.engines import engine_of, without_password
 from readings.ingest.stop_request import stop_when_asked
 from readings.instants import FIRST_INSTANT, format_instant, parse_bounded_instant
@@ -152,7 +153,11 @@ class Command(CommandWithExamples):
                 f"The deployment in {settings.HEADEND_HOME} uses {store.name}. Stop it first. Nothing was deleted."
             )
         if not confirmed:
-            _ask_for_name(store.name)
+            confirm_by_typing(
+                store.name,
+                warning=f"This deletes {store.name} with every reading in it.",
+                unchanged="Nothing was deleted.",
+            )
         self._print(store.destroy())
 
     def _print(self, lines: list[str]) -> None:
@@ -196,15 +201,3 @@ def _contents_lines(contents: Contents) -> list[str]:
         lines.append(f"first     {format_instant(contents.first)}")
         lines.append(f"last      {format_instant(contents.last)}")
     return lines
-
-
-def _ask_for_name(name: str) -> None:
-    """Return if the user types the name. Raises ``CommandError`` otherwise."""
-    try:
-        typed = input(f"This deletes {name} with every reading in it. Type {name} to confirm: ")
-    except EOFError:
-        raise CommandError(
-            f"This deletes {name} with every reading in it. Nothing was deleted. Add --yes to confirm."
-        ) from None
-    if typed.strip() != name:
-        raise CommandError(f"{typed.strip()!r} is not {name}. Nothing was deleted.")

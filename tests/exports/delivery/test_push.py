@@ -56,6 +56,23 @@ def test_a_refused_login_is_retried(delivery: Delivery, receiver: Receiver) -> N
     assert list(delivery.attempt_log.values_list("number", "succeeded")) == [(1, False), (2, True)]
 
 
+@pytest.mark.usefixtures("own_secrets")
+def test_after_a_rotation_the_server_may_still_know_only_the_old_key(
+    target: PushTarget, receiver: Receiver, alice: Supplier
+) -> None:
+    old = receiver.accepted_key
+    assert old == push.public_key(alice)
+    push.rotate_key(alice)
+    assert "Logged in" in push.test_connection(target)
+    receiver.accepted_key = push.public_key(alice)
+    assert receiver.accepted_key != old
+    assert "Logged in" in push.test_connection(target)
+    receiver.accepted_key = old
+    push.rotate_key(alice, at_once=True)
+    with pytest.raises(PushError):
+        push.test_connection(target)
+
+
 def test_an_interrupted_upload_shows_no_file_and_is_retried(
     delivery: Delivery, receiver: Receiver
 ) -> None:

@@ -122,6 +122,23 @@ def test_the_standard_webhooks_library_verifies_a_call(
         standardwebhooks.Webhook(other).verify(body, headers)
 
 
+@pytest.mark.usefixtures("own_secrets")
+def test_after_a_rotation_receivers_verify_with_the_new_and_with_the_old_secret(
+    alice: Supplier, alices_webhook: Webhook, receiver: Receiver
+) -> None:
+    secrets = [signing_secret(alice)]
+    for at_once, count in ((False, 2), (True, 1)):
+        webhook.rotate_signing_secret(alice, at_once=at_once)
+        secrets.append(signing_secret(alice))
+        webhook.send_test(alices_webhook)
+        headers, body = receiver.calls[-1]
+        assert len(headers["webhook-signature"].split()) == count
+        for secret in secrets[-count:]:
+            assert standardwebhooks.Webhook(secret).verify(body, headers) == {"test": True}
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook(secrets[1]).verify(body, headers)
+
+
 def test_the_signature_covers_the_id_and_the_timestamp(
     alice: Supplier, receiver: Receiver, delivery: Delivery
 ) -> None:

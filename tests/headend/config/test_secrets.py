@@ -16,7 +16,8 @@ from pytest_django.fixtures import Settings
 from headend.config import aws_secrets
 from headend.config.aws_secrets import SecretsManager
 from headend.config.folders import Folder
-from headend.config.secrets import FileSecrets, loaded_on_first_use
+from headend.config.secrets import FileSecrets
+from headend.config.signing_keys import loaded_on_first_use
 
 
 @pytest.fixture
@@ -125,6 +126,10 @@ class OtherCreatesFirst:
     def create_secret(self, **_: str) -> None:
         """Refuse to create a second secret."""
         raise ExistsError({}, "CreateSecret")
+
+    def put_secret_value(self, **_: str) -> None:
+        """Refuse another first value."""
+        raise ExistsError({}, "PutSecretValue")
 
 
 @pytest.fixture

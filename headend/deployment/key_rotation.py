@@ -1,0 +1,74 @@
+"""Replace the keys of the default supplier. The database has their hashes, and the secrets store the keys themselves."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.utils import timezone
+
+from exports import credentials
+from exports.models import ApiKey, SshKey, Supplier
+from exports.suppliers.hand_over import add_ssh_key
+from headend.deployment import bootstrap
+
+LABEL = "rotated key"
+"""The label of keys that replaced another one."""
+
+
+def rotate_api_key(*, at_once: bool = False) -> str:
+    """Replace the default supplier's API key in the secrets, and return the first characters of the old one.
+
+    The old key stays valid until it is revoked. With ``at_once``, it is revoked. Raises ``ImproperlyConfigured`` if the
+    deployment has not been set up.
+    """
+    old, new = _stored(bootstrap.api_key_secret()), credentials.new_api_key()
+    with transaction.atomic():
+        ApiKey.objects.create(
+            supplier=_default_supplier(),
+            label=LABEL,
+            prefix=credentials.prefix(new),
+            digest=credentials.digest(new),
+        )
+        if at_once:
+            ApiKey.objects.filter(digest=credentials.digest(old), revoked_at=None).update(
+                revoked_at=timezone.now()
+            )
+        # The last step: if the secrets cannot be written, the database is not changed.
+        settings.SECRETS.put(bootstrap.api_key_secret(), new)
+    return credentials.prefix(old)
+
+
+def rotate_ssh_key(*, at_once: bool = False) -> str:
+    """Replace the default supplier's SSH key in the secrets, and return the fingerprint of the old one.
+
+    The old key stays valid until it is deleted. With ``at_once``, it is deleted. Raises ``ImproperlyConfigured`` if the
+    deployment has not been set up.
+    """
+    old, new = _stored(bootstrap.private_key_secret()), credentials.new_private_key()
+    old_fingerprint = credentials.fingerprint(credentials.public_key_of(old))
+    supplier = _default_supplier()
+    with transaction.atomic():
+        add_ssh_key(supplier, credentials.public_key_of(new), LABEL)
+        if at_once:
+            SshKey.objects.filter(supplier=supplier, fingerprint=old_fingerprint).delete()
+        settings.SECRETS.put(bootstrap.private_key_secret(), new)
+    return old_fingerprint
+
+
+def _stored(name: str) -> str:
+    stored: str | None = settings.SECRETS.get(name)
+    if stored is None:
+        raise ImproperlyConfigured(
+            f"SECRETS_URL: there is no secret {name}. Run `manage.py setup`, which creates it."
+        )
+    return stored
+
+
+def _default_supplier() -> Supplier:
+    try:
+        return Supplier.objects.get(name=settings.DEFAULT_SUPPLIER)
+    except Supplier.DoesNotExist:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL: there is no supplier {settings.DEFAULT_SUPPLIER}. Run `manage.py setup`, which creates it."
+        ) from None

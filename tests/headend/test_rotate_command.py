@@ -1,0 +1,158 @@
+"""``manage.py rotate`` replaces keys, says what to do next, and prints no secret."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
+
+from exports import credentials
+from exports.delivery import push, webhook
+from exports.models import SshKey, Supplier
+from exports.sftp.host_keys import host_keys, known_hosts_lines, next_host_keys
+from exports.suppliers.authentication import find_supplier
+from headend.config.secrets import FileSecrets
+from headend.deployment import bootstrap
+
+
+@pytest.fixture
+def secrets(db: None, settings: Settings, tmp_path: Path) -> FileSecrets:
+    """The secrets of a deployment that was set up."""
+    settings.HEADEND_HOME = tmp_path
+    store = settings.SECRETS = FileSecrets(tmp_path / "secrets")
+    settings.HEADEND_SECRET_KEY = ""
+    bootstrap.ensure_default_supplier()
+    return store
+
+
+@pytest.fixture
+def supplier(secrets: FileSecrets) -> Supplier:
+    """The default supplier."""
+    return Supplier.objects.get(name="sftp-user")
+
+
+def rotate(*words: str) -> str:
+    """Run the command, and return what it prints. No secret is in it."""
+    output = io.StringIO()
+    call_command("rotate", *words, stdout=output)
+    assert "PRIVATE KEY" not in output.getvalue()
+    assert "whsec_" not in output.getvalue()
+    return output.getvalue()
+
+
+def test_the_old_api_key_stays_valid_unless_it_is_revoked_at_once(
+    secrets: FileSecrets, supplier: Supplier
+) -> None:
+    name = bootstrap.api_key_secret()
+    keys = [str(secrets.get(name))]
+    printed = rotate("api-key")
+    keys.append(str(secrets.get(name)))
+    assert (
+        f"The old one, {credentials.prefix(keys[0])}…, stays valid until you revoke it" in printed
+    )
+    assert [find_supplier(key) is not None for key in keys] == [True, True]
+    printed = rotate("api-key", "--now", "--yes")
+    keys.append(str(secrets.get(name)))
+    assert [find_supplier(key) is not None for key in keys] == [True, False, True]
+    assert not any(key in printed for key in keys)
+    assert bootstrap.ensure_default_supplier().api_keys.count() == 3
+
+
+def test_the_old_ssh_key_stays_valid_unless_it_is_deleted_at_once(
+    secrets: FileSecrets, supplier: Supplier
+) -> None:
+    def stored() -> str:
+        private_key = str(secrets.get(bootstrap.private_key_secret()))
+        return credentials.fingerprint(credentials.public_key_of(private_key))
+
+    first = stored()
+    assert first in rotate("ssh-key")
+    second = stored()
+    rotate("ssh-key", "--now", "--yes")
+    fingerprints = set(SshKey.objects.values_list("fingerprint", flat=True))
+    assert fingerprints == {first, stored()}
+    assert second not in fingerprints
+
+
+def test_a_failure_to_store_the_new_key_leaves_the_database_unchanged(
+    secrets: FileSecrets, supplier: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str, value: str) -> None:
+        raise PermissionError("the secrets cannot be written")
+
+    monkeypatch.setattr(secrets, "put", fail)
+    for kind in ("api-key", "ssh-key"):
+        with pytest.raises(PermissionError):
+            rotate(kind, "--now", "--yes")
+    [api_key], [ssh_key] = supplier.api_keys.all(), supplier.ssh_keys.all()
+    assert api_key.revoked_at is None
+    assert ssh_key.label == "first key"
+
+
+def test_a_webhook_and_a_push_target_have_two_secrets_for_some_days(supplier: Supplier) -> None:
+    old_secret, old_key = webhook.signing_secret(supplier), push.private_keys(supplier)
+    assert "The old one stays valid until 20" in rotate("webhook", "sftp-user")
+    assert webhook.signing_secret(supplier) != old_secret
+    printed = rotate("push-key", "sftp-user")
+    assert push.public_key(supplier) in printed
+    new_key, *others = push.private_keys(supplier)
+    assert others == old_key
+    assert credentials.public_key_of(new_key) in push.public_key(supplier)
+    with pytest.raises(CommandError, match="Add --now to make it invalid at once"):
+        rotate("push-key", "sftp-user")
+    assert "no old one" in rotate("push-key", "sftp-user", "--now", "--yes")
+    assert len(push.private_keys(supplier)) == 1
+
+
+def test_the_next_host_keys_are_announced_before_they_are_used(
+    secrets: FileSecrets, tmp_path: Path
+) -> None:
+    first = host_keys()
+    before = known_hosts_lines("localhost", 2222)
+    printed = rotate("host-keys")
+    assert [*host_keys(), *next_host_keys()] == [*first, *next_host_keys()]
+    assert len(next_host_keys()) == 2
+    assert before in printed
+    lines = known_hosts_lines("localhost", 2222).splitlines()
+    assert len(lines) == 4
+    assert rotate("host-keys") == printed, "a repeated first step changes nothing"
+    following = next_host_keys()
+    printed = rotate("host-keys", "--finish")
+    assert host_keys() == following
+    assert next_host_keys() == []
+    assert printed.splitlines()[1:] == lines[2:]
+    assert (tmp_path / "known_hosts").read_text().splitlines() == lines[2:]
+    with pytest.raises(CommandError, match="There are no next host keys"):
+        rotate("host-keys", "--finish")
+    rotate("host-keys", "--now", "--yes")
+    assert not set(map(str, following)) & set(map(str, host_keys()))
+
+
+@pytest.mark.parametrize("answer", ["yes", ""])
+def test_a_rotation_at_once_must_be_confirmed_by_name(
+    supplier: Supplier, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    before = webhook.signing_secret(supplier)
+    monkeypatch.setattr("builtins.input", lambda question: answer)
+    with pytest.raises(CommandError, match=r"is not webhook sftp-user\. Nothing was changed"):
+        rotate("webhook", "sftp-user", "--now")
+    assert webhook.signing_secret(supplier) == before
+    monkeypatch.setattr("builtins.input", lambda question: "webhook sftp-user")
+    rotate("webhook", "sftp-user", "--now")
+    assert webhook.signing_secret(supplier) != before
+
+
+def test_errors_name_what_is_missing_and_what_to_do(
+    secrets: FileSecrets, settings: Settings
+) -> None:
+    with pytest.raises(CommandError, match="there is no supplier 'nobody'"):
+        rotate("webhook", "nobody")
+    settings.HEADEND_SECRET_KEY = "of the environment"
+    with pytest.raises(CommandError, match="Set HEADEND_OLD_SECRET_KEY to its value"):
+        rotate("secret-key")
+    secrets.path(bootstrap.api_key_secret()).unlink()
+    with pytest.raises(Exception, match=r"no secret headend/api_key. Run `manage.py setup`"):
+        rotate("api-key")
