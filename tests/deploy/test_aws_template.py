@@ -53,6 +53,28 @@ def test_every_parameter_has_a_label_and_belongs_to_a_group() -> None:
     assert set(interface["ParameterLabels"]) == parameters
 
 
+def test_every_limited_parameter_has_a_sentence_that_names_it() -> None:
+    limits = {"AllowedPattern", "MinValue", "MaxValue"}
+    parameters = template()["Parameters"]
+    limited = {name for name, parameter in parameters.items() if limits & parameter.keys()}
+    assert len(limited) > 15
+    for name in {*limited, "GenerationInterval"}:
+        assert parameters[name]["ConstraintDescription"].startswith(f"{name} takes ")
+
+
+def test_the_guide_explains_every_parameter_output_and_alarm() -> None:
+    guide = PATH.with_name("README.md").read_text()
+    parts = template()
+    parameters = {name for name in parts["Parameters"] if f"`{name}`" not in guide}
+    outputs = {name for name in parts["Outputs"] if f"**{name}**" not in guide}
+    alarms = {
+        name
+        for name, resource in parts["Resources"].items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and not re.search(rf"\b{name}\b", guide)
+    }
+    assert (parameters, outputs, alarms) == (set(), set(), set())
+
+
 @pytest.mark.parametrize(
     ("parameter", "accepted", "refused"),
     [
