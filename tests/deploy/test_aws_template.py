@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.aws_template import PATH, PROCESSES, containers, template
-from tests.deploy.tools import ROOT, run
+from tests.deploy.tools import DEPLOY, ROOT, run
 
 PARAMETERS_OF_THE_REFERENCE = {
     "TimestreamCreation", "TimestreamDatabaseName", "TimestreamTableName", "DeviceDataGeneratorInclude",
@@ -135,4 +135,9 @@ def test_tasks_run_without_rights_and_without_a_public_address() -> None:
     for service in (r["Properties"] for r in resources if r["Type"] == "AWS::ECS::Service"):
         network = service["NetworkConfiguration"]["AwsvpcConfiguration"]
         assert network["AssignPublicIp"] == "DISABLED"
-    assert all(c["ReadonlyRootFilesystem"] for name in PROCESSES for c in containers(name))
+    found = [container for name in PROCESSES for container in containers(name)]
+    assert all(container["ReadonlyRootFilesystem"] for container in found)
+    # Fargate gives a volume the owner that the image's folder has, if the image declares it.
+    image = (DEPLOY / "Dockerfile").read_text()
+    folders = {mount["ContainerPath"] for container in found for mount in container["MountPoints"]}
+    assert folders == set(re.findall(r"(?m)^VOLUME (.+)$", image))
