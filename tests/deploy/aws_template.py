@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -49,3 +50,53 @@ def containers(process: str) -> list[dict[str, Any]]:
         "ContainerDefinitions"
     ]
     return found
+
+
+class Permission(NamedTuple):
+    """An action of IAM, and for S3 the bucket or object that it concerns: ``bucket`` or ``bucket/key``.
+
+    A key can be a pattern.
+    """
+
+    action: str
+    resource: str = ""
+
+    def allows(self, other: Permission) -> bool:
+        """Return whether this permission of a role includes one that a call needs."""
+        # The keys of DeleteObjects are in the body of the call, so its resource is the whole bucket.
+        whole_bucket = f"{self.resource.partition('/')[0]}/*"
+        return self.action == other.action and (
+            other.resource == whole_bucket or fnmatchcase(other.resource, self.resource)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.resource}".strip()
+
+
+def granted(process: str, bucket: str, *, timestream: bool = False) -> set[Permission]:
+    """Return the permissions of the role of a process, with the name of the bucket.
+
+    With ``timestream``, these are the additional ones of a stack that uses Timestream.
+    """
+    resources = template()["Resources"]
+    [name] = [name for name, of_procfile in PROCESSES.items() if of_procfile == process]
+    policies = [p["Ref"] for p in resources[f"{name}Role"]["Properties"]["ManagedPolicyArns"]]
+    statements = [
+        statement["Fn::If"][1] if timestream else statement
+        for policy in policies
+        for statement in resources[policy]["Properties"]["PolicyDocument"]["Statement"]
+        if ("Fn::If" in statement) == timestream
+    ]
+    return {
+        Permission(action, _resource(action, statement["Resource"], bucket))
+        for statement in statements
+        for action in statement["Action"]
+    }
+
+
+def _resource(action: str, resource: Any, bucket: str) -> str:
+    if not action.startswith("s3:"):
+        return ""
+    if resource == {"Fn::GetAtt": ["Bucket", "Arn"]}:
+        return bucket
+    return str(resource["Fn::Sub"]).replace("${Bucket.Arn}", bucket)

@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 _BLOCK_BYTES = 256 * 1024
 _TIMEOUT_SECONDS = 120
+OnCall = Callable[[str, str, dict[str, str]], None]
 
 
 class Fault(StrEnum):
@@ -50,6 +51,7 @@ class FaultProxy:
     for calls with a body. ``share`` can be changed at any time. ``faults`` counts the faults, ``calls`` all calls.
     Every call takes ``delay_seconds`` longer, as over a network.
     With ``knows_checksums=False`` it is a server that refuses the checksums that boto3 sends since version 1.36.
+    ``on_call`` gets the method, the path and the headers of each call.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class FaultProxy:
         hang_seconds: float = 5.0,
         delay_seconds: float = 0.0,
         knows_checksums: bool = True,
+        on_call: OnCall = lambda *_: None,
     ) -> None:
         self.upstream = urlsplit(upstream).netloc
         self.share = share
@@ -69,6 +72,7 @@ class FaultProxy:
         self.hang_seconds = hang_seconds
         self.delay_seconds = delay_seconds
         self.knows_checksums = knows_checksums
+        self.on_call = on_call
         self.faults: Counter[Fault] = Counter()
         self.calls = 0
         self.stopping = threading.Event()
@@ -147,6 +151,7 @@ class _Call(BaseHTTPRequestHandler):
     def handle_call(self) -> None:
         """Forward one call, or let it fail."""
         proxy = self.server.proxy
+        proxy.on_call(self.command, self.path, dict(self.headers.items()))
         proxy.stopping.wait(proxy.delay_seconds)
         length = int(self.headers.get("Content-Length", 0))
         fault = proxy.next_fault(has_body=length > 0 or self._is_chunked)
