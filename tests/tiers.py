@@ -40,6 +40,7 @@ _SAME_ON_SERVERS = [
             "stored_differences",
         )
     ),
+    "readings/repositories/test_copies.py",
     # These are about a protocol or a file format. They read a few rows by their keys.
     "examples/",
     "exports/delivery/test_deadline.py",
@@ -95,7 +96,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.option.fast and collection_path in _PROCESS_FOLDERS else None
 
 
-@pytest.hookimpl(wrapper=True)  # before pytest selects by marks
+# Wraps pytest's selection by marks, and the sorting by pytest-django: it puts tests without a database last.
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
     """Mark all tests, and put the groups that take longest first."""
     for item in items:
@@ -110,8 +112,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, N
             raise pytest.UsageError(
                 f"{item.nodeid} starts no process. Move it to a folder that --fast does not skip."
             )
+    yield
     items.sort(key=lambda item: (not _starts_processes(item), rank(item.nodeid)))
-    return (yield)
 
 
 def _starts_processes(item: pytest.Item) -> bool:
