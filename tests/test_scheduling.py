@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployment import ROOT
+from tests.scheduling import rank
 
 _CRASHES_ONCE = """
 from pathlib import Path
@@ -33,6 +34,16 @@ def test_waits():
 def test_next():
     pass
 """
+
+
+def test_the_longest_groups_are_first(request: pytest.FixtureRequest) -> None:
+    """pytest-django sorts the tests too. Its order would put the browser tests last."""
+    starts_processes = [
+        item.get_closest_marker("starts_processes") is not None for item in request.session.items
+    ]
+    ranks = [rank(item.nodeid) for item in request.session.items]
+    order = [(not starts, number) for starts, number in zip(starts_processes, ranks, strict=True)]
+    assert order == sorted(order)
 
 
 @pytest.mark.starts_processes
