@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.core.files.storage import FileSystemStorage, storages
+from typing import Any
+
+from django.core.files.storage import FileSystemStorage, Storage, storages
 
 from exports.stores.base import ExportStore, FileDamagedError, FileMissingError, Piece, StoredPart
 from exports.stores.disk import DiskStore
@@ -14,12 +16,21 @@ __all__ = [
     "Piece",
     "StoredPart",
     "export_store",
+    "export_store_of",
 ]
 
 
 def export_store() -> ExportStore:
     """Return the export store on top of Django's storage ``STORAGES["exports"]``."""
-    storage = storages["exports"]
+    return _store_on(storages["exports"])
+
+
+def export_store_of(storage: dict[str, Any]) -> ExportStore:
+    """Return the export store on top of another storage, which is described as in ``STORAGES``."""
+    return _store_on(storages.create_storage(storage))
+
+
+def _store_on(storage: Storage) -> ExportStore:
     if isinstance(storage, FileSystemStorage):
         return DiskStore(storage)
     # Imported here because boto3 takes half a second to import, and a deployment on a disk does not need it.

@@ -49,8 +49,8 @@ def database(url: str) -> dict[str, Any]:
     return entry
 
 
-def exports_storage(url: str) -> dict[str, Any]:
-    """Return an entry of ``STORAGES``.
+def exports_storage(url: str, name: str = "EXPORTS_URL") -> dict[str, Any]:
+    """Return an entry of ``STORAGES``. Errors call the URL ``name``.
 
     ``url`` is ``file:///folder`` or ``s3://bucket/prefix?endpoint_url=…&region=…&checksums=…``.
     """
@@ -58,17 +58,15 @@ def exports_storage(url: str) -> dict[str, Any]:
     if parts.scheme == "file":
         return {
             "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": env.folder_of("EXPORTS_URL", url)},
+            "OPTIONS": {"location": env.folder_of(name, url)},
         }
     if not parts.netloc:
-        raise ImproperlyConfigured(
-            f"EXPORTS_URL is {url!r}; it names no bucket: s3://bucket/prefix."
-        )
-    options = _query_options("EXPORTS_URL", url, {"endpoint_url", "region", "checksums"})
+        raise ImproperlyConfigured(f"{name} is {url!r}; it names no bucket: s3://bucket/prefix.")
+    options = _query_options(name, url, {"endpoint_url", "region", "checksums"})
     checksums = options.get("checksums", _CHECKSUMS[0])
     if checksums not in _CHECKSUMS:
         raise ImproperlyConfigured(
-            f"EXPORTS_URL: checksums={checksums} is unknown; write {' or '.join(_CHECKSUMS)}."
+            f"{name}: checksums={checksums} is unknown; write {' or '.join(_CHECKSUMS)}."
         )
     return {
         "BACKEND": "storages.backends.s3.S3Storage",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -21,7 +22,7 @@ from tests.contract.conftest import Supplier
 from tests.contract.test_files import fetch, poll_until_final
 from tests.contract.test_recovery import supplier_of
 from tests.deployment import ROOT, Deployment
-from tests.services.servers import Postgres
+from tests.services.servers import AWS, Postgres, SeaweedFS
 
 pytestmark = pytest.mark.starts_processes
 
@@ -121,6 +122,27 @@ def test_a_deployment_moves_to_postgresql_and_its_dump_is_restored(
     small.extra["DATABASE_URL"] = second
     run_documented("restore PostgreSQL", small, BACKUP=str(backup))
     assert rows_of(second) == rows_of(first)
+
+
+def test_readings_and_files_move_from_a_disk_to_a_bucket(
+    small: Deployment, seaweedfs: SeaweedFS
+) -> None:
+    small.extra |= AWS
+    name = f"moved_{uuid4().hex}"
+    readings = seaweedfs.readings_url(f"{name}/readings")
+    before = json.loads(small.manage("readings", "--json").stdout)
+    printed = run_documented(
+        "move to a bucket",
+        small,
+        NEW_READINGS_URL=readings,
+        NEW_EXPORTS_URL=seaweedfs.url_by(seaweedfs.endpoint, f"{name}/files"),
+    )
+    assert "0 files copied" in printed
+    assert not re.search(r"^failed", printed, re.MULTILINE)
+    small.extra["READINGS_URL"] = readings
+    after = json.loads(small.manage("readings", "--json").stdout)
+    assert before["days"]
+    assert after["days"] == before["days"]
 
 
 def test_clients_can_know_new_host_keys_before_the_server_uses_them(small: Deployment) -> None:
