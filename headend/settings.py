@@ -172,6 +172,7 @@ CSRF_FAILURE_VIEW = "headend.portal.error_pages.csrf_failure"
 STATIC_URL = "static/"
 STATIC_ROOT = env.folder("HEADEND_STATIC_ROOT", HEADEND_HOME / "static")
 STATICFILES_DIRS = [BASE_DIR / "headend" / "portal" / "static"]
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True  # pages use only these; the others would double the space
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- the database -----------------------------------------------------------------------

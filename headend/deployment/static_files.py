@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,11 +19,11 @@ def collect_static_files() -> bool:
     """Collect and compress the static files, and return True; return False if the present ones are up to date.
 
     Compressing takes several seconds of processor time, which a restart without changes need not spend. Killed
-    at any time, the next call collects again. Files that this user cannot change belong to a container image: they were
-    collected when it was built.
+    at any time, the next call collects again. Files in the environment of Python belong to a container image: they were
+    collected when it was built, and their sources were deleted.
     """
     stamp = Path(settings.STATIC_ROOT) / STAMP
-    if stamp.is_file() and not os.access(stamp, os.W_OK):
+    if stamp.is_file() and stamp.is_relative_to(sys.prefix):
         return False
     fingerprint = _fingerprint()
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint:
