@@ -11,32 +11,37 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from http.client import HTTPException
 from pathlib import Path
 
-TIMEOUT_SECONDS = 3
+TIMEOUT_SECONDS = 3.0
+FIRST_PROCESS = Path("/proc/1/cmdline")
+"""The command line of the container's process."""
 
 
 def main() -> None:
     """Exit with 0 if every server of this container answers, otherwise with one line."""
-    command = Path("/proc/1/cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+    command = FIRST_PROCESS.read_text(encoding="utf-8", errors="replace").split("\0")
     try:
         for check in checks(command):
             check()
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         sys.exit(f"unhealthy: {error}")
 
 
 def checks(command: list[str]) -> Iterator[Callable[[], None]]:
     """Yield the checks for a container whose first process has this command line."""
     runs_all = command[-2:-1] == ["run"]
-    if runs_all or any(word.endswith("gunicorn") for word in command):
+    # `headend process web` checks the services before it becomes the web server.
+    starts = command[-2] if command[-3:-2] == ["process"] else None
+    if runs_all or starts == "web" or any(word.endswith("gunicorn") for word in command):
         yield check_web
-    if runs_all or "sftpserver" in command:
+    if runs_all or starts == "sftp" or "sftpserver" in command:
         yield check_sftp
 
 
 def check_web() -> None:
-    """Raise ``OSError`` if no web process answers."""
+    """Raise ``OSError`` or ``HTTPException`` if no web process answers."""
     port = os.environ.get("HEADEND_PORT") or "8000"
     with urllib.request.urlopen(f"http://localhost:{port}/health/live", timeout=TIMEOUT_SECONDS):
         pass
