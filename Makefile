@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 # Some containers set this variable. Every process would then compile all its modules again: two seconds at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run check test stress attack lint lock bench screenshots image deploy-check clean
+.PHONY: help run check test stress attack lint lock bench screenshots image image-check deploy-check clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -68,6 +68,9 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' headend/__init__.py)
 image: ## build the container image headend:VERSION with docker, podman or buildah (deploy/README.md)
 	$(BUILDER) build --file deploy/Dockerfile --tag headend:$(VERSION) --tag headend:latest \
 		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) $(IMAGE_OPTIONS) .
+
+image-check: $(VENV)/.test ## run the image that buildah has built without a container engine, and tests/contract against it; needs root
+	$(BIN)/python -m tests.deploy.image_check
 
 deploy-check: $(VENV)/.test .deploy-tools ## check the files in deploy/: image, Compose, systemd, nginx, AWS, Prometheus, the wheel
 	$(BIN)/python -m pytest -n 2 tests/deploy
