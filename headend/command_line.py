@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db.utils import DatabaseError, InterfaceError
 
 from headend import __version__
-from headend.config.database_errors import first_line, is_database_outage
+from headend.config.database_errors import first_line, hint_of, is_database_outage
 from headend.config.memory_arenas import limit_memory_arenas
 from headend.config.open_files import raise_limit
 from headend.config.private_files import create_private_files
@@ -89,7 +89,8 @@ def main() -> None:
     except (DatabaseError, InterfaceError) as error:
         if not is_database_outage(error) or "--traceback" in sys.argv:
             raise
-        sys.exit(f"headend: DATABASE_URL: {first_line(error)}.")
+        message = first_line(error).rstrip(".")
+        sys.exit(f"headend: DATABASE_URL: {message}. {hint_of(message)}")
     except OSError as error:
         if error.errno not in _DISK_ERRORS or "--traceback" in sys.argv:
             raise

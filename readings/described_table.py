@@ -35,9 +35,10 @@ def check_table(repository: ReadingsRepository) -> None:
     """Check that the repository can be used. Create a missing table only if the database describes none.
 
     The table of a deployment may be on a disk that is not mounted. A new table in its place would hide this, and
-    :func:`describe` would delete the records. Raises :class:`RepositoryUnavailableError`.
+    :func:`describe` would delete the records. A database without tables describes none. Raises
+    :class:`RepositoryUnavailableError`.
     """
-    if DescribedTable.objects.exists():
+    if _described_row() is not None:
         repository.table_id()
     repository.check()
 
@@ -82,15 +83,23 @@ def prepare_to_write(repository: ReadingsRepository) -> None:
     setup``, also without a database. Raises :class:`RepositoryUnavailableError`.
     """
     try:
-        row = DescribedTable.objects.first()
-    except (DatabaseError, InterfaceError) as error:
-        if not has_no_tables(error):
-            return
-        row = None
+        row = _described_row()
+    except (DatabaseError, InterfaceError):
+        return
     if row is None:
         repository.check()
     else:
         _refuse_unless_described(repository, row)
+
+
+def _described_row() -> DescribedTable | None:
+    """Return None if the database describes no table, or has no tables. Raises the database's error."""
+    try:
+        return DescribedTable.objects.first()
+    except (DatabaseError, InterfaceError) as error:
+        if not has_no_tables(error):
+            raise
+        return None
 
 
 def _refuse_unless_described(repository: ReadingsRepository, row: DescribedTable) -> None:

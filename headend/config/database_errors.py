@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
+
+DATABASE_HINT = (
+    "Correct DATABASE_URL, and check that the server runs and can be reached from this host."
+)
+_HINTS = {
+    r"password|authentication|role .* does not exist": "Correct the user and the password in DATABASE_URL.",
+    r"database .* does not exist": "Create the database, or correct its name in DATABASE_URL.",
+    r"permission denied": "Give the user of DATABASE_URL the permission to create tables: GRANT CREATE ON SCHEMA public.",
+    r"too many (clients|connections)|remaining connection slots": "Raise max_connections of the server, or start fewer processes.",
+    r"disk|full|space": "Make space on the disk of the database.",
+    r"read-?only": "DATABASE_URL must name a server and a disk that can be written, and no replica.",
+    r"locked": "Another process holds the database for too long; end it, or use PostgreSQL.",
+}
+"""What to do, by a pattern of the driver's message."""
 
 
 def is_database_outage(error: BaseException) -> bool:
@@ -19,6 +34,14 @@ def is_database_outage(error: BaseException) -> bool:
 def first_line(error: BaseException) -> str:
     """Return the message without the drivers' further lines, which have hints and parts of the statement."""
     return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def hint_of(message: str) -> str:
+    """Return a sentence that says what to do about the error with this message."""
+    for pattern, hint in _HINTS.items():
+        if re.search(pattern, message, re.IGNORECASE):
+            return hint
+    return DATABASE_HINT
 
 
 def has_no_tables(error: BaseException) -> bool:

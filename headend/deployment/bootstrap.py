@@ -76,6 +76,23 @@ def ensure_operator() -> None:
         users.create_superuser(OPERATOR, password=password)
 
 
+def check_secrets() -> None:
+    """Raise ``ImproperlyConfigured`` if the secrets store cannot be used. A missing secret is no error.
+
+    Raises ``OSError`` if a folder cannot be used.
+    """
+    try:
+        settings.SECRETS.get(api_key_secret())
+    except OSError:
+        raise
+    except Exception as error:
+        # boto3 raises its own errors. Their texts have no secrets.
+        raise ImproperlyConfigured(
+            f"SECRETS_URL: the secrets cannot be read: {_reason(error)}. Correct SECRETS_URL, and check the credentials"
+            " that boto3 finds and their permission secretsmanager:GetSecretValue."
+        ) from None
+
+
 def check_export_store() -> None:
     """Raise ``ImproperlyConfigured`` if the bucket of ``EXPORTS_URL`` cannot be used."""
     problem = export_store().problem()
@@ -89,10 +106,13 @@ def check_broker() -> None:
         health.check_broker()
     except Exception as error:
         # The library of each broker raises its own errors. Their texts have no passwords.
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise ImproperlyConfigured(
-            f"CELERY_BROKER_URL: the broker cannot be used: {reason}."
+            f"CELERY_BROKER_URL: the broker cannot be used: {_reason(error)}."
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
 
 
 def gigabytes_per_day() -> float:

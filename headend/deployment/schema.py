@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
@@ -38,11 +39,40 @@ def schema_difference() -> SchemaDifference:
     )
 
 
+def refuse_other_schema() -> None:
+    """Raise ``ImproperlyConfigured`` if the database does not have exactly the migrations of this release.
+
+    It writes nothing, and creates no file.
+    """
+    if database_file_is_missing():
+        raise ImproperlyConfigured(
+            f"DATABASE_URL: {connection.settings_dict['NAME']} does not exist. Run `manage.py setup`."
+        )
+    difference = schema_difference()
+    _refuse_newer(difference)
+    if difference.missing:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL: {older_schema(difference.missing)}. {OLDER_SCHEMA_HINT}"
+        )
+
+
+def database_file_is_missing() -> bool:
+    """Return whether the database is a file of SQLite that does not exist. To connect would create an empty file."""
+    name = str(connection.settings_dict["NAME"])
+    in_memory = ":memory:" in name or "mode=memory" in name
+    return connection.vendor == "sqlite" and not in_memory and not Path(name).exists()
+
+
 def refuse_newer_schema() -> None:
     """Raise ``ImproperlyConfigured`` if a newer release of headend has migrated the database."""
-    unknown = schema_difference().unknown
-    if unknown:
-        raise ImproperlyConfigured(f"DATABASE_URL: {newer_schema(unknown)}. {NEWER_SCHEMA_HINT}")
+    _refuse_newer(schema_difference())
+
+
+def _refuse_newer(difference: SchemaDifference) -> None:
+    if difference.unknown:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL: {newer_schema(difference.unknown)}. {NEWER_SCHEMA_HINT}"
+        )
 
 
 NEWER_SCHEMA_HINT = "Install that release again, or restore the backup from before the upgrade."
@@ -51,6 +81,14 @@ NEWER_SCHEMA_HINT = "Install that release again, or restore the backup from befo
 def newer_schema(unknown: tuple[str, ...]) -> str:
     """Return a sentence without a full stop about migrations that the code does not know."""
     return f"a newer release of headend has migrated the database ({migration_names(unknown)})"
+
+
+OLDER_SCHEMA_HINT = "Stop all processes, run `manage.py setup`, and start them again."
+
+
+def older_schema(missing: tuple[str, ...]) -> str:
+    """Return a sentence without a full stop about migrations that the database does not have."""
+    return f"the database is older than the code ({migration_names(missing)})"
 
 
 def migration_names(migrations: tuple[str, ...]) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from headend.config.database_errors import DATABASE_HINT
 from headend.diagnosis import database, host, services, stores
 from headend.diagnosis.finding import Check
 
 ALL_CHECKS = (
     Check("versions", host.check_versions, "Install the packages of requirements.lock."),
     Check("settings", services.check_settings, "Correct the settings."),
-    Check("database", database.check_database, database.HINT),
-    Check("migrations", database.check_migrations, database.HINT),
-    Check("clock", database.check_clock, database.HINT),
+    Check("database", database.check_database, DATABASE_HINT),
+    Check("migrations", database.check_migrations, DATABASE_HINT),
+    Check("clock", database.check_clock, DATABASE_HINT),
     Check("broker", services.check_broker, services.BROKER_HINT),
     Check("readings", stores.check_readings, stores.READINGS_HINT),
     Check("exports", stores.check_exports, stores.EXPORTS_HINT),

@@ -18,6 +18,7 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, Operational
 from pytest_django.fixtures import Settings
 
 from headend import __version__, command_line
+from headend.config.database_errors import DATABASE_HINT
 from headend.config.folders import Folder
 from headend.http import gunicorn_config
 
@@ -78,10 +79,21 @@ def test_help_is_printed_although_the_home_folder_cannot_be_used(
     [
         (
             OperationalError("connection failed\nIs the server running?"),
-            "DATABASE_URL: connection failed.",
+            f"DATABASE_URL: connection failed. {DATABASE_HINT}",
         ),
-        (InterfaceError("the connection is closed"), "DATABASE_URL: the connection is closed."),
-        (DatabaseError("file is not a database"), "DATABASE_URL: file is not a database."),
+        (
+            OperationalError('password authentication failed for user "x"'),
+            'DATABASE_URL: password authentication failed for user "x". '
+            "Correct the user and the password in DATABASE_URL.",
+        ),
+        (
+            InterfaceError("the connection is closed"),
+            f"DATABASE_URL: the connection is closed. {DATABASE_HINT}",
+        ),
+        (
+            DatabaseError("file is not a database"),
+            f"DATABASE_URL: file is not a database. {DATABASE_HINT}",
+        ),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), "/x: Permission denied."),
         (ImproperlyConfigured("LOG_LEVEL is wrong."), "LOG_LEVEL is wrong."),
     ],

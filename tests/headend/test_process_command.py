@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from pytest_django.fixtures import Settings
 
+from headend.config import service_urls
+from headend.config.aws_secrets import SecretsManager
+from headend.config.secrets import FileSecrets
 from headend.deployment import procfile
+from readings.repositories import ReadingsRepository
+from tests.ports import unused_port
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, str]]]:
+def started(
+    monkeypatch: pytest.MonkeyPatch, db: None, store: ReadingsRepository
+) -> list[tuple[list[str], dict[str, str]]]:
     """The arguments and the environment of each program that this process would have become."""
     programs: list[tuple[list[str], dict[str, str]]] = []
     monkeypatch.chdir(".")
@@ -44,6 +55,88 @@ def test_a_relative_home_folder_stays_the_same_in_the_folder_of_the_packages(
     call_command("process", "beat")
     assert started[0][1]["HEADEND_HOME"] == str(settings.HEADEND_HOME)
     assert Path.cwd() == settings.BASE_DIR
+
+
+def refusal(started: list[tuple[list[str], dict[str, str]]], name: str = "web") -> str:
+    """Return why the process is not started."""
+    with pytest.raises(ImproperlyConfigured) as refused:
+        call_command("process", name)
+    assert started == []
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["web", "worker", "deliveries", "beat", "sftp"])
+def test_no_process_starts_before_the_database_was_migrated(
+    started: list[tuple[list[str], dict[str, str]]], name: str
+) -> None:
+    MigrationRecorder(connection).migration_qs.filter(app="exports").latest("name").delete()
+    assert "the database is older than the code (exports.0" in refusal(started, name)
+
+
+def test_no_process_starts_with_the_database_of_a_newer_release(
+    started: list[tuple[list[str], dict[str, str]]],
+) -> None:
+    MigrationRecorder(connection).record_applied("exports", "9999_from_the_future")
+    assert "Install that release again" in refusal(started)
+
+
+def test_no_process_starts_without_the_file_of_its_database(
+    started: list[tuple[list[str], dict[str, str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(connection, "vendor", "sqlite")
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "missing.sqlite3"))
+    message = refusal(started)
+    assert message.endswith("missing.sqlite3 does not exist. Run `manage.py setup`.")
+    assert list(tmp_path.glob("*.sqlite3")) == []
+
+
+def test_no_process_starts_without_its_secrets(
+    started: list[tuple[list[str], dict[str, str]]],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    settings.SECRETS = SecretsManager(
+        "headend",
+        FileSecrets(tmp_path),
+        region="us-east-1",
+        endpoint_url=f"http://127.0.0.1:{unused_port()}",
+    )
+    message = refusal(started)
+    assert message.startswith("SECRETS_URL: the secrets cannot be read: Could not connect")
+
+
+def test_no_process_starts_without_its_broker(
+    started: list[tuple[list[str], dict[str, str]]], settings: Settings, tmp_path: Path
+) -> None:
+    settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"data_folder_out": str(tmp_path / "missing")}
+    assert refusal(started).startswith("CELERY_BROKER_URL: the broker cannot be used: ")
+
+
+def test_no_process_starts_without_the_bucket_of_export_files(
+    started: list[tuple[list[str], dict[str, str]]],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    endpoint = quote(f"http://127.0.0.1:{unused_port()}", safe="")
+    url = f"s3://bucket/x?region=us-east-1&endpoint_url={endpoint}"
+    settings.STORAGES = {**settings.STORAGES, "exports": service_urls.exports_storage(url)}
+    assert refusal(started).startswith("EXPORTS_URL: the server cannot be reached")
+
+
+def test_no_process_starts_without_the_table_of_readings(
+    started: list[tuple[list[str], dict[str, str]]], settings: Settings, tmp_path: Path
+) -> None:
+    settings.READINGS_URL = f"delta://{tmp_path}/missing"
+    message = refusal(started)
+    assert message.startswith("READINGS_URL: ")
+    assert "missing" in message
 
 
 def test_another_name_is_refused() -> None:

@@ -10,6 +10,7 @@ from django.core.management.base import CommandParser
 
 from headend.config.project_command import ProjectCommand
 from headend.deployment import procfile
+from headend.deployment.start_checks import refuse_unusable_services
 from headend.deployment.supervision.supervisor import environment
 
 
@@ -18,7 +19,8 @@ class Command(ProjectCommand):
 
     help = (
         "Run one process of the Procfile in the foreground. Containers and systemd start each process with it, "
-        "after `setup` has run once. Example: python manage.py process web"
+        "after `setup` has run once. If the database, the broker or a store cannot be used, the process does not "
+        "start. Example: python manage.py process web"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,7 +28,8 @@ class Command(ProjectCommand):
         parser.add_argument("name", choices=list(procfile.commands()))
 
     def handle(self, *args: Any, name: str, **options: Any) -> None:
-        """Replace this process; do not return."""
+        """Check the services, then replace this process; do not return."""
+        refuse_unusable_services()
         command = procfile.commands()[name]
         procfile.enter_project_folder()
         sys.stdout.flush()

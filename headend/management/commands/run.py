@@ -70,11 +70,10 @@ class Command(ProjectCommand):
     def _set_up_and_announce(self, done: int, supervisor_id: int) -> None:
         """Create what is missing, write a byte to ``done``, and print the addresses when the servers answer."""
         # These import Polars, which no process may do before it forks.
-        from headend.deployment import bootstrap, outputs
+        from headend.deployment import outputs
 
         try:
             self.check(tags=[TAG])
-            bootstrap.check_broker()
             call_command("setup", stdout=self.stdout, stderr=self.stderr)
         except KeyboardInterrupt:
             self.stderr.write("Interrupted during setup; the next run continues it.")

@@ -46,8 +46,15 @@ class Command(ProjectCommand):
         for sentence in make_private(settings.HEADEND_HOME):
             self._print_warning(sentence)
         self._print_step("home folder", str(settings.HEADEND_HOME))
+        bootstrap.check_secrets()
+        bootstrap.check_broker()
         bootstrap.check_export_store()
         refuse_newer_schema()
+        try:
+            check_table(repository())
+        except RepositoryUnavailableError as error:
+            raise CommandError(f"READINGS_URL: {error}") from error
+        # Every service can be used, so nothing is half set up from here on.
         call_command("migrate", verbosity=0)
         self._print_step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
         record_profile()
@@ -62,7 +69,6 @@ class Command(ProjectCommand):
         for problem in staff_belong_to_no_supplier(databases=["default"]):
             self._print_warning(f"{problem.msg} {problem.hint}")
         try:
-            check_table(repository())
             if describe(repository()):
                 self._print_warning(
                     "READINGS_URL names another table of readings than before. The records of written intervals,"
