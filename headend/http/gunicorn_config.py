@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from headend.config import environment as env
 from headend.config.addresses import with_port
+from headend.config.draining import drain_seconds
 from headend.config.folders import folder_problems
 from headend.config.logs import logging_settings
 from headend.config.memory_arenas import limit_memory_arenas
@@ -28,14 +29,16 @@ try:
     connections_per_address = env.integer(
         "WEB_CONNECTIONS_PER_ADDRESS", 250, minimum=1, maximum=100_000
     )
+    graceful_timeout = drain_seconds()
 except ImproperlyConfigured as error:
     # gunicorn would print a traceback.
     sys.exit(f"headend: {error}")
 bind = with_port(_host.removeprefix("[").removesuffix("]"), _port)
 worker_class = "headend.http.gunicorn_worker.BufferingWorker"
 timeout = 120
-graceful_timeout = 4
-keepalive = 5
+# Longer than proxies keep unused connections (nginx and AWS: 60 s). Otherwise a proxy could send a request over a
+# connection that is being closed.
+keepalive = 75
 loglevel = "warning"
 logconfig_dict = logging_settings("WARNING")
 # The control socket is in the user's home folder, where two deployments would share it.

@@ -15,6 +15,7 @@ from django.conf import settings
 from gunicorn.workers.base import Worker
 from waitress import wasyncore
 
+from headend.config.listening_sockets import HANDSHAKE_SECONDS
 from headend.http import gunicorn_config
 from headend.http.caller_address import known_caller
 from headend.http.server.limits import Limits
@@ -27,6 +28,11 @@ MAX_WAIT_SECONDS = 0.5
 """How long the main thread waits for something to do. Deadlines are checked this often."""
 CLEANUP_SECONDS = 1.0
 """The last part of the graceful timeout. In it, the threads record the downloads that are cut off."""
+DRAIN_IDLE_SECONDS = 5.0
+"""While a process ends, a connection is closed this long after its last response.
+
+A proxy that closes unused connections earlier never sends a request over one that is being closed.
+"""
 
 
 class BufferingWorker(Worker):  # type: ignore[misc] # gunicorn ships no types
@@ -66,12 +72,14 @@ class _Wakeup(wasyncore.file_dispatcher):  # type: ignore[misc] # waitress ships
         self.recv(4096)
 
 
-def serve_once(listeners: list[Listener], sockets: dict[int, Any]) -> None:
-    """Wait for sockets that are ready, and serve them. Errors are logged, and the server goes on."""
+def serve_once(
+    listeners: list[Listener], sockets: dict[int, Any], seconds: float = MAX_WAIT_SECONDS
+) -> None:
+    """Wait for sockets that are ready, for ``seconds`` at most, and serve them. Errors are logged, and the server goes on."""
     try:
-        wasyncore.poll2(MAX_WAIT_SECONDS, sockets)
+        wasyncore.poll2(seconds, sockets)
         for listener in listeners:
-            listener.accept_waiting()
+            listener.accept_noted()
             listener.close_overdue()
     except Exception:
         log.exception("an error in the main thread of the web server")
@@ -82,11 +90,23 @@ def serve_once(listeners: list[Listener], sockets: dict[int, Any]) -> None:
 def end(
     listeners: list[Listener], sockets: dict[int, Any], threads: FairThreads, seconds: float
 ) -> None:
-    """Complete the responses that have begun, for at most ``seconds``; then close everything."""
-    deadline = time.monotonic() + seconds - CLEANUP_SECONDS
+    """Accept no more connections, and serve those that exist for at most ``seconds``; then close everything.
+
+    Every response tells its caller that the connection is closed after it. A connection without a request is closed
+    :data:`DRAIN_IDLE_SECONDS` after its last response, or at once if ``seconds`` are fewer.
+    """
+    now = time.monotonic()
+    deadline = now + seconds - CLEANUP_SECONDS
+    waits_for_idle = seconds > DRAIN_IDLE_SECONDS
+    for listener in listeners:
+        listener.begin_drain(DRAIN_IDLE_SECONDS if waits_for_idle else 0)
+    while time.monotonic() < now + HANDSHAKE_SECONDS:
+        serve_once(listeners, sockets, HANDSHAKE_SECONDS / 4)
     for listener in listeners:
         listener.stop_accepting()
-    while time.monotonic() < deadline and any(each.is_busy for each in listeners):
+    while time.monotonic() < deadline and any(
+        each.active_channels if waits_for_idle else each.is_busy for each in listeners
+    ):
         serve_once(listeners, sockets)
     for listener in listeners:
         listener.close_connections()

@@ -97,7 +97,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         if self.request is not None and self.request.headers_finished:
             return self._limits.body_seconds
         if self.request is None and self._has_had_request:
-            return self._limits.idle_seconds
+            return float(self.server.idle_seconds)
         return self._limits.header_seconds
 
     # --- requests, in the main thread ---

@@ -16,6 +16,7 @@ from waitress.server import TcpWSGIServer
 
 from headend.config.addresses import network_of
 from headend.config.limited_log import LimitedLog
+from headend.config.listening_sockets import refuse_new_connections
 from headend.config.open_files import SpareFile
 from headend.http.server.connection import Connection
 from headend.http.server.limits import Limits
@@ -54,6 +55,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         """
         self.limits = limits
         self.caller_address = caller_address
+        self.idle_seconds = limits.idle_seconds
+        """The time until a connection without a request is closed."""
+        self.is_draining = False
+        """Whether the process ends: each connection is closed after its response."""
         self._spare_file = SpareFile()
         self._has_waiting = False
         self._paused_until = 0.0
@@ -80,20 +85,29 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         """
         self._has_waiting = True
 
-    def accept_waiting(self) -> None:
-        """Accept the connections that wait. No error of one of them ends the server."""
-        if not self._has_waiting:
-            return
-        self._has_waiting = False
+    def accept_noted(self) -> None:
+        """Accept connections if some wait, see :meth:`handle_accept`."""
+        if self._has_waiting:
+            self._has_waiting = False
+            self._accept_waiting()
+
+    def _accept_waiting(self) -> bool:
+        """Accept up to :data:`ACCEPTED_AT_ONCE` connections. Return whether more may wait.
+
+        No error of one of them ends the server.
+        """
         for _ in range(ACCEPTED_AT_ONCE):
             try:
                 accepted, address = self.socket.accept()
-            except (BlockingIOError, ConnectionError):
-                return
+            except BlockingIOError:
+                return False
+            except ConnectionError:
+                continue
             except OSError as error:
                 self._refuse_one(error)
-                return
+                return False
             self._admit(accepted, address)
+        return True
 
     def _admit(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
         try:
@@ -173,9 +187,22 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         """Log an error and continue."""
         self._log.warning("an error while connections were accepted", error=repr(sys.exception()))
 
+    def begin_drain(self, idle_seconds: float) -> None:
+        """Close each connection after its next response, or ``idle_seconds`` after its last one.
+
+        The system establishes no more connections. Those that are established are still accepted.
+        """
+        self.is_draining = True
+        self.idle_seconds = idle_seconds
+        refuse_new_connections(self.socket)
+
     def stop_accepting(self) -> None:
-        """Accept no more connections; those that exist go on."""
+        """Accept the connections that the system has established, and close the listening socket."""
+        while self._accept_waiting():
+            pass
         self.accepting = False
+        self.del_channel()
+        self.socket.close()
 
     def close(self) -> None:
         """Close the listening socket."""

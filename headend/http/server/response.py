@@ -114,6 +114,13 @@ class Response(WSGITask):  # type: ignore[misc] # waitress ships no types
                 self.content_length = int(value)
         return self.write
 
+    def build_response_header(self) -> bytes:
+        """Return the status line and the headers. While the process ends, they say that the connection is closed."""
+        if self.channel.server.is_draining:
+            # waitress then treats the response as the last one of its connection.
+            self.request.headers["CONNECTION"] = "close"
+        return bytes(super().build_response_header())
+
     @property
     def _has_content(self) -> bool:
         return bool(self.has_body) and self.request.command != "HEAD"

@@ -21,6 +21,7 @@ from headend.deployment.exclusive_use import check_port, lock_home
 from headend.deployment.supervision import supervisor
 from headend.deployment.supervision.announcement import Announcement, announce
 from headend.deployment.supervision.child import END_SIGNALS, fork_child
+from headend.deployment.supervision.guard import KILL_AFTER_SECONDS
 
 _DONE = b"1"
 
@@ -55,6 +56,8 @@ class Command(ProjectCommand):
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         procfile.enter_project_folder()
+        # The supervisor kills the processes soon after Ctrl-C. They cut off what takes longer, and record it.
+        os.environ["HEADEND_DRAIN_SECONDS"] = str(int(KILL_AFTER_SECONDS) - 1)
         outcome = supervisor.run(
             procfile.commands(),
             program=programs.program_for,

@@ -9,6 +9,8 @@ import pytest
 
 from headend.http import gunicorn_config
 
+WEB_SETTINGS = ("WEB_WORKERS", "WEB_THREADS", "WEB_CONNECTIONS", "WEB_CONNECTIONS_PER_ADDRESS")
+
 
 def config(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
     """Return the settings of gunicorn in an environment with these variables."""
@@ -17,21 +19,25 @@ def config(monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
     return runpy.run_path(gunicorn_config.__file__)
 
 
-def test_the_numbers_of_processes_threads_and_connections_can_be_set(
+def test_numbers_and_the_drain_time_can_be_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    names = ("WEB_WORKERS", "WEB_THREADS", "WEB_CONNECTIONS", "WEB_CONNECTIONS_PER_ADDRESS")
-    read = config(monkeypatch, **dict(zip(names, ("3", "5", "70", "7"), strict=True)))
+    names = (*WEB_SETTINGS, "HEADEND_DRAIN_SECONDS")
+    read = config(monkeypatch, **dict(zip(names, ("3", "5", "70", "7", "60"), strict=True)))
     found = [
         read[name]
-        for name in ("workers", "threads", "worker_connections", "connections_per_address")
+        for name in (
+            "workers",
+            "threads",
+            "worker_connections",
+            "connections_per_address",
+            "graceful_timeout",
+        )
     ]
-    assert found == [3, 5, 70, 7]
+    assert found == [3, 5, 70, 7, 60]
 
 
-@pytest.mark.parametrize(
-    "name", ["WEB_WORKERS", "WEB_THREADS", "WEB_CONNECTIONS", "WEB_CONNECTIONS_PER_ADDRESS"]
-)
+@pytest.mark.parametrize("name", [*WEB_SETTINGS, "HEADEND_DRAIN_SECONDS"])
 def test_a_wrong_setting_ends_the_web_server_with_one_line(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,8 @@ class Server:
 
     listener: Listener
     address: tuple[Any, ...]
+    stop: Callable[[], None]
+    """Begin to end the server, as gunicorn does at SIGTERM."""
 
     def connect(self, *, reads_little: bool = False, source: str | None = None) -> socket.socket:
         """Connect to the server, from the address ``source``."""
@@ -79,8 +81,9 @@ def serving(
     *,
     threads: int = 1,
     host: str = "127.0.0.1",
+    drain_seconds: float = 1.0,
 ) -> Iterator[Server]:
-    """Run a server with these limits."""
+    """Run a server with these limits. At the end, callers have ``drain_seconds``."""
     limits = limits or Limits()
     pool = FairThreads(threads)
     sockets: dict[int, Any] = {}
@@ -93,16 +96,21 @@ def serving(
         def serve() -> None:
             while not ended.is_set():
                 gunicorn_worker.serve_once([listener], sockets)
-            gunicorn_worker.end([listener], sockets, pool, 1.0)
+            gunicorn_worker.end([listener], sockets, pool, drain_seconds)
             listener.close()
+
+        def stop() -> None:
+            if not ended.is_set():
+                # Set in the server's thread: a thread that had ended would have closed the trigger.
+                listener.trigger.pull_trigger(ended.set)
+                ended.wait(30)
 
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield Server(listener, address)
+            yield Server(listener, address, stop)
         finally:
-            # Set in the server's thread: a thread that had ended would have closed the trigger.
-            listener.trigger.pull_trigger(ended.set)
+            stop()
             thread.join(30)
 
 
