@@ -17,6 +17,7 @@ from django.db import transaction
 from exports.delivery.dispatch import deliver_next
 from exports.delivery.transitions import due
 from exports.message_sender import MessageSender
+from headend.config import draining
 from readings.repository_errors import RepositoryUnavailableError
 from readings.steady_clock import clock_is_steady
 from readings.task_errors import in_one_line
@@ -89,9 +90,11 @@ def recover() -> None:
 @shared_task
 @in_one_line
 def deliver() -> None:
-    """Run the deliveries that are due, one after the other."""
-    while deliver_next():
+    """Run the deliveries that are due, one after the other. If this process ends, wake another worker for the rest."""
+    while not draining.has_begun() and deliver_next():
         pass
+    if draining.has_begun() and due().exists():
+        wake_deliveries()
 
 
 @shared_task

@@ -17,10 +17,12 @@ from celery.signals import (
     task_postrun,
     task_prerun,
     worker_init,
+    worker_shutting_down,
 )
 from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
+from headend.config import draining
 from headend.config.memory_arenas import limit_memory_arenas
 from headend.config.open_files import raise_limit
 from headend.config.private_files import create_private_files
@@ -59,9 +61,16 @@ def _refuse_wrong_settings(**_: Any) -> None:
 
     try:
         refuse_wrong_settings()
+        draining.drain_seconds()
     except ImproperlyConfigured as error:
         # Celery logs exceptions of signal handlers and continues, but lets SystemExit through.
         sys.exit(f"headend: {error}")
+
+
+@worker_shutting_down.connect
+def _drain(**_: Any) -> None:
+    """Let steps that take too long be given back: Celery waits for running tasks without a limit."""
+    draining.begin(draining.drain_seconds())
 
 
 @before_task_publish.connect

@@ -30,6 +30,9 @@ MISSING = "The file is missing in the export store."
 REVOKED = "Stopped: the supplier or its target was deactivated or deleted."
 """The outcome of an attempt that was stopped because its supplier or its target is not active any more."""
 
+INTERRUPTED = "Interrupted: the worker process was stopped."
+"""The outcome of an attempt that was not finished when its worker process had to end."""
+
 
 class UndeliverableError(Exception):
     """There is nothing to deliver, or no target to deliver it to; a retry cannot succeed."""
@@ -73,6 +76,10 @@ class LeasedDelivery(LeasedWork):
     def fail(self, reason: str) -> None:
         """Record ``reason`` as the outcome. The delivery is retried after a pause, unless this was the last attempt."""
         transitions.release(self.lease, reason)
+
+    def give_back(self) -> None:
+        """End the attempt. The delivery is due again at once, also after the last attempt."""
+        transitions.give_back(self.lease, INTERRUPTED)
 
     def run(self, check: Callable[[], None]) -> str:
         """Deliver, and return the result in one sentence, for example the status that the receiver answered.
@@ -126,7 +133,7 @@ def _run(work: LeasedDelivery) -> None:
         if work.revoked:
             _fail_revoked(work, context)
         else:
-            log.info("another worker has claimed the delivery", extra=context)
+            log.info("the delivery was given back, or another worker has claimed it", extra=context)
     except (PushError, WebhookError, FileMissingError) as error:
         if work.revoked:
             _fail_revoked(work, context)

@@ -139,6 +139,13 @@ def release(lease: Lease[uuid.UUID], outcome: str) -> None:
         pending.release(lease, pause=Delivery.pauses[lease.attempt - 1])
 
 
+def give_back(lease: Lease[uuid.UUID], outcome: str) -> None:
+    """End an attempt that the worker could not finish. The delivery is due again at once."""
+    with transaction.atomic():
+        _end_attempt(lease, outcome, succeeded=False)
+        Delivery.objects.held_by(lease).filter(state=DeliveryState.PENDING).update(**NO_LEASE)
+
+
 def _finish(lease: Lease[uuid.UUID], outcome: str, state: DeliveryState) -> None:
     with transaction.atomic():
         _end_attempt(lease, outcome, succeeded=state == DeliveryState.DELIVERED)

@@ -8,9 +8,11 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from types import TracebackType
+from typing import Self
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from headend.config import draining
 from headend.config.database_errors import first_line
 
 log = logging.getLogger(__name__)
@@ -20,7 +22,7 @@ RENEW_SECONDS = 1.0
 
 
 class LeaseLostError(Exception):
-    """The work was cancelled, or another worker has claimed it; its result is not needed."""
+    """The work was cancelled or given back, or another worker has claimed it; its result is not needed."""
 
 
 class LeasedWork(ABC):
@@ -37,6 +39,13 @@ class LeasedWork(ABC):
     def fail(self, reason: str) -> None:
         """Record that this attempt failed, and release the lease."""
 
+    @abstractmethod
+    def give_back(self) -> None:
+        """Release the lease because this process ends. Another worker can claim the work at once.
+
+        The attempt is not a failed one.
+        """
+
     def time_out(self) -> None:
         """Record that this attempt failed, because it takes longer than :attr:`time_limit`."""
         self.fail(f"The attempt took longer than {self.time_limit:g} s.")
@@ -46,7 +55,7 @@ class Heartbeat:
     """Renews the lease every second in its own thread, because one call of the work may take minutes.
 
     Used as a context manager around the work. When the time limit has passed, the thread calls
-    ``work.time_out`` and stops renewing.
+    ``work.time_out`` and stops renewing. It gives the work back if this process must end before the work is done.
     """
 
     def __init__(self, work: LeasedWork) -> None:
@@ -58,7 +67,7 @@ class Heartbeat:
             target=self._renew_until_stopped, name="heartbeat", daemon=True
         )
 
-    def __enter__(self) -> Heartbeat:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -95,5 +104,8 @@ class Heartbeat:
     def _renew(self) -> bool:
         if time.monotonic() > self._deadline:
             self._work.time_out()
+            return False
+        if draining.is_over():
+            self._work.give_back()
             return False
         return self._work.renew()

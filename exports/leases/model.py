@@ -121,6 +121,13 @@ class LeasedQuerySet(models.QuerySet[Row]):
         free_at = timezone.now() + pause
         return bool(self.held_by(lease).update(lease=None, leased_until=free_at, **values))
 
+    def give_back(self, lease: Lease[Pk]) -> bool:
+        """Release ``lease`` as if the row had not been claimed: the attempt does not count.
+
+        Return False if the lease is lost.
+        """
+        return bool(self.held_by(lease).update(attempts=F("attempts") - 1, **NO_LEASE))
+
 
 class Leased(models.Model):
     """A row that one worker at a time works on."""

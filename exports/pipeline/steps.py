@@ -80,6 +80,10 @@ class RequestStep(Step[uuid.UUID]):
         active = FileRequest.objects.filter(status__in=ACTIVE)
         active.release(self.lease, pause=self.pause, reason=error[:MAX_REASON_LENGTH])
 
+    def give_back(self) -> None:
+        """Let another worker claim the request at once. The attempt does not count."""
+        FileRequest.objects.filter(status__in=ACTIVE).give_back(self.lease)
+
 
 class Plan(RequestStep):
     """Split the window of a queued request into parts. Moves the request to ``submitted``."""
@@ -154,6 +158,10 @@ class WritePart(Step[int]):
     def release(self, error: str) -> None:
         """Release the part, and record ``error``."""
         ExportPart.objects.release(self.lease, pause=self.pause, error=error[:MAX_REASON_LENGTH])
+
+    def give_back(self) -> None:
+        """Let another worker claim the part at once. The attempt does not count."""
+        queue.pending_parts().give_back(self.lease)
 
 
 class Publish(RequestStep):

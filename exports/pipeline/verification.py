@@ -97,6 +97,10 @@ class VerificationRun(LeasedWork):
         """Release the lease. Nothing is recorded: the files that were not verified are due in the next run."""
         self.release()
 
+    def give_back(self) -> None:
+        """End the run, because this process ends. Files that were not verified are due in the next run."""
+        self.release()
+
     def release(self) -> None:
         """Let another run start."""
         FileVerification.objects.held_by(self._lease).update(**NO_LEASE)
@@ -115,7 +119,9 @@ class VerificationRun(LeasedWork):
                         start + seconds, requests, self._lease, heartbeat.check
                     )
         except LeaseLostError:
-            log.info("another worker verifies the stored files now")
+            log.info(
+                "the run ends: this process ends, or another worker verifies the stored files now"
+            )
         finally:
             self.release()
         return verified

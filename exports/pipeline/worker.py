@@ -11,6 +11,7 @@ from exports.models import ACTIVE, FileRequest
 from exports.pipeline import cleanup, queue, transitions
 from exports.pipeline.failure_reasons import failure_reason
 from exports.pipeline.steps import Plan, Publish, Step, WritePart
+from headend.config import draining
 from readings.cancellation import cancel_when
 from readings.outages import is_outage
 
@@ -41,12 +42,12 @@ def run_steps() -> int | None:
     """Run the next step, and go on while a step makes exactly one further step possible.
 
     A small file then needs one message to a worker. Return what :func:`run_next_step`
-    returns for the last of these steps.
+    returns for the last of these steps. If this process ends, the present step is the last one.
     """
     step = _claim_next(STEPS)
     while step is not None:
         new_steps = _run(step)
-        if new_steps != 1:
+        if new_steps != 1 or draining.has_begun():
             return new_steps
         step = _claim_next(_STEPS_AFTER_PLAN if isinstance(step, Plan) else STEPS)
     return None
@@ -84,7 +85,7 @@ def _run(step: Step[Any]) -> int:
         with Heartbeat(step) as heartbeat, cancel_when(heartbeat.check):
             return step.run(heartbeat.check)
     except LeaseLostError:
-        log.info("the work was cancelled or given to another worker", extra=context)
+        log.info("the work was cancelled, given back or given to another worker", extra=context)
         cleanup.remove_leftovers_if_final(step.request_id)
     except Exception as error:
         reason = failure_reason(error)

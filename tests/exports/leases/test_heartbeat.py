@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 
 from exports.leases import heartbeat as module
 from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
+from headend.config import draining
 
 TIMEOUT = 10
 
@@ -24,6 +26,7 @@ class FakeWork(LeasedWork):
         self.enough = threading.Event()
         self.failure: list[str] = []
         self.failed = threading.Event()
+        self.given_back = threading.Event()
         self._answers = list(answers)
 
     def renew(self) -> bool:
@@ -34,6 +37,9 @@ class FakeWork(LeasedWork):
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def give_back(self) -> None:
+        self.given_back.set()
 
     def fail(self, reason: str) -> None:
         self.failure.append(reason)
@@ -63,6 +69,19 @@ def test_a_lease_is_renewed_until_the_work_ends() -> None:
         assert work.enough.wait(TIMEOUT)
         heartbeat.check()
     assert [thread for thread in threading.enumerate() if thread.name == "heartbeat"] == []
+    assert work.failure == []
+
+
+def test_a_process_that_ends_gives_its_work_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining._Draining, "give_back_at", math.inf)
+    work = FakeWork(True)
+    with Heartbeat(work) as heartbeat:
+        draining.begin(3600)
+        assert work.enough.wait(TIMEOUT)
+        assert not work.given_back.is_set()
+        draining.begin(0)
+        wait_for_loss(heartbeat)
+    assert work.given_back.is_set()
     assert work.failure == []
 
 
