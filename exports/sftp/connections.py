@@ -112,10 +112,10 @@ class Connections:
         with self._changed:
             return [each for each in self._open if each.auth.is_logged_in and not each.is_cut]
 
-    def wait_until_closed(self, seconds: float) -> None:
-        """Wait until the threads of all connections have ended, for ``seconds`` at most."""
+    def wait_until_closed(self, seconds: float) -> bool:
+        """Wait until the threads of all connections have ended, for ``seconds`` at most. Return whether they have."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._open, seconds)
+            return self._changed.wait_for(lambda: not (self._open or self._waiting), seconds)
 
     def _has_room(self, network: str, waiting: Collection[Connection] = ()) -> bool:
         """Return whether one more connection of a network exceeds no limit. ``waiting`` ones count as open."""

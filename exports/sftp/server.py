@@ -24,6 +24,7 @@ from headend import trace
 from headend.config.addresses import bound_socket
 from headend.config.database_errors import first_line, is_database_outage
 from headend.config.limited_log import LimitedLog
+from headend.config.listening_sockets import HANDSHAKE_SECONDS, refuse_new_connections
 from headend.config.sftp_limits import SftpLimits
 
 log = logging.getLogger("exports.sftp")
@@ -35,8 +36,10 @@ LOGIN_TIMEOUT = 30
 """Seconds until a connection that has not logged in is closed."""
 IDLE_TIMEOUT = 30 * 60
 """Seconds until a connection without requests is closed: the limit of AWS Transfer Family."""
+DRAIN_IDLE_SECONDS = 5
+"""While the server drains, a connection is closed this long after its last request."""
 SHUTDOWN_TIMEOUT = 3
-"""Seconds that :meth:`Listener.serve` waits for open connections after :meth:`Listener.stop`."""
+"""The last part of the drain time, in seconds: connections are closed, and their downloads are recorded."""
 SLOW_END_SECONDS = 5
 """If the threads of a closed connection still run after this time, the server logs a warning."""
 REVOCATION_SECONDS = 2
@@ -56,15 +59,19 @@ class Listener:
         *,
         limits: SftpLimits | None = None,
         legacy_algorithms: bool = False,
+        drain_seconds: float = 0,
     ) -> None:
         """Bind the address; port 0 selects a free port. Raises ``OSError`` if the address is in use.
 
-        ``legacy_algorithms`` accepts old clients, see :mod:`exports.sftp.legacy_algorithms`.
+        ``legacy_algorithms`` accepts old clients, see :mod:`exports.sftp.legacy_algorithms`. ``drain_seconds`` is the
+        time that open connections have after :meth:`stop`.
         """
         limits = limits or SftpLimits()
         self._host_keys = host_keys
         self._transport_class = LegacyTransport if legacy_algorithms else ServerTransport
+        self._drain_seconds = drain_seconds
         self._stopped = threading.Event()
+        self._closing = threading.Event()
         self._connections = Connections(limits)
         self._quotas = Quotas(limits)
         self._delay = ConnectionDelay()
@@ -78,21 +85,46 @@ class Listener:
         return int(self._socket.getsockname()[1])
 
     def serve(self) -> None:
-        """Accept connections until :meth:`stop`, then close the open ones."""
+        """Accept connections until :meth:`stop`, let the open ones finish their work, and close them."""
         revocations = threading.Thread(target=self._cut_revoked_connections, daemon=True)
         revocations.start()
         with Acceptor(self._socket, self._connections.make_room) as acceptor:
             while not self._stopped.is_set():
-                accepted = acceptor.accept()
-                if accepted is not None:
-                    self._start_connection(*accepted)
-                    trace.end()  # further lines of this thread are about other connections
+                self._accept(acceptor)
+            if self._drain_seconds:
+                self._accept_established(acceptor)
+        self._drain()
+        self._closing.set()
         revocations.join(SHUTDOWN_TIMEOUT)
         self._connections.wait_until_closed(SHUTDOWN_TIMEOUT)
 
     def stop(self) -> None:
-        """End :meth:`serve`. Safe to call from a signal handler."""
+        """End :meth:`serve` when the drain time is over, or at once at the second call. Safe in a signal handler."""
+        if self._stopped.is_set():
+            self._closing.set()
         self._stopped.set()
+
+    def _accept(self, acceptor: Acceptor) -> None:
+        """Wait for the next connection, and start its thread."""
+        accepted = acceptor.accept()
+        if accepted is not None:
+            self._start_connection(*accepted)
+            trace.end()  # further lines of this thread are about other connections
+
+    def _accept_established(self, acceptor: Acceptor) -> None:
+        """Accept the connections that the system has established. It establishes no more."""
+        refuse_new_connections(self._socket)
+        self._socket.settimeout(HANDSHAKE_SECONDS)
+        end = time.monotonic() + HANDSHAKE_SECONDS
+        while time.monotonic() < end:
+            self._accept(acceptor)
+
+    def _drain(self) -> None:
+        """Wait until clients have closed all connections, or the drain time is over."""
+        end = time.monotonic() + self._drain_seconds - SHUTDOWN_TIMEOUT
+        while time.monotonic() < end and not self._closing.is_set():
+            if self._connections.wait_until_closed(_POLL_SECONDS):
+                return
 
     def _start_connection(self, sock: socket.socket, address: str) -> None:
         connection = Connection(sock, ConnectionAuth(address, trace.begin(), self._quotas))
@@ -119,7 +151,7 @@ class Listener:
             return
         transport = None
         try:
-            if connection.wait(delay) and not self._stopped.is_set():
+            if connection.wait(delay) and not self._closing.is_set():
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 with self._transport_class(sock, auth) as transport:
@@ -142,14 +174,16 @@ class Listener:
         transport.set_subsystem_handler("sftp", LimitedSFTPServer, sftp_si=Session)
         transport.start_server(server=auth, event=threading.Event())
         with SessionLog(auth) as session_log:
-            while not (connection.is_cut or self._stopped.is_set()) and transport.is_active():
+            while not (connection.is_cut or self._closing.is_set()) and transport.is_active():
                 transport.join(_POLL_SECONDS)
                 session_log.update()
                 if is_timed_out(auth) or transport.is_rekeying_too_long():
                     return
+                if self._stopped.is_set() and has_no_work(auth):
+                    return
 
     def _cut_revoked_connections(self) -> None:
-        while not self._stopped.wait(REVOCATION_SECONDS):
+        while not self._closing.wait(REVOCATION_SECONDS):
             try:
                 for connection in revocation.revoked(self._connections.logged_in()):
                     log.info("access revoked", extra=connection.auth.log_fields())
@@ -181,6 +215,11 @@ def _wait_for_threads(transport: ServerTransport, auth: ConnectionAuth) -> None:
     slow_end_log.warning("threads of a closed connection still run", peer=auth.address)
     transport.wait_until_ended(None)
     auth.sessions.connection_closed(None)
+
+
+def has_no_work(auth: ConnectionAuth) -> bool:
+    """Return whether a connection can be closed while the server drains: its client has sent no request lately."""
+    return time.monotonic() - auth.last_active > DRAIN_IDLE_SECONDS
 
 
 def is_timed_out(auth: ConnectionAuth) -> bool:

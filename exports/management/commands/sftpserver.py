@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 from exports.sftp.host_keys import host_keys
 from exports.sftp.metrics_server import start_metrics_server
 from exports.sftp.server import Listener
+from headend.config import draining
 from headend.config.addresses import with_port
 from headend.config.project_command import ProjectCommand
 
@@ -25,7 +26,7 @@ LEGACY_WARNING = (
 
 
 class Command(ProjectCommand):
-    """Serves SFTP until SIGTERM or Ctrl-C, then closes the open connections."""
+    """Serves SFTP until SIGTERM or Ctrl-C. Then open connections have the drain time; a second signal ends it."""
 
     help = (
         "Serve each supplier's files over SFTP on HEADEND_HOST:SFTP_PORT, read-only, with public keys. "
@@ -43,6 +44,7 @@ class Command(ProjectCommand):
                 host_keys(legacy_algorithms=legacy),
                 limits=settings.SFTP_LIMITS,
                 legacy_algorithms=legacy,
+                drain_seconds=draining.drain_seconds(),
             )
         except OSError as error:
             raise CommandError(
