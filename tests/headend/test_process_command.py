@@ -34,13 +34,13 @@ def started(
     return programs
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "deliveries", "beat", "sftp"])
+@pytest.mark.parametrize("name", ["web", "worker", "deliveries", "beat", "sftp", "web2"])
 def test_a_process_is_started_by_its_line_of_the_procfile(
     started: list[tuple[list[str], dict[str, str]]], name: str
 ) -> None:
     call_command("process", name)
     [(arguments, environment)] = started
-    assert arguments == ["sh", "-c", procfile.commands()[name]]
+    assert arguments == ["sh", "-c", procfile.commands()[name.removesuffix("2")]]
     # The shell becomes the program: a signal to the process reaches it.
     assert arguments[2].startswith("exec ")
     assert environment["CELERY_SKIP_CHECKS"] == "true"

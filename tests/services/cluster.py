@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ RESTART_SECONDS = 0.5
 READY_SECONDS = 300
 HTTP_TIMEOUT_SECONDS = 60
 RETRY_SECONDS = 300
+STOP_SECONDS = 300
 _LOG_TAIL = 5000
 
 _ATTEMPTS = (
@@ -75,12 +77,21 @@ class Member:
         process.wait()
         return True
 
+    def restart(self) -> int:
+        """Send SIGTERM, as an operator does who restarts the process, and wait for its end. Return its exit code."""
+        process = self.process
+        assert process is not None
+        process.terminate()
+        return process.wait(STOP_SECONDS)
+
 
 @dataclass
 class Cluster:
     """The processes of the Procfile, with ``workers`` workers of ``threads`` threads each.
 
-    Without ``serves_files``, it has no SFTP server and makes no deliveries. ``extra`` adds settings. The cluster has its own database; its export store is ``prefix`` in the bucket.
+    Without ``serves_files``, it has no SFTP server and makes no deliveries. ``extra`` adds settings. The cluster has its
+    own database; its export store is ``prefix`` in the bucket. With ``web_ports``, it has a web process ``web0``, ``web1``, …
+    at each of these ports.
     """
 
     folder: Path
@@ -88,6 +99,7 @@ class Cluster:
     workers: int = 2
     threads: int = 2
     serves_files: bool = True
+    web_ports: Sequence[int] = ()
     extra: dict[str, str] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
@@ -134,8 +146,9 @@ class Cluster:
         ``environments`` adds variables by kind of process, such as ``worker``.
         """
         procfile = parse_procfile((ROOT / "Procfile").read_text()).processes
+        ports = {f"web{number}": port for number, port in enumerate(self.web_ports)}
         names = [
-            "web",
+            *(ports or ["web"]),
             "beat",
             *(["sftp", "deliveries"] if self.serves_files else []),
             *(f"worker{number}" for number in range(self.workers)),
@@ -145,14 +158,16 @@ class Cluster:
             member = Member(
                 name,
                 self._command(procfile[kind]),
-                self.environment | environments.get(kind, {}),
+                self.environment
+                | environments.get(kind, {})
+                | ({"HEADEND_PORT": str(ports[name])} if name in ports else {}),
                 self.folder / f"{name}.log",
             )
             self.members[name] = member
             threading.Thread(target=member.run_until_stopped, daemon=True).start()
         deadline = time.monotonic() + READY_SECONDS
         while not self._is_live():
-            assert time.monotonic() < deadline, self.log("web")
+            assert time.monotonic() < deadline, self.log(names[0])
             time.sleep(0.1)
 
     def _command(self, line: str) -> list[str]:
@@ -204,7 +219,9 @@ class Cluster:
             time.sleep(0.3)
 
     def _is_live(self) -> bool:
+        ports = self.web_ports or [self._command_line.http_port]
+        urls = [f"http://127.0.0.1:{port}/health/live" for port in ports]
         try:
-            return self.call("GET", "/health/live").status_code == 200
+            return all(requests.get(url, timeout=HTTP_TIMEOUT_SECONDS).ok for url in urls)
         except requests.RequestException:
             return False

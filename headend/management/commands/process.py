@@ -20,12 +20,13 @@ class Command(ProjectCommand):
     help = (
         "Run one process of the Procfile in the foreground. Containers and systemd start each process with it, "
         "after `setup` has run once. If the database, the broker or a store cannot be used, the process does not "
-        "start. Example: python manage.py process web"
+        "start. A name may end with a number, such as `web2`: so a host can have two processes of a kind. "
+        "Example: python manage.py process web"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the name of the process."""
-        parser.add_argument("name", choices=list(procfile.commands()))
+        parser.add_argument("name", type=_without_number, choices=list(procfile.commands()))
 
     def handle(self, *args: Any, name: str, **options: Any) -> None:
         """Check the services, then replace this process; do not return."""
@@ -36,3 +37,7 @@ class Command(ProjectCommand):
         os.execvpe(  # noqa: S606 (the command is a line of the Procfile, not input of a user)
             "/bin/sh", ["sh", "-c", command], environment()
         )
+
+
+def _without_number(name: str) -> str:
+    return name.rstrip("0123456789")
