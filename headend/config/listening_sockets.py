@@ -1,8 +1,8 @@
 """Close a listening socket without losing a connection.
 
-When a listening socket is closed, the system resets the connections that it has established and that the process has not
-accepted yet. A proxy may have sent a request over such a connection, and must not repeat a POST. So a server refuses new
-connections first, then accepts those that exist, and then closes the socket.
+When a listening socket is closed, the system resets the connections that it has established and that the process
+has not accepted yet. A proxy may have sent a request over such a connection, and must not repeat a POST. So a server
+refuses new connections first, then accepts those that exist, and then closes the socket.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ _DROP_NEW_CONNECTIONS = (
 def refuse_new_connections(listening: socket.socket) -> None:
     """Let the system drop packets that begin a connection to this TCP socket; handshakes that have begun continue.
 
-    A caller sends such a packet again after a second. By then the socket is closed, so the system refuses the connection,
-    and a proxy chooses another server. On other systems than Linux this function does nothing: a connection can be lost.
+    A caller sends such a packet again after a second. By then the socket is closed, so the system refuses the
+    connection, and a proxy chooses another server. On other systems than Linux this function does nothing, and a
+    connection can be lost.
     """
     if sys.platform != "linux":
         return

@@ -75,7 +75,10 @@ class _Wakeup(wasyncore.file_dispatcher):  # type: ignore[misc] # waitress ships
 def serve_once(
     listeners: list[Listener], sockets: dict[int, Any], seconds: float = MAX_WAIT_SECONDS
 ) -> None:
-    """Wait for sockets that are ready, for ``seconds`` at most, and serve them. Errors are logged, and the server goes on."""
+    """Wait for sockets that are ready, for ``seconds`` at most, and serve them.
+
+    Errors are logged, and the server goes on.
+    """
     try:
         wasyncore.poll2(seconds, sockets)
         for listener in listeners:
