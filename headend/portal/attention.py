@@ -29,8 +29,8 @@ from readings.feed import silent_intervals
 
 SILENT_INTERVALS = 3
 """The feed counts as interrupted when this many intervals in a row have no readings."""
-MAX_QUEUED_FOR = timedelta(minutes=10)
-"""A file request that is queued for longer is reported."""
+MAX_QUEUED_FOR = timedelta(minutes=15)
+"""A file request that is queued for longer is reported. The alarms in ``deploy/`` have the same limit; a test compares them."""
 
 
 @dataclass(frozen=True)

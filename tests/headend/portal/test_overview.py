@@ -232,7 +232,7 @@ def test_failed_and_waiting_requests_are_reported() -> None:
         rows.update(status=status, finished_at=finished, queued_at=NOW - timedelta(hours=1))
     assert alert_messages() == [
         "1 file request failed in the last 24 hours.",
-        "1 file request has been queued for more than 10 minutes.",
+        "1 file request has been queued for more than 15 minutes.",
     ]
 
 
