@@ -52,7 +52,10 @@ class Clients:
     @cached_property
     def query(self) -> Any:
         """``timestream-query`` without botocore's retries: use :func:`call_with_retries`."""
-        return self._timestream("timestream-query", {"total_max_attempts": 1})
+        # As in _client: another engine does not need botocore.
+        from readings.repositories.timestream.row_parser import keep_rows
+
+        return keep_rows(self._timestream("timestream-query", {"total_max_attempts": 1}))
 
     @cached_property
     def s3(self) -> Any:
