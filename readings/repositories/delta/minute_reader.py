@@ -26,6 +26,7 @@ from readings.repositories.delta.decoded_rows import (
     read_rows,
 )
 from readings.repositories.delta.file_counts import FileCounts
+from readings.repositories.delta.known_meters import KnownMeters
 from readings.repositories.delta.meter_rows import read_meters
 from readings.repositories.delta.minute_statistics import FILE_STATISTICS_SCHEMA
 from readings.repositories.delta.version_finder import VersionFinder
@@ -33,6 +34,7 @@ from readings.repositories.delta.versions import VersionRows, replace_versions
 from readings.repositories.minute_index import (
     MinuteCounts,
     as_int_array,
+    clip,
     count_by_minute,
     minute_of_time,
 )
@@ -61,6 +63,7 @@ class DeltaMinuteReader:
         self._files = files
         self._folder = files.folder
         self._rows = VersionFinder(files, file_counts)
+        self._known_meters = KnownMeters()
 
     def indexes(self, window: Window) -> Iterator[DeltaMinuteIndex]:
         """Yield one index for each day."""
@@ -129,7 +132,15 @@ class DeltaMinuteReader:
 
     def read_chunk(self, window: Window, chunk: Chunk) -> pl.DataFrame:
         """See :meth:`MinuteReader.read_chunk`."""
-        return self._read_span(window, chunk.first_minute, chunk.last_minute)
+        first, last = chunk.first_minute, chunk.last_minute
+        minutes = self._stored_in_order(window, chunk)
+        if minutes is None:
+            return self._read_span(window, first, last)
+        readings = self._known_meters.read(self._folder, minutes, self.columns)
+        if readings is None:
+            readings = self._read_span(window, first, last)
+            self._known_meters.remember(minutes, readings)
+        return readings
 
     def count_up_to(self, window: Window, position: Position) -> int:
         """Return how many of the window's readings are at or before the position.
@@ -217,6 +228,27 @@ class DeltaMinuteReader:
             if rows is None:
                 return None
             found.append(rows)
+        return pl.concat(found)
+
+    def _stored_in_order(self, window: Window, chunk: Chunk) -> pl.DataFrame | None:
+        """Return the statistics of the chunk's minutes, or None if main files do not have exactly its readings in order."""
+        first, last = chunk.first_minute, chunk.last_minute
+        if self._rows.others(first, last, window.as_of, search=False) is not None:
+            return None
+        inside = clip(window, first, last)
+        found = []
+        for index in self.indexes(inside):
+            minutes = index.overlapping(inside)
+            if not len(minutes):
+                continue
+            described = index.main.described(minutes)
+            if (
+                described is None
+                or not minutes.complete.all()
+                or not index.main.has_one_file_for_each(minutes)
+            ):
+                return None
+            found.append(described)
         return pl.concat(found)
 
     def _rows_in_order(self, minutes: MinuteCounts) -> list[RowRange] | None:
