@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,25 @@ def own_secrets(settings: Settings, tmp_path: Path) -> FileSecrets:
     return store
 
 
+@cache
+def loaded_host_keys() -> list[paramiko.PKey]:
+    """Return the server's host keys. A process loads them once: an RSA key takes a tenth of a second to check."""
+    return host_keys()
+
+
+@cache
+def loaded_key_of(name: str) -> tuple[str, paramiko.RSAKey]:
+    """Return the public and the private key for a name. A process loads them once."""
+    private = private_key_of(name)
+    return credentials.public_key_of(private), paramiko.RSAKey.from_private_key(
+        io.StringIO(private)
+    )
+
+
 @contextmanager
 def running_listener(keys: list[paramiko.PKey] | None = None, **options: Any) -> Iterator[Listener]:
     """Run an SFTP server with these host keys and options of :class:`Listener`, and yield it."""
-    listener = Listener("127.0.0.1", 0, keys or host_keys(), **options)
+    listener = Listener("127.0.0.1", 0, keys or loaded_host_keys(), **options)
     thread = threading.Thread(target=listener.serve)
     thread.start()
     try:
@@ -74,12 +90,11 @@ def sftp_port(transactional_db: None, starts_processes: None) -> Iterator[int]:
 @pytest.fixture
 def alices_key(alice: Supplier) -> tuple[SshKey, paramiko.PKey]:
     """Alice's SSH key: the stored public key and the private key."""
-    private = private_key_of("alice")
-    public = credentials.public_key_of(private)
+    public, private = loaded_key_of("alice")
     stored = SshKey.objects.create(
         supplier=alice, public_key=public, fingerprint=credentials.fingerprint(public)
     )
-    return stored, paramiko.RSAKey.from_private_key(io.StringIO(private))
+    return stored, private
 
 
 @pytest.fixture
