@@ -98,7 +98,9 @@ def test_a_disk_that_is_too_small_for_the_database_is_a_one_line_error(tmp_path:
         cwd=ROOT, env=deployment.environment, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr == "headend: DATABASE_URL: database or disk is full.\n"
+    assert done.stderr == (
+        "headend: DATABASE_URL: database or disk is full. Make space on the disk of the database.\n"
+    )
 
 
 def test_a_read_only_disk_is_the_reason_of_the_failure_and_the_next_request_completes(
