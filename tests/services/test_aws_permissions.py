@@ -54,6 +54,8 @@ PushTarget.objects.create(
     supplier=supplier, host="127.0.0.1", port={port}, user={user!r}, host_key={host_key!r}, folder="/"
 )
 Webhook.objects.create(supplier=supplier, url="http://127.0.0.1:9/")
+push.public_key(supplier)  # the first call creates the key
+push.rotate_key(supplier)
 print(push.public_key(supplier))
 """
 RUN_TASKS = """
