@@ -95,9 +95,9 @@ class DiskStore(ExportStore):
     def probe(self) -> None:
         """Write a small file and delete it, because only a write shows whether a disk is writable.
 
-        Raises ``OSError``.
+        Raises ``OSError``, also if the folder is missing. It is not created: its disk may not be mounted.
         """
-        with _durable_file(self._root / f".probe-{uuid.uuid4()}") as file:
+        with _new_file(self._root / f".probe-{uuid.uuid4()}") as file:
             file.write(b"headend")
         Path(file.name).unlink()
 
@@ -125,8 +125,15 @@ def _delete_folder(folder: Path) -> None:
 
 @contextmanager
 def _durable_file(path: Path) -> Iterator[BinaryIO]:
-    """Create a file. After the block it is on the disk, not only in a cache; if the block raises, it is deleted."""
+    """Create a file and its folders. See :func:`_new_file`."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    with _new_file(path) as file:
+        yield file
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """Create a file. After the block it is on the disk, not only in a cache; if the block raises, it is deleted."""
     try:
         with path.open("wb") as file:
             yield file

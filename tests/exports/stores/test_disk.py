@@ -61,3 +61,16 @@ def test_a_folder_among_the_files_of_a_request_does_not_stop_their_deletion(
     assert sorted(path.name for path in folder.iterdir()) == ["kept.csv.gz", "lost+found"]
     store.delete_files(REQUEST)
     assert not folder.exists()
+
+
+def test_a_missing_folder_is_an_error_and_is_not_created(tmp_path: Path) -> None:
+    store = DiskStore(FileSystemStorage(location=tmp_path / "not-mounted"))
+    with pytest.raises(FileNotFoundError):
+        store.probe()
+    assert not (tmp_path / "not-mounted").exists()
+
+
+def test_a_probe_leaves_nothing(store: DiskStore, tmp_path: Path) -> None:
+    before = list(tmp_path.iterdir())
+    store.probe()
+    assert list(tmp_path.iterdir()) == before
