@@ -114,13 +114,14 @@ def tidy() -> None:
 def expire() -> None:
     """Expire and delete the files whose retention time is over, and delete those that suppliers removed.
 
-    If the clock has jumped, only removed files are deleted.
+    Also delete meter lists that no request names any more. If the clock has jumped, only removed files are deleted.
     """
     from exports.pipeline import cleanup
 
     expired = cleanup.expire_files(by_age=clock_is_steady(settings.HEADEND_HOME))
     if expired:
         log.info("files expired", extra={"files": expired})
+    cleanup.delete_unused_meter_lists()
 
 
 @shared_task

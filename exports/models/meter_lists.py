@@ -26,11 +26,18 @@ class MeterList(models.Model):
 
     @classmethod
     def of(cls, device_ids: Sequence[str]) -> MeterList:
-        """Return the stored list of these device ids, which are ascending. Stores it if it is new."""
+        """Return the stored list of these device ids, which are ascending. Stores it if it is new.
+
+        Call it in the transaction that stores a request with the list. The list is not deleted until the transaction ends.
+        """
         text = SEPARATOR.join(device_ids)
         sha256 = hashlib.sha256(text.encode()).hexdigest()
-        stored, _ = cls.objects.get_or_create(sha256=sha256, defaults={"device_ids": text})
-        return stored
+        while True:
+            stored, is_new = cls.objects.get_or_create(sha256=sha256, defaults={"device_ids": text})
+            # Another process may have deleted the list after it was read: no other request named it.
+            locked = cls.objects.select_for_update().filter(pk=stored.pk).values_list("pk")
+            if is_new or locked.first():
+                return stored
 
     def split(self) -> tuple[str, ...]:
         """Return the device ids, ascending."""

@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from exports.models import FINAL, FileRequest, Status
+from exports.models import FINAL, FileRequest, MeterList, Status
 from exports.pipeline import export_file, transitions
 from exports.pipeline.failure_reasons import failure_reason
 from exports.stores import export_store
@@ -38,6 +39,18 @@ def remove_leftovers_if_final(pk: uuid.UUID) -> None:
         export_file.remove_leftovers(request, repository())
     except Exception as error:
         _log_failure("leftovers are not removed yet", request, error)
+
+
+def delete_unused_meter_lists() -> int:
+    """Delete the meter lists that no file request names any more. Return how many were deleted."""
+    unused = list(MeterList.objects.filter(file_requests=None).values_list("pk", flat=True))
+    deleted = 0
+    for pk in unused:
+        # A request that is accepted now can name the list. Its transaction holds a lock until it has ended.
+        with transaction.atomic():
+            if MeterList.objects.select_for_update().filter(pk=pk).values_list("pk").first():
+                deleted += MeterList.objects.filter(pk=pk, file_requests=None).delete()[0]
+    return deleted
 
 
 def expire_files(*, by_age: bool) -> int:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from exports import file_requests
-from exports.models import FileRequest, PartState, Status, Supplier
+from exports.file_requests import FileSpec
+from exports.models import FileRequest, MeterList, PartState, Status, Supplier
 from exports.pipeline import cleanup, transitions, worker
 from exports.stores.disk import DiskStore
-from exports.tasks import tidy
+from exports.tasks import expire, tidy
 from tests.exports.pipeline.conftest import CreateRequest
-from tests.suppliers import START, file_path
+from tests.suppliers import END, START, file_path
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -120,3 +121,30 @@ def test_leftovers_that_cannot_be_deleted_are_one_line_in_the_log(
         "leftovers are not removed yet",
     ]
     assert not any("exc_info" in line for line in lines)
+
+
+def test_a_list_of_meters_is_deleted_with_the_last_request_that_names_it(alice: Supplier) -> None:
+    first, second = (
+        file_requests.accept(alice, FileSpec(START, END, device_ids=("a", "b"))) for _ in range(2)
+    )
+    first.delete()
+    expire()
+    assert second.meter_list is not None
+    assert list(MeterList.objects.all()) == [second.meter_list]
+    second.delete()
+    expire()
+    assert not MeterList.objects.exists()
+
+
+def test_a_list_that_is_deleted_while_a_request_is_accepted_is_stored_again(
+    alice: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_or_create = MeterList.objects.get_or_create
+    results = iter([(MeterList(pk=10**6, sha256="deleted"), False)])
+    monkeypatch.setattr(
+        MeterList.objects,
+        "get_or_create",
+        lambda **values: next(results, None) or get_or_create(**values),
+    )
+    request = file_requests.accept(alice, FileSpec(START, END, device_ids=("a",)))
+    assert request.meter_list == MeterList.objects.get(device_ids="a")
