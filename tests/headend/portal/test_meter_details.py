@@ -69,11 +69,16 @@ def test_a_meter_that_sends_energy_only_has_one_chart_and_its_registers(operator
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("with_energy")
-def test_a_long_window_has_the_energy_of_each_hour(operator: Client) -> None:
+def test_a_long_window_has_the_energy_of_each_hour_and_the_details_of_the_last_day(
+    operator: Client,
+) -> None:
     page = get_page(operator, f"/fleet/meters/{FIRST_METER}/?start=2023-02-20&end=2023-03-10")
     assert "> Energy per hour <" in page
     # Nine readings imported 0.25 kWh, and two exported 0.5 kWh.
     assert '"values": [1.25]' in page
+    assert (
+        "Registers, quality, corrections and the latest readings are those of the last day." in page
+    )
     assert "Quality on the last day: 9 measured, 1 estimated, 1 missing." in page
 
 
@@ -82,6 +87,7 @@ def test_a_long_window_has_the_energy_of_each_hour(operator: Client) -> None:
 def test_readings_that_were_not_measured_are_counted_and_marked(operator: Client) -> None:
     page = get_page(operator, WINDOW)
     assert "Quality: 9 measured, 1 estimated, 1 missing." in page
+    assert "those of the last day" not in page
     assert re.findall(r'<circle class="mark (\w+)"', page) == ["estimated", "missing"]
     assert "<title>16:40 UTC: estimated</title>" in page
     assert '"notes": {"8": "estimated", "9": "missing"}' in page
