@@ -40,8 +40,8 @@ import json
 from django.conf import settings
 from django.core.management import call_command
 call_command("check")
-names = [name for name in dir(settings) if name.isupper()]
-values = {name: getattr(settings, name) for name in names if name != "SECRET_KEY"}
+names = [name for name in dir(settings) if name.isupper() and not name.startswith("SECRET_KEY")]
+values = {name: getattr(settings, name) for name in names}
 print(json.dumps(values, default=str))
 """
 

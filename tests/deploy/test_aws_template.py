@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from headend.config.draining import drain_seconds
+from headend.http import gunicorn_config
 from tests.deploy.aws_template import PATH, PROCESSES, containers, template
 from tests.deploy.tools import DEPLOY, ROOT, run
 
@@ -128,6 +130,17 @@ def test_each_process_of_the_procfile_has_a_service_that_starts_after_setup() ->
         [container] = containers(name)
         assert container["Command"] == ["process", PROCESSES[name]]
         assert "BeatService" in resources[f"{name}Service"]["DependsOn"]
+
+
+def test_tasks_have_more_time_to_end_than_processes_need() -> None:
+    found = [container for name in PROCESSES for container in containers(name)]
+    assert all(container["StopTimeout"] > drain_seconds() for container in found)
+
+
+def test_the_load_balancer_closes_unused_connections_before_the_web_server_does() -> None:
+    balancer = template()["Resources"]["WebBalancer"]["Properties"]
+    attributes = {each["Key"]: each["Value"] for each in balancer["LoadBalancerAttributes"]}
+    assert int(attributes["idle_timeout.timeout_seconds"]) < gunicorn_config.keepalive
 
 
 def test_tasks_run_without_rights_and_without_a_public_address() -> None:
