@@ -93,6 +93,8 @@ class LoginHandler(_AuthHandler):
                 self._disconnect(TOO_MANY_CONNECTIONS, refusal)
                 return
         super()._send_auth_result(username, method, result)
+        if result == AUTH_SUCCESSFUL:
+            self.transport.announce_host_keys()
 
     def _disconnect(self, code: int, reason: str) -> None:
         """Tell the client why the connection ends, and close it."""

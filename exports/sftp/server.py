@@ -6,6 +6,7 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Sequence
 
 import paramiko
 
@@ -57,17 +58,20 @@ class Listener:
         port: int,
         host_keys: list[paramiko.PKey],
         *,
+        next_host_keys: Sequence[paramiko.PKey] = (),
         limits: SftpLimits | None = None,
         legacy_algorithms: bool = False,
         drain_seconds: float = 0,
     ) -> None:
         """Bind the address; port 0 selects a free port. Raises ``OSError`` if the address is in use.
 
+        ``next_host_keys`` are announced to clients, see :mod:`exports.sftp.host_key_announcement`.
         ``legacy_algorithms`` accepts old clients, see :mod:`exports.sftp.legacy_algorithms`. ``drain_seconds`` is the
         time that open connections have after :meth:`stop`.
         """
         limits = limits or SftpLimits()
         self._host_keys = host_keys
+        self._announced_keys = [*host_keys, *next_host_keys] if next_host_keys else []
         self._transport_class = LegacyTransport if legacy_algorithms else ServerTransport
         self._drain_seconds = drain_seconds
         self._stopped = threading.Event()
@@ -170,6 +174,7 @@ class Listener:
         auth = connection.auth
         for key in self._host_keys:
             transport.add_server_key(key)
+        transport.announced_keys = list(self._announced_keys)
         transport.local_version = "SSH-2.0-headend"
         transport.set_subsystem_handler("sftp", LimitedSFTPServer, sftp_si=Session)
         transport.start_server(server=auth, event=threading.Event())

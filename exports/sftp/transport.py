@@ -19,6 +19,7 @@ from paramiko.common import (
 )
 
 from exports.sftp.authentication import ConnectionAuth
+from exports.sftp.host_key_announcement import PROOF_REQUEST, announcement, proof
 from exports.sftp.login import LoginHandler
 from exports.sftp.packetizer import MAX_PACKETS, ChannelData, DataBuffer, ServerPacketizer
 from exports.ssh_transport import PARAMIKO_TRANSPORT, StrongTransport
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
         def _send_message(self, data: paramiko.Message) -> None: ...
         def _send_user_message(self, data: paramiko.Message | ChannelData) -> None: ...
         def _unlink_channel(self, chanid: int) -> None: ...
+
+        session_id: bytes
+        host_key_type: str
 else:
     _StrongTransport = StrongTransport
 
@@ -75,6 +79,8 @@ class ServerTransport(_StrongTransport):
         self._started_at = self._keys_changed_at = time.monotonic()
         self._rekey_began_at: float | None = None
         self._rekeys = 0
+        self.announced_keys: list[paramiko.PKey] = []
+        """All host keys, the next ones included. Empty if no rotation of the host keys has begun."""
 
     def is_rekeying_too_long(self) -> bool:
         """Return whether the client does not complete an exchange of keys. Start one if the keys are old."""
@@ -150,13 +156,27 @@ class ServerTransport(_StrongTransport):
         self._rekey_began_at = None
         self._keys_changed_at = time.monotonic()
 
+    def announce_host_keys(self) -> None:
+        """Tell an OpenSSH client the keys of :attr:`announced_keys`, so that it can add them to its known_hosts."""
+        if self.announced_keys and self.remote_version.startswith("SSH-2.0-OpenSSH"):
+            self._send_message(announcement(self.announced_keys))
+
     def _parse_global_request(self, m: paramiko.Message) -> None:
-        """Refuse port forwarding and everything else. Clients also ask for unknown things to keep a connection alive."""
-        m.get_string()
-        if m.get_boolean():
-            refusal = paramiko.Message()
-            refusal.add_byte(cMSG_REQUEST_FAILURE)
-            self._send_message(refusal)
+        """Prove the announced host keys, once. Refuse port forwarding and everything else.
+
+        Clients also ask for unknown things to keep a connection alive.
+        """
+        kind, wants_answer = m.get_string(), m.get_boolean()
+        answer = None
+        if kind == PROOF_REQUEST and self.auth.is_logged_in:
+            # A signature takes some milliseconds, so a client gets each of them once.
+            keys, self.announced_keys = self.announced_keys, []
+            answer = proof(keys, m, self.session_id, self.host_key_type)
+        if wants_answer:
+            if answer is None:
+                answer = paramiko.Message()
+                answer.add_byte(cMSG_REQUEST_FAILURE)
+            self._send_message(answer)
 
     def _queue_incoming_channel(self, channel: Channel) -> None:
         self._open_channels[channel.get_id()] = channel

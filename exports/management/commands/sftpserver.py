@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from exports.sftp.host_keys import host_keys
+from exports.sftp.host_keys import host_keys, next_host_keys
 from exports.sftp.metrics_server import start_metrics_server
 from exports.sftp.server import Listener
 from headend.config import draining
@@ -42,6 +42,7 @@ class Command(ProjectCommand):
                 host,
                 settings.SFTP_PORT,
                 host_keys(legacy_algorithms=legacy),
+                next_host_keys=next_host_keys(legacy_algorithms=legacy),
                 limits=settings.SFTP_LIMITS,
                 legacy_algorithms=legacy,
                 drain_seconds=draining.drain_seconds(),

@@ -142,7 +142,7 @@ def _rotate_host_keys(order: _Order) -> str:
         host_keys.prepare_next()
     if not (order.now or order.finish):
         return (
-            "The next host keys exist. Send these lines to the suppliers. When they have added "
+            "The next host keys exist. Restart the SFTP processes, and send these lines to the suppliers. When they have added "
             f"them, run `manage.py rotate host-keys --finish`.\n{outputs.write_known_hosts().rstrip()}"
         )
     if not host_keys.use_next():
@@ -204,8 +204,8 @@ _KINDS = {
     "host-keys": _Kind(
         "the host keys of the SFTP server, in two steps",
         "Replace the host keys of the SFTP server. The first step creates the next keys and prints the lines of known_hosts, "
-        "which suppliers add to their files. The second step, --finish, makes them the keys of the server: restart the SFTP "
-        "processes afterwards.",
+        "which suppliers add to their files. OpenSSH clients with UpdateHostKeys learn them from the server. The second step, "
+        "--finish, makes them the keys of the server. Restart the SFTP processes after each step.",
         _rotate_host_keys,
         now="both steps at once: clients refuse the server until they know the new keys",
     ),
