@@ -5,10 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import AuthenticationFailed, ValidationError
+from rest_framework.exceptions import AuthenticationFailed, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -129,7 +128,7 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
         request_id: uuid.UUID = query.validated_data["request_id"]
         own = FileRequest.objects.filter(supplier=_supplier(request), pk=request_id).first()
         if own is None:
-            raise Http404
+            raise NotFound("request_id: you have no file request with this id.")
         return own
 
 

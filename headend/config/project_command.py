@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.core.management.base import BaseCommand
 
+from headend import __version__
 from headend.config.checks import TAG
 
 
@@ -15,3 +16,7 @@ class ProjectCommand(BaseCommand):
     """
 
     requires_system_checks = [TAG]
+
+    def get_version(self) -> str:
+        """Return the version of headend, which ``--version`` prints, and not that of Django."""
+        return __version__

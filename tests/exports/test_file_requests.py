@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 from pytest_django import DjangoAssertNumQueries
@@ -78,3 +79,13 @@ def test_progress_is_the_share_of_the_readings_that_is_written(
     run_steps()
     request.refresh_from_db()
     assert progress(request) == 1
+
+
+def test_the_answer_about_an_unknown_request_names_the_parameter(
+    alice: Supplier, bob: Supplier
+) -> None:
+    for request_id in (str(accept(bob, SPEC).pk), str(uuid4())):
+        for method in ("get", "delete"):
+            answer = api_client(alice).generic(method, f"/readings/file?request_id={request_id}")
+            assert answer.status_code == 404
+            assert answer.json() == {"error": "request_id: you have no file request with this id."}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as project
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import ManagementUtility, get_commands
+from django.core.management import ManagementUtility, get_commands, load_command_class
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
 from pytest_django.fixtures import Settings
 
@@ -180,3 +180,13 @@ def test_the_version_is_that_of_headend(
     monkeypatch.setattr(sys, "argv", ["manage.py", argument])
     command_line.main()
     assert capsys.readouterr().out == f"{__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        name for name, app in get_commands().items() if app in ("headend", "readings", "exports")
+    ),
+)
+def test_the_version_of_each_command_is_that_of_headend(name: str) -> None:
+    assert load_command_class(get_commands()[name], name).get_version() == __version__

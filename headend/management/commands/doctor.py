@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from headend.config.project_command import ProjectCommand
 from headend.diagnosis.all_checks import ALL_CHECKS
 from headend.diagnosis.finding import Finding, State, findings
 
 _STYLES = {State.OK: "SUCCESS", State.WARNING: "WARNING", State.FAILED: "ERROR"}
 
 
-class Command(BaseCommand):
+class Command(ProjectCommand):
     """Prints one line for each check. The exit code is 1 if a check failed."""
 
     help = (

@@ -136,14 +136,18 @@ class Command(CommandWithExamples):
             raise CommandError(str(error)) from error
         except KeyboardInterrupt as stop:
             self.stderr.write(
-                f"\nInterrupted after {new:,} new readings. Run the command again to continue."
+                f"\nInterrupted after {_counted(new, 'new reading')}. Run the command again to continue."
             )
             raise SystemExit(exit_code(stop)) from None
         self.stdout.write(
-            f"{format_instant(start)} to {format_instant(end)}: {intervals:,} intervals, "
-            f"{new:,} new readings, {readings - new:,} already stored, "
+            f"{format_instant(start)} to {format_instant(end)}: {_counted(intervals, 'interval')}, "
+            f"{_counted(new, 'new reading')}, {readings - new:,} already stored, "
             f"{seconds:.1f} s, {readings / max(seconds, 1e-9):,.0f} readings/s"
         )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _fleet(options: dict[str, Any]) -> Fleet:
