@@ -6,11 +6,13 @@ of the time to read a minute, so they are read once.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 
 from readings import frame
-from readings.repositories.delta.data_files import Columns, collect, merge_row_ranges, scan_file
+from readings.repositories.delta.data_files import Columns, merge_row_ranges, scan_file
 from readings.repositories.delta.folder import Folder
 from readings.repositories.minute_index import as_int_array
 
@@ -22,6 +24,22 @@ _KNOWN = ("time", "device_id", "measure_name")
 """The columns that are known without reading."""
 
 
+@dataclass(frozen=True)
+class KnownMinutes:
+    """Minutes whose meters are known. ``query`` returns the other columns of their readings in main files."""
+
+    query: pl.LazyFrame
+    _known: dict[str, pl.Series]
+    _columns: Columns
+
+    def readings(self, values: pl.DataFrame) -> pl.DataFrame:
+        """Return the readings, in order. ``values`` is the result of the query."""
+        known = self._known
+        return pl.DataFrame(
+            [known[name].alias(name) if name in known else values[name] for name in self._columns]
+        )
+
+
 class KnownMeters:
     """The device ids of minutes that were read before. Several threads may use it.
 
@@ -31,8 +49,8 @@ class KnownMeters:
     def __init__(self) -> None:
         self._device_ids: dict[int, pl.Series] = {}
 
-    def read(self, folder: Folder, minutes: pl.DataFrame, columns: Columns) -> pl.DataFrame | None:
-        """Return the readings of the minutes, in order; or None if their meters are not known.
+    def find(self, folder: Folder, minutes: pl.DataFrame, columns: Columns) -> KnownMinutes | None:
+        """Return the minutes, or None if their meters are not known.
 
         Also returns None if the rows of the minutes are not adjacent in one file. ``columns`` must include those of
         ``frame.ORDER`` and a measure.
@@ -46,16 +64,14 @@ class KnownMeters:
             return None
         [rows] = ranges
         stored = tuple(name for name in columns if name not in _KNOWN)
-        values = collect(scan_file(folder, rows.file, stored).slice(rows.start, rows.length))
+        query = scan_file(folder, rows.file, stored).slice(rows.start, rows.length)
         times = np.repeat(as_int_array(minutes["first"]), minutes["readings"].to_numpy())
         known = {
             "time": frame.instants(times),
             "device_id": pl.concat([device_ids[each] for each in meters]),
             "measure_name": pl.Series([frame.MEASURE_NAME]).new_from_index(0, rows.length),
         }
-        return pl.DataFrame(
-            [known[name].alias(name) if name in known else values[name] for name in columns]
-        )
+        return KnownMinutes(query, known, columns)
 
     def remember(self, minutes: pl.DataFrame, readings: pl.DataFrame) -> None:
         """Keep the device ids of these minutes. ``readings`` are all readings of the minutes, in order."""

@@ -17,6 +17,7 @@ from readings.repositories.delta.data_files import (
     DataFiles,
     RowRange,
     collect,
+    collect_all,
 )
 from readings.repositories.delta.day_index import DeltaMinuteIndex
 from readings.repositories.delta.decoded_rows import (
@@ -133,14 +134,19 @@ class DeltaMinuteReader:
     def read_chunk(self, window: Window, chunk: Chunk) -> pl.DataFrame:
         """See :meth:`MinuteReader.read_chunk`."""
         first, last = chunk.first_minute, chunk.last_minute
-        minutes = self._stored_in_order(window, chunk)
+        minutes = self._stored_in_order(clip(window, first, last))
         if minutes is None:
             return self._read_span(window, first, last)
-        readings = self._known_meters.read(self._folder, minutes, self.columns)
-        if readings is None:
+        known = self._known_meters.find(self._folder, minutes, self.columns)
+        if known is None:
             readings = self._read_span(window, first, last)
             self._known_meters.remember(minutes, readings)
-        return readings
+            return readings
+        others = self._rows.others(first, last, window.as_of, search=False)
+        if others is None:
+            return known.readings(collect(known.query))
+        values, found = collect_all([known.query, others.scan(self._folder, window, self.columns)])
+        return replace_versions(known.readings(values), found, others.as_of)
 
     def count_up_to(self, window: Window, position: Position) -> int:
         """Return how many of the window's readings are at or before the position.
@@ -230,15 +236,11 @@ class DeltaMinuteReader:
             found.append(rows)
         return pl.concat(found)
 
-    def _stored_in_order(self, window: Window, chunk: Chunk) -> pl.DataFrame | None:
-        """Return the statistics of the chunk's minutes, or None if main files do not have exactly its readings in order."""
-        first, last = chunk.first_minute, chunk.last_minute
-        if self._rows.others(first, last, window.as_of, search=False) is not None:
-            return None
-        inside = clip(window, first, last)
+    def _stored_in_order(self, window: Window) -> pl.DataFrame | None:
+        """Return the statistics of the window's minutes, or None if main files do not have exactly its readings in order."""
         found = []
-        for index in self.indexes(inside):
-            minutes = index.overlapping(inside)
+        for index in self.indexes(window):
+            minutes = index.overlapping(window)
             if not len(minutes):
                 continue
             described = index.main.described(minutes)

@@ -16,6 +16,7 @@ from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
+from tests.readings.repositories.version_model import valid_readings
 
 START = datetime(2023, 2, 27, tzinfo=UTC)
 FLEET = Fleet(devices=40)
@@ -50,6 +51,10 @@ STORED = pl.concat(
     ]
 )
 EVERYTHING = Window(START)
+CORRECTED_AT = START + timedelta(hours=3)
+CORRECTIONS = pl.concat([interval(1)[3:6], interval(3)[7:9]]).with_columns(
+    pl.lit(CORRECTED_AT, frame.INSTANT).alias("arrival_time"), kw=pl.lit(1.0)
+)
 KNOWN_METERS = "readings.repositories.delta.known_meters"
 
 
@@ -85,18 +90,29 @@ def test_frames_have_the_stored_readings(
     assert_frame_equal(read(repository, window, frame_readings), expected)
 
 
-def test_corrected_minutes_have_their_corrections(tmp_path: Path) -> None:
-    repository = DeltaRepository(str(tmp_path / "readings"))
+@pytest.fixture(scope="module")
+def corrected(tmp_path_factory: pytest.TempPathFactory) -> DeltaRepository:
+    """The stored readings, and a file with corrections of two minutes."""
+    repository = DeltaRepository(str(tmp_path_factory.mktemp("corrected") / "readings"))
     repository.write(STORED)
-    correction = interval(1)[3:4].with_columns(
-        pl.col("arrival_time") + timedelta(hours=2), kw=pl.lit(1.0)
-    )
-    repository.write(correction, corrections=True)
-    found = read(repository, EVERYTHING)
-    corrected = correction.select(frame.COLUMNS)
-    assert_frame_equal(found.join(corrected, on=frame.ORDER, how="semi"), corrected)
-    others = STORED.select(frame.COLUMNS).join(corrected, on=frame.ORDER, how="anti")
-    assert_frame_equal(found.join(corrected, on=frame.ORDER, how="anti"), others)
+    repository.write(CORRECTIONS, corrections=True)
+    return repository
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        EVERYTHING,
+        Window(START, as_of=CORRECTED_AT - FLEET.interval),
+        Window(START, as_of=CORRECTED_AT),
+        Window(START, arrived_after=CORRECTED_AT - FLEET.interval),
+        Window(START, arrived_after=START - FLEET.interval),
+    ],
+    ids=["everything", "before", "after", "corrections only", "arrived after"],
+)
+def test_frames_have_the_valid_versions(corrected: DeltaRepository, window: Window) -> None:
+    versions = pl.concat([STORED, CORRECTIONS]).select(frame.COLUMNS)
+    assert_frame_equal(read(corrected, window), valid_readings(versions, window))
 
 
 def test_a_minute_in_two_files_says_nothing_about_the_meters_of_one_of_them(tmp_path: Path) -> None:
