@@ -61,7 +61,7 @@ def minute_statistics(readings: pl.DataFrame) -> pl.DataFrame:
     rows = instants[np.concatenate([[True], minutes[1:] != minutes[:-1]])]
     count = np.diff(rows, append=len(time))
     meters = readings["device_id"].hash().to_numpy()
-    kwh = _without_nulls(readings, "kwh")
+    imported, exported = _energy_sums(readings, rows)
     return pl.DataFrame(
         {
             "minute": time[rows] // _MICROS_PER_MINUTE * _MICROS_PER_MINUTE,
@@ -75,11 +75,22 @@ def minute_statistics(readings: pl.DataFrame) -> pl.DataFrame:
             "times": np.add.reduceat(new_time, rows, dtype=np.int64),
             "late": np.add.reduceat(arrival > time, rows, dtype=np.int64),
             "kw": np.add.reduceat(_without_nulls(readings, "kw"), rows),
-            "import_kwh": np.add.reduceat(kwh.clip(min=0), rows),
-            "export_kwh": np.add.reduceat(-kwh.clip(max=0), rows),
+            "import_kwh": imported,
+            "export_kwh": exported,
             "meters": np.add.reduceat(meters, rows),
         }
     ).cast(MINUTE_STATISTICS_SCHEMA)  # type: ignore[arg-type] # a schema is a mapping of types
+
+
+def _energy_sums(
+    readings: pl.DataFrame, rows: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the imported and the exported energy of each minute, kWh. ``rows`` are the first rows of the minutes."""
+    if "kwh" not in readings.columns:
+        zeros = np.zeros(len(rows))
+        return zeros, zeros
+    kwh = _without_nulls(readings, "kwh")
+    return np.add.reduceat(kwh.clip(min=0), rows), np.add.reduceat(-kwh.clip(max=0), rows)
 
 
 def _without_nulls(readings: pl.DataFrame, name: str) -> npt.NDArray[np.float64]:
