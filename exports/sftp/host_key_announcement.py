@@ -1,7 +1,7 @@
-"""OpenSSH's extension with which a server announces further host keys, and a client adds them to its known_hosts.
+"""OpenSSH's extension for host keys: a server announces its keys, and a client adds them to its known_hosts.
 
-It has two messages, which OpenSSH's file PROTOCOL describes: the server's ``hostkeys-00@openssh.com`` names its keys. With
-``hostkeys-prove-00@openssh.com``, a client asks the server to prove that it has their private keys.
+OpenSSH's file PROTOCOL describes its two messages. With ``hostkeys-00@openssh.com``, the server names its keys. With
+``hostkeys-prove-00@openssh.com``, the client asks the server to prove that it has the private keys.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def announcement(keys: Sequence[paramiko.PKey]) -> paramiko.Message:
 def proof(
     keys: Sequence[paramiko.PKey], request: paramiko.Message, session_id: bytes, host_key_type: str
 ) -> paramiko.Message | None:
-    """Return the answer to a request of a proof: a signature of the session for each key, once for each.
+    """Return the answer to a request for proof: one signature of the session for each key.
 
-    Return None if the request names another key. ``host_key_type`` is the algorithm with which this session has begun: a
-    client expects it for signatures with RSA.
+    Return None if the request names another key. ``host_key_type`` is the algorithm that this session
+    uses: a client expects it for signatures with RSA.
     """
     unproved = {key.asbytes(): key for key in keys}
     answer = paramiko.Message()

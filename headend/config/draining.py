@@ -1,6 +1,7 @@
 """Draining: after SIGTERM a process finishes its current work and takes no new work.
 
-Each process has one state. The web server has its own way (``headend.http.gunicorn_worker``) and uses only the time.
+The state is stored once per process. The web server uses only ``drain_seconds``; ``headend.http.gunicorn_worker``
+drains it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ class _Draining:
 
 
 def drain_seconds() -> int:
-    """Return the seconds from SIGTERM to the end of a process that is busy.
+    """Return how many seconds a busy process may continue after SIGTERM.
 
-    Each process reads the setting when it starts: those of ``manage.py run`` have a shorter time. Raises
+    Each process reads the setting when it starts. Processes of ``manage.py run`` have a shorter time. Raises
     ``ImproperlyConfigured`` if the setting is wrong.
     """
     return env.integer("HEADEND_DRAIN_SECONDS", 25, minimum=2, maximum=3600)

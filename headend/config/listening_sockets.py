@@ -36,7 +36,7 @@ def refuse_new_connections(listening: socket.socket) -> None:
     """Let the system drop packets that begin a connection to this TCP socket; handshakes that have begun continue.
 
     A caller sends such a packet again after a second. By then the socket is closed, so the system refuses the
-    connection, and a proxy chooses another server. On other systems than Linux this function does nothing, and a
+    connection, and a proxy chooses another server. On systems other than Linux, this function does nothing, and a
     connection can be lost.
     """
     if sys.platform != "linux":

@@ -19,7 +19,7 @@ from readings.repositories.minute_index import as_int_array
 _MAX_METERS = 200_000
 """How many device ids are kept: about 10 MB."""
 _MAX_SETS_OF_A_READ = 8
-"""If the minutes that are read have more different sets of meters than this, none of them is kept."""
+"""If the minutes of a read have more different sets of meters than this, no device ids are kept."""
 _KNOWN = ("time", "device_id", "measure_name")
 """The columns that are known without reading."""
 
@@ -91,5 +91,8 @@ class KnownMeters:
 
 
 def _have_one_time_each(minutes: pl.DataFrame) -> bool:
-    """Return whether each minute has one time. Then minutes with equal hashes have the same meters in the same order."""
+    """Return whether all readings of each minute have the same time.
+
+    If so, minutes with equal hashes have the same meters in the same order.
+    """
     return bool(minutes["times"].eq(1).all())
