@@ -5,6 +5,7 @@ It must not import Polars, because ``manage.py run`` forks (see :mod:`headend.de
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -22,9 +23,13 @@ def check_port(setting: str, port: int) -> None:
     try:
         bound_socket(settings.HEADEND_HOST, port).close()
     except OSError as error:
+        remedy = (
+            "set HEADEND_HOST to an address of this host"
+            if error.errno == errno.EADDRNOTAVAIL
+            else f"set {setting} to a free port"
+        )
         raise ImproperlyConfigured(
-            f"{setting}: cannot listen on {with_port(settings.HEADEND_HOST, port)}"
-            f" ({error.strerror}); set {setting} to a free port."
+            f"{setting}: cannot listen on {with_port(settings.HEADEND_HOST, port)} ({error.strerror}); {remedy}."
         ) from None
 
 

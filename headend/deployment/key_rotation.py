@@ -5,35 +5,39 @@ from __future__ import annotations
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from exports import credentials
-from exports.models import ApiKey, SshKey, Supplier
-from exports.suppliers.hand_over import add_ssh_key
+from exports.models import ApiKey, Supplier
+from exports.suppliers.hand_over import FIRST_KEY_LABEL, add_ssh_key
 from headend.deployment import bootstrap
 
 LABEL = "rotated key"
 """The label of keys that replaced another one."""
+_LABELS = (FIRST_KEY_LABEL, LABEL)
+"""The labels of the keys that were in the secrets."""
 
 
 def rotate_api_key(*, at_once: bool = False) -> str:
     """Replace the default supplier's API key in the secrets, and return the first characters of the old one.
 
-    The old key stays valid until it is revoked. With ``at_once``, it is revoked. Raises ``ImproperlyConfigured`` if the
+    The old key stays valid until it is revoked. With ``at_once``, it and all keys that were replaced before are revoked:
+    any of them may be the one that somebody else knows. Raises ``ImproperlyConfigured`` if the
     deployment has not been set up.
     """
     old, new = _stored(bootstrap.api_key_secret()), credentials.new_api_key()
+    supplier = _default_supplier()
     with transaction.atomic():
+        if at_once:
+            replaced = Q(label__in=_LABELS) | Q(digest=credentials.digest(old))
+            supplier.api_keys.filter(replaced, revoked_at=None).update(revoked_at=timezone.now())
         ApiKey.objects.create(
-            supplier=_default_supplier(),
+            supplier=supplier,
             label=LABEL,
             prefix=credentials.prefix(new),
             digest=credentials.digest(new),
         )
-        if at_once:
-            ApiKey.objects.filter(digest=credentials.digest(old), revoked_at=None).update(
-                revoked_at=timezone.now()
-            )
         # The last step: if the secrets cannot be written, the database is not changed.
         settings.SECRETS.put(bootstrap.api_key_secret(), new)
     return credentials.prefix(old)
@@ -42,16 +46,17 @@ def rotate_api_key(*, at_once: bool = False) -> str:
 def rotate_ssh_key(*, at_once: bool = False) -> str:
     """Replace the default supplier's SSH key in the secrets, and return the fingerprint of the old one.
 
-    The old key stays valid until it is deleted. With ``at_once``, it is deleted. Raises ``ImproperlyConfigured`` if the
-    deployment has not been set up.
+    The old key stays valid until it is deleted. With ``at_once``, it and all keys that were replaced before are deleted.
+    Raises ``ImproperlyConfigured`` if the deployment has not been set up.
     """
     old, new = _stored(bootstrap.private_key_secret()), credentials.new_private_key()
     old_fingerprint = credentials.fingerprint(credentials.public_key_of(old))
     supplier = _default_supplier()
     with transaction.atomic():
-        add_ssh_key(supplier, credentials.public_key_of(new), LABEL)
         if at_once:
-            SshKey.objects.filter(supplier=supplier, fingerprint=old_fingerprint).delete()
+            replaced = Q(label__in=_LABELS) | Q(fingerprint=old_fingerprint)
+            supplier.ssh_keys.filter(replaced).delete()
+        add_ssh_key(supplier, credentials.public_key_of(new), LABEL)
         settings.SECRETS.put(bootstrap.private_key_secret(), new)
     return old_fingerprint
 

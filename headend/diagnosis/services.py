@@ -19,6 +19,7 @@ from readings.engines import without_password
 BROKER_HINT = (
     "Correct CELERY_BROKER_URL, and check that the broker runs and can be reached from this host."
 )
+BROKER_FOLDER_HINT = "Run `manage.py setup`, which creates the folder of the messages."
 SECRETS_HINT = "Correct SECRETS_URL. Files must belong to the user of the processes; AWS needs secretsmanager:GetSecretValue."
 _MAX_NAMES = 3
 
@@ -40,11 +41,12 @@ def check_settings() -> list[Finding]:
 
 def check_broker() -> list[Finding]:
     """Connect to the broker as a sender of messages does."""
+    folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("data_folder_out")
     try:
         bootstrap.check_broker()
     except ImproperlyConfigured as error:
-        return [failed(reason(error), BROKER_HINT)]
-    folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("data_folder_out")
+        is_missing = folder is not None and not Path(folder).exists()
+        return [failed(reason(error), BROKER_FOLDER_HINT if is_missing else BROKER_HINT)]
     return [ok(f"accepts messages, {folder or without_password(settings.CELERY_BROKER_URL)}")]
 
 

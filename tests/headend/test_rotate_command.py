@@ -14,6 +14,7 @@ from exports.delivery import push, webhook
 from exports.models import SshKey, Supplier
 from exports.sftp.host_keys import host_keys, known_hosts_lines, next_host_keys
 from exports.suppliers.authentication import find_supplier
+from exports.suppliers.hand_over import create_api_key, create_key_pair
 from headend.config.secrets import FileSecrets
 from headend.deployment import bootstrap
 
@@ -54,11 +55,13 @@ def test_the_old_api_key_stays_valid_unless_it_is_revoked_at_once(
         f"The old one, {credentials.prefix(keys[0])}…, stays valid until you revoke it" in printed
     )
     assert [find_supplier(key) is not None for key in keys] == [True, True]
+    added_in_the_portal = create_api_key(supplier, "billing")
     printed = rotate("api-key", "--now", "--yes")
     keys.append(str(secrets.get(name)))
-    assert [find_supplier(key) is not None for key in keys] == [True, False, True]
+    assert [find_supplier(key) is not None for key in keys] == [False, False, True]
+    assert find_supplier(added_in_the_portal) is not None
     assert not any(key in printed for key in keys)
-    assert bootstrap.ensure_default_supplier().api_keys.count() == 3
+    assert bootstrap.ensure_default_supplier().api_keys.count() == 4
 
 
 def test_the_old_ssh_key_stays_valid_unless_it_is_deleted_at_once(
@@ -71,10 +74,11 @@ def test_the_old_ssh_key_stays_valid_unless_it_is_deleted_at_once(
     first = stored()
     assert first in rotate("ssh-key")
     second = stored()
+    added_in_the_portal = create_key_pair(supplier, "billing").ssh_key.fingerprint
+    assert {first, second} < set(SshKey.objects.values_list("fingerprint", flat=True))
     rotate("ssh-key", "--now", "--yes")
     fingerprints = set(SshKey.objects.values_list("fingerprint", flat=True))
-    assert fingerprints == {first, stored()}
-    assert second not in fingerprints
+    assert fingerprints == {added_in_the_portal, stored()}
 
 
 def test_a_failure_to_store_the_new_key_leaves_the_database_unchanged(

@@ -61,7 +61,7 @@ class Command(CommandWithExamples):
         if options["now"] and not options["yes"]:
             confirm_by_typing(
                 name,
-                warning=f"With --now, the old {options['kind']} becomes invalid at once.",
+                warning="With --now, the old value becomes invalid at once.",
                 unchanged="Nothing was changed.",
             )
         order = _Order(supplier, now=options["now"], finish=options.get("finish", False))
@@ -96,13 +96,21 @@ class _Kind:
 
 def _rotate_api_key(order: _Order) -> str:
     old = key_rotation.rotate_api_key(at_once=order.now)
-    state = "is revoked" if order.now else "stays valid until you revoke it in the admin"
+    state = (
+        "and those before it are revoked"
+        if order.now
+        else "stays valid until you revoke it in the admin"
+    )
     return f"The API key was replaced. The old one, {old}…, {state}.\n`manage.py outputs` prints the new one."
 
 
 def _rotate_ssh_key(order: _Order) -> str:
     old = key_rotation.rotate_ssh_key(at_once=order.now)
-    state = "was deleted" if order.now else "stays valid until you delete it in the admin"
+    state = (
+        "and those before it were deleted"
+        if order.now
+        else "stays valid until you delete it in the admin"
+    )
     return f"The SSH key was replaced. The old one, {old}, {state}.\n`manage.py outputs` names the file of the new one."
 
 

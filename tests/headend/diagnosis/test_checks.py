@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
@@ -18,7 +19,7 @@ from exports.sftp.host_keys import host_keys
 from headend.config.folders import Folder
 from headend.config.secrets import FileSecrets
 from headend.deployment import bootstrap
-from headend.deployment.exclusive_use import lock_home
+from headend.deployment.exclusive_use import check_port, lock_home
 from headend.deployment.schema import refuse_newer_schema
 from headend.diagnosis import database, host, services, stores
 from headend.diagnosis.finding import Finding, State
@@ -166,6 +167,7 @@ def test_a_broker_folder_that_is_missing_is_an_error(settings: Settings, tmp_pat
     state, line = only(services.check_broker())
     assert state == State.FAILED
     assert "CELERY_BROKER_URL: the broker cannot be used" in line
+    assert "Run `manage.py setup`" in line
 
 
 def test_secrets_are_complete_and_private(db: None, secrets: FileSecrets) -> None:
@@ -208,6 +210,12 @@ def test_a_port_is_free_or_ours_or_used_by_another_program(
     assert sftp.hint == "Set SFTP_PORT to a free port."
 
 
+def test_an_address_of_another_host_is_a_wrong_host_and_no_used_port(settings: Settings) -> None:
+    settings.HEADEND_HOST = "192.0.2.1"  # an address for documentation, which no host has
+    with pytest.raises(ImproperlyConfigured, match="set HEADEND_HOST to an address of this host"):
+        check_port("HEADEND_PORT", unused_port())
+
+
 @pytest.mark.parametrize(
     ("free", "state"), [(10**12, State.OK), (2 * 10**9, State.WARNING), (10**8, State.FAILED)]
 )
@@ -230,6 +238,7 @@ def test_little_disk_space_is_reported_with_the_settings_of_the_folders(
         ("cannot execute CREATE TABLE in a read-only transaction", "no replica"),
         ("database or disk is full", "Make space on the disk"),
         ("permission denied for schema public", "the permission to create tables"),
+        ('table "exports_supplier" already exists', "Another setup may be running"),
     ],
 )  # fmt: skip
 def test_an_error_of_the_database_says_what_to_do(
