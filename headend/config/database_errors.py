@@ -16,7 +16,7 @@ _HINTS = {
     r"permission denied": "Give the user of DATABASE_URL the permission to create tables: GRANT CREATE ON SCHEMA public.",
     r"too many (clients|connections)|remaining connection slots": "Raise max_connections of the server, or start fewer processes.",
     r"disk|full|space": "Make space on the disk of the database.",
-    r"read-?only": "DATABASE_URL must name a server and a disk that can be written, and no replica.",
+    r"read-?only": "This database can only be read. Let DATABASE_URL name the main server, not a replica, and check its disk.",
     r"already exists": "Another setup may be running: wait until it has ended, and run `manage.py setup` again.",
     r"locked": "Another process holds the database for too long; end it, or use PostgreSQL.",
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deployment import Deployment
+from tests.services.aws_calls import AwsCalls
 from tests.services.clickhouse import ClickHouseLocal
 from tests.services.cluster import Servers
 from tests.services.servers import AWS, Moto, Postgres, SeaweedFS, Valkey, postgres_folder
@@ -50,6 +51,14 @@ def moto_server(tmp_path_factory: pytest.TempPathFactory, aws_credentials: None)
     """SQS and Secrets Manager."""
     with Moto(tmp_path_factory.mktemp("moto")) as server:
         yield server
+
+
+@pytest.fixture
+def aws_calls() -> Iterator[AwsCalls]:
+    """The recorder of the calls to AWS's services."""
+    calls = AwsCalls()
+    yield calls
+    calls.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """The roles of deploy/aws/headend.yaml allow what each process calls, and nothing else.
 
-A cluster does everything that makes its processes call AWS's services, and its calls are recorded. It uses a Delta table;
-the permissions for Timestream are compared with the calls of ``test_timestream_needs_the_permissions_of_the_template``.
+A cluster does everything that makes its processes call AWS's services, and its calls are recorded. It uses a Delta table.
+``tests/readings/repositories/test_timestream_permissions.py`` does the same for Timestream.
 """
 
 from __future__ import annotations
@@ -69,14 +69,6 @@ NOT_FOUND = f"s3:ListBucket {BUCKET}"
 
 
 @pytest.fixture
-def calls() -> Iterator[AwsCalls]:
-    """The recorder."""
-    calls = AwsCalls()
-    yield calls
-    calls.stop()
-
-
-@pytest.fixture
 def receiver(tmp_path: Path) -> Iterator[Receiver]:
     """The supplier's own SFTP server."""
     (tmp_path / "inbox").mkdir()
@@ -84,10 +76,10 @@ def receiver(tmp_path: Path) -> Iterator[Receiver]:
         yield receiver
 
 
-def settings(calls: AwsCalls, servers: Servers, moto: Moto, kind: str) -> dict[str, str]:
+def settings(aws_calls: AwsCalls, servers: Servers, moto: Moto, kind: str) -> dict[str, str]:
     """Return the settings of the template for a kind of process, whose calls are recorded."""
-    bucket = f"region=us-east-1&endpoint_url={calls.proxy(kind, servers.seaweedfs.endpoint)}"
-    other = f"region=us-east-1&endpoint_url={calls.proxy(kind, moto.endpoint)}"
+    bucket = f"region=us-east-1&endpoint_url={aws_calls.proxy(kind, servers.seaweedfs.endpoint)}"
+    other = f"region=us-east-1&endpoint_url={aws_calls.proxy(kind, moto.endpoint)}"
     return {
         "READINGS_URL": f"delta+s3://{BUCKET}/readings?{bucket}",
         "EXPORTS_URL": f"s3://{BUCKET}/data/sftp?{bucket}",
@@ -108,11 +100,11 @@ def create_empty_services(servers: Servers, moto: Moto) -> None:
 
 @pytest.fixture
 def cluster(
-    servers: Servers, moto_server: Moto, calls: AwsCalls, tmp_path: Path
+    servers: Servers, moto_server: Moto, aws_calls: AwsCalls, tmp_path: Path
 ) -> Iterator[Cluster]:
     """A running cluster, which was set up and checked by ``doctor``, with two hours of readings."""
     create_empty_services(servers, moto_server)
-    environments = {kind: settings(calls, servers, moto_server, kind) for kind in KINDS}
+    environments = {kind: settings(aws_calls, servers, moto_server, kind) for kind in KINDS}
     extra = {
         **environments["beat"],
         "SIMULATION_DEVICES": "20000",
@@ -183,11 +175,11 @@ def wait_for_file(path: Path) -> None:
         time.sleep(0.2)
 
 
-def differences(calls: AwsCalls) -> dict[str, dict[str, list[str]]]:
+def differences(aws_calls: AwsCalls) -> dict[str, dict[str, list[str]]]:
     """Return the missing and the unused permissions of each process that has some."""
     found = {}
     for kind in KINDS:
-        roles, used = granted(kind, BUCKET), calls.used[kind]
+        roles, used = granted(kind, BUCKET), aws_calls.used[kind]
         missing = {str(use) for use in used if not any(role.allows(use) for role in roles)}
         unused = {str(role) for role in roles if not any(role.allows(use) for use in used)}
         unused.discard(NOT_FOUND)
@@ -197,11 +189,11 @@ def differences(calls: AwsCalls) -> dict[str, dict[str, list[str]]]:
 
 
 def test_each_role_allows_what_its_process_calls_and_nothing_else(
-    cluster: Cluster, receiver: Receiver, calls: AwsCalls, seaweedfs: SeaweedFS
+    cluster: Cluster, receiver: Receiver, aws_calls: AwsCalls, seaweedfs: SeaweedFS
 ) -> None:
     use_every_service(cluster, receiver, seaweedfs)
     deadline = time.monotonic() + SECONDS
     # The tasks take some time.
-    while (found := differences(calls)) and time.monotonic() < deadline:
+    while (found := differences(aws_calls)) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert not found, json.dumps(found, indent=1)

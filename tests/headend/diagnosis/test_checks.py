@@ -235,7 +235,7 @@ def test_little_disk_space_is_reported_with_the_settings_of_the_folders(
         ('FATAL:  password authentication failed for user "headend"', "Correct the user and the password"),
         ('FATAL:  database "headend" does not exist', "Create the database"),
         ("connection to server failed: Connection refused", "check that the server runs"),
-        ("cannot execute CREATE TABLE in a read-only transaction", "no replica"),
+        ("cannot execute CREATE TABLE in a read-only transaction", "not a replica"),
         ("database or disk is full", "Make space on the disk"),
         ("permission denied for schema public", "the permission to create tables"),
         ('table "exports_supplier" already exists', "Another setup may be running"),

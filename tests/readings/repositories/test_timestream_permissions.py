@@ -38,16 +38,8 @@ NOT_RECORDED = {
 
 
 @pytest.fixture
-def calls() -> Iterator[AwsCalls]:
-    """The recorder."""
-    calls = AwsCalls()
-    yield calls
-    calls.stop()
-
-
-@pytest.fixture
 def address(
-    timestream: TimestreamLocal, seaweedfs: SeaweedFS, calls: AwsCalls
+    timestream: TimestreamLocal, seaweedfs: SeaweedFS, aws_calls: AwsCalls
 ) -> Iterator[TimestreamAddress]:
     """An empty table. The worker's calls to it and to the bucket are recorded."""
     address = TimestreamAddress.of(timestream.url_of("tests", f"t-{uuid.uuid4().hex}"))
@@ -56,8 +48,8 @@ def address(
     table.create(magnetic=timedelta(days=73_000))
     yield replace(
         address,
-        endpoint_url=unquote(calls.proxy("worker", timestream.endpoint)),
-        s3_endpoint_url=unquote(calls.proxy("worker", seaweedfs.endpoint)),
+        endpoint_url=unquote(aws_calls.proxy("worker", timestream.endpoint)),
+        s3_endpoint_url=unquote(aws_calls.proxy("worker", seaweedfs.endpoint)),
     )
     table.delete()
 
@@ -91,11 +83,11 @@ def use(
 def test_the_role_of_a_worker_allows_its_calls_to_timestream_and_nothing_else(
     address: TimestreamAddress,
     timestream: TimestreamLocal,
-    calls: AwsCalls,
+    aws_calls: AwsCalls,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     use(TimestreamRepository(address), timestream, monkeypatch)
-    roles, used = granted("worker", BUCKET, timestream=True), calls.used["worker"]
+    roles, used = granted("worker", BUCKET, timestream=True), aws_calls.used["worker"]
     in_every_stack = granted("worker", BUCKET)
     missing = {use for use in used if not any(r.allows(use) for r in roles | in_every_stack)}
     unused = {role for role in roles if not any(role.allows(use) for use in used)}
