@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
@@ -16,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from headend.config.addresses import bound_socket, with_port
 
 _LOCK = "deployment.lock"
+_SETUP_LOCK = "setup.lock"
 
 
 def check_port(setting: str, port: int) -> None:
@@ -63,3 +66,17 @@ def is_in_use(home: Path) -> bool:
     finally:
         os.close(lock)
     return False
+
+
+@contextmanager
+def one_setup_at_a_time(home: Path) -> Iterator[None]:
+    """Wait until no other ``manage.py setup`` uses the home folder, and lock it until the block ends.
+
+    Two that create the same tables at the same time would fail.
+    """
+    lock = os.open(home / _SETUP_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

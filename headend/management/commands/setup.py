@@ -15,6 +15,7 @@ from headend.config.folders import create_folders
 from headend.config.private_files import make_private
 from headend.config.project_command import ProjectCommand
 from headend.deployment import bootstrap, outputs
+from headend.deployment.exclusive_use import one_setup_at_a_time
 from headend.deployment.schema import refuse_newer_schema
 from headend.deployment.static_files import collect_static_files
 from readings.described_table import check_table, describe
@@ -43,6 +44,10 @@ class Command(ProjectCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Create what is missing and print each step."""
         create_folders(settings.FOLDERS)
+        with one_setup_at_a_time(settings.HEADEND_HOME):
+            self._create_what_is_missing()
+
+    def _create_what_is_missing(self) -> None:
         for sentence in make_private(settings.HEADEND_HOME):
             self._print_warning(sentence)
         self._print_step("home folder", str(settings.HEADEND_HOME))
