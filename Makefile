@@ -29,7 +29,7 @@ COVERAGE = .pytest_cache/coverage.json
 MEASURED_PYTEST = $(BIN)/python -W "ignore:Unable to activate pytest branch coverage:RuntimeWarning" -m slipcover \
 	--json --out $(COVERAGE) -m pytest $(PYTEST_OPTIONS)
 
-check: $(VENV)/.test ## lint, and run the tests that need no server, browser or other process; takes about a minute
+check: $(VENV)/.test ## lint, and run the tests that need no server, browser or other process; takes about two minutes
 	@$(MAKE) --no-print-directory -j2 lint .fast-tests
 
 # There is a process of pytest for each processor. More threads of Polars would only take processor time.
