@@ -88,7 +88,7 @@ def strippable(packages: Path) -> Iterator[Path]:
 
 
 def compile_modules(packages: Path) -> None:
-    """Compile every module. The modules of other projects keep only their bytecode, beside the place of the source."""
+    """Compile every module. Of other projects' modules, only the bytecode is kept, in the folder of the source."""
     own = re.compile(rf"{re.escape(str(packages))}/({'|'.join(OWN_PACKAGES)})/")
     compileall.compile_dir(packages, quiet=1, workers=0, legacy=True, rx=own)
     for name in OWN_PACKAGES:

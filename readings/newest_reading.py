@@ -28,5 +28,4 @@ def _last_time(snapshot: Snapshot, device_id: str) -> datetime | None:
         found = snapshot.last_times(Window(recorded.last_time, device_ids=(device_id,)))
     if recorded is None or found.is_empty():
         found = snapshot.meter_summaries([device_id])
-    last: datetime | None = found["last"].max()  # type: ignore[assignment] # `max` is typed for any column; this one has instants
-    return last
+    return max(found["last"], default=None)

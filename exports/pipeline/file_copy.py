@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.db.models import Sum
+
 from exports.models import IS_FILE_KEPT, FileRequest
 from exports.stores import ExportStore, FileDamagedError, FileMissingError
 
@@ -24,7 +26,8 @@ class CopiedFile:
 
 def size_of_files() -> int:
     """Return the size of all files that :func:`copy_files` copies, in bytes."""
-    return sum(FileRequest.objects.filter(IS_FILE_KEPT).values_list("size", flat=True))  # type: ignore[arg-type] # a completed request has a size
+    total = FileRequest.objects.filter(IS_FILE_KEPT).aggregate(total=Sum("size"))["total"]
+    return total or 0
 
 
 def copy_files(source: ExportStore, target: ExportStore) -> Iterator[CopiedFile]:

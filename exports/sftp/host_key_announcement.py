@@ -21,7 +21,8 @@ def announcement(keys: Sequence[paramiko.PKey]) -> paramiko.Message:
     message = paramiko.Message()
     message.add_byte(cMSG_GLOBAL_REQUEST)
     message.add_string(_ANNOUNCEMENT)
-    message.add_boolean(False)  # noqa: FBT003 # the client need not answer
+    # The client does not have to answer.
+    message.add_boolean(b=False)
     for key in keys:
         message.add_string(key.asbytes())
     return message

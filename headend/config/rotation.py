@@ -1,4 +1,4 @@
-"""Rotates secrets: for some days, the old value stays valid beside the new one.
+"""Rotates secrets: for some days, both the old and the new value are valid.
 
 The old value of the secret ``<name>`` is the secret ``<name>.old``, a JSON object with the end of its validity. A secret
 store deletes nothing, so an old value that was ended is replaced by an empty one.

@@ -23,8 +23,7 @@ def rotate_api_key(*, at_once: bool = False) -> str:
     """Replace the default supplier's API key in the secrets, and return the first characters of the old one.
 
     The old key stays valid until it is revoked. With ``at_once``, it and all keys that were replaced before are revoked:
-    any of them may be the one that somebody else knows. Raises ``ImproperlyConfigured`` if the
-    deployment has not been set up.
+    any of them may have leaked. Raises ``ImproperlyConfigured`` if the deployment has not been set up.
     """
     old, new = _stored(bootstrap.api_key_secret()), credentials.new_api_key()
     supplier = _default_supplier()

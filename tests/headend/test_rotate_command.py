@@ -152,8 +152,8 @@ def test_a_rotation_at_once_must_be_confirmed_by_name(
 def test_errors_name_what_is_missing_and_what_to_do(
     secrets: FileSecrets, settings: Settings
 ) -> None:
-    with pytest.raises(CommandError, match="there is no supplier 'nobody'"):
-        rotate("webhook", "nobody")
+    with pytest.raises(CommandError, match="there is no supplier 'unknown'"):
+        rotate("webhook", "unknown")
     settings.HEADEND_SECRET_KEY = "of the environment"
     with pytest.raises(CommandError, match="Set HEADEND_OLD_SECRET_KEY to its value"):
         rotate("secret-key")

@@ -16,7 +16,7 @@ from tests.deploy.aws_template import Permission
 from tests.services.fault_proxy import FaultProxy
 
 KINDS = ("beat", "web", "worker", "deliveries", "sftp")
-"""The processes. ``manage.py setup`` runs beside beat."""
+"""The processes. ``manage.py setup`` has the role of beat, because both run in the same task."""
 _TARGETS = {
     "AmazonSQS": "sqs",
     "secretsmanager": "secretsmanager",

@@ -34,7 +34,7 @@ class Command(ProjectCommand):
         command = procfile.commands()[name]
         procfile.enter_project_folder()
         sys.stdout.flush()
-        os.execvpe(  # noqa: S606 (the command is a line of the Procfile, not input of a user)
+        os.execvpe(  # noqa: S606 (the shell runs a line of our Procfile; a user only chooses its name)
             "/bin/sh", ["sh", "-c", command], environment()
         )
 

@@ -89,7 +89,7 @@ class _Kind:
     line: str
     description: str
     rotate: Callable[[_Order], str]
-    now: str = "the old one becomes invalid at once: use this if somebody else may know it"
+    now: str = "the old one becomes invalid at once: use this if it may have leaked"
     """The help of the option ``--now``."""
     has_supplier: bool = False
 
@@ -207,7 +207,7 @@ _KINDS = {
         "Replace Django's secret key, which signs sessions and download links. What the old key signed stays valid for "
         f"{_DAYS} days. Restart all processes afterwards.",
         _rotate_secret_key,
-        now="sessions and download links become invalid at the restart: use this if somebody else may know the key",
+        now="sessions and download links become invalid at the restart: use this if the key may have leaked",
     ),
     "host-keys": _Kind(
         "the host keys of the SFTP server, in two steps",

@@ -20,7 +20,7 @@ def keep_rows(client: Any) -> Any:
     return client
 
 
-class _KeepRows(ResponseParserFactory):  # type: ignore[misc] # botocore ships no types
+class _KeepRows(ResponseParserFactory):  # type: ignore[misc] # botocore has no type hints, so mypy does not know its base class
     def create_parser(self, protocol_name: str) -> Any:
         parser = super().create_parser(protocol_name)
         convert = parser._handle_list
