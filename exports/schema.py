@@ -9,7 +9,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from headend.api.openapi import OperationText, Schema, add_links, add_texts
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # registers by a metaclass without types
+class ApiKeyScheme(OpenApiAuthenticationExtension):
     """An API key in one of two headers. The first scheme is the one that most clients know."""
 
     target_class = "exports.suppliers.authentication.ApiKeyAuthentication"

@@ -16,7 +16,7 @@ _TIME = "2023-02-27 16:00:00.000000"
 _METER = "0001b33e-0898-33a6-ac1d-82b59b904034"
 
 
-class DurationExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # drf-spectacular's base class runs a function without type hints for each subclass
+class DurationExtension(OpenApiSerializerFieldExtension):
     """Describes ``DurationField`` as text with a pattern."""
 
     target_class = "readings.meter_query.DurationField"

@@ -34,7 +34,7 @@ CANONICAL_INSTANT_PATTERN = rf"{_DAY} {_HOURS_AND_MINUTES}:[0-5][0-9]\.[0-9]{{6}
 """The one form of an instant in responses."""
 
 
-class InstantExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # registers by a metaclass without types
+class InstantExtension(OpenApiSerializerFieldExtension):
     """Describes ``InstantField`` as text with a pattern."""
 
     target_class = "readings.parameters.InstantField"
@@ -49,7 +49,7 @@ class InstantExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unty
         }
 
 
-class DeviceIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # drf-spectacular's base class runs a function without type hints for each subclass
+class DeviceIdExtension(OpenApiSerializerFieldExtension):
     """Describes ``DeviceIdField`` as text without comma."""
 
     target_class = "readings.parameters.DeviceIdField"
@@ -59,7 +59,7 @@ class DeviceIdExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
         return {"type": "string", "pattern": f"^{_DEVICE_ID}$", "example": _METER}
 
 
-class MeterListExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # drf-spectacular's base class runs a function without type hints for each subclass
+class MeterListExtension(OpenApiSerializerFieldExtension):
     """Describes ``MeterListField`` as a list of ids."""
 
     target_class = "readings.parameters.MeterListField"
@@ -70,7 +70,7 @@ class MeterListExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-un
         return {"type": "array", "items": items, "minItems": 1}
 
 
-class MetersExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # drf-spectacular's base class runs a function without type hints for each subclass
+class MetersExtension(OpenApiSerializerFieldExtension):
     """Describes ``MetersField`` as a list of ids, or one id."""
 
     target_class = "readings.parameters.MetersField"
@@ -81,7 +81,7 @@ class MetersExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyp
         return {"anyOf": [{"type": "array", "items": one, "minItems": 1}, one], "example": [_METER]}
 
 
-class FileMetersExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # drf-spectacular's base class runs a function without type hints for each subclass
+class FileMetersExtension(OpenApiSerializerFieldExtension):
     """Describes ``FileMetersField`` as a list of ids, or one id."""
 
     target_class = "readings.parameters.FileMetersField"
@@ -93,7 +93,7 @@ class FileMetersExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-u
         return {"anyOf": [several, one], "example": [_METER]}
 
 
-class ColumnsExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # drf-spectacular's base class runs a function without type hints for each subclass
+class ColumnsExtension(OpenApiSerializerFieldExtension):
     """Describes ``ColumnsField`` as ``all``, or names separated by commas."""
 
     target_class = "readings.parameters.ColumnsField"
@@ -104,7 +104,7 @@ class ColumnsExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unty
         return {"type": "string", "pattern": f"^({ALL}|{names})$", "example": _COLUMNS}
 
 
-class PositionExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call] # drf-spectacular's base class runs a function without type hints for each subclass
+class PositionExtension(OpenApiSerializerFieldExtension):
     """Describes ``PositionField`` as ``<instant>,<device id>``."""
 
     target_class = "readings.parameters.PositionField"
@@ -114,7 +114,7 @@ class PositionExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-unt
         return {"type": "string", "pattern": f"^{INSTANT_PATTERN},{_DEVICE_ID}$"}
 
 
-class StrictSerializerExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # drf-spectacular's base class runs a function without type hints for each subclass
+class StrictSerializerExtension(OpenApiSerializerExtension):
     """Declares that objects of a ``StrictSerializer`` have no other properties than the named ones."""
 
     target_class = "readings.parameters.StrictSerializer"
