@@ -58,9 +58,11 @@ def _refuse_wrong_settings(**_: Any) -> None:
     """End the process if a setting is wrong: Celery itself ignores the errors of system checks."""
     django.setup()
     from headend.config.checks import refuse_wrong_settings
+    from headend.config.unknown_settings import log_unknown_settings
 
     try:
         refuse_wrong_settings()
+        log_unknown_settings()
         draining.drain_seconds()
     except ImproperlyConfigured as error:
         # Celery logs exceptions of signal handlers and continues, but lets SystemExit through.

@@ -48,7 +48,8 @@ HEADEND_PUBLIC_URL = env.url(
 SFTP_LEGACY_ALGORITHMS = env.boolean("SFTP_LEGACY_ALGORITHMS", default=False)
 SFTP_PUBLIC_HOST = env.text("SFTP_PUBLIC_HOST", "localhost")
 SFTP_LIMITS = sftp_limits.from_environment()
-SECRETS_PREFIX = _secrets_prefix or env.text("HEADEND_STACK_NAME", "headend")
+_stack_name = env.text("HEADEND_STACK_NAME", "headend")
+SECRETS_PREFIX = _secrets_prefix or _stack_name
 
 _public = urlsplit(HEADEND_PUBLIC_URL)
 # Django puts the path of the public URL before the path of every link.

@@ -17,6 +17,7 @@ from django.http.request import validate_host
 from headend.config.folders import folder_problems
 from headend.config.private_files import shared_folders
 from headend.config.sftp_limits import SftpLimits
+from headend.config.unknown_settings import unknown_settings
 
 TAG = "headend"
 """The tag of the checks that need neither a database nor a network."""
@@ -94,4 +95,12 @@ def public_host_is_allowed(**_: Any) -> list[CheckMessage]:
             hint=f"Add {host} to HEADEND_ALLOWED_HOSTS.",
             id="headend.W001",
         )
+    ]
+
+
+@register(TAG)
+def settings_are_known(**_: Any) -> list[CheckMessage]:
+    """``headend.W004``: a variable looks like a setting, but no process reads it. Its name is probably misspelt."""
+    return [
+        Warning(each.problem, hint=each.remedy, id="headend.W004") for each in unknown_settings()
     ]

@@ -25,6 +25,12 @@ _CREDENTIALS = re.compile(r"//.*@", re.DOTALL)
 """The user and the password of a URL. A password with an unencoded ``@`` is not valid, but must be hidden too."""
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+_names_read: set[str] = set()
+
+
+def names_read() -> frozenset[str]:
+    """Return the names of the variables that this process has read so far, set or not."""
+    return frozenset(_names_read)
 
 
 def text(name: str, default: str) -> str:
@@ -33,6 +39,7 @@ def text(name: str, default: str) -> str:
     The value of ``<name>_FILE`` is the absolute path of a file with the value. Spaces and line ends around the value
     are removed, because editors add them.
     """
+    _names_read.add(name)
     value = os.environ.get(name)
     file = os.environ.get(f"{name}_FILE")
     if not file:

@@ -19,6 +19,7 @@ from headend.config.logs import logging_settings
 from headend.config.memory_arenas import limit_memory_arenas
 from headend.config.open_files import raise_limit
 from headend.config.private_files import create_private_files
+from headend.config.unknown_settings import log_unknown_settings
 
 try:
     _host = env.text("HEADEND_HOST", "127.0.0.1")
@@ -46,7 +47,7 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """End with one line if a setting is wrong or a folder cannot be used. Workers would print tracebacks."""
+    """End with one line if a setting is wrong or a folder cannot be used: workers would print tracebacks. Log warnings once."""
     raise_limit()
     limit_memory_arenas()
     create_private_files()
@@ -59,3 +60,4 @@ def on_starting(server: Any) -> None:
         problems = [str(error)]
     if problems:
         sys.exit(f"headend: {problems[0]}")
+    log_unknown_settings()

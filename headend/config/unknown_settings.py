@@ -1,0 +1,94 @@
+"""Environment variables that look like settings, but that no process reads. They are probably misspelt.
+
+They are reported and not refused: other programs have variables with similar names, and an older release does not know
+the settings of a newer one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from headend.config import environment as env
+
+log = logging.getLogger(__name__)
+
+OWN_PREFIXES = ("HEADEND_", "SIMULATION_", "READINGS_", "EXPORTS_")
+"""No other program is expected to have variables with these prefixes."""
+READ_LATER = frozenset(
+    {
+        "HEADEND_DRAIN_SECONDS",
+        "WEB_CONNECTIONS",
+        "WEB_CONNECTIONS_PER_ADDRESS",
+        "WEB_THREADS",
+        "WEB_WORKERS",
+    }
+)
+"""The settings that only some processes read. All other settings are read by ``headend.settings``."""
+_OTHER_PROGRAMS = frozenset(
+    {
+        "HEADEND_DOMAIN",
+        "HEADEND_IMAGE",
+        "HEADEND_KEY",
+        "HEADEND_LIVE_AWS",
+        "HEADEND_LIVE_BUCKET",
+        "HEADEND_NETWORK",
+    }
+)
+"""The variables of ``deploy/compose.yaml``, ``examples/`` and the tests."""
+_SERVICE_LINK_NAME = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
+_SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
+"""Kubernetes and Docker describe the service ``headend-web`` by such variables: ``HEADEND_WEB_PORT=tcp://10.0.0.7:80``."""
+_SIMILAR_WITH_PREFIX, _SIMILAR_WITHOUT_PREFIX = 0.6, 0.85
+"""How similar a name must be to that of a setting, for difflib. Without one of our prefixes: ``EXPORT_URL``, ``LOGLEVEL``."""
+
+
+@dataclass(frozen=True)
+class UnknownSetting:
+    """A variable that is set, and the setting whose name is the most similar one, if there is one."""
+
+    name: str
+    nearest: str | None
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, as a sentence."""
+        return f"{self.name} is set, but headend has no setting of this name, and ignores it."
+
+    @property
+    def remedy(self) -> str:
+        """What to do, in sentences."""
+        listed = "docs/engineers.md lists the settings."
+        if self.nearest is None:
+            return f"Correct its name, or unset it; {listed}"
+        return f"The most similar setting is {self.nearest}. Correct the name, or unset the variable; {listed}"
+
+
+def unknown_settings() -> Iterator[UnknownSetting]:
+    """Yield the unknown settings of this process's environment, by name. ``headend.settings`` must be imported."""
+    known = env.names_read() | READ_LATER
+    for variable, value in sorted(os.environ.items()):
+        name = variable.removesuffix("_FILE")
+        if not value or name in known or name in _OTHER_PROGRAMS or _is_service_link(name, value):
+            continue
+        is_ours = name.startswith(OWN_PREFIXES)
+        # Comparing all names would take 20 ms at the start of each process.
+        candidates = [each for each in known if each[0] == name[0]]
+        cutoff = _SIMILAR_WITH_PREFIX if is_ours else _SIMILAR_WITHOUT_PREFIX
+        nearest = get_close_matches(name, candidates, n=1, cutoff=cutoff)
+        if is_ours or nearest:
+            yield UnknownSetting(variable, nearest[0] if nearest else None)
+
+
+def log_unknown_settings() -> None:
+    """Log a warning for each unknown setting: for processes that print no warnings of system checks."""
+    for each in unknown_settings():
+        log.warning("unknown setting", extra={"problem": each.problem, "remedy": each.remedy})
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    return bool(_SERVICE_LINK_NAME.search(name) or _SERVICE_LINK_VALUE.match(value))
