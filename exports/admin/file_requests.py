@@ -17,6 +17,7 @@ from exports.admin.downloads import FileFetchInline, FileRemovalInline
 from exports.delivery.links import download_path
 from exports.models import ExportPart, FileRequest
 from exports.templatetags.file_size import file_size
+from exports.templatetags.percent import share
 from headend.read_only_admin import ReadOnly
 from readings.instants import format_instant
 
@@ -115,7 +116,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
         return format_html(
             '<progress max="1" value="{}" aria-label="written"></progress> {}',
             f"{written:.3f}",
-            f"{written:.0%}",
+            share(written),
         )
 
     @admin.display(description="size", ordering="size")
@@ -131,7 +132,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     @admin.display(description="took")
     def took(self, obj: FileRequest) -> str | None:
         """Return the seconds from queued to final."""
-        return None if obj.duration is None else f"{obj.duration.total_seconds():.1f} s"
+        return None if obj.duration is None else f"{obj.duration.total_seconds():,.1f} s"
 
     @admin.display(description="file")
     def file(self, obj: FileRequest) -> SafeString | None:

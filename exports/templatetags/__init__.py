@@ -1,1 +1,1 @@
-"""Filters for templates."""
+"""Tags and filters for templates."""

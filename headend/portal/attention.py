@@ -84,7 +84,7 @@ def _incomplete_intervals(now: datetime, coverage: Coverage) -> Alert | None:
     count, total = len(incomplete), len(coverage.intervals)
     verb = "is" if count == 1 else "are"
     return Alert(
-        f"{count} of {total} intervals of the last 24 hours {verb} incomplete, "
+        f"{count:,} of {total:,} intervals of the last 24 hours {verb} incomplete, "
         f"the latest at {incomplete[-1].time:%H:%M} UTC.",
         "#coverage",
     )

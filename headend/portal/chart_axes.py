@@ -1,4 +1,4 @@
-"""The geometry of charts: where an instant and a value are drawn, grid lines, labels, and numbers as text.
+"""The geometry of charts: where an instant and a value are drawn, grid lines and labels.
 
 Coordinates are those of an SVG view box of :data:`WIDTH` by :data:`HEIGHT`, with the origin at the top left.
 """
@@ -66,7 +66,7 @@ def time_labels(start: datetime, end: datetime) -> list[Label]:
 def grid_line(value: float, axis: Sequence[float]) -> GridLine:
     """Return the line that marks a value of the axis."""
     y = y_of(value, axis)
-    return GridLine(MARGIN_LEFT, _GRID_END, y, Label(_VALUE_LABEL_X, y, _short_number(value)))
+    return GridLine(MARGIN_LEFT, _GRID_END, y, Label(_VALUE_LABEL_X, y, _axis_number(value)))
 
 
 def x_of(time: datetime, start: datetime, end: datetime) -> float:
@@ -102,16 +102,9 @@ def _axis_end(largest: float) -> float:
     return next(scale * number for number in _ROUND_NUMBERS if scale * number >= largest)
 
 
-def _short_number(value: float) -> str:
-    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:g}{suffix}"
-    return f"{value:g}"
-
-
-def with_unit(value: float, unit: str) -> str:
-    """Return a number with three significant digits or more, and its unit."""
-    return (f"{value:,.0f} {unit}" if abs(value) >= 100 else f"{value:.3g} {unit}").strip()
+def _axis_number(value: float) -> str:
+    # All labels of an axis have the same precision, so whole numbers are not rounded: 1,250 stays 1,250.
+    return f"{value:,.9g}"
 
 
 def plot_data(times: Sequence[datetime], start: datetime, end: datetime) -> dict[str, Any]:

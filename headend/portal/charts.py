@@ -22,10 +22,10 @@ from headend.portal.chart_axes import (
     plot_data,
     time_labels,
     value_axis,
-    with_unit,
     x_of,
     y_of,
 )
+from headend.portal.number_text import with_unit
 
 MAX_POINTS = 2_000
 """A line chart with more points is downsampled: a screen has fewer columns."""

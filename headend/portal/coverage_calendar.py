@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from django.db.models import Sum
 
+from exports.templatetags.percent import percent
 from headend.portal.coverage import Completeness, percent_of
 from readings.expectation import Expectation, MinuteCounts
 from readings.models import IntervalTotals
@@ -39,7 +40,7 @@ class Day:
     def tooltip(self) -> str:
         """The day's totals as one line of text."""
         return (
-            f"{self.date:%a %Y-%m-%d}: {self.percent} %, {self.intervals} intervals, "
+            f"{self.date:%a %Y-%m-%d}: {percent(self.percent)}, {self.intervals:,} intervals, "
             f"{self.late:,} late"
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from headend.portal.number_text import with_unit
+
 _UNITS = (("GWh", 1e6), ("MWh", 1e3))
 _LARGE = 10
 """MWh are used from 10 MWh on, and GWh from 10 GWh on."""
@@ -16,7 +18,6 @@ def unit_of_energy(largest: float) -> tuple[str, float]:
 
 
 def energy_as_text(kwh: float) -> str:
-    """Return an energy in kWh as text, such as ``12,340 kWh`` or ``56.7 MWh``."""
+    """Return an energy in kWh as text, such as ``8,340 kWh`` or ``56.7 MWh``."""
     unit, size = unit_of_energy(kwh)
-    number = kwh / size
-    return f"{number:,.0f} {unit}" if abs(number) >= 100 else f"{number:.3g} {unit}"
+    return with_unit(kwh / size, unit)

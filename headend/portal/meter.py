@@ -167,7 +167,12 @@ def _table(readings: pl.DataFrame) -> dict[str, Any]:
     columns = [name for name in TABLE_COLUMNS if readings[name].count()]
     headings = [TABLE_COLUMNS[name] for name in columns]
     rows = [
-        {**row, "cells": [(TABLE_COLUMNS[name], row[name]) for name in columns]}
+        {**row, "cells": [(TABLE_COLUMNS[name], _cell(row[name])) for name in columns]}
         for row in readings.iter_rows(named=True)
     ]
     return {"headings": headings, "rows": rows}
+
+
+def _cell(value: float | str | None) -> str:
+    """Return a value as text. A measured value has three decimals, as it is stored."""
+    return f"{value:,.3f}" if isinstance(value, float) else value or "-"

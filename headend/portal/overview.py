@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from exports.models import FileRequest, Status
+from exports.templatetags.percent import percent
 from headend.portal import bar_charts, charts
 from headend.portal.access import has_staff_permissions, login_required
 from headend.portal.attention import alerts
@@ -92,8 +93,8 @@ def _coverage_chart(coverage: Coverage) -> bar_charts.BarChart:
         for each in coverage.intervals
     ]
     summary = (
-        f"{coverage.percent} percent of the readings of the last 24 hours are stored; "
-        f"{len(coverage.incomplete)} of {len(coverage.intervals)} intervals are incomplete."
+        f"{percent(coverage.percent)} of the readings of the last 24 hours are stored; "
+        f"{len(coverage.incomplete):,} of {len(coverage.intervals):,} intervals are incomplete."
     )
     return bar_charts.bar_chart(
         "Readings by interval, last 24 hours", values, coverage.start, coverage.end, summary

@@ -39,14 +39,16 @@ def test_a_line_has_a_gap_where_points_are_missing() -> None:
 
 def test_the_value_axis_has_round_labels() -> None:
     chart = charts.line_chart("load", "kW", [(START, 17_800.0)], START, START + DAY)
-    assert [line.label.text for line in chart.grid_lines] == ["0", "4k", "8k", "12k", "16k", "20k"]
+    assert [line.label.text for line in chart.grid_lines] == [
+        "0", "4,000", "8,000", "12,000", "16,000", "20,000",
+    ]  # fmt: skip
 
 
 def test_negative_values_are_drawn_inside_the_plot_below_the_line_of_zero() -> None:
     values = [(START, -1_500.0), (START + DAY / 2, 0.0), (START + DAY, 500.0)]
     chart = charts.line_chart("load", "kW", values, START, START + DAY)
     labels = {line.label.text: line.y for line in chart.grid_lines}
-    assert list(labels) == ["-1.6k", "-1.2k", "-800", "-400", "0", "400", "800"]
+    assert list(labels) == ["-1,600", "-1,200", "-800", "-400", "0", "400", "800"]
     low, zero, high = re.findall(r"[ML][\d.]+ ([-\d.]+)", chart.curves[0].path)
     assert float(zero) == pytest.approx(labels["0"], abs=0.05)
     assert chart_axes.MARGIN_TOP <= float(high) < float(zero) < float(low) <= chart_axes.PLOT_BOTTOM

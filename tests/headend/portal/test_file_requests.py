@@ -39,7 +39,7 @@ def test_a_running_request_shows_its_progress(operator: Client, alice: Supplier)
     )
     page = operator.get("/requests/").content.decode()
     assert '<progress max="1" value="0.250"' in page
-    assert "25 %" in page
+    assert "25.0 %" in page
 
 
 def test_a_failed_request_shows_its_reason(operator: Client, alice: Supplier) -> None:

@@ -106,9 +106,9 @@ def test_every_version_of_a_corrected_reading_is_shown(
     [details] = re.findall(r"<details>(.*?)</details>", page)
     assert '2023-02-27 16:10:00</time> <span class="muted">3 versions</span>' in details
     assert re.findall(r'data-label="kWh" class="number">([^<]*)<', details) == [
-        "0.5",
-        "0.75",
-        "0.25",
+        "0.500",
+        "0.750",
+        "0.250",
     ]
     assert re.findall(r">(2023-02-2\d) ", details) == [
         "2023-02-27", "2023-02-28", "2023-02-27", "2023-02-27",

@@ -268,6 +268,11 @@ def test_the_page_has_a_coverage_chart_and_two_load_charts(operator: Client) -> 
     IntervalTotals.objects.create(time=now - timedelta(hours=1), readings=50, late=0, kw=7.0)
     page = operator.get("/").content.decode()
     assert page.count("<svg") == 3
+    legend = re.search(r'<p class="muted legend">(.*?)</p>', page, re.DOTALL)
+    assert legend is not None
+    assert re.findall(r"</span> ([\w, ]+)</span>", legend[1]) == [
+        "stored, interval complete", "stored, interval incomplete", "missing",
+    ]  # fmt: skip
     assert 'class="curve ' in page
 
 
