@@ -18,6 +18,7 @@ from headend import __version__
 from headend.config import api_settings, service_urls, sftp_limits, signing_keys
 from headend.config import environment as env
 from headend.config.logs import logging_settings
+from headend.config.program import BASE_DIR, is_source_tree
 from readings import schedule as readings_schedule
 from readings.engines import ENGINES, engine_of
 from readings.simulation import town
@@ -25,12 +26,11 @@ from readings.simulation import town
 # Makes Django's generic classes subscriptable at run time, for type hints such as ModelAdmin[Supplier].
 django_stubs_ext.monkeypatch()
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-
 # --- state ------------------------------------------------------------------------------
-# An installed package is in the folder of all packages, where no state belongs.
-_is_source_tree = (BASE_DIR / "manage.py").is_file()
-HEADEND_HOME = env.folder("HEADEND_HOME", (BASE_DIR if _is_source_tree else Path.cwd()) / "var")
+# Python's folder of installed packages must not contain the state of a deployment.
+HEADEND_HOME = env.folder(
+    "HEADEND_HOME", (BASE_DIR if is_source_tree(BASE_DIR) else Path.cwd()) / "var"
+)
 _home = env.quoted(HEADEND_HOME)
 SECRETS_URL = env.url("SECRETS_URL", f"file://{_home}/secrets", ["file", "secretsmanager"])
 _secrets_prefix, SECRETS = service_urls.secrets_store(SECRETS_URL, HEADEND_HOME)
@@ -52,7 +52,7 @@ _stack_name = env.text("HEADEND_STACK_NAME", "headend")
 SECRETS_PREFIX = _secrets_prefix or _stack_name
 
 _public = urlsplit(HEADEND_PUBLIC_URL)
-# Django puts the path of the public URL before the path of every link.
+# Django adds the path of the public URL to every link.
 FORCE_SCRIPT_NAME = _public.path or None
 ALLOWED_HOSTS = env.comma_separated(
     "HEADEND_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _public.hostname or "localhost"]
@@ -66,7 +66,7 @@ SECRET_KEY = HEADEND_SECRET_KEY or signing_keys.stored_key(SECRETS)
 SECRET_KEY_FALLBACKS = [env.text("HEADEND_OLD_SECRET_KEY", "") or signing_keys.old_key(SECRETS)]
 _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _https
-# Only these proxies can say by X-Forwarded-* headers who calls, and whether by HTTPS (headend.http.caller_address).
+# Only these proxies may report the caller's address and HTTPS in X-Forwarded-* headers (headend.http.caller_address).
 # A public URL with https:// is served by a proxy, normally on the same host.
 HEADEND_TRUSTED_PROXIES = env.networks(
     "HEADEND_TRUSTED_PROXIES", ["127.0.0.0/8", "::1"] if _https else []
@@ -79,7 +79,7 @@ SESSION_COOKIE_SECURE = _https
 CSRF_COOKIE_SECURE = _https
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"]
 X_FRAME_OPTIONS = "DENY"
-# The operator decides about other hosts of the domain: HEADEND_HSTS.
+# HEADEND_HSTS decides about other hosts of the domain.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if not _https and _public.hostname in {"localhost", "127.0.0.1", "::1"}:
     # The loopback interface needs no TLS. Any other address without TLS causes these warnings.
@@ -268,7 +268,7 @@ CELERY_TASK_ROUTES = {
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# Otherwise beat loses every log line: its logs go to the stream that Celery turns into logs.
+# Otherwise Celery would turn beat's log stream into logs again, and every line of beat would be lost.
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 from django.db import DatabaseError, InterfaceError, models, transaction
 
 from headend.config.database_errors import has_no_tables
+from headend.config.program import PROGRAM
 from readings.models import (
     AwaitedInterval,
     ClassEnergy,
@@ -107,5 +108,5 @@ def _refuse_unless_described(repository: ReadingsRepository, row: DescribedTable
         raise RepositoryUnavailableError(
             "READINGS_URL names another table than the one that this deployment uses. Correct READINGS_URL, or set"
             " another HEADEND_HOME and DATABASE_URL. To use the other table from now on, stop all processes and run"
-            " `manage.py setup`."
+            f" `{PROGRAM} setup`."
         )

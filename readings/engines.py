@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from headend.config.program import PROGRAM
+
 _CREDENTIALS_OF_OPTION = re.compile(r"((?::|%3A)(?:/|%2F){2})[^&]*(@|%40)", re.IGNORECASE)
 
 
@@ -77,7 +79,7 @@ class Capabilities:
     )
     knows_its_size: bool = field(
         metadata=_sentences(
-            can="`manage.py store status` shows the size on disk.",
+            can=f"`{PROGRAM} store status` shows the size on disk.",
             cannot="The size is not known.",
         )
     )

@@ -47,8 +47,8 @@ FORBIDDEN_IMPORTS = {
 ALLOWED_IMPORTS = {
     # The overview names the services that cannot be used, as /health/ready does.
     "headend/portal": ("headend.monitoring.health",),
-    # The one place that limits the time of calls to AWS.
-    "readings/repositories": ("headend.config.aws_clients",),
+    # The one place that limits the time of calls to AWS; and the program that errors name, with a command that helps.
+    "readings/repositories": ("headend.config.aws_clients", "headend.config.program"),
 }
 """Exceptions from :data:`FORBIDDEN_IMPORTS`."""
 MAX_PRODUCT_LINES = 300

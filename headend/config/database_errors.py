@@ -7,6 +7,8 @@ from pathlib import Path
 
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connection
 
+from headend.config.program import PROGRAM
+
 DATABASE_HINT = (
     "Correct DATABASE_URL, and check that the server runs and can be reached from this host."
 )
@@ -16,9 +18,9 @@ _HINTS = {
     r"permission denied": "Give the user of DATABASE_URL the permission to create tables: GRANT CREATE ON SCHEMA public.",
     r"too many (clients|connections)|remaining connection slots": "Raise max_connections of the server, or start fewer processes.",
     r"disk|full|space": "Make space on the disk of the database.",
-    r"read-?only": "This database can only be read. Let DATABASE_URL name the main server, not a replica, and check its disk.",
-    r"already exists": "Another setup may be running: wait until it has ended, and run `manage.py setup` again.",
-    r"locked": "Another process holds the database for too long; end it, or use PostgreSQL.",
+    r"read-?only": "This database is read-only. Set DATABASE_URL to the primary server, not to a replica, and check its disk.",
+    r"already exists": f"Another setup may be running: wait until it has ended, and run `{PROGRAM} setup` again.",
+    r"locked": "Another process has locked the database for too long. End that process, or use PostgreSQL.",
 }
 """What to do, by a pattern of the driver's message."""
 
@@ -26,14 +28,14 @@ _HINTS = {
 def is_database_outage(error: BaseException) -> bool:
     """Return whether ``error`` means that the database cannot be used now.
 
-    For example, it cannot be reached, its disk is full, or another process locks it for too long. SQLite raises a plain
-    ``DatabaseError`` for a file that is damaged or not a database. Other errors, such as a broken constraint, are bugs.
+    For example, it cannot be reached, its disk is full, or another process has locked it. SQLite raises a plain
+    ``DatabaseError`` for a file that is damaged or that is not a database. Other errors, such as a broken constraint, are bugs.
     """
     return isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of the message. The driver's other lines have hints and parts of the statement."""
+    """Return the first line of the message. The other lines are hints of the driver and parts of the statement."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from exports import credentials
 from exports.models import ApiKey, Supplier
 from exports.suppliers.hand_over import FIRST_KEY_LABEL, add_ssh_key
+from headend.config.program import PROGRAM
 from headend.deployment import bootstrap
 
 LABEL = "rotated key"
@@ -64,7 +65,7 @@ def _stored(name: str) -> str:
     stored: str | None = settings.SECRETS.get(name)
     if stored is None:
         raise ImproperlyConfigured(
-            f"SECRETS_URL: there is no secret {name}. Run `manage.py setup`, which creates it."
+            f"SECRETS_URL: there is no secret {name}. Run `{PROGRAM} setup`, which creates it."
         )
     return stored
 
@@ -74,5 +75,5 @@ def _default_supplier() -> Supplier:
         return Supplier.objects.get(name=settings.DEFAULT_SUPPLIER)
     except Supplier.DoesNotExist:
         raise ImproperlyConfigured(
-            f"DATABASE_URL: there is no supplier {settings.DEFAULT_SUPPLIER}. Run `manage.py setup`, which creates it."
+            f"DATABASE_URL: there is no supplier {settings.DEFAULT_SUPPLIER}. Run `{PROGRAM} setup`, which creates it."
         ) from None

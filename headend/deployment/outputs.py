@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from exports.sftp.host_keys import known_hosts_lines
+from headend.config.program import PROGRAM
 from headend.deployment import bootstrap
 from readings.ingest.deployment_fleet import deployment_fleet
 from readings.instants import format_instant
@@ -98,7 +99,7 @@ def collect() -> Outputs:
     password = secrets.get(bootstrap.operator_password_secret())
     if api_key is None or password is None:
         raise ImproperlyConfigured(
-            f"HEADEND_HOME: {settings.HEADEND_HOME} contains no deployment; start one with: make run"
+            f"HEADEND_HOME: {settings.HEADEND_HOME} contains no deployment. Start one: `{PROGRAM} run`."
         )
     if not _known_hosts_file().exists():
         write_known_hosts()

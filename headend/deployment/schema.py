@@ -10,6 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from headend.config.program import PROGRAM
+
 _MAX_NAMES = 3
 
 
@@ -46,7 +48,7 @@ def refuse_other_schema() -> None:
     """
     if database_file_is_missing():
         raise ImproperlyConfigured(
-            f"DATABASE_URL: {connection.settings_dict['NAME']} does not exist. Run `manage.py setup`."
+            f"DATABASE_URL: {connection.settings_dict['NAME']} does not exist. Run `{PROGRAM} setup`."
         )
     difference = schema_difference()
     _refuse_newer(difference)
@@ -83,7 +85,7 @@ def newer_schema(unknown: tuple[str, ...]) -> str:
     return f"a newer release of headend has migrated the database ({migration_names(unknown)})"
 
 
-OLDER_SCHEMA_HINT = "Stop all processes, run `manage.py setup`, and start them again."
+OLDER_SCHEMA_HINT = f"Stop all processes, run `{PROGRAM} setup`, and start them again."
 
 
 def older_schema(missing: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from headend.config.database_errors import first_line, hint_of, is_database_outage
+from headend.config.program import PROGRAM
 from headend.deployment.schema import (
     NEWER_SCHEMA_HINT,
     OLDER_SCHEMA_HINT,
@@ -21,7 +22,7 @@ from headend.diagnosis.finding import Finding, failed, ok, warning, without_secr
 from readings.engines import without_password
 
 WARNING_DIFFERENCE_SECONDS = 1.0
-_SET_UP = "Run `manage.py setup`."
+_SET_UP = f"Run `{PROGRAM} setup`."
 
 
 def check_database() -> list[Finding]:

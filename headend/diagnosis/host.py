@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from exports.templatetags.file_size import file_size
 from headend import __version__
 from headend.config.addresses import reachable_host, with_port
+from headend.config.program import PROGRAM
 from headend.deployment.exclusive_use import check_port, is_in_use
 from headend.diagnosis.finding import Finding, failed, ok, reason, warning
 
@@ -49,7 +50,7 @@ def _port_finding(setting: str, port: int, is_ours: Callable[[int], bool]) -> Fi
         return failed(text, f"{hint[:1].upper()}{hint[1:]}." if hint else PORTS_HINT)
     if is_in_use(settings.HEADEND_HOME):
         return warning(
-            f"{setting}: `manage.py run` runs, but nothing answers at {address}",
+            f"{setting}: `{PROGRAM} run` runs, but nothing answers at {address}",
             "Wait until it has started, or read its log.",
         )
     return ok(f"{setting}: {address} is free")

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from exports.sftp.host_keys import host_key_secrets
 from headend.config.checks import TAG
 from headend.config.private_files import is_shared
+from headend.config.program import PROGRAM
 from headend.config.secrets import FileSecrets
 from headend.deployment import bootstrap
 from headend.diagnosis.finding import Finding, failed, ok, reason, warning
@@ -19,7 +20,7 @@ from readings.engines import without_password
 BROKER_HINT = (
     "Correct CELERY_BROKER_URL, and check that the broker runs and can be reached from this host."
 )
-BROKER_FOLDER_HINT = "Run `manage.py setup`, which creates the folder of the messages."
+BROKER_FOLDER_HINT = f"Run `{PROGRAM} setup`, which creates the folder of the messages."
 SECRETS_HINT = "Correct SECRETS_URL. Files must belong to the user of the processes; AWS needs secretsmanager:GetSecretValue."
 _MAX_NAMES = 3
 
@@ -63,7 +64,7 @@ def check_secrets() -> list[Finding]:
         return [
             failed(
                 f"missing in {without_password(settings.SECRETS_URL)}: {', '.join(missing)}",
-                "Run `manage.py setup`, which creates them, or restore the backup of the secrets.",
+                f"Run `{PROGRAM} setup`, which creates them, or restore the backup of the secrets.",
             )
         ]
     shared = [str(path) for path in sorted(_secrets_folder().rglob("*")) if is_shared(path)]

@@ -11,6 +11,7 @@ from django.utils.timesince import timesince
 
 from exports.stores import ExportStore, StoredPart, export_store
 from exports.stores.bucket_problem import bucket_problem
+from headend.config.program import PROGRAM
 from headend.diagnosis.finding import Finding, failed, ok, reason, warning
 from readings.described_table import refuse_other_table
 from readings.engines import engine_of, without_password
@@ -35,7 +36,7 @@ def check_readings() -> list[Finding]:
             return [
                 failed(
                     f"{place} does not exist",
-                    "Run `manage.py setup` if the deployment is new. Otherwise mount its disk, or restore the backup of the"
+                    f"Run `{PROGRAM} setup` if the deployment is new. Otherwise mount its disk, or restore the backup of the"
                     " readings.",
                 )
             ]
@@ -74,7 +75,7 @@ def check_exports() -> list[Finding]:
             return [
                 failed(
                     f"the folder {folder.path} does not exist",
-                    "Mount its disk, or run `manage.py setup`.",
+                    f"Mount its disk, or run `{PROGRAM} setup`.",
                 )
             ]
     store = export_store()

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from headend.config.program import PROGRAM
 from readings.cancellation import raise_if_cancelled
 from readings.copying.copy_days import CopiedDay, Day, DayCopier
 from readings.copying.progress_record import CopyRunningError, copy_key, progress_record
@@ -70,7 +71,7 @@ class StoreCopy:
                 raise CommandError(f"{argument}: {error}") from error
             if not exists:
                 raise CommandError(
-                    f"{argument}: {store.name} does not exist. `manage.py store create URL` creates a store."
+                    f"{argument}: {store.name} does not exist. `{PROGRAM} store create URL` creates a store."
                 )
 
     def _copy_days(self, copied: list[CopiedDay], stdout: OutputWrapper) -> None:

@@ -125,3 +125,4 @@ def test_the_help_shows_the_name_of_the_command(
         cwd=tmp_path, env=environment, check=True, capture_output=True, text=True,
     )  # fmt: skip
     assert shown.stdout.startswith("usage: headend process")
+    assert "Example: headend process web" in " ".join(shown.stdout.split())

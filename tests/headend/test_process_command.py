@@ -88,7 +88,7 @@ def test_no_process_starts_without_the_file_of_its_database(
     monkeypatch.setattr(connection, "vendor", "sqlite")
     monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "missing.sqlite3"))
     message = refusal(started)
-    assert message.endswith("missing.sqlite3 does not exist. Run `manage.py setup`.")
+    assert message.endswith("missing.sqlite3 does not exist. Run `python manage.py setup`.")
     assert list(tmp_path.glob("*.sqlite3")) == []
 
 

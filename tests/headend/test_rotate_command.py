@@ -158,5 +158,5 @@ def test_errors_name_what_is_missing_and_what_to_do(
     with pytest.raises(CommandError, match="Set HEADEND_OLD_SECRET_KEY to its value"):
         rotate("secret-key")
     secrets.path(bootstrap.api_key_secret()).unlink()
-    with pytest.raises(Exception, match=r"no secret headend/api_key. Run `manage.py setup`"):
+    with pytest.raises(Exception, match=r"no secret headend/api_key. Run `python manage.py setup`"):
         rotate("api-key")

@@ -60,7 +60,7 @@ def type_name(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 def test_create_says_what_it_did_and_changes_nothing_the_second_time(url: str) -> None:
-    assert "does not exist; `manage.py store create` creates it" in run("status")
+    assert "does not exist; `python manage.py store create` creates it" in run("status")
     first = run("create")
     assert "created" in first
     assert "exists already" not in first

@@ -222,7 +222,7 @@ def test_ctrl_c_ends_with_one_line_and_the_next_run_continues(
         (("{source}", "timestream://x"), "TO: 'x' is not a valid name of a Timestream database"),
         (("{source}", "delta://relative"), "TO is 'delta://relative'; write a folder with three"),
         (("{source}/missing", "{target}"), "FROM: .*/source/missing does not exist."),
-        (("{source}", "{target}/missing"), "TO: .*/target/missing does not exist. `manage.py store create URL`"),
+        (("{source}", "{target}/missing"), "TO: .*/target/missing does not exist. `python manage.py store create URL`"),
         (("{source}", "{target}", "--start", "soon"), "--start: 'soon' is not a date"),
         (("{source}", "{target}", "--start", "2023-03-01", "--end", "2023-02-28"), "--end 2023-02-28 is before --start"),
     ],

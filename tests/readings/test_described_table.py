@@ -108,7 +108,7 @@ def test_commands_and_tasks_do_not_write_into_another_table(
     update_interval_totals()
     errors = [str(vars(record).get("error", "")) for record in caplog.records]
     assert len(errors) == 2
-    assert all("run `manage.py setup`" in error for error in errors)
+    assert all("run `python manage.py setup`" in error for error in errors)
     assert all_readings(other).is_empty()
     assert not LiveArrival.objects.exists()
 

@@ -43,7 +43,7 @@ def test_create_leaves_an_existing_table_as_it_is(database: str) -> None:
 
 
 def test_the_status_of_a_missing_table_says_what_to_do(database: str) -> None:
-    assert "does not exist. `manage.py timestream create` creates it." in run("status")
+    assert "does not exist. `python manage.py timestream create` creates it." in run("status")
 
 
 def test_destroy_needs_a_confirmation(database: str) -> None:

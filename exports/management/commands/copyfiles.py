@@ -15,6 +15,7 @@ from exports.pipeline.file_copy import CopiedFile, copy_files, size_of_files
 from exports.stores import ExportStore, export_store_of
 from exports.stores.bucket_problem import bucket_problem
 from exports.templatetags.file_size import file_size
+from headend.config.program import PROGRAM
 from headend.config.service_urls import exports_storage
 from readings.management.help_formatter import CommandWithExamples
 from readings.management.progress_bar import progress_bar
@@ -29,7 +30,7 @@ class Command(CommandWithExamples):
         "again, so the command can be repeated. FROM is not changed. Then set EXPORTS_URL to TO. Parts of running requests are not "
         "copied. The exit code is 1 if a file could not be copied.\n"
         "Example:\n"
-        "  python manage.py copyfiles file:///srv/headend/exports 's3://our-bucket/data/sftp?region=eu-west-1'"
+        f"  {PROGRAM} copyfiles file:///srv/headend/exports 's3://our-bucket/data/sftp?region=eu-west-1'"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

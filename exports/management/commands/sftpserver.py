@@ -15,6 +15,7 @@ from exports.sftp.metrics_server import start_metrics_server
 from exports.sftp.server import Listener
 from headend.config import draining
 from headend.config.addresses import with_port
+from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 
 log = logging.getLogger("exports.sftp")
@@ -31,7 +32,7 @@ class Command(ProjectCommand):
     help = (
         "Serve each supplier's files over SFTP on HEADEND_HOST:SFTP_PORT, read-only, with public keys. "
         "You can run several of these processes on the same database and export store. "
-        "Example: SFTP_PORT=2300 python manage.py sftpserver"
+        f"Example: SFTP_PORT=2300 {PROGRAM} sftpserver"
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

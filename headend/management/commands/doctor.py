@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 from headend.diagnosis.all_checks import ALL_CHECKS
 from headend.diagnosis.finding import Finding, State, findings
@@ -19,7 +20,7 @@ class Command(ProjectCommand):
         "Check database, broker, stores, secrets, ports, clock, disks and versions: each part is used in the way the "
         "deployment uses it. One line for each finding: ok, warning or failed, what was checked, what was found, and what to "
         "do. The exit code is 1 if something failed, otherwise 0. It can run while the deployment runs, and leaves nothing "
-        "behind. Example: python manage.py doctor || systemctl status 'headend*'"
+        f"behind. Example: {PROGRAM} doctor || systemctl status 'headend*'"
     )
     # Wrong settings are a finding, and do not stop the other checks.
     requires_system_checks = []

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 from headend.deployment import outputs
 
@@ -17,7 +18,7 @@ class Command(ProjectCommand):
     help = (
         "Print the deployment's output values with the guide's names, the default supplier's API key, the "
         "operator's login, and curl and sftp commands to copy. Example: "
-        "python manage.py outputs --json | jq -r .ApiKey"
+        f"{PROGRAM} outputs --json | jq -r .ApiKey"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 from headend.deployment import procfile
 from headend.deployment.start_checks import refuse_unusable_services
@@ -21,7 +22,7 @@ class Command(ProjectCommand):
         "Run one process of the Procfile in the foreground. Containers and systemd start each process with it, "
         "after `setup` has run once. If the database, the broker or a store cannot be used, the process does not "
         "start. A name may end with a number, such as `web2`: so a host can have two processes of a kind. "
-        "Example: python manage.py process web"
+        f"Example: {PROGRAM} process web"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -14,6 +14,7 @@ from exports.delivery import push, webhook
 from exports.models import Supplier
 from exports.sftp import host_keys
 from headend.config import rotation, signing_keys
+from headend.config.program import PROGRAM
 from headend.deployment import key_rotation, outputs
 from headend.management.typed_confirmation import confirm_by_typing
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
@@ -29,9 +30,9 @@ class Command(CommandWithExamples):
         "new one; with --now it becomes invalid at once. Secrets are not printed. docs/operating.md lists what is changed "
         "elsewhere: passwords, keys of other suppliers, and credentials of services.\n"
         "Examples:\n"
-        "  python manage.py rotate webhook energy-data-ltd\n"
-        "  python manage.py rotate api-key --now\n"
-        "  python manage.py rotate host-keys"
+        f"  {PROGRAM} rotate webhook energy-data-ltd\n"
+        f"  {PROGRAM} rotate api-key --now\n"
+        f"  {PROGRAM} rotate host-keys"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -101,7 +102,7 @@ def _rotate_api_key(order: _Order) -> str:
         if order.now
         else "stays valid until you revoke it in the admin"
     )
-    return f"The API key was replaced. The old one, {old}…, {state}.\n`manage.py outputs` prints the new one."
+    return f"The API key was replaced. The old one, {old}…, {state}.\n`{PROGRAM} outputs` prints the new one."
 
 
 def _rotate_ssh_key(order: _Order) -> str:
@@ -111,7 +112,7 @@ def _rotate_ssh_key(order: _Order) -> str:
         if order.now
         else "stays valid until you delete it in the admin"
     )
-    return f"The SSH key was replaced. The old one, {old}, {state}.\n`manage.py outputs` names the file of the new one."
+    return f"The SSH key was replaced. The old one, {old}, {state}.\n`{PROGRAM} outputs` names the file of the new one."
 
 
 def _rotate_webhook(order: _Order) -> str:
@@ -151,11 +152,11 @@ def _rotate_host_keys(order: _Order) -> str:
     if not (order.now or order.finish):
         return (
             "The next host keys exist. Restart the SFTP processes, and send these lines to the suppliers. When they have added "
-            f"them, run `manage.py rotate host-keys --finish`.\n{outputs.write_known_hosts().rstrip()}"
+            f"them, run `{PROGRAM} rotate host-keys --finish`.\n{outputs.write_known_hosts().rstrip()}"
         )
     if not host_keys.use_next():
         raise CommandError(
-            "There are no next host keys. Run `manage.py rotate host-keys` first, and tell the suppliers."
+            f"There are no next host keys. Run `{PROGRAM} rotate host-keys` first, and tell the suppliers."
         )
     return f"The host keys were replaced. Restart the SFTP processes.\n{outputs.write_known_hosts().rstrip()}"
 

@@ -15,6 +15,7 @@ from django.db import connections
 from headend.config.addresses import reachable_host
 from headend.config.checks import TAG
 from headend.config.folders import create_folders
+from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 from headend.deployment import procfile, programs
 from headend.deployment.exclusive_use import check_port, lock_home
@@ -32,7 +33,7 @@ class Command(ProjectCommand):
     help = (
         "Run portal, API, workers, beat and SFTP server in the foreground; Ctrl-C ends them all. "
         "The first run creates everything they need in HEADEND_HOME; later runs use it again. "
-        "Example: HEADEND_PORT=8100 SFTP_PORT=2300 HEADEND_HOME=./second python manage.py run"
+        f"Example: HEADEND_PORT=8100 SFTP_PORT=2300 HEADEND_HOME=./second {PROGRAM} run"
     )
     requires_system_checks = []
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 from exports.checks import anonymous_supplier_exists, staff_belong_to_no_supplier
 from headend.config.folders import create_folders
 from headend.config.private_files import make_private
+from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 from headend.deployment import bootstrap, outputs
 from headend.deployment.exclusive_use import one_setup_at_a_time
@@ -38,7 +39,7 @@ class Command(ProjectCommand):
         "with its keys, an operator and, for a simulated fleet, the readings of the last hour. What exists "
         "stays as it is. The command run does this by itself. If the processes run on several hosts, run "
         "setup once after each upgrade, and then start the processes of the Procfile on their hosts. "
-        "Example: DATABASE_URL=postgresql://… python manage.py setup"
+        f"Example: DATABASE_URL=postgresql://… {PROGRAM} setup"
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -118,7 +119,7 @@ class Command(ProjectCommand):
 def _storage_estimate() -> str:
     engine = engine_of(settings.READINGS_URL)
     if not engine.capabilities.deletes_whole_days:
-        return f"in {engine.title}; `manage.py store status` shows the retention"
+        return f"in {engine.title}; `{PROGRAM} store status` shows the retention"
     days = settings.READINGS_RETENTION_DAYS
     retention = (
         f"deleted after {days} days" if days else "never deleted; READINGS_RETENTION_DAYS limits it"

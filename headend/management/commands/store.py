@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from exports.templatetags.file_size import file_size
 from headend.config import service_urls
+from headend.config.program import PROGRAM
 from headend.deployment.exclusive_use import is_in_use
 from headend.management.store_copy import StoreCopy
 from headend.management.typed_confirmation import confirm_by_typing
@@ -27,26 +28,26 @@ _ACTIONS = {
     "create": (
         "create the folder, table or bucket prefix if it does not exist",
         "Create what is missing, and say what was created. What exists stays as it is. For another retention of a "
-        "table in Timestream, use `manage.py timestream create`.\n"
+        f"table in Timestream, use `{PROGRAM} timestream create`.\n"
         "Examples:\n"
-        "  python manage.py store create\n"
-        "  python manage.py store create delta:///srv/readings",
+        f"  {PROGRAM} store create\n"
+        f"  {PROGRAM} store create delta:///srv/readings",
     ),
     "status": (
         "show the engine, the stored readings, and what the engine can and cannot do",
         "Show the engine, the address, which readings are stored, the size, and what the engine can and cannot do.\n"
         "Examples:\n"
-        "  python manage.py store status\n"
-        "  python manage.py store status 'timestream://devices/readings?region=us-east-1'",
+        f"  {PROGRAM} store status\n"
+        f"  {PROGRAM} store status 'timestream://devices/readings?region=us-east-1'",
     ),
     "destroy": (
         "delete all readings and everything else that belongs to the store",
         "Delete all readings and everything else that belongs to the store. You must type the store's name, or add "
-        "--yes. A folder that holds other files is refused. So is the store of this deployment while `manage.py run` "
+        f"--yes. A folder that holds other files is refused. So is the store of this deployment while `{PROGRAM} run` "
         "runs on this host; stop processes on other hosts yourself.\n"
         "Examples:\n"
-        "  python manage.py store destroy\n"
-        "  python manage.py store destroy delta:///srv/old-readings --yes",
+        f"  {PROGRAM} store destroy\n"
+        f"  {PROGRAM} store destroy delta:///srv/old-readings --yes",
     ),
 }
 """The help of each action: one line for the list of actions, and the description for ``--help``."""
@@ -58,8 +59,8 @@ _COPY = (
     "that TO has already stay stored. If a day differs at the end, it is reported, and the exit code is 1. A run that was "
     "interrupted continues when it is started again: verified days are skipped, unless their readings have changed.\n"
     "Examples:\n"
-    "  python manage.py store copy delta:///srv/readings 'timestream://devices/readings?region=us-east-1'\n"
-    "  python manage.py store copy delta:///srv/readings delta:///mnt/readings --start 2023-02-01 --end '2023-02-28 23:59'"
+    f"  {PROGRAM} store copy delta:///srv/readings 'timestream://devices/readings?region=us-east-1'\n"
+    f"  {PROGRAM} store copy delta:///srv/readings delta:///mnt/readings --start 2023-02-01 --end '2023-02-28 23:59'"
 )
 
 
@@ -70,10 +71,10 @@ class Command(CommandWithExamples):
         "Create, show or delete the place where readings are stored: a folder, a table or a bucket prefix. "
         "The default is the store of READINGS_URL. You can also copy readings from one store to another.\n"
         "Examples:\n"
-        "  python manage.py store status\n"
-        "  python manage.py store create 'timestream://devices/readings?region=us-east-1'\n"
-        "  python manage.py store copy delta:///srv/readings delta:///mnt/readings\n"
-        "  python manage.py store destroy delta:///srv/old-readings"
+        f"  {PROGRAM} store status\n"
+        f"  {PROGRAM} store create 'timestream://devices/readings?region=us-east-1'\n"
+        f"  {PROGRAM} store copy delta:///srv/readings delta:///mnt/readings\n"
+        f"  {PROGRAM} store destroy delta:///srv/old-readings"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -139,7 +140,7 @@ class Command(CommandWithExamples):
             self._print([f"size      {shown_size}", *store.describe()])
         else:
             self._print(
-                ["readings  none: the store does not exist; `manage.py store create` creates it"]
+                [f"readings  none: the store does not exist; `{PROGRAM} store create` creates it"]
             )
         for has_it, sentence in engine.capabilities.sentences():
             self.stdout.write(f"  {'+' if has_it else '-'} {sentence}")

@@ -10,6 +10,7 @@ import requests
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 from headend.deployment import outputs
 from headend.deployment.tour import Client, DifferenceError, run_tour
@@ -22,7 +23,7 @@ class Command(ProjectCommand):
         "Follow the guide's chapters on the REST API and on downloading files as a client does: get recent "
         "readings in pages, request a file of the same window, download it over SFTP and compare every "
         "reading. The exit code is 1 at the first difference. Without options, the command tests the "
-        "deployment of this HEADEND_HOME. Example: python manage.py tour --url https://headend.example "
+        f"deployment of this HEADEND_HOME. Example: {PROGRAM} tour --url https://headend.example "
         "--sftp headend.example:22 --key hek_… --private-key private.pem"
     )
 
@@ -56,7 +57,7 @@ def _http_problem(url: str, error: requests.RequestException) -> str:
         return f"{url}: there is no TLS connection. Is the certificate valid, and does the server use https?"
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         return (
-            f"{url} does not answer. Is `make run` running, and with the same HEADEND_PORT and"
+            f"{url} does not answer. Is `{PROGRAM} run` running, and with the same HEADEND_PORT and"
             " HEADEND_PUBLIC_URL as this command?"
         )
     if isinstance(error, requests.JSONDecodeError):

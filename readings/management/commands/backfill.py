@@ -12,6 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from headend.config.program import PROGRAM
 from readings.cancellation import raise_if_cancelled
 from readings.described_table import prepare_to_write
 from readings.ingest.backfill import backfill, write_late_arrivals
@@ -37,7 +38,7 @@ class Command(CommandWithExamples):
         "Readings that are stored already do not change, so an interrupted run can be started again.\n"
         "The fleet is the one of the SIMULATION_... settings; each option changes one of its parameters.\n"
         "Example, all readings of February 2023:\n"
-        "  python manage.py backfill --start 2023-02-01 --end '2023-02-28 23:55'"
+        f"  {PROGRAM} backfill --start 2023-02-01 --end '2023-02-28 23:55'"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from headend.config.program import PROGRAM
 from readings.engines import without_password
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
 from readings.repositories.clickhouse.address import ClickHouseAddress
@@ -20,10 +21,10 @@ class Command(CommandWithExamples):
 
     help = (
         "Create the tables of READINGS_URL on all servers of a ClickHouse cluster. The servers need the macros {shard} "
-        "and {replica}, and ClickHouse Keeper. On one server, `manage.py setup` creates the table.\n"
+        f"and {{replica}}, and ClickHouse Keeper. On one server, `{PROGRAM} setup` creates the table.\n"
         "Example:\n"
         "  export READINGS_URL='clickhouse://headend:password@clickhouse.example:8443/headend'\n"
-        "  python manage.py clickhouse create --cluster main"
+        f"  {PROGRAM} clickhouse create --cluster main"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,7 +37,7 @@ class Command(CommandWithExamples):
             description=(
                 "Create a replicated table for the readings of each shard, and a distributed table that stands for all "
                 "of them. Tables that exist stay as they are.\nExample:\n"
-                "  python manage.py clickhouse create --cluster main --show"
+                f"  {PROGRAM} clickhouse create --cluster main --show"
             ),
         )
         create.add_argument(

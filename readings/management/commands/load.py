@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from headend.config.program import PROGRAM
 from readings.cancellation import raise_if_cancelled
 from readings.described_table import prepare_to_write
 from readings.frame import FULL_COLUMNS, MEASURES, QUALITIES
@@ -42,7 +43,7 @@ class Command(CommandWithExamples):
         "the values of the old version. A row that is stored already changes nothing, so a file can be imported again. "
         "--dry-run lists the corrections.\n"
         "Example, two files in which the column kw has another name:\n"
-        "  python manage.py load may.csv.gz june.parquet --column active_power=kw"
+        f"  {PROGRAM} load may.csv.gz june.parquet --column active_power=kw"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

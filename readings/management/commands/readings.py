@@ -9,6 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
+from headend.config.program import PROGRAM
 from readings.cancellation import raise_if_cancelled
 from readings.ingest.stop_request import stop_when_asked
 from readings.instants import format_instant
@@ -26,7 +27,7 @@ class Command(CommandWithExamples):
         "Show which readings are stored: for each day (UTC) and in total the earliest and the latest "
         "time, and the numbers of readings, meters and intervals.\n"
         "Example, the newest day as JSON:\n"
-        "  python manage.py readings --json | jq '.days[-1]'"
+        f"  {PROGRAM} readings --json | jq '.days[-1]'"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -52,8 +53,8 @@ class Command(CommandWithExamples):
             self.stdout.write(json.dumps({"total": total, "days": days}))
         elif not days:
             self.stdout.write(
-                "No readings yet. `python manage.py backfill --start …` writes simulated ones, "
-                "`python manage.py load FILE` imports a file."
+                f"No readings yet. `{PROGRAM} backfill --start …` writes simulated ones, "
+                f"`{PROGRAM} load FILE` imports a file."
             )
         else:
             console = Console(width=None if self.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL)

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from headend.config.program import PROGRAM
 from readings.engines import without_password
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
 from readings.repositories.timestream.address import TimestreamAddress
@@ -26,8 +27,8 @@ class Command(CommandWithExamples):
         "READINGS_URL names. boto3 finds the credentials.\n"
         "Example:\n"
         "  export READINGS_URL='timestream://devices/readings?region=us-east-1'\n"
-        "  python manage.py timestream create\n"
-        "  python manage.py timestream status"
+        f"  {PROGRAM} timestream create\n"
+        f"  {PROGRAM} timestream status"
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,7 +41,7 @@ class Command(CommandWithExamples):
             description=(
                 "Create the database and the table if they do not exist. The options apply only to a new "
                 "table.\nExample:\n"
-                "  python manage.py timestream create --memory-hours 24 --magnetic-days 365"
+                f"  {PROGRAM} timestream create --memory-hours 24 --magnetic-days 365"
             ),
         )
         create.add_argument(
@@ -101,7 +102,7 @@ class Command(CommandWithExamples):
     def _show_status(self, store: TimestreamStore) -> None:
         if not store.exists():
             self.stdout.write(
-                f"{store.name} does not exist. `manage.py timestream create` creates it."
+                f"{store.name} does not exist. `{PROGRAM} timestream create` creates it."
             )
             return
         for line in store.describe():

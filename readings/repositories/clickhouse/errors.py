@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from headend.config.program import PROGRAM
 from readings.repositories.clickhouse.address import TABLE, ClickHouseAddress
 from readings.repository_errors import RepositoryUnavailableError
 
@@ -15,7 +16,7 @@ _MESSAGE = re.compile(
 )
 _WRONG_CREDENTIALS = {192, 193, 194, 516}
 _MESSAGES = {
-    60: f"The table {{database}}.{TABLE} does not exist. Create it with `manage.py store create`.",
+    60: f"The table {{database}}.{TABLE} does not exist. Create it with `{PROGRAM} store create`.",
     81: "The database {database} does not exist. Create it in ClickHouse, or correct READINGS_URL.",
     159: "A query took too long.",
     202: "ClickHouse runs too many queries at the moment. Retry later.",

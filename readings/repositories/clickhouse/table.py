@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 import polars as pl
 
+from headend.config.program import PROGRAM
 from readings import frame
 from readings.repositories.clickhouse.address import SHARD_TABLE, TABLE, ClickHouseAddress
 from readings.repositories.clickhouse.client import Client
@@ -188,7 +189,7 @@ class Table:
         shape = self._shape(TABLE)
         if shape is None:
             raise RepositoryUnavailableError(
-                f"The table {self.name} does not exist. Create it with `manage.py store create`."
+                f"The table {self.name} does not exist. Create it with `{PROGRAM} store create`."
             )
         distributed = _DISTRIBUTED.match(shape.engine_full)
         if distributed:

@@ -14,6 +14,7 @@ from deltalake import CommitProperties, DeltaTable, Field, PostCommitHookPropert
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.schema import PrimitiveType
 
+from headend.config.program import PROGRAM
 from readings import frame
 from readings.repositories.delta.commit_log import Commit, State
 from readings.repositories.delta.failures import unavailable_if_it_fails
@@ -110,7 +111,7 @@ def _open(folder: Folder, *, creates: bool) -> DeltaTable:
                 # An empty table on another disk would hide that a disk is not mounted.
                 raise RepositoryUnavailableError(
                     f"The Delta table {folder.uri} does not exist. If it existed before, mount its disk or restore it."
-                    " `manage.py store create` creates a new one."
+                    f" `{PROGRAM} store create` creates a new one."
                 )
             table = table or _create(folder)
     except CommitFailedError:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, TypeVar
 
+from headend.config.program import PROGRAM
 from readings.cancellation import raise_if_cancelled
 from readings.repositories.timestream.address import TimestreamAddress
 from readings.repository_errors import RepositoryUnavailableError
@@ -126,7 +127,7 @@ _TEMPORARY_ERRORS = {"ThrottlingException", "InternalServerException", "ServiceU
 _MESSAGES = {
     "ThrottlingException": "Timestream throttles this account at the moment. Retry later.",
     "ResourceNotFoundException": (
-        "The Timestream database or table does not exist. Create them with `manage.py timestream create`."
+        f"The Timestream database or table does not exist. Create them with `{PROGRAM} timestream create`."
     ),
     "AccessDeniedException": "The AWS credentials do not have permission for this call.",
     "ExpiredTokenException": "The AWS credentials have expired.",

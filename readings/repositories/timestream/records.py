@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from headend.config.program import PROGRAM
 from readings import frame
 from readings.instants import format_instant
 from readings.repositories.timestream.address import TimestreamAddress
@@ -170,7 +171,7 @@ def _refusal_message(refusals: Iterable[_Refusal], readings: int) -> str:
 def _advice(reason: str) -> str:
     if "retention" in reason.lower() or "magnetic" in reason.lower():
         return (
-            "`manage.py timestream status` shows how old the readings may be that the table accepts. Enable magnetic "
+            f"`{PROGRAM} timestream status` shows how old the readings may be that the table accepts. Enable magnetic "
             "store writes to write readings that are older than the memory store's retention."
         )
     if "future" in reason.lower():

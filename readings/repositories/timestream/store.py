@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from headend.config.program import PROGRAM
 from readings.instants import format_instant
 from readings.repositories.store import Store
 from readings.repositories.timestream.address import TimestreamAddress
@@ -58,7 +59,7 @@ class TimestreamStore(Store):
         if first < oldest:
             return (
                 f"{self.name} refuses readings before {format_instant(oldest)}, and the first one is from "
-                f"{format_instant(first)}. `manage.py timestream create --magnetic-days …` creates a table that "
+                f"{format_instant(first)}. `{PROGRAM} timestream create --magnetic-days …` creates a table that "
                 "keeps readings longer."
             )
         if last > now + _MAX_FUTURE:

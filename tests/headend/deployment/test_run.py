@@ -344,7 +344,7 @@ def test_a_file_that_cannot_be_read_is_a_one_line_error(
 def test_outputs_before_the_first_run_are_an_error_that_says_what_to_do(
     deploy: Callable[..., Deployment],
 ) -> None:
-    assert "make run" in error_of(deploy(), "outputs")
+    assert "Start one: `python manage.py run`." in error_of(deploy(), "outputs")
 
 
 def test_the_deployment_check_finds_no_issue(deploy: Callable[..., Deployment]) -> None:

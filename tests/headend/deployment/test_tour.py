@@ -42,7 +42,7 @@ def error_of_tour(url: str, key_file: Path) -> str:
 def test_a_deployment_that_does_not_answer_is_named(key_file: Path) -> None:
     url = f"http://127.0.0.1:{unused_port()}"
     assert error_of_tour(f"{url}/", key_file) == (
-        f"{url} does not answer. Is `make run` running, and with the same HEADEND_PORT and"
+        f"{url} does not answer. Is `python manage.py run` running, and with the same HEADEND_PORT and"
         " HEADEND_PUBLIC_URL as this command?"
     )
 

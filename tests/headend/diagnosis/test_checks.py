@@ -76,7 +76,7 @@ def test_an_older_schema_is_named_with_the_migrations_that_are_missing(db: None)
     state, line = only(database.check_migrations())
     assert state == State.FAILED
     assert "the database is older than the code (readings.0" in line
-    assert "Stop all processes, run `manage.py setup`" in line
+    assert "Stop all processes, run `python manage.py setup`" in line
 
 
 def test_a_newer_schema_is_refused_by_setup_too(db: None) -> None:
@@ -133,7 +133,7 @@ def test_a_missing_table_of_readings_is_not_created(
     settings.READINGS_URL = f"delta://{tmp_path}/missing"
     state, line = only(stores.check_readings())
     assert state == State.FAILED
-    assert "missing does not exist. Run `manage.py setup`" in line
+    assert "missing does not exist. Run `python manage.py setup`" in line
     assert not (tmp_path / "missing").exists()
 
 
@@ -167,7 +167,7 @@ def test_a_broker_folder_that_is_missing_is_an_error(settings: Settings, tmp_pat
     state, line = only(services.check_broker())
     assert state == State.FAILED
     assert "CELERY_BROKER_URL: the broker cannot be used" in line
-    assert "Run `manage.py setup`" in line
+    assert "Run `python manage.py setup`" in line
 
 
 def test_secrets_are_complete_and_private(db: None, secrets: FileSecrets) -> None:
@@ -235,7 +235,7 @@ def test_little_disk_space_is_reported_with_the_settings_of_the_folders(
         ('FATAL:  password authentication failed for user "headend"', "Correct the user and the password"),
         ('FATAL:  database "headend" does not exist', "Create the database"),
         ("connection to server failed: Connection refused", "check that the server runs"),
-        ("cannot execute CREATE TABLE in a read-only transaction", "not a replica"),
+        ("cannot execute CREATE TABLE in a read-only transaction", "not to a replica"),
         ("database or disk is full", "Make space on the disk"),
         ("permission denied for schema public", "the permission to create tables"),
         ('table "exports_supplier" already exists', "Another setup may be running"),
