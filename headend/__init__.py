@@ -1,4 +1,4 @@
-"""The deployment: settings, URLs, the Celery application, the portal, and what `make run` starts."""
+"""The deployment: settings, URLs, the Celery application, the portal, and what ``make run`` starts."""
 
 # The version is written only here. pyproject.toml and the API's schema read it.
 __version__ = "1.0.0"

@@ -1,6 +1,6 @@
-"""The admin site: wrong values in URLs and forms never cause an error 500.
+"""The admin site. It checks the values in URLs and forms, so that a wrong one never causes an error 500.
 
-Django does not check that a value fits the database column, or that the selected rows of an action can exist.
+Django's own admin does not check that a value fits the database column, or that a selected row can exist.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_INTEGER = 2**63 - 1
 
 
 class CheckedChangeList(ChangeList):
-    """A list that treats a filter which the database cannot compute as Django treats other wrong filters.
+    """A list that ignores a filter which the database cannot compute, as Django ignores other wrong filters.
 
     Examples are numbers of more than 64 bits, and years that Python's dates do not have.
     """
@@ -32,7 +32,7 @@ class CheckedChangeList(ChangeList):
         """Return the filtered rows. Raises ``IncorrectLookupParameters``: Django then shows the list without filters."""
         try:
             return super().get_queryset(request, exclude_parameters)
-        # The links by date compute the day after the chosen one: there is none after 9999.
+        # The links by date compute the day after the selected one. Python has no day after the year 9999.
         except (OverflowError, ValueError) as error:
             raise IncorrectLookupParameters(error) from error
 
@@ -45,7 +45,7 @@ class CheckedChangeList(ChangeList):
 
 
 class Checked(ModelAdmin[Any]):
-    """Added to every class that is registered: checks what Django does not."""
+    """A mixin with checks that Django does not make. The site adds it to every admin class."""
 
     def get_changelist(self, request: HttpRequest, **_: Any) -> type[ChangeList]:
         """Return the class of the list."""
@@ -58,7 +58,7 @@ class Checked(ModelAdmin[Any]):
         return super().get_object(request, object_id, from_field or None)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the initial values that the URL of an add page has, without keys that no row can have."""
+        """Return the initial values from the URL of an add page, without keys that no row can have."""
         initial: dict[str, Any] = super().get_changeform_initial_data(request)
         return {name: value for name, value in initial.items() if self._is_possible(name, value)}
 
@@ -81,7 +81,7 @@ class Checked(ModelAdmin[Any]):
 
 
 class HeadendAdminSite(AdminSite):
-    """The admin site. Every class that an app registers gets the checks, also those of libraries."""
+    """The admin site. It adds :class:`Checked` to every admin class, also to those of libraries."""
 
     def register(
         self,
@@ -89,7 +89,7 @@ class HeadendAdminSite(AdminSite):
         admin_class: type[ModelAdmin[Any]] | None = None,
         **options: Any,
     ) -> None:
-        """Register an admin class with :class:`Checked` before it."""
+        """Register a subclass of :class:`Checked` and the admin class."""
         admin_class = admin_class or ModelAdmin
         attributes = {"__module__": admin_class.__module__, "__doc__": admin_class.__doc__}
         checked = type(admin_class.__name__, (Checked, admin_class), attributes)

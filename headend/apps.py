@@ -1,4 +1,4 @@
-"""The deployment as a Django app, so that Django finds its commands and checks; and the admin with the deployment's site."""
+"""The app of the deployment, and configurations of two libraries: Django's admin and django-axes."""
 
 from axes.apps import AppConfig as AxesConfig
 from django.apps import AppConfig
@@ -17,15 +17,15 @@ class HeadendConfig(AppConfig):
 
 
 class HeadendAdminConfig(SimpleAdminConfig):
-    """Django's admin, with a site that checks more.
+    """Django's admin with the site :class:`headend.admin_site.HeadendAdminSite`.
 
-    Django's default configuration loads every app's admin in each process. Here headend.urls loads them.
+    Django's default configuration loads every app's admin in each process. Here only ``headend.urls`` loads them.
     """
 
     default_site = "headend.admin_site.HeadendAdminSite"
 
 
 class LoginAttemptsConfig(AxesConfig):  # type: ignore[misc] # axes ships no types
-    """The library that counts failed logins, with a name that operators understand in the admin."""
+    """django-axes, which counts failed logins. Operators see this name in the admin."""
 
     verbose_name = "Login attempts"

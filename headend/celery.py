@@ -40,7 +40,7 @@ app.autodiscover_tasks()
 
 @celeryd_init.connect
 def _accept_root(**_: Any) -> None:
-    """Start workers of root without Celery's warning: messages are JSON, and root is the usual user of a container."""
+    """Hide Celery's warning about workers that run as root: messages are JSON, and containers often run as root."""
     warnings.filterwarnings("ignore", category=SecurityWarning)
 
 
@@ -55,7 +55,7 @@ def _prepare_process(**_: Any) -> None:
 @worker_init.connect
 @beat_init.connect
 def _refuse_wrong_settings(**_: Any) -> None:
-    """End the process if a setting is wrong: Celery itself ignores the errors of system checks."""
+    """End the process if a setting is wrong. Celery itself ignores the errors of system checks."""
     django.setup()
     from headend.config.checks import refuse_wrong_settings
     from headend.config.unknown_settings import log_unknown_settings
@@ -71,7 +71,7 @@ def _refuse_wrong_settings(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _drain(**_: Any) -> None:
-    """Let steps that take too long be given back: Celery waits for running tasks without a limit."""
+    """Start the drain. Celery waits for running tasks without a limit; workers give back steps that take too long."""
     draining.begin(draining.drain_seconds())
 
 

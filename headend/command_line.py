@@ -39,7 +39,7 @@ _WITHOUT_SETTINGS = {"help", "check", "doctor"}
 
 
 class _Commands(ManagementUtility):
-    """Django's commands. Each ends with one line if a setting is wrong, without the errors that follow from it."""
+    """Django's commands. A wrong setting ends a command with one line, without the errors that follow from it."""
 
     def execute(self) -> None:
         """Run the command. Raises ``BrokenPipeError`` if the program that reads its output has ended."""
@@ -53,13 +53,13 @@ class _Commands(ManagementUtility):
             sys.stdout.flush()
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
-        """Return the command. Raises ``ImproperlyConfigured``, but not if only its help is requested."""
+        """Return the command. Raises ``ImproperlyConfigured`` if a setting is wrong, unless only help is requested."""
         command = super().fetch_command(subcommand)
         if subcommand not in _WITHOUT_SETTINGS and not {"help", "-h", "--help"} & set(self.argv):
             from headend.config.checks import refuse_wrong_settings
 
             refuse_wrong_settings()
-        # The garbage collector no longer searches the objects that exist now: modules stay until the process ends.
+        # Modules stay until the process ends, so the garbage collector need not search the objects that exist now.
         gc.freeze()
         gc.enable()
         return command
@@ -78,7 +78,7 @@ def main() -> None:
     except BrokenPipeError:
         if not _output_is_closed():
             raise
-        # As in `manage.py store status | head -1`: other programs end by this signal.
+        # For example, `manage.py store status | head -1`. Other programs are ended by this signal.
         sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt as interrupt:
         sys.stderr.write("\nheadend: interrupted.\n")

@@ -1,7 +1,7 @@
-"""The trace id: it follows one HTTP request or SFTP connection through all processes and logs.
+"""The trace id, which follows one HTTP request or SFTP connection through all processes and logs.
 
-Log records carry it as ``trace``. The log field ``request`` is something else: the id of a file request.
-The id belongs to the current thread (a context variable).
+Log records have it as ``trace``. The log field ``request`` is something else: the id of a file request.
+The current trace id is a context variable, so each thread has its own.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def begin(trace_id: str | None = None) -> str:
     32 hexadecimal digits is generated.
     """
     if trace_id is None or not _VALID.fullmatch(trace_id):
-        # uuid4() makes a system call, and must wait for Python's interpreter lock after it.
+        # Not uuid4(): it makes a system call, and then waits for Python's interpreter lock.
         trace_id = f"{random.getrandbits(128):032x}"
     _current.set(trace_id)
     return trace_id
 
 
 def current() -> str | None:
-    """Return the current trace id, or None outside of any request, connection or task."""
+    """Return the current trace id; None outside of requests, connections and tasks."""
     return _current.get()
 
 

@@ -26,7 +26,7 @@ admin.autodiscover()
 def _readings(
     actions: dict[str, Any], views: type[ViewSet] = ReadingsViewSet
 ) -> Callable[..., HttpResponseBase]:
-    # To look a key up takes a quarter of a page's time.
+    # Cached, because looking up a key takes a quarter of a page's time.
     authentication = partial(ApiKeyAuthentication, KEY_CACHE_SECONDS)
     return compressed(views.as_view(actions, authentication_classes=[authentication]))
 
@@ -51,7 +51,7 @@ _contract_schema = SpectacularAPIView.as_view(
         ]
     }
 )
-"""Clients of the contract compare the paths of this schema with those that they know."""
+"""A schema with only the paths of the contract: its clients compare the paths with those that they know."""
 # Each path works with and without a closing slash, without a redirect: the contract requires it.
 api = [path(name + slash, view) for name, view in _views.items() for slash in ("", "/")]
 

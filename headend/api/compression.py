@@ -1,7 +1,7 @@
 """Compress responses with gzip if the caller accepts it.
 
-Only for views whose responses contain no secret: if a response has a secret and text of an attacker, its
-compressed size tells the attacker whether they are alike (the BREACH attack).
+Only for views whose responses contain no secret. If a response contains a secret and text of an attacker, its
+compressed size shows the attacker whether the two are similar (the BREACH attack).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ ErrorBody = inline_serializer(
 def errors(*additional: int) -> dict[int, Any]:
     """Return an operation's error responses for the OpenAPI schema, by status code.
 
-    Every operation can answer 400, 401, 405 and 503; ``additional`` has the other codes of this one.
+    Every operation can answer 400, 401, 405 and 503. ``additional`` are the further codes of this operation.
     """
     return dict.fromkeys((400, 401, 405, 503, *additional), ErrorBody)
 

@@ -29,8 +29,8 @@ def keep_paths_of_the_contract(endpoints: list[Endpoint]) -> list[Endpoint]:
 def add_links(schema: Schema, links: Mapping[str, Schema]) -> Schema:
     """Return ``schema`` with OpenAPI links added to the 200 response of some operations.
 
-    ``links`` maps an operation id to its links: for each name of a link, the operation to call next and
-    where its parameters are in the request or the response. Other operations stay as they are.
+    ``links`` maps an operation id to its links, by their names. A link says which operation to call next, and where
+    its parameters are in the request or the response.
     """
     for path in schema["paths"].values():
         for operation in path.values():
@@ -41,7 +41,7 @@ def add_links(schema: Schema, links: Mapping[str, Schema]) -> Schema:
 
 @dataclass(frozen=True)
 class OperationText:
-    """What people read about an operation in the OpenAPI schema. The values are examples."""
+    """The texts and examples of an operation in the OpenAPI schema."""
 
     summary: str
     success: str
@@ -69,7 +69,7 @@ _ERRORS = {
         "A service that this API needs is unavailable; try again shortly.",
     ),
 }
-"""For each status of an error, its description and an example of its sentence."""
+"""The description of each error status, and an example of the sentence."""
 
 
 def add_texts(schema: Schema, texts: Mapping[str, OperationText]) -> Schema:

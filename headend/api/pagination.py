@@ -24,7 +24,7 @@ class ListPagination(PageNumberPagination):
             "type": "object",
             "required": ["count", "next", "previous", "results"],
             "properties": {
-                "count": {"type": "integer", "description": "How many there are on all pages."},
+                "count": {"type": "integer", "description": "The number of results on all pages."},
                 "next": link | {"description": "The URL of the next page; null after the last."},
                 "previous": link | {"description": "The URL of the previous page, or null."},
                 "results": schema,

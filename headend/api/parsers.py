@@ -55,7 +55,7 @@ class JSONObjectParser(BaseParser):
         return value
 
     def limit_of(self, body: bytes) -> int:
-        """Return how many bytes this body may have. It is at most :attr:`limit`."""
+        """Return how many bytes this body may have, at most :attr:`limit`."""
         return self.limit
 
 

@@ -47,7 +47,7 @@ def with_port(host: str, port: int) -> str:
 
 
 def without_ipv4_mapping(address: str) -> str:
-    """Return the IPv4 address of a caller who reached an IPv6 socket by IPv4; other addresses as they are.
+    """Return the IPv4 address of a caller who reached an IPv6 socket by IPv4; other addresses unchanged.
 
     The system reports such a caller as ``::ffff:192.0.2.1``.
     """
@@ -58,10 +58,10 @@ def without_ipv4_mapping(address: str) -> str:
 
 
 def network_of(address: str) -> str:
-    """Return the address to which limits of one caller apply: an IPv4 address, or an IPv6 network of 64 bits.
+    """Return the address that counts as one caller: an IPv4 address, or the first address of an IPv6 /64 network.
 
-    Every IPv6 host has such a network, and could use another of its addresses for each call. The network's first
-    address stands for it. Text that is no address is returned as it is.
+    An IPv6 host usually has such a network, and could use a different address of it for each call. Text that is not
+    an address is returned unchanged.
     """
     try:
         parsed = ip_address(without_ipv4_mapping(address).partition("%")[0])

@@ -36,7 +36,7 @@ def openapi(public_url: str, version: str) -> dict[str, Any]:
         ],
         "SERVERS": [{"url": public_url, "description": "This deployment."}],
         "SERVE_INCLUDE_SCHEMA": False,
-        # Only for the page header: visitors without a login see the same documentation.
+        # The session is only for the header of the page: visitors without a login see the same documentation.
         "SERVE_AUTHENTICATION": ["rest_framework.authentication.SessionAuthentication"],
         "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
         "PREPROCESSING_HOOKS": ["headend.api.openapi.skip_paths_with_closing_slash"],

@@ -1,7 +1,7 @@
-"""Clients of AWS's services, or of servers with the same protocols, whose calls have a total deadline.
+"""Clients of AWS's services, or of servers with the same protocols. Each of their calls has a total deadline.
 
-botocore's timeouts limit the pause between two bytes. A server that sends one byte before each timeout would hold a
-thread without end. So a :class:`Deadline` shuts down the connections of every client. A call that is cut is not
+botocore's timeouts limit the pause between two bytes. A server that sends one byte before each timeout could block a
+thread forever. So a :class:`Deadline` shuts down the connection of a call that takes too long. Such a call is not
 retried. The deadline covers neither the resolution of the server's name nor a body that the caller reads later; see
 :func:`read_body`.
 
@@ -32,11 +32,11 @@ from headend.config.deadline import Deadline, WatchedConnection
 _creating = threading.Lock()
 """boto3's default session is not safe for several threads."""
 _calls = threading.local()
-"""``deadline`` is the one of the call that the current thread makes; ``end`` is that of :func:`calls_end_by`."""
+"""Of the current thread: ``deadline`` of its present call, and ``end``, which :func:`calls_end_by` sets."""
 
 
 def create_client(service: str, *, seconds: float, **options: Any) -> Any:
-    """Return ``boto3.client(service, **options)``. Each HTTP call of it takes ``seconds`` at most.
+    """Return ``boto3.client(service, **options)`` whose HTTP calls each take ``seconds`` at most.
 
     A call that takes longer raises ``TimeoutError``.
     """
@@ -46,7 +46,7 @@ def create_client(service: str, *, seconds: float, **options: Any) -> Any:
 
 
 def limit_calls(client: Any, seconds: float) -> Any:
-    """Let each HTTP call of a client take ``seconds`` at most, and return the client. Repeating this has no effect."""
+    """Limit each HTTP call of a client to ``seconds``, and return the client. A second limit has no effect."""
     # botocore has no public way to replace its session. The tests fail if a new version changes these attributes.
     endpoint = client._endpoint
     session = endpoint.http_session
@@ -59,7 +59,7 @@ def limit_calls(client: Any, seconds: float) -> Any:
 
 @contextmanager
 def calls_end_by(end: float) -> Iterator[None]:
-    """Let the current thread's calls end at ``end`` (of ``time.monotonic``), if their own deadline is later."""
+    """End the current thread's calls at ``end`` (of ``time.monotonic``) at the latest."""
     _calls.end = end
     try:
         yield
@@ -94,7 +94,7 @@ class LimitedSession:
             finally:
                 _calls.deadline = None
         if deadline.is_over:
-            # The end of the connection looks like the end of the response.
+            # A connection that was shut down looks like the end of the response.
             raise TimeoutError(deadline.message)
         return response
 
@@ -104,7 +104,7 @@ class LimitedSession:
 
 
 def read_body(body: Any, seconds: float) -> bytes:
-    """Return all bytes of an object's body. After ``seconds`` its connection is shut down, which ends the read early.
+    """Return the bytes of an object's body. After ``seconds`` its connection is shut down, and the rest is missing.
 
     So the caller must check the length. Raises botocore's and urllib3's errors.
     """
@@ -119,7 +119,7 @@ def read_body(body: Any, seconds: float) -> bytes:
 
 
 def _shut_down(body: Any) -> None:
-    # The response may have ended meanwhile. Then it has no connection any more.
+    # A response that has ended has no connection.
     with suppress(OSError, ValueError):
         body._raw_stream.shutdown()
 

@@ -17,7 +17,8 @@ CALL_SECONDS = 20
 _ATTEMPTS = 3
 _READS, _PAUSE_SECONDS = 10, 0.2
 _FIRST_VERSION = "6f0b6a3e-5f0e-4a53-9d1c-8e2f4c7a9b01"
-"""The id of the first value of each secret. Secrets Manager stores one value of an id, so only one process creates it."""
+"""The id of the first value of each secret. Secrets Manager stores only one value with this id. So if several processes
+create the secret, only the first one succeeds."""
 
 
 class SecretsManager(Secrets):
@@ -88,7 +89,7 @@ class SecretsManager(Secrets):
             self._client.create_secret(Name=self._id(name), SecretString=value)
 
     def _created_meanwhile(self, name: str) -> str:
-        """Return the secret that another process has just created. Raises ``LookupError`` if it cannot be read."""
+        """Return the secret, which another process has just created. Raises ``LookupError`` if it cannot be read."""
         for _ in range(_READS):
             stored = self.get(name)
             if stored is not None:

@@ -1,7 +1,7 @@
-"""System checks of settings that are valid one by one but wrong together, or wrong on this machine.
+"""System checks of settings that contradict each other, or that do not fit this machine.
 
-The ids are stable: operators may list them in ``SILENCED_SYSTEM_CHECKS``. The apps add checks of their
-own settings (:mod:`readings.checks`, :mod:`exports.checks`).
+The ids are stable: operators may list them in ``SILENCED_SYSTEM_CHECKS``. Each app checks its own settings
+(:mod:`readings.checks`, :mod:`exports.checks`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def ports_differ(**_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def suppliers_can_connect(**_: Any) -> list[CheckMessage]:
-    """``headend.E004``: clients that are logging in could use all SFTP connections, and suppliers none."""
+    """``headend.E004``: clients without a login could use all SFTP connections, so that no supplier could connect."""
     limits: SftpLimits = settings.SFTP_LIMITS
     if limits.connections_without_login < limits.connections:
         return []
@@ -76,7 +76,7 @@ def folders_are_private(**_: Any) -> list[CheckMessage]:
     return [
         Warning(
             sentence,
-            hint="Run chmod 700 on it, or ignore this warning if you share the folder on purpose.",
+            hint="Run chmod 700 on it, or ignore this warning if you want to share the folder.",
             id="headend.W002",
         )
         for sentence in shared_folders(settings.HEADEND_HOME, settings.FOLDERS)
@@ -85,7 +85,7 @@ def folders_are_private(**_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def public_host_is_allowed(**_: Any) -> list[CheckMessage]:
-    """``headend.W001``: the web server would refuse every link that the deployment gives out."""
+    """``headend.W001``: the web server would refuse every link of the deployment, such as a download link."""
     host = urlsplit(settings.HEADEND_PUBLIC_URL).hostname or ""
     if validate_host(f"[{host}]" if ":" in host else host, settings.ALLOWED_HOSTS):
         return []

@@ -1,8 +1,8 @@
 """Deadlines of calls to other servers.
 
-A timeout of a socket limits each single read. A server that sends one byte before each timeout would hold a worker
-without end. A :class:`Deadline` limits the whole call: when it is over, it shuts the call's connections down, and the thread
-that reads or writes them continues with an error.
+A socket's timeout limits each single read. A server that sends one byte before each timeout could block a worker
+forever. A :class:`Deadline` limits the whole call: at its end it shuts down the call's connections. The thread that
+reads or writes them then gets an error.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Deadline:
         return max(0.001, self._end - time.monotonic())
 
     def watch(self, connection: socket.socket) -> None:
-        """Shut ``connection`` down at the end. Valid before and after TLS has taken the socket over."""
+        """Shut ``connection`` down at the end. Call it before or after TLS wraps the socket."""
         with self._changed:
             # Not dup(), which a socket with TLS refuses.
             copy = socket.fromfd(connection.fileno(), connection.family, connection.type)
@@ -81,7 +81,7 @@ class Deadline:
             self._set(end, message)
 
     def limit(self, seconds: float, message: str) -> None:
-        """Let the whole call end after ``seconds`` from now, whatever progress it makes."""
+        """End the whole call ``seconds`` from now at the latest, even if it makes progress."""
         with self._changed:
             self._latest, self._latest_message = time.monotonic() + seconds, message
             self._set(self._end, self.message)
@@ -89,7 +89,7 @@ class Deadline:
     def _set(self, end: float, message: str) -> None:
         if end > self._latest:
             end, message = self._latest, self._latest_message
-        # At a later end, the thread need not wake up: it looks again when the earlier one has passed.
+        # A later end need not wake the thread: it looks again when the earlier end has passed.
         if end < self._end:
             self._changed.notify()
         self._end, self.message = end, message
@@ -144,8 +144,8 @@ class WatchedConnection:
 def resolve(host: str, port: int, seconds: float) -> list[Any]:
     """Return what ``socket.getaddrinfo`` returns for TCP. Raises ``TimeoutError`` after ``seconds``, and its errors.
 
-    The system's resolver has no deadline: name servers that answer slowly can delay it for minutes. It runs in a
-    thread of its own, which ends when the resolver gives up.
+    The system's resolver has no deadline: slow name servers can delay it for minutes. It runs in a separate thread,
+    which ends when the resolver gives up.
     """
     addresses: Future[list[Any]] = Future()
 

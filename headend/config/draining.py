@@ -1,7 +1,7 @@
 """Draining: after SIGTERM a process finishes its current work and takes no new work.
 
-The state is stored once per process. The web server uses only ``drain_seconds``; ``headend.http.gunicorn_worker``
-drains it.
+The state belongs to the whole process. The web server uses only :func:`drain_seconds`; its own drain is in
+``headend.http.gunicorn_worker``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class _Draining:
 def drain_seconds() -> int:
     """Return how many seconds a busy process may continue after SIGTERM.
 
-    Each process reads the setting when it starts. Processes of ``manage.py run`` have a shorter time. Raises
+    Each process reads the setting when it starts. ``manage.py run`` sets a shorter time for its processes. Raises
     ``ImproperlyConfigured`` if the setting is wrong.
     """
     return env.integer("HEADEND_DRAIN_SECONDS", 25, minimum=2, maximum=3600)

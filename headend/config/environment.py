@@ -3,8 +3,8 @@
 Every reader raises :class:`django.core.exceptions.ImproperlyConfigured` for a wrong value, with one
 sentence that names the variable. ``manage.py`` prints this sentence and nothing else.
 
-Instead of a variable, the environment can have the name of a file that contains its value: ``DATABASE_URL_FILE``
-instead of ``DATABASE_URL``. So a password need not be in the environment.
+The value can also be in a file: ``DATABASE_URL_FILE`` instead of ``DATABASE_URL`` is the path of a file with the
+value. So a password need not be in the environment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 from django.core.exceptions import ImproperlyConfigured
 
 _NOT_ENCODED = re.compile(r"[?#]|%(?![0-9A-Fa-f]{2})")
-"""What a URL path cannot contain as it is."""
+"""What a URL path can contain only percent-encoded."""
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 _CREDENTIALS = re.compile(r"//.*@", re.DOTALL)
 """The user and the password of a URL. A password with an unencoded ``@`` is not valid, but must be hidden too."""
@@ -147,14 +147,14 @@ def folder(name: str, default: Path) -> Path:
 
 
 def quoted(path: Path) -> str:
-    """Return the path as a URL contains it, from which :func:`folder_of` reads the same path."""
+    """Return the path percent-encoded, as a URL contains it. :func:`folder_of` is the inverse."""
     return quote(str(path))
 
 
 def folder_of(name: str, value: str) -> Path:
     """Return the absolute folder of a ``scheme:///path`` URL that the variable ``name`` contains.
 
-    Characters may be percent-encoded. ``#``, ``?`` and ``%`` must be.
+    All characters may be percent-encoded; ``#``, ``?`` and ``%`` must be.
     """
     parts = urlsplit(value)
     wrong = _NOT_ENCODED.search(value)
@@ -168,7 +168,7 @@ def folder_of(name: str, value: str) -> Path:
         raise ImproperlyConfigured(
             f"{name} is {value!r}; write a folder with three slashes: {parts.scheme}:///path."
         )
-    # urlsplit deletes tabs and line ends without a word.
+    # urlsplit deletes tabs and line ends without an error.
     _refuse_unusual(name, Path(value))
     _refuse_unusual(name, path)
     return path

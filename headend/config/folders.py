@@ -1,7 +1,6 @@
 """The folders that hold a deployment's state.
 
-Importing the settings only names them. ``manage.py setup`` creates them, and a system check reports
-what is wrong with them.
+The settings only name them. ``manage.py setup`` creates them, and a system check reports problems.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Log lines that clients can cause as often as they like."""
+"""A limit for log lines that clients can cause again and again."""
 
 from __future__ import annotations
 

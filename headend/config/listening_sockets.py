@@ -22,7 +22,7 @@ _FLAGS_OF_TCP = 13
 """The offset of the flags in a TCP header."""
 _SYN, _ACK = 0x02, 0x10
 _DROP_NEW_CONNECTIONS = (
-    # Instructions of the kernel's packet filter: code, jump if true, jump if false, value. See bpf(4) and
+    # Instructions of Linux's packet filter: code, jump if true, jump if false, value. See
     # Documentation/networking/filter.rst of Linux.
     (0x30, 0, 0, _FLAGS_OF_TCP),  # load this byte of the packet
     (0x54, 0, 0, _SYN | _ACK),  # keep two flags
@@ -33,11 +33,11 @@ _DROP_NEW_CONNECTIONS = (
 
 
 def refuse_new_connections(listening: socket.socket) -> None:
-    """Let the system drop packets that begin a connection to this TCP socket; handshakes that have begun continue.
+    """Tell the system to drop packets that begin a connection to this TCP socket. Handshakes that have begun continue.
 
-    A caller sends such a packet again after a second. By then the socket is closed, so the system refuses the
-    connection, and a proxy chooses another server. On systems other than Linux, this function does nothing, and a
-    connection can be lost.
+    A caller repeats such a packet after a second. By then the socket is closed, so the system refuses the
+    connection, and a proxy chooses another server. On systems other than Linux, this function does nothing, and
+    a connection can be lost.
     """
     if sys.platform != "linux":
         return

@@ -1,4 +1,4 @@
-"""What the processes log: one JSON object per line on standard error."""
+"""The log of each process: one JSON object per line on standard error."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _TRACE = "trace"
 
 
 def conflicting(names: Iterable[str]) -> set[str]:
-    """Return those of ``names`` that the ``extra`` of a log call must not have.
+    """Return those of ``names`` that a log call must not use in ``extra``.
 
-    Python raises ``KeyError`` for the attributes of its records. The other names are fields of every line.
+    Python raises ``KeyError`` for the attributes of its log records. The other names are fields of every line.
     """
     return {*names} & {*RESERVED_ATTRS, *_OWN_FIELDS.values(), _TRACE}
 
@@ -34,7 +34,7 @@ class LineFormatter(JsonFormatter):
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        """Add the fields of the log call to ``log_data``, with ``extra_`` before a name that the line has already."""
+        """Add the fields of the log call to ``log_data``. A name that every line has gets the prefix ``extra_``."""
         super().add_fields(log_data, record, message_dict)
         for attribute, name in _OWN_FIELDS.items():
             own = record.__dict__.get(attribute)
@@ -63,7 +63,7 @@ def logging_settings(level: str) -> dict[str, Any]:
             # The response tells the caller about a bad request; the log has only errors of the server.
             "django.request": {"level": "ERROR"},
             "django.security.DisallowedHost": {"level": "CRITICAL"},
-            # Port scans and broken handshakes are no errors of this server; SFTP sessions are logged anyway.
+            # Port scans and broken handshakes are not errors of this server. headend logs SFTP sessions itself.
             "paramiko": {"level": "CRITICAL"},
         },
     }

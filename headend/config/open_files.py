@@ -1,4 +1,4 @@
-"""How many files and connections a process may have open."""
+"""The limit of open files and connections of a process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _DARWIN_OPEN_MAX = 10_240
 def raise_limit() -> None:
     """Raise this process's limit of open files to its hard limit; processes that it starts inherit it.
 
-    Many systems start a process with a soft limit of 256 or 1,024, which some hundred clients reach.
+    Many systems start a process with a soft limit of 256 or 1,024. A few hundred clients reach it.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for limit in (hard, _DARWIN_OPEN_MAX):
         if soft == limit:
             return
-        # A system that refuses both limits keeps the present one.
+        # If the system refuses both limits, the present one stays.
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
             return

@@ -1,7 +1,7 @@
 """Files that only the deployment's own user can read.
 
 The database has password hashes and webhooks' secrets, and exports are readings of households. So every process creates
-its files with mode 0600 and its folders with 0700, whatever the system's default is.
+its files with mode 0600 and its folders with 0700.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _MAX_PROBLEMS = 5
 
 
 def create_private_files() -> None:
-    """Let this process create files and folders for its own user only; processes that it starts inherit it."""
+    """Make this process create files that only its own user can read. Processes that it starts inherit this."""
     os.umask(_UMASK)
 
 
 def make_private(home: Path) -> list[str]:
     """Remove the permissions of group and others from the home folder and everything in it.
 
-    Symbolic links are not followed: an operator may share a folder outside ``home`` on purpose.
+    Symbolic links are not followed: an operator may want to share a folder outside ``home``.
 
     Return one sentence for each file or folder that belongs to another user and so cannot be changed, five at most.
     """
     problems = []
-    # A folder comes before its contents. Then other users cannot exchange the contents meanwhile.
+    # The folder comes before its contents, so that other users cannot replace the contents in between.
     for path in _folder_and_contents(home.resolve()):
         try:
             _remove_permissions(path)
@@ -67,7 +67,7 @@ def _folder_and_contents(home: Path) -> Iterator[Path]:
 
 
 def _remove_permissions(path: Path) -> None:
-    # A running process may delete its temporary files meanwhile.
+    # A running process may delete its temporary files at the same time.
     with suppress(FileNotFoundError):
         mode = path.lstat().st_mode
         if not stat.S_ISLNK(mode) and mode & _FOR_OTHERS:

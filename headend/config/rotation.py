@@ -1,7 +1,7 @@
 """Rotates secrets: for some days, both the old and the new value are valid.
 
-The old value of the secret ``<name>`` is the secret ``<name>.old``, a JSON object with the end of its validity. A secret
-store deletes nothing, so an old value that was ended is replaced by an empty one.
+The old value of the secret ``<name>`` is stored as the secret ``<name>.old``: a JSON object with the value and the end of
+its validity. A secrets store cannot delete, so a value that became invalid at once is replaced by an empty text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OVERLAP = timedelta(days=7)
 
 
 class OverlapError(Exception):
-    """The value before the last rotation is still valid. One more rotation would end it too early."""
+    """The value before the last rotation is still valid. Another rotation would make it invalid too early."""
 
 
 @dataclass(frozen=True)

@@ -25,19 +25,19 @@ CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 30
 _S3_ATTEMPTS = 6
 _CHECKSUMS = ("when_supported", "when_required")
-"""When boto3 sends and verifies the checksums that it knows since version 1.36. Not every server knows them."""
+"""When boto3 sends and verifies the checksums that it has since version 1.36. Not every server supports them."""
 _REFUSED_BY_DELTA = re.compile(r"[\[\]^|\\]|%[0-9A-Fa-f]{2}")
 
 
 def database(url: str) -> dict[str, Any]:
     """Return an entry of ``DATABASES``."""
     if "#" in url:
-        # Everything after this sign would be ignored.
+        # Everything after this character would be ignored.
         raise ImproperlyConfigured("DATABASE_URL: write the character # as %23.")
     entry: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=60))
     if entry["ENGINE"] == "django.db.backends.sqlite3":
         entry["OPTIONS"] = {
-            # Several processes write: take the write lock at the start of a transaction, and wait for it.
+            # Several processes write. So each takes the write lock at the start of its transaction, and waits for it.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -134,8 +134,8 @@ def broker(url: str, home: Path) -> tuple[str, dict[str, Any]]:
             "socket_timeout": READ_TIMEOUT_SECONDS,
             "socket_keepalive": True,
             "health_check_interval": 10,
-            # Do not let a caller wait for a broker that is down: the database holds the work, and a
-            # periodic task finds it.
+            # A caller does not wait for a broker that is down: the work is in the database, and a scheduled
+            # task finds it.
             "max_retries": 1,
             "interval_start": 0,
             "interval_step": 0.1,
@@ -173,8 +173,8 @@ def folders(home: Path, urls: Mapping[str, str]) -> list[Folder]:
 def delta_folder(name: str, url: str) -> Path:
     """Return the folder of ``delta:///folder``. Refuse one in which the library cannot open a table.
 
-    The URL has no options, unlike that of a bucket. The library panics at the signs of :data:`_REFUSED_BY_DELTA`. It
-    decodes percent-encoded characters a second time.
+    Unlike the URL of a bucket, it has no options. The library panics at the characters of :data:`_REFUSED_BY_DELTA`, and
+    it decodes percent-encoded characters twice.
     """
     if "?" in url:
         raise ImproperlyConfigured(
@@ -191,7 +191,7 @@ def delta_folder(name: str, url: str) -> Path:
 
 
 def _broker_folders(home: Path) -> list[Folder]:
-    """Return the folders of the embedded broker: one that holds both, messages, and control files."""
+    """Return the folders of the embedded broker: the parent folder, the one of messages, and the one of control files."""
     root = home / "broker"
     return [Folder("HEADEND_HOME", path) for path in (root, root / "messages", root / "control")]
 

@@ -1,4 +1,4 @@
-"""How much of an SFTP process its clients can use."""
+"""The limits of an SFTP process: how many connections, sessions and files its clients may open."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from headend.config import environment as env
 
 @dataclass(frozen=True)
 class SftpLimits:
-    """The limits of one SFTP process. Defaults fit into 1,024 open files, the usual limit of a system."""
+    """The limits of one SFTP process. The defaults fit into 1,024 open files, a usual limit."""
 
     connections: int = 400
     connections_per_supplier: int = 50

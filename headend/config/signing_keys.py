@@ -1,4 +1,4 @@
-"""Django's secret key and the one before it, in the secrets store. They sign sessions and download links."""
+"""Django's secret key, which signs sessions and download links, and the key before the last rotation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ NAME = "django/secret_key"
 
 
 def stored_key(store: Secrets) -> str:
-    """Return the key, which is read at its first use, and created if it is missing."""
+    """Return the key. It is read when it is first used, and created if it is missing."""
     return loaded_on_first_use(lambda: store.get_or_make(NAME, _new_key))
 
 
 def old_key(store: Secrets) -> str:
-    """Return the key before the last rotation, which is read at its first use.
+    """Return the key before the last rotation. It is read when it is first used.
 
-    If there is none that is still valid, the result is a random text, with which nothing was signed.
+    If no such key is valid, the result is a random text, with which nothing was signed.
     """
 
     def load() -> str:
@@ -34,7 +34,7 @@ def old_key(store: Secrets) -> str:
 
 
 def rotate(store: Secrets, *, at_once: bool = False) -> datetime | None:
-    """Replace the stored key, see :func:`headend.config.rotation.rotate`. Running processes still use the old one."""
+    """Replace the stored key, see :func:`headend.config.rotation.rotate`. Running processes use the old one until they are restarted."""
     return rotation.rotate(store, NAME, _new_key, at_once=at_once)
 
 
@@ -45,8 +45,7 @@ def _new_key() -> str:
 def loaded_on_first_use(load: Callable[[], str]) -> str:
     """Return a text that calls ``load`` when it is used for the first time.
 
-    Meant for ``SECRET_KEY``: Django reads this setting only to sign something, so a command that signs
-    nothing needs no secret. The result acts like a ``str`` in every method and function that Django
-    applies to ``SECRET_KEY``.
+    For ``SECRET_KEY``: Django reads this setting only to sign something, so a command that signs nothing needs no
+    secret. The result behaves like a ``str`` wherever Django uses ``SECRET_KEY``.
     """
     return cast("str", SimpleLazyObject(load))

@@ -1,7 +1,7 @@
 """The encoding of paths and of printed text. Imports the standard library only.
 
-Polars and Delta take every path as UTF-8. Python takes paths in the encoding of the locale, so with
-``LC_ALL=de_DE.ISO-8859-1`` the two would use different files.
+Polars and Delta read every path as UTF-8. Python reads paths in the encoding of the locale. With
+``LC_ALL=de_DE.ISO-8859-1``, the libraries and Python would use different files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 
 
 def print_every_character() -> None:
-    """Make standard output print a character that its encoding does not have as an escape such as ``\\u2713``.
+    """Print a character that the encoding of standard output does not have as an escape, such as ``\\u2713``.
 
     Otherwise ``PYTHONIOENCODING=ascii`` ends a command with a traceback.
     """
