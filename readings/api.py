@@ -125,7 +125,7 @@ def _page_response(
     ``repeated`` names the parameters that the URL of the next page repeats; None means all.
     """
     if "arrived_after" in selected and "as_of" not in selected:
-        # Before the snapshot is opened: it then has every reading that arrived up to this instant.
+        # This comes before the snapshot is opened, so the snapshot has every reading that arrived up to this instant.
         selected["as_of"] = max(settled_until(timezone.now()), selected["arrived_after"])
     # A client that asks for new arrivals never asks again for those up to `as_of`, so the page must have all of them.
     store = repository()

@@ -40,25 +40,25 @@ def class_energy_is_kept() -> bool:
 def update_class_energy(snapshot: Snapshot, start: datetime | None = None) -> int:
     """Make the energy by class equal to that of the snapshot, from the hour of ``start`` on.
 
-    Return how many hours changed.
+    Return how many hours were updated.
 
-    An interval belongs to the hour in which it lies, so the one that ends on the hour belongs to the hour before. Only
-    hours are read that have energy and whose interval totals have changed, the newest first. The next call continues
-    after :data:`MAX_QUERIES`. The interval totals must be up to date with the same snapshot.
+    An interval belongs to the hour in which it lies, so the one that ends on the hour belongs to the hour before. An
+    hour is read only if it has energy and its interval totals have changed. The newest hours are read first. After
+    :data:`MAX_QUERIES`, the next call continues. The interval totals must be up to date with the same snapshot.
 
     Raises :class:`RepositoryUnavailableError`.
     """
     if not class_energy_is_kept():
         return 0
     first = None if start is None else _hour_of(start)
-    wanted, stored = _hours_with_energy(first), _stored_hours(first)
-    _delete(stored.keys() - wanted.keys())
-    changed = sorted(hour for hour, state in wanted.items() if stored.get(hour) != state)
-    done = list(_neighbours(changed, wanted))[: -MAX_QUERIES - 1 : -1]
-    for hours in done:
+    current, stored = _hours_with_energy(first), _stored_hours(first)
+    _delete(stored.keys() - current.keys())
+    changed = sorted(hour for hour, state in current.items() if stored.get(hour) != state)
+    newest = list(_consecutive(changed, current))[: -MAX_QUERIES - 1 : -1]
+    for hours in newest:
         raise_if_cancelled()
-        _store(_energy_by_class(snapshot, hours[0], hours[-1]), hours, wanted)
-    return sum(len(hours) for hours in done)
+        _store(_energy_by_class(snapshot, hours[0], hours[-1]), hours, current)
+    return sum(len(hours) for hours in newest)
 
 
 def _hour_of(time: datetime) -> datetime:
@@ -71,7 +71,7 @@ def _hours_with_energy(first: datetime | None) -> dict[datetime, HourState]:
     totals = IntervalTotals.objects.order_by()
     if first is not None:
         totals = totals.filter(time__gt=first)
-    # By the number of the hour since 1970: a year has 105,120 intervals.
+    # Hours are counted since 1970, because a year has 105,120 intervals, and calculations with datetimes are slow.
     states: dict[int, HourState] = {}
     with_energy = set()
     columns = totals.values_list("time", "readings", "revision", "import_kwh", "export_kwh")
@@ -104,10 +104,13 @@ def _delete(hours: Iterable[datetime]) -> None:
         ClassEnergy.objects.filter(hour__in=listed[start : start + _ROWS_PER_STATEMENT]).delete()
 
 
-def _neighbours(
+def _consecutive(
     hours: Iterable[datetime], states: dict[datetime, HourState]
 ) -> Iterator[list[datetime]]:
-    """Yield hours in a row that have about :data:`READINGS_PER_QUERY` readings at most. ``hours`` are ascending."""
+    """Yield lists of consecutive hours, each with at most about :data:`READINGS_PER_QUERY` readings.
+
+    ``hours`` are ascending.
+    """
     chunk: list[datetime] = []
     readings = 0
     for hour in hours:

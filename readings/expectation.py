@@ -1,4 +1,4 @@
-"""How many readings each interval should have. The interval totals of its day and of the week before tell it.
+"""How many readings each interval should have, derived from the interval totals of its day and of the week before.
 
 A meter sends its readings at the same minutes of each hour: every 5 minutes, every 15, every 60. So the intervals at
 one minute of the hour are compared with each other, and a deployment may have meters with different interval lengths.
@@ -123,7 +123,7 @@ class Expectation:
             minute: max(count, usual.get(minute, 0)) if 2 * count >= usual.get(minute, 0) else count
             for minute, count in own.items()
         }
-        # In the first hour of a day, most minutes of the hour are still to come.
+        # In the first hour of a day, most minutes of the hour have no readings yet.
         is_first_hour = max(self.stored[day]) - min(self.stored[day]) < _HOUR
         return {**usual, **expected} if is_first_hour else expected
 

@@ -1,4 +1,4 @@
-"""Whether readings still arrive: the alarm of the portal and the metric show the same number."""
+"""Whether readings still arrive: the alert in the portal and the metric show the same number."""
 
 from __future__ import annotations
 

@@ -70,9 +70,9 @@ def describe_meters(
         return wanted
     found = snapshot.meter_summaries(device_ids)
     if silent_since is not None:
-        awake = found.filter(pl.col("last") >= silent_since)
-        found = found.join(awake, on="device_id", how="anti")
-        wanted = wanted.join(awake, on="device_id", how="anti", maintain_order="left")
+        not_silent = found.filter(pl.col("last") >= silent_since)
+        found = found.join(not_silent, on="device_id", how="anti")
+        wanted = wanted.join(not_silent, on="device_id", how="anti", maintain_order="left")
     described = with_completeness(snapshot, found, newest_interval())
     classes = pl.Series("customer_class", customer_class_of(wanted["device_id"]), pl.String)
     return wanted.join(described, on="device_id", how="left", maintain_order="left").with_columns(

@@ -36,7 +36,7 @@ def record_meters(snapshot: Snapshot, minutes: pl.DataFrame) -> None:
     """
     for chunk in split_into_chunks(minutes, READINGS_PER_QUERY)[: -MAX_QUERIES - 1 : -1]:
         raise_if_cancelled()
-        _save(snapshot.last_times(Window(chunk.start, chunk.end)))
+        _store_later_times(snapshot.last_times(Window(chunk.start, chunk.end)))
         _mark_as_recorded(minutes, chunk)
 
 
@@ -49,14 +49,14 @@ def delete_meters_without_readings() -> None:
     meters.delete()
 
 
-def _save(found: pl.DataFrame) -> None:
-    """Store new meters, and later times. A time is never replaced by an earlier one, also if other processes write.
+def _store_later_times(found: pl.DataFrame) -> None:
+    """Store new meters, and later times. A time is never replaced by an earlier one, even if other processes write.
 
     ``found`` has the columns of :meth:`Snapshot.last_times`.
     """
     if found.is_empty():
         return
-    # Whole minutes have the same text in every column and parameter of SQLite, which compares instants as text.
+    # SQLite compares instants as text. Whole minutes are written in the same form in all columns and parameters.
     times = found.select(
         "device_id",
         pl.col("last").dt.date().alias("last_day"),
@@ -72,10 +72,10 @@ def _save(found: pl.DataFrame) -> None:
         | (pl.col("last_time") >= pl.col("known_time") + LAST_TIME_STEP)
     )
     # All processes use the same order, so two of them cannot deadlock. SQLite also needs only half of the time.
-    _store(later.select(times.columns).sort("device_id"))
+    _insert_or_update(later.select(times.columns).sort("device_id"))
 
 
-def _store(meters: pl.DataFrame) -> None:
+def _insert_or_update(meters: pl.DataFrame) -> None:
     """Insert meters, or move their last times forward. Without model objects, this takes a third of the time."""
     table = Meter._meta.db_table
     statement = (

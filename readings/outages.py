@@ -20,7 +20,7 @@ _WRONG_CALLS = {
 
 def is_bucket_outage(error: BaseException) -> bool:
     """Return whether a bucket, or another service of AWS, rejected a call or cannot be reached."""
-    # The names of the modules, because importing boto3 takes half a second, and a deployment on a disk does not need it.
+    # Names of modules are compared: importing boto3 takes half a second, and a deployment on a disk does not need it.
     classes = type(error).__mro__
     packages = {each.__module__.partition(".")[0] for each in classes}
     return not packages.isdisjoint(_LIBRARIES_OF_BUCKETS) and _WRONG_CALLS.isdisjoint(

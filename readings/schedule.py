@@ -9,16 +9,16 @@ from celery.schedules import crontab
 MESSAGE_SECONDS = 600
 """A worker discards older messages of the schedule, so that they do not pile up while all workers are busy.
 
-It is longer than the clocks of two hosts may differ.
+The clocks of two hosts may differ by less than this.
 """
 RARE_MESSAGE_SECONDS = 3000
-"""The same for tasks that run once an hour or once a day. The next run of such a task is far away."""
+"""The same for tasks that run once an hour or once a day: their next run is an hour or a day later."""
 
 
 def with_expiry(schedule: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the entries of a schedule with messages that expire.
 
-    This takes :data:`MESSAGE_SECONDS`, or :data:`RARE_MESSAGE_SECONDS`.
+    They expire after :data:`MESSAGE_SECONDS`, or for rare tasks after :data:`RARE_MESSAGE_SECONDS`.
     """
     return {
         name: {**entry, "options": {"expires": _expiry(entry["schedule"])}}

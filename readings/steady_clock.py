@@ -2,8 +2,8 @@
 
 ``READINGS_RETENTION_DAYS`` and ``EXPORTS_RETENTION_DAYS`` delete data, and a clock that jumps years ahead makes all
 data look old. So each check compares how far the clock has moved since the last check with how long the machine has
-run since then. After a jump, nothing is deleted until the clock has run steadily for a day. In this time it can be
-corrected.
+run since then. After a jump, nothing is deleted until the clock has run steadily for a day. So operators have time to
+correct it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class ClockRecord:
         return self.time - self.steady_since >= STEADY_AFTER.total_seconds()
 
     def must_replace(self, earlier: ClockRecord) -> bool:
-        """Whether the record must be written: the machine was started again, or the last one is old."""
+        """Whether the record must be written: the machine was started again, or the last record is old."""
         too_old = self.time - earlier.time > RECORD_INTERVAL.total_seconds()
         return too_old or not self._is_same_run_as(earlier)
 

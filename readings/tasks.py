@@ -75,4 +75,4 @@ def maintain_repository() -> None:
     if may_delete:
         done["abandoned imports removed"] = remove_abandoned_folders(settings.HEADEND_HOME)
         live.delete_records_before(timezone.now() - live.KEEP_RECORDS)
-    log.info("upkeep", extra=done)
+    log.info("maintenance has ended", extra=done)

@@ -41,11 +41,11 @@ def update_totals(
     """Make the stored totals from ``start`` to ``end`` equal to those of the snapshot. Return how many changed.
 
     None means the bound of all instants: 1970, and ten years from now. The repository may hold readings with other
-    dates from files of earlier releases. They have no totals, so that no page shows them.
+    dates from files of earlier releases. They have no totals, so no page of the portal shows them.
 
     ``start`` is rounded down to a whole minute. A minute with the same count and the same revision has the same totals
     and is not read. Totals of minutes without readings are deleted. The newest minutes are updated first, because
-    people look at them.
+    operators look at them most.
 
     With ``meters``, the meters of changed minutes are recorded too, see :func:`record_meters`.
 
@@ -86,7 +86,7 @@ def update_totals_after_write(
 
 
 def _stored_counts(window: Window) -> tuple[dict[datetime, MinuteState], dict[datetime, int]]:
-    """Return the state of each minute that has totals, and of how many of its readings the meters are recorded."""
+    """Return the state of each minute that has totals, and how many readings it had when its meters were recorded."""
     rows = IntervalTotals.objects.filter(time__gte=window.start)
     if window.end is not None:
         rows = rows.filter(time__lte=window.end)

@@ -65,7 +65,7 @@ class Window:
 
 
 def is_one_of(device_ids: Sequence[str]) -> pl.Expr:
-    """Return a filter with which Polars skips the row groups of other meters, if these are few or neighbours."""
+    """Return a filter for some meters. If they are few or have adjacent ids, Polars skips the other row groups."""
     device_id = pl.col("device_id")
     if len(device_ids) <= _MAX_ALTERNATIVES:
         return device_id.is_in(list(device_ids))

@@ -50,11 +50,10 @@ def backfill(
 
     Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`. Earlier writes stay stored.
     """
-    for following in one_ahead(_frames(fleet, start, end, now)):
+    for batch in one_ahead(_frames(fleet, start, end, now)):
         raise_if_cancelled()
-        readings = following.readings
-        new = repository.write(readings)
-        yield BackfillWrite(following.intervals, len(readings), new, following.awaited)
+        new = repository.write(batch.readings)
+        yield BackfillWrite(batch.intervals, len(batch.readings), new, batch.awaited)
 
 
 def write_late_arrivals(

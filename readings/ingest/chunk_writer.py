@@ -65,7 +65,7 @@ class ChunkWriter:
         duration = timezone.now() - begin
         if duration > WRITE_TIME:
             log.warning(
-                "a write took longer than pages by arrived_after wait for; these pages may miss its readings",
+                "a write took too long, so pages by arrived_after may miss its readings",
                 extra={"seconds": round(duration.total_seconds()), "readings": new},
             )
         return new

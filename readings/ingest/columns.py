@@ -11,8 +11,8 @@ from readings.ingest.row_validation import BadFileError
 
 REQUIRED_COLUMNS = ("time", "device_id")
 _REPEATED = re.compile(r"(.+)_duplicated_[0-9]+")
-"""Polars names a second column with the same name so."""
-# Polars names a second column without a name so; pandas names the index that it stores in Parquet so.
+"""The name that Polars gives to a second column with the same name."""
+# Names that Polars gives to a second column without a name, and pandas to the index that it stores in Parquet.
 _UNNAMED = re.compile(r"|_duplicated_[0-9]+|__index_level_[0-9]+__|Unnamed: [0-9]+")
 
 

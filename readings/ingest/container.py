@@ -21,7 +21,7 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _ZLIB_MAGICS = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _COMPRESSED = (_GZIP_MAGIC, _ZSTD_MAGIC, *_ZLIB_MAGICS)
 _FIRST_BYTES = 1000
-"""How much of a file decides its kind. UTF-16 without a mark shows by its many zero bytes."""
+"""How much of a file decides its kind. UTF-16 without a byte order mark is known by its many zero bytes."""
 _COMPRESSED_BLOCK_BYTES = 1 << 14
 """Small, because some content expands to a thousand times its size."""
 _REFUSED = {
@@ -36,13 +36,13 @@ _WIDE_ENCODINGS = {
     "UTF-32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
     "UTF-16": (b"\xff\xfe", b"\xfe\xff"),
 }
-"""Encodings with several bytes for each character, and the marks with which a file in them may begin."""
+"""Encodings with several bytes for each character, and the byte order marks with which a file may begin."""
 
 
 def first_bytes(path: Path) -> bytes:
     """Return the bytes by which the kind of a file is known.
 
-    Raises :class:`BadFileError` if the file cannot be opened, is empty, or is of a kind that is not read.
+    Raises :class:`BadFileError` if the file cannot be opened, is empty, or is of a kind that cannot be imported.
     """
     try:
         with path.open("rb") as file:
@@ -90,7 +90,7 @@ def _blocks_if_text(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _check_start(inner: bytes) -> None:
-    """Raise :class:`BadFileError` if the content of a compressed file begins like something else than text."""
+    """Raise :class:`BadFileError` if the content of a compressed file does not begin like text."""
     if inner.startswith(PARQUET_MAGIC):
         raise BadFileError("the file is a compressed Parquet file. Decompress it first.")
     if inner.startswith(_GZIP_MAGIC):
@@ -117,7 +117,7 @@ def _refuse_other_kinds(first: bytes) -> None:
 
 
 def _wide_encoding(first: bytes) -> str | None:
-    """Return the encoding of a file that begins with its mark, or whose zero bytes show it, else None."""
+    """Return the encoding that the byte order mark or the zero bytes of a file show, or None if it has neither."""
     for encoding, marks in _WIDE_ENCODINGS.items():
         if first.startswith(marks):
             return encoding

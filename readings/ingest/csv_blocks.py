@@ -16,7 +16,7 @@ MAX_ROW_BYTES = 1 << 20
 _BLOCK_BYTES = 8 << 20
 _COUNTED_BYTES = 1 << 16
 _MAX_LINES = 250_000
-"""A block has at most about this many lines. Also an empty line takes memory in each column."""
+"""A block has at most about this many lines. Even an empty line takes memory in each column."""
 
 
 class RowTooLongError(ValueError):

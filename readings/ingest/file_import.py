@@ -105,7 +105,7 @@ def import_file(
         if options.zone is not None:
             staged = resolve_repeated_hours(staged, folder, bad)
         counts = count_by_minute(staged).collect(engine="streaming")
-        # To sort readings takes twice the memory.
+        # Sorting takes twice the memory.
         size = READINGS_PER_WRITE if staged_rows.in_strict_order else READINGS_PER_WRITE // 2
         chunks = split_into_chunks(counts, size)
         if not staged_rows.in_strict_order:

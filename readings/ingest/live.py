@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 MAX_CATCH_UP = timedelta(days=1)
 """How far back missed readings are written after a pause. `manage.py backfill` writes older ones."""
 _CATCH_UP_TIME = timedelta(hours=1)
-"""How long writing the missed readings of a day may take. It takes minutes."""
+"""How long writing the missed readings of a day may take. Usually it takes minutes."""
 KEEP_RECORDS = timedelta(days=7)
-"""Longer than the delay of the latest readings, which is three days with a delivery curve, and a catch-up."""
+"""How long records are kept. With a delivery curve, the latest readings arrive three days after their interval."""
 
 
 def write_due_readings(fleet: Fleet, repository: ReadingsRepository, now: datetime) -> int:
@@ -43,7 +43,7 @@ def write_due_readings(fleet: Fleet, repository: ReadingsRepository, now: dateti
         frames = list(_frames_to_write(fleet, repository, arrivals))
         new = repository.write(pl.concat(frames)) if frames else 0
         LiveArrival.objects.get_or_create(at=at, defaults={"readings": new})
-        log.info("an interval arrived", extra={"arrived_at": at.isoformat(), "readings": new})
+        log.info("due readings are written", extra={"due_at": at.isoformat(), "readings": new})
         total += new
     return total
 

@@ -19,23 +19,26 @@ ROWS_PER_PART = 1_000_000
 _BETWEEN_CHANGES = timedelta(hours=12)
 """Clocks change less often than this, and an hour that they repeat is shorter."""
 _NEIGHBOURS = timedelta(hours=3)
-"""Rows so near to the hour tell whether a meter's rows are in ascending or in descending order."""
+"""Rows within this time of the hour show whether a meter's rows are in ascending or in descending order."""
 _REPEATED = pl.col("time") != pl.col(SECOND_TIME)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Some meters in one of the hours that clocks repeat. ``first`` and ``last`` are instants of the hour."""
+    """Some meters in one of the hours that clocks repeat. ``first`` and ``last`` are instants of the hour.
+
+    Part ``number`` of ``parts`` has the meters whose hash gives this remainder.
+    """
 
     first: datetime
     last: datetime
     number: int
-    of_parts: int
+    parts: int
 
-    def of(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+    def select(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Return the rows of the part, and those within :data:`_NEIGHBOURS`."""
         near = pl.col("time").is_between(self.first - _NEIGHBOURS, self.last + _NEIGHBOURS)
-        return rows.filter(near & (pl.col("device_id").hash() % self.of_parts == self.number))
+        return rows.filter(near & (pl.col("device_id").hash() % self.parts == self.number))
 
 
 def resolve_repeated_hours(staged: pl.LazyFrame, folder: Path, bad: BadRows) -> pl.LazyFrame:
@@ -54,7 +57,7 @@ def resolve_repeated_hours(staged: pl.LazyFrame, folder: Path, bad: BadRows) -> 
     resolved = [staged.filter(~_REPEATED).select(columns)]
     for number, part in enumerate(_parts(staged)):
         raise_if_cancelled()
-        rows = part.of(staged)
+        rows = part.select(staged)
         second = _second_rows(rows.select(ROW, "device_id", "time", SECOND_TIME).collect())
         instant = pl.when("second").then(SECOND_TIME).otherwise("time").alias("time")
         corrected = (
@@ -87,16 +90,16 @@ def _parts(staged: pl.LazyFrame) -> Iterator[_Part]:
         .collect(engine="streaming")
     )
     for first, last, rows in hours.select("first", "last", "rows").iter_rows():
-        of_parts = 1 + rows // ROWS_PER_PART
-        for number in range(of_parts):
-            yield _Part(first, last, number, of_parts)
+        parts = 1 + rows // ROWS_PER_PART
+        for number in range(parts):
+            yield _Part(first, last, number, parts)
 
 
 def _second_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return which rows of the repeated hour have its second instant: columns :data:`ROW` and ``second``.
+    """Return which rows of the repeated hour belong to its second pass: columns :data:`ROW` and ``second``.
 
-    In the rows of a meter, time goes back once: there the second hour begins. If it goes back more often, the rows are
-    not in order of time, and the second row with a time has the second instant. ``rows`` may be in descending order.
+    In the rows of a meter, time goes back once: there the second pass begins. If it goes back more often, the rows are
+    not in order of time, and the second row with a time is in the second pass. ``rows`` may be in descending order.
     """
     meter = "device_id"
     rows = rows.sort(ROW)

@@ -31,7 +31,7 @@ class ScratchError(Exception):
 
 @contextmanager
 def scratch_errors() -> Iterator[None]:
-    """Raise :class:`ScratchError` for errors of the disk, also for those that Polars raises."""
+    """Raise :class:`ScratchError` for errors of the disk, including those that Polars raises."""
     try:
         yield
     except (OSError, pl.exceptions.ComputeError) as error:
@@ -48,7 +48,7 @@ def scratch_errors() -> Iterator[None]:
 
 @contextmanager
 def import_folder(home: Path) -> Iterator[Path]:
-    """Create a temporary folder inside ``home``, and delete it at the end. A lock tells that it is in use.
+    """Create a temporary folder inside ``home``, and delete it at the end. A lock shows that it is in use.
 
     Raises :class:`ScratchError` if it cannot be created.
     """

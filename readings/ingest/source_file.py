@@ -32,10 +32,10 @@ _MAX_HEADER_BYTES = 100_000
 _MAX_BLANK_LINES = 1000
 """How many lines after the header are searched for the first row."""
 _EXTRA = "\0extra "
-"""How the names of columns begin that are not in the header: rows may end with separators that it does not have."""
+"""The beginning of the names of columns that are not in the header: rows may end with more separators than it has."""
 _MAX_EXTRA = 100
 """How many separators a row may have after the last column of the header."""
-# Polars refuses time zones such as +05:45 otherwise, and not with an exception that Python code can expect.
+# Without this, a time zone such as +05:45 makes Polars panic, which is not an ordinary exception in Python.
 os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
 
 
@@ -45,7 +45,7 @@ class SourceFile:
     def __init__(self, path: Path, options: ColumnOptions, folder: Path) -> None:
         """Open the file to find its kind. Compressed text is copied into ``folder``.
 
-        Raises :class:`BadFileError` if it cannot be opened, is empty, or is of a kind that is not read.
+        Raises :class:`BadFileError` if it cannot be opened, is empty, or is of a kind that cannot be imported.
         """
         first = first_bytes(path)
         self._options = options
@@ -57,7 +57,7 @@ class SourceFile:
         """Yield the rows in frames of about :data:`BATCH_ROWS`, in the order of the file, without blank rows.
 
         The columns have the contract's names (see :func:`map_columns`), and :data:`ROW` is added. All values are text,
-        except the datetimes and numbers of a Parquet file, and the numbers of a CSV file if all around them are valid.
+        except the datetimes and numbers of a Parquet file, and the numbers of a block of CSV if all of them are valid.
 
         Raises :class:`BadFileError` if the file cannot be read to its end, or has the wrong columns.
         """
@@ -236,7 +236,7 @@ class SourceFile:
         return None
 
     def _csv_rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield the header and all rows after it, also blank ones, with the line on which each begins."""
+        """Yield the header and all rows after it, including blank ones, with the line on which each begins."""
         with self._path.open(encoding="utf-8", newline="") as text:
             rows = csv.reader(bounded_lines(text), delimiter=self._options.separator)
             line, header_seen = 1, False

@@ -28,7 +28,7 @@ class StopRequested(KeyboardInterrupt):
 
 
 def exit_code(interrupt: KeyboardInterrupt) -> int:
-    """Return the exit code after a stop request or, for the moments before and after the work, after Ctrl-C."""
+    """Return the exit code after a stop request, or after Ctrl-C before or after :func:`stop_when_asked`."""
     return interrupt.exit_code if isinstance(interrupt, StopRequested) else 128 + signal.SIGINT
 
 

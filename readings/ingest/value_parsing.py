@@ -81,7 +81,7 @@ def parse_instant(text: str) -> datetime:
 
 
 def parse_numbers(values: pl.Series) -> pl.Series:
-    """Parse finite numbers, whole numbers also if they are written as 18.0, and power factors from -1 to 1.
+    """Parse finite numbers, whole numbers even if they are written as 18.0, and power factors from -1 to 1.
 
     ``values`` are texts, or numbers that Polars has parsed.
     """

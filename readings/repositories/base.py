@@ -155,8 +155,8 @@ class Snapshot(Extract):
     def meter_summaries(self, device_ids: Sequence[str]) -> pl.DataFrame:
         """Return :data:`METER_SUMMARIES_SCHEMA` of one or more meters, by device id; not of meters without readings.
 
-        The cost depends on the number of meters asked for and of stored intervals, not on the number of all meters, if
-        the ids are neighbours in the order of ids.
+        If the ids are adjacent in the order of all ids, the cost depends on the number of these meters and of stored
+        intervals, and not on the number of all meters.
         """
         times = self.reading_times(Window(EARLIEST_INSTANT, device_ids=tuple(device_ids)))
         time = pl.col("time")
@@ -211,7 +211,7 @@ class ReadingsRepository(ABC):
 
     @abstractmethod
     def table_id(self) -> str:
-        """Return an id of the table. Another table has another id, also if it has the same address.
+        """Return an id of the table. Another table has another id, even if it has the same address.
 
         Raises :class:`RepositoryUnavailableError` if the table is missing.
         """
@@ -249,8 +249,8 @@ class ReadingsRepository(ABC):
         ``readings`` has the columns of ``frame.SCHEMA``, and may have those of ``frame.FURTHER_SCHEMA``. A reading
         whose (``device_id``, ``time``) is already stored stays unchanged. With ``corrections``, it is new if no version
         with its ``arrival_time`` is stored: then all its versions stay stored, and the one that arrived last is valid.
-        So writing the same frame again is safe, also after an attempt by another process that stopped halfway. If the
-        engine supports it, the write is atomic: all new readings are stored or none.
+        So writing the same frame again is safe, even after another process stopped in the middle of it. If the engine
+        supports it, the write is atomic: all new readings are stored or none.
 
         Raises :class:`ReadingsRefusedError`.
         """

@@ -16,7 +16,7 @@ def read_ahead(
 ) -> Iterator[_Result]:
     """Yield ``read(item)`` for each item, in order. Meanwhile, threads read up to ``ahead`` of the next items.
 
-    If ``ahead`` is 0, no other thread is used. Threads end with the iterator, also if the caller closes it early.
+    If ``ahead`` is 0, no other thread is used. Threads end with the iterator, even if the caller closes it early.
     """
     if ahead == 0:
         yield from map(read, items)

@@ -15,9 +15,11 @@ _APPLIANCES = 8
 _HABIT_SHARE = 0.5
 """The share of appliances that are switched on at about the meter's usual time."""
 _APPLIANCE, _USUAL_TIME = 50, 60
+"""The first channels of random numbers for the appliances, and for their usual times."""
 _HIGHEST_SHARE = 0.25
 """An appliance uses at most this share of the contracted load."""
-_STARTS = 512
+_STEPS = 512
+"""The equal steps of probability at which a base curve is tabulated."""
 _HOUR = 3600
 
 
@@ -87,9 +89,7 @@ def appliances_of_day(
     """
     quantiles = np.array(
         [
-            np.interp(
-                np.linspace(0, 1, _STARTS + 1), curve, np.linspace(0, day.seconds, len(curve))
-            )
+            np.interp(np.linspace(0, 1, _STEPS + 1), curve, np.linspace(0, day.seconds, len(curve)))
             for curve in curves
         ]
     ).ravel()
@@ -103,9 +103,9 @@ def appliances_of_day(
         # Half of the draws only vary the usual time. Both halves are uniform, so the times of all meters are, too.
         near = np.mod(usual + 0.1 * time, 1)
         fresh = (time - _HABIT_SHARE) / (1 - _HABIT_SHARE)
-        quantile = np.where(time < _HABIT_SHARE, near, fresh) * _STARTS
-        left = np.minimum(quantile.astype(np.int64), _STARTS - 1)
-        index = customers.curve * (_STARTS + 1) + left
+        quantile = np.where(time < _HABIT_SHARE, near, fresh) * _STEPS
+        left = np.minimum(quantile.astype(np.int64), _STEPS - 1)
+        index = customers.curve * (_STEPS + 1) + left
         middle = quantiles[index] + (quantiles[index + 1] - quantiles[index]) * (quantile - left)
         least = energies[number] / (customers.load * _HIGHEST_SHARE + 1e-9) * 3600
         length = np.maximum(shortest + (longest - shortest) * duration**2, least)

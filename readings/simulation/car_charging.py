@@ -17,9 +17,11 @@ from readings.simulation.local_calendar import LocalDay
 from readings.simulation.random_numbers import Bits, Floats, streams_at_number, thirds
 
 _SESSION = 80
+"""The channel of random numbers for the start of a session. The next one is for its energy."""
 _HALF_DAY = 12 * 3600
 _DAY = 24 * 3600
 _ENERGY_VARIATION = 0.5
+"""By how much the energy of a session may differ from the mean, as a part of the mean."""
 _HIGHEST_SHARE, _HIGHEST_POWER = 0.45, 11.0
 """A car charges with this share of the contracted load, and at most with 11 kW."""
 _DAYS_PER_YEAR = 365.2425

@@ -20,8 +20,11 @@ Indices = npt.NDArray[np.int64]
 METERS_PER_NEIGHBOURHOOD = 120
 """Meters with adjacent numbers share a transformer and the weather."""
 _CLASS, _HABITS, _MORE_HABITS, _SPECIAL, _REGISTERS, _VARIATION = range(20, 26)
+"""Channels of random numbers."""
 _BATTERY_SHARE = 0.3
+"""The share of customers with a solar plant that also have a battery."""
 _EXPORTED, _EXPORTED_WITH_BATTERY = 0.7, 0.45
+"""The share of its energy that a solar plant exports."""
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,10 @@ from readings.simulation.random_numbers import Bits, Floats, streams_at_number, 
 from readings.simulation.weather import Weather, rather_extreme, value_noise
 
 _DAY, _SEASON = 40, 41
+"""The channels of random numbers for the variation from day to day, and over two weeks."""
 _SEASON_DAYS = 16
 _HEAT_CYCLING = 0.5
+"""The share of a heat pump's energy that cycles. The rest follows the curve of heat."""
 _RIPPLE, _RIPPLE_SECONDS, _RIPPLE_SHARE = 1000, 300, 0.5
 """The channel of random numbers, the seconds between knots, and the highest variation relative to the lowest power."""
 

@@ -27,6 +27,9 @@ _HOUR, _THREE_DAYS = timedelta(hours=1), timedelta(days=3)
 _LONGEST_WAIT = timedelta(hours=31)
 """The local day before begins at most this long before 05:00: after 29 hours, or more if the clocks change."""
 _DELIVERY, _OUTAGE = 90, 91
+"""Channels of random numbers."""
+_OUTAGE_SEED = 0x6F757467
+"""Neighbourhoods are numbered like meters. This makes their random streams different from those of meters."""
 _OUTAGES_PER_DAY = 0.01
 """How many outages a neighbourhood has on a day."""
 _LONGEST_OUTAGE = 12 * 3600
@@ -97,7 +100,7 @@ def outage_ends(seed: int, neighbourhoods: Bits, time: datetime) -> npt.NDArray[
 
     An outage begins at a random time of a day and lasts up to half a day.
     """
-    streams = meter_streams(seed ^ 0x6F757467, neighbourhoods)
+    streams = meter_streams(seed ^ _OUTAGE_SEED, neighbourhoods)
     seconds = to_micros(time) / 1e6
     today = int(seconds // 86_400)
     found = np.zeros(len(neighbourhoods))

@@ -58,17 +58,17 @@ class Fleet:
                 f"interval: {self.interval_minutes} is not a number of minutes that divides a day."
             )
         if self.devices < 1 or self.devices_per_batch < 1:
-            raise ValueError("devices and devices per batch: at least 1.")
+            raise ValueError("devices and devices per batch must be at least 1.")
         if self.voltage <= 0:
-            raise ValueError("voltage: greater than 0.")
+            raise ValueError("voltage must be greater than 0.")
         if not 0 <= self.minimum_load <= self.maximum_load:
-            raise ValueError("minimum load: at least 0, and not greater than maximum load.")
+            raise ValueError("minimum load must be at least 0, and not greater than maximum load.")
         if not 0 <= self.late_percent <= 100 or self.late_minutes < 1:
-            raise ValueError("late percent: 0 to 100; late minutes: at least 1.")
+            raise ValueError("late percent must be 0 to 100, and late minutes at least 1.")
         if not 0 <= self.seed < 2**63:
-            raise ValueError("seed: 0 to 2^63-1.")
+            raise ValueError("seed must be from 0 to 2^63-1.")
         if self.delivery and self.late_arrivals:
-            raise ValueError("delivery: late arrivals are on, too; choose one of them.")
+            raise ValueError("delivery: late arrivals are on too; choose one of them.")
         if self.profile not in PROFILES:
             raise ValueError(f"profile: {self.profile!r} is not one of {', '.join(PROFILES)}.")
 

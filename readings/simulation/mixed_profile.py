@@ -20,6 +20,7 @@ from readings.simulation.random_numbers import Bits, Floats, halves
 from readings.simulation.registers import Registers, registers_of_batch
 
 _NOISE = 10
+"""The channel of random numbers for the noise of the voltage and the power factor."""
 _NO_LOAD_VOLTAGE, _FEEDER_DROP, _OWN_DROP, _VOLTAGE_NOISE = 1.012, 0.045, 0.015, 0.006
 """Parts of the nominal voltage. The drops of the feeder and of the meter's own load are those at the highest load."""
 _POWER_FACTOR_RISE, _POWER_FACTOR_NOISE, _HIGHEST_POWER_FACTOR = 0.04, 0.02, 0.99

@@ -39,8 +39,7 @@ def streams_at_instant(streams: Bits, epoch_microseconds: int) -> Bits:
 
 def uniform(streams: Bits, channel: int, low: float, high: float) -> Floats:
     """Return a random number in [low, high) for each stream. Each channel gives independent numbers."""
-    step = np.uint64(channel * int(_GOLDEN_RATIO) % 2**64)
-    bits = mix(streams + step)
+    bits = _draw(streams, channel)
     # A float64 has 53 bits of mantissa. numpy's Generator.random also uses the upper 53 bits.
     unit = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return low + (high - low) * unit
@@ -48,7 +47,7 @@ def uniform(streams: Bits, channel: int, low: float, high: float) -> Floats:
 
 def halves(streams: Bits, channel: int) -> tuple[Floats, Floats]:
     """Return two independent random numbers in [0, 1) for each stream, from one draw. Each has 32 bits."""
-    bits = mix(streams + np.uint64(channel * int(_GOLDEN_RATIO) % 2**64))
+    bits = _draw(streams, channel)
     high = bits >> np.uint64(32)
     bits &= _LOW_32
     return bits.astype(np.float64) * 2.0**-32, high.astype(np.float64) * 2.0**-32
@@ -56,7 +55,7 @@ def halves(streams: Bits, channel: int) -> tuple[Floats, Floats]:
 
 def thirds(streams: Bits, channel: int) -> tuple[Floats, Floats, Floats]:
     """Return three independent random numbers in [0, 1) for each stream, from one draw. Each has 21 bits."""
-    bits = mix(streams + np.uint64(channel * int(_GOLDEN_RATIO) % 2**64))
+    bits = _draw(streams, channel)
     low = (bits & _LOW_21).astype(np.float64) * 2.0**-21
     middle = ((bits >> np.uint64(21)) & _LOW_21).astype(np.float64) * 2.0**-21
     high = (bits >> np.uint64(43)).astype(np.float64) * 2.0**-21
@@ -68,3 +67,8 @@ def streams_at_number(streams: Bits, number: int | Bits) -> Bits:
     if isinstance(number, int):
         number = np.array([number], dtype=np.int64).view(np.uint64)
     return mix(streams ^ mix(number))
+
+
+def _draw(streams: Bits, channel: int) -> Bits:
+    """Return 64 random bits of a channel for each stream."""
+    return mix(streams + np.uint64(channel * int(_GOLDEN_RATIO) % 2**64))

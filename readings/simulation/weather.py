@@ -26,6 +26,9 @@ from readings.simulation.random_numbers import (
 )
 
 _HEAT, _SUN, _CLOUDS = 101, 102, 103
+"""Channels of random numbers."""
+_WEATHER_SEED = 0x77656174
+"""Neighbourhoods are numbered like meters. This makes their random streams different from those of meters."""
 _HEAT_SHIFTS = ((7, 0.55), (2, 0.38))
 _SUN_SHIFTS = ((4, 0.15), (2, 0.25), (1, 0.55))
 """For each kind of weather: how many days it lasts, and by which part of a day it can change the shift each day."""
@@ -78,7 +81,7 @@ def weather_of_day(seed: int, latitude: float, day: LocalDay, neighbourhoods: in
     """Return the weather of neighbourhoods 0 to ``neighbourhoods`` - 1."""
     number = base_curves.day_number(day.date)
     # The first stream is the one of the whole town.
-    streams = meter_streams(seed ^ 0x77656174, np.arange(neighbourhoods + 1, dtype=np.uint64))
+    streams = meter_streams(seed ^ _WEATHER_SEED, np.arange(neighbourhoods + 1, dtype=np.uint64))
     heat_before, heat_after = _energies(
         streams, _HEAT, number, _HEAT_SHIFTS, base_curves.heat_shares_of_year
     )

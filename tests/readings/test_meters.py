@@ -91,14 +91,14 @@ def test_a_later_day_that_another_process_records_meanwhile_is_kept(
     store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(store, START, 1)
-    save = meters._store
+    save = meters._insert_or_update
 
     def save_after_another_process(found: pl.DataFrame) -> None:
         others = found["device_id"].head(10)
         Meter.objects.bulk_create(Meter(device_id=each, last_day=SECOND) for each in others)
         save(found)
 
-    monkeypatch.setattr(meters, "_store", save_after_another_process)
+    monkeypatch.setattr(meters, "_insert_or_update", save_after_another_process)
     update_totals(store.snapshot())
     assert last_days() == {FIRST: 30, SECOND: 10}
 

@@ -11,9 +11,11 @@ from headend.config.program import PROGRAM
 from readings.engines import without_password
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
 from readings.repositories.timestream.address import TimestreamAddress
-from readings.repositories.timestream.store import DAY, HOUR, TimestreamStore
+from readings.repositories.timestream.hour_counts import HOUR
+from readings.repositories.timestream.store import TimestreamStore
 from readings.repositories.timestream.table import MAGNETIC_RETENTION, MEMORY_RETENTION
 from readings.repository_errors import RepositoryUnavailableError
+from readings.window import DAY
 
 _MAX_MEMORY_HOURS, _MAX_MAGNETIC_DAYS = 8766, 73_000
 """The limits of the service: a year and 200 years."""

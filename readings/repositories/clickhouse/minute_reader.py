@@ -174,9 +174,9 @@ class ClickHouseMinuteReader:
         """
         columns = list(dict.fromkeys([*self._stored, *VERSION_SCHEMA]))
         found = [frame.empty(self._stored)]
-        more = 0
+        extra_rows = 0
         while limit:
-            rows_limit = limit + 1 + more
+            rows_limit = limit + 1 + extra_rows
             if after is None:
                 query = self._statements.readings(
                     columns, window, corrected=False, limit=rows_limit
@@ -198,7 +198,7 @@ class ClickHouseMinuteReader:
             if len(readings):
                 after = Position(*readings.select(frame.ORDER).row(-1))
             else:
-                more += rows_limit
+                extra_rows += rows_limit
         return with_measure_name(pl.concat(found), self.columns)
 
     def _read_page(self, part: Window, query: Query) -> pl.DataFrame:

@@ -48,7 +48,7 @@ class Statements:
     """The statements about the readings of one database.
 
     Each method returns a query; its docstring says what the query returns or does. ``FINAL`` returns each version of a
-    reading once, also if several processes have inserted it. ``corrected`` says whether readings of the window may have
+    reading once, even if several processes have inserted it. ``corrected`` says whether readings of the window may have
     several versions. If not, the query is simpler.
     """
 
@@ -83,7 +83,7 @@ class Statements:
         )
 
     def count_readings(self, window: Window, *, written_until: datetime | None = None) -> Query:
-        """Return the columns of ``MINUTE_COUNTS_SCHEMA``. A reading counts once, also if it has several versions."""
+        """Return the columns of ``MINUTE_COUNTS_SCHEMA``. A reading counts once, even if it has several versions."""
         return self._select(
             f"{_BEGIN}, uniqExact(time, device_id) AS readings",
             window,

@@ -29,7 +29,7 @@ READINGS_PER_FILE = 1_000_000
 MIN_FILES = 24
 """A day with fewer files than this is not compacted, unless it has many corrections."""
 MIN_CORRECTION_FILES = 8
-"""A day with as many files with corrections is compacted: a page reads each of those that have rows of its minutes."""
+"""A day with this many files of corrections is compacted: a page reads each one that has rows of its minutes."""
 
 
 def days_to_compact(table: DeltaTable) -> list[date]:
@@ -87,7 +87,7 @@ def _write_files(folder: Folder, snapshot: DeltaSnapshot, day: date) -> Iterator
 
 
 def _joined(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Yield consecutive frames as few, of about :data:`READINGS_PER_FILE`."""
+    """Join consecutive frames into frames of about :data:`READINGS_PER_FILE` rows."""
     waiting: list[pl.DataFrame] = []
     for each in frames:
         waiting.append(each)

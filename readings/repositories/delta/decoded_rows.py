@@ -35,7 +35,7 @@ BLOCK_ROWS = 1_000
 A hundred rows take 0.55 ms, 1,000 take 0.65 ms, 2,000 take 0.85 ms. A client that follows ``next`` reads all of them.
 """
 _MAX_BLOCKS = 8
-"""A range of more blocks is read at once, and not cached."""
+"""A range of more blocks is read by one query, and not cached."""
 _Key = tuple[datetime, str]
 _EVERYTHING = Window(FIRST_INSTANT)
 
@@ -118,7 +118,8 @@ def _read_corrected(folder: Folder, rows: RowRange, number: int, columns: Column
     """Return the valid versions of the readings that are in this range and in this block."""
     start = max(rows.start, number * BLOCK_ROWS)
     end = min(rows.start + rows.length, (number + 1) * BLOCK_ROWS)
-    # Corrections are of random meters. So a block after a third of the readings has those after a third of the corrections.
+    # Corrections belong to random meters. So those of a block after a third of the readings are probably after a third of
+    # the corrections.
     share = (start - rows.start) / rows.length
     likely = [
         (each.file, (each.start + int(share * each.length)) // BLOCK_ROWS)

@@ -92,7 +92,7 @@ class Folder(ABC):
 
     @abstractmethod
     def put(self, name: str, content: bytes) -> None:
-        """Write a file. Other processes see all of it or nothing, also if this process is killed."""
+        """Write a file. Other processes see all of it or nothing, even if this process is killed."""
 
     @abstractmethod
     def put_frame(self, name: str, rows: pl.DataFrame, **options: Any) -> None:

@@ -46,7 +46,7 @@ _MAX_DECODED_MINUTES = 4
 _MINUTES_PER_DAY = 1440
 _MIN_MINUTES_SEARCHED = 64
 """Few meters have few readings in a minute, so at least this many minutes are searched at once."""
-_MAX_FILES_READ_BY_ROW = 32
+_MAX_RANGES_READ = 32
 """If a page is spread over more row ranges than this, one scan of its minutes is faster."""
 
 
@@ -110,7 +110,7 @@ class DeltaMinuteReader:
     def read(self, window: Window, minutes: MinuteCounts, *, skip: int, limit: int) -> pl.DataFrame:
         """See :meth:`MinuteReader.read`."""
         rows = self._rows_in_order(minutes)
-        if rows is not None and len(rows) <= _MAX_FILES_READ_BY_ROW:
+        if rows is not None and len(rows) <= _MAX_RANGES_READ:
             return read_rows(self._folder, rows, self.columns, skip=skip, limit=limit)
         return self._read_minutes(window, minutes).slice(skip, limit)
 

@@ -40,8 +40,8 @@ of the minute; if it equals ``readings``, no other readings are between them.
 
 The other columns are null if the file was counted by reading it. Otherwise its readings are in order. ``times`` is the
 number of distinct times, ``late`` that of late readings. ``kw``, ``import_kwh`` and ``export_kwh`` are the sums of
-``INTERVAL_TOTALS_SCHEMA``. ``meters`` is a hash of the
-minute's device ids: minutes with equal hashes have the same meters.
+``INTERVAL_TOTALS_SCHEMA``. ``meters`` is a hash of the minute's device ids: minutes with equal hashes have the same
+meters.
 """
 FILE_STATISTICS_SCHEMA = {"file": pl.String(), **MINUTE_STATISTICS_SCHEMA}
 """One row per file and minute. ``file`` is the full path."""
@@ -79,7 +79,7 @@ def minute_statistics(readings: pl.DataFrame) -> pl.DataFrame:
             "export_kwh": exported,
             "meters": np.add.reduceat(meters, rows),
         }
-    ).cast(MINUTE_STATISTICS_SCHEMA)  # type: ignore[arg-type] # a schema is a mapping of types
+    ).cast(pl.Schema(MINUTE_STATISTICS_SCHEMA))
 
 
 def _energy_sums(
@@ -108,7 +108,7 @@ def store_statistics(folder: Folder, data_file: str, readings: pl.DataFrame) -> 
 def read_statistics(folder: Folder, data_files: Sequence[str]) -> pl.DataFrame:
     """Return the stored statistics of those data files that have some: the column ``file``, and those of the schema.
 
-    None are returned if one file with statistics cannot be read.
+    If a disk or a bucket cannot be read, the result is empty.
     """
     rows: dict[str, list[object]] = {name: [] for name in FILE_STATISTICS_SCHEMA}
     contents: list[bytes | None] = []

@@ -229,8 +229,8 @@ class DeltaRepository(ReadingsRepository):
         }
         if may_delete:
             caches = (self._minute_counts, self._hourly_sums, self._day_summaries)
-            done["files out of use"] = sum(cache.delete_unused(by_day) for cache in caches)
-            done["files out of use"] += delete_unused_statistics(self._folder, files.paths)
+            done["cache files removed"] = sum(cache.delete_unused(by_day) for cache in caches)
+            done["cache files removed"] += delete_unused_statistics(self._folder, files.paths)
         return done
 
     def _append(self, table: DeltaTable, readings: Mapping[Kind, pl.DataFrame]) -> None:

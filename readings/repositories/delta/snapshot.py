@@ -105,7 +105,7 @@ class DeltaSnapshot(Snapshot):
         self._reader.count_days(window)
         _, finder = self._of_columns(columns)
         for readings in finder.frames(window, frame_readings=frame_readings):
-            # A selection is a query, and takes time also if it changes nothing.
+            # A selection is a query, and takes time even if it changes nothing.
             yield readings if readings.columns == columns else readings.select(columns)
 
     def versions(self, window: Window) -> Iterator[pl.DataFrame]:

@@ -18,7 +18,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 READ_TIMEOUT_SECONDS = 20
 CALL_SECONDS = 60
 S3_CALL_SECONDS = 600
-"""The time of one HTTP call in total. Uploads and copies take longer than calls of Timestream."""
+"""The time limits of one HTTP call in total. Uploads and copies take longer than calls of Timestream."""
 WRITE_RETRIES = 10
 WRITE_CONNECTIONS = 5000
 """These values and :data:`READ_TIMEOUT_SECONDS` are what AWS's developer guide recommends to clients that write."""

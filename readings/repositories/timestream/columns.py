@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from threading import Lock
 
 _DESCRIBED_SECONDS = 10.0
-"""A missing column is searched again after this time."""
+"""A missing column is looked up again after this time."""
 
 
 class TableColumns:
@@ -34,5 +34,5 @@ class TableColumns:
         return self.has("arrival_time")
 
     def forget(self) -> None:
-        """Search missing columns again, because this process may have just written the first values of some."""
+        """Look up missing columns at the next call: this process may have just written the first values of some."""
         self._valid_until = time.monotonic()

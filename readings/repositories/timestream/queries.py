@@ -51,7 +51,7 @@ class Queries:
         """Yield the result pages. A page without rows but with a token means that the query is still running.
 
         Between pages :func:`call_with_retries` checks for cancellation. The query is cancelled at the service
-        after any exception, also when the consumer stops iterating.
+        after any exception, including when the consumer stops iterating.
         """
         parameters: dict[str, Any] = {"QueryString": sql, "MaxRows": ROWS_PER_PAGE}
         query_id, pause = None, _FIRST_PAUSE

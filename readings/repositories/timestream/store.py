@@ -9,11 +9,10 @@ from readings.instants import format_instant
 from readings.repositories.store import Store
 from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients
+from readings.repositories.timestream.hour_counts import HOUR
+from readings.repositories.timestream.minute_reader import MAX_FUTURE
 from readings.repositories.timestream.table import MAGNETIC_RETENTION, MEMORY_RETENTION, Table
-
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-_MAX_FUTURE = timedelta(minutes=15)
-"""How far in the future the service accepts readings."""
+from readings.window import DAY
 
 
 class TimestreamStore(Store):
@@ -62,7 +61,7 @@ class TimestreamStore(Store):
                 f"{format_instant(first)}. `{PROGRAM} timestream create --magnetic-days …` creates a table that "
                 "keeps readings longer."
             )
-        if last > now + _MAX_FUTURE:
+        if last > now + MAX_FUTURE:
             return f"Timestream refuses readings in the future, and the last one is from {format_instant(last)}."
         return None
 

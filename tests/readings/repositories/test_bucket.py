@@ -145,7 +145,7 @@ def test_maintenance_in_a_bucket_compacts_fills_the_cache_and_deletes_what_is_un
         monkeypatch.setattr(f"readings.repositories.delta.{module}.DELETE_AFTER_SECONDS", -3600)
     done = repository.maintain()
     assert (done["days compacted"], done["days counted"], done["days summed up"]) == (1, 1, 1)
-    assert done["files out of use"] == MIN_FILES
+    assert done["cache files removed"] == MIN_FILES
     folder = BucketFolder(BucketAddress.of(url))
     assert len(folder.names("_statistics")) == len(folder.names("_hours")) == 1
     another = repository_of(url)

@@ -248,7 +248,7 @@ def test_statistics_of_unused_files_are_deleted_after_an_hour(tmp_path: Path) ->
     over_an_hour_ago = time.time() - 3601
     for file in statistics.iterdir():
         os.utime(file, (over_an_hour_ago, over_an_hour_ago))
-    assert repository.maintain()["files out of use"] == 24
+    assert repository.maintain()["cache files removed"] == 24
     assert len(list(statistics.iterdir())) == 2
 
 

@@ -51,7 +51,7 @@ def test_98_percent_are_present_by_five_by_default() -> None:
 
 
 def test_a_curve_and_late_arrivals_are_refused_together() -> None:
-    with pytest.raises(ValueError, match=r"^delivery: late arrivals are on, too"):
+    with pytest.raises(ValueError, match=r"^delivery: late arrivals are on too"):
         Fleet(delivery=CURVE, late_arrivals=True)
 
 
