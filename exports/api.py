@@ -35,7 +35,7 @@ _REQUEST_ID = OpenApiParameter(
     "request_id",
     OpenApiTypes.UUID,
     required=True,
-    description="The id that the POST answered with.",
+    description="The id that POST /readings/file returned.",
 )
 
 

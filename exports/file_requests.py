@@ -82,7 +82,7 @@ def accept(supplier: Supplier, spec: FileSpec, *, idempotency_key: str = "") -> 
     with transaction.atomic():
         # The lock keeps the search for the key and the count correct until the request is saved.
         supplier = Supplier.objects.select_for_update(no_key=True).get(pk=supplier.pk)
-        # Also if it was deactivated after the caller was authenticated.
+        # It may have been deactivated after the caller was authenticated.
         if not supplier.active:
             raise SupplierInactiveError(f"The supplier {supplier.name} is inactive.")
         own = FileRequest.objects.filter(supplier=supplier)

@@ -29,7 +29,7 @@ class _PendingMessages:
 class MessageSender:
     """Sends messages without arguments. Threads may share it.
 
-    At most one thread waits for the broker, and behind it wait the messages of each task once.
+    At most one thread calls the broker. While it waits, further messages for the same task are combined.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class MessageSender:
                 except RuntimeError as error:
                     # The system has no thread left. The next caller sends these messages too.
                     self._thread = None
-                    log.warning("messages wait for the next call", extra={"error": str(error)})
+                    log.warning("messages are sent with the next ones", extra={"error": str(error)})
                     return
             if self._hangs:
                 return

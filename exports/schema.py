@@ -83,8 +83,8 @@ _TEXTS = {
         errors={
             400: "end_date is before start_date.",
             413: "The body is larger than 2048 KiB.",
-            409: "Idempotency-Key: another request was made with this key.",
-            429: "500 file requests are queued already.",
+            409: "Idempotency-Key was used before with another body.",
+            429: "500 file requests are queued already; wait for some to run.",
         },
     ),
     "file_status": OperationText(

@@ -70,7 +70,7 @@ class RequestIdQuery(StrictSerializer):
     request_id = serializers.UUIDField(
         error_messages={
             "invalid": "request_id is not a UUID.",
-            "required": "request_id is required: the UUID that the POST answered with.",
+            "required": "request_id is required: the UUID that POST /readings/file returned.",
         }
     )
 

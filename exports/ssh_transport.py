@@ -99,7 +99,7 @@ class StrongTransport(paramiko.Transport):
         super().__init__(sock, packetizer_class=self._packetizer_class, **options)
 
     def _parse_ext_info(self, msg: paramiko.Message) -> None:
-        # paramiko reads as many extensions as the message announces, also if it contains fewer.
+        # paramiko reads as many extensions as the message announces, even if it contains fewer.
         count = msg.get_int()
         if count > MAX_EXTENSIONS:
             raise paramiko.SSHException(f"More than {MAX_EXTENSIONS} extensions.")

@@ -69,7 +69,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
     ]  # fmt: skip
 
     def view_on_site(self, obj: FileRequest) -> str:
-        """Return the address of the file request's page in the portal."""
+        """Return the URL of the file request's page in the portal."""
         return reverse("file-request", args=[obj.pk])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[FileRequest]:

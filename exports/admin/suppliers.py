@@ -26,7 +26,7 @@ class SupplierAdmin(admin.ModelAdmin[Supplier]):
     inlines = [ApiKeyInline, SshKeyInline, PushTargetInline, WebhookInline]
 
     def view_on_site(self, obj: Supplier) -> str:
-        """Return the address of the supplier's page in the portal."""
+        """Return the URL of the supplier's page in the portal."""
         return reverse("supplier", args=[obj.name])
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Supplier]:

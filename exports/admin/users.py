@@ -38,11 +38,11 @@ class SupplierPersonInline(admin.StackedInline[SupplierPerson, User]):
     fields = ["supplier"]
 
     def get_extra(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> int:
-        """Return 1 if the address names a supplier, as the link on a supplier's page does."""
+        """Return 1 if the URL names a supplier, as the link on a supplier's page does."""
         return 1 if "supplier" in request.GET else 0
 
     def get_formset(self, request: HttpRequest, obj: User | None = None, **kwargs: Any) -> Any:
-        """Preselect the supplier that the address names."""
+        """Preselect the supplier that the URL names."""
         formset = super().get_formset(request, obj, **kwargs)
         formset.form.base_fields["supplier"].initial = request.GET.get("supplier")
         return formset

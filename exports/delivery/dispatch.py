@@ -52,7 +52,7 @@ def deliver_next() -> bool:
 
 
 def _candidates() -> QuerySet[Delivery, uuid.UUID]:
-    """Return the keys of the due deliveries, without those of suppliers of whom ``MAX_RUNNING`` run."""
+    """Return the keys of the due deliveries of suppliers that have fewer than ``MAX_RUNNING`` running ones."""
     busy = transitions.running().values("request__supplier").annotate(count=Count("pk"))
     busy_suppliers = busy.filter(count__gte=transitions.MAX_RUNNING).values("request__supplier")
     due = transitions.due().exclude(request__supplier__in=busy_suppliers)
@@ -78,7 +78,7 @@ class LeasedDelivery(LeasedWork):
         transitions.release(self.lease, reason)
 
     def give_back(self) -> None:
-        """End the attempt. The delivery is due again at once, also after the last attempt."""
+        """End the attempt. The delivery is due again at once, even after the last attempt."""
         transitions.give_back(self.lease, INTERRUPTED)
 
     def run(self, check: Callable[[], None]) -> str:

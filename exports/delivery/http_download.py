@@ -69,8 +69,9 @@ def download_response(
     - 304 if the client already has the file;
     - 416 for a range beyond the file's end.
 
-    While the file is sent, ``is_allowed`` is asked every :data:`CHECK_SECONDS`. When it returns False, the connection
+    While the file is sent, ``is_allowed`` is called every :data:`CHECK_SECONDS`. When it returns False, the connection
     is closed before the file is complete.
+
     Raises :class:`FileMissingError` if the file does not exist or has expired.
     """
     headers = _headers(file_request)
@@ -139,7 +140,7 @@ class Body:
     def check_if_due(self) -> None:
         """Raise :class:`DownloadRevokedError` if the download is not allowed any more.
 
-        Any thread may call this at any time; it asks every :data:`CHECK_SECONDS`.
+        Any thread may call this at any time; it checks every :data:`CHECK_SECONDS`.
         """
         if self._is_revoked:
             raise DownloadRevokedError
@@ -150,7 +151,7 @@ class Body:
             is_allowed = self._is_allowed()
         except (DatabaseError, InterfaceError) as error:
             log.warning(
-                "it is not known whether a download is still allowed",
+                "cannot check whether a download is still allowed",
                 extra={"request": str(self._file.request.pk), "error": first_line(error)},
             )
             return

@@ -1,8 +1,8 @@
 """Download links. A signed link allows the download of one file for a day.
 
-A link is valid until it expires or the API key that created it is revoked. Every link leads to headend, which checks this
-at each use. If the export store can create
-presigned URLs (S3), headend redirects to one that is valid for a minute.
+A link is valid until it expires or the API key that created it is revoked. Every link leads to headend, which checks
+this at each use. If the export store can create presigned URLs (S3), headend redirects to one that is valid for a
+minute.
 """
 
 from __future__ import annotations

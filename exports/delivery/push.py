@@ -1,9 +1,8 @@
 """The push: upload a completed file to the supplier's own SFTP server.
 
 With a temporary name, the file appears under its final name only when it is complete. Without one, it is visible during
-the upload.
-Not every server allows folders, renaming, names with a leading dot, or queries of a file's size. The options of
-the push target select what is used, and the size is verified only if the server tells it.
+the upload. Not every server allows folders, renaming, names with a leading dot, or queries of a file's size. The options
+of the push target select what is used, and the size is verified only if the server reports it.
 """
 
 from __future__ import annotations
@@ -41,9 +40,9 @@ _RENAME_HINT = "If it allows no renaming, set the target's temporary name to “
 
 
 def private_keys(supplier: Supplier) -> list[str]:
-    """Return the deployment's private keys for the supplier's server, as PEM, the newest first; create it at first use.
+    """Return the deployment's private keys for the supplier's server, as PEM, the newest first.
 
-    There are two for some days after a rotation.
+    The first call creates a key. There are two for some days after a rotation.
     """
     return rotation.valid_values(settings.SECRETS, _secret_name(supplier), new_private_key)
 
@@ -87,13 +86,13 @@ def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None])
             return "The file was already there."
         path = _temporary_path(final_path, target.temporary_name)
         if path == final_path:
-            # An interrupted attempt left a part of the file, and not every server allows to overwrite it.
+            # An interrupted attempt may have left a part of the file, and not every server lets clients overwrite it.
             _remove_if_possible(sftp, path)
         try:
             _upload(sftp, request, path, check, problem)
         except PushError:
             if path == final_path:
-                # It could have its whole size and a hole. The next attempt would take it for complete.
+                # Bytes may be missing in the middle of a file that has its full size. The next attempt would skip it.
                 _remove_if_possible(sftp, path)
             raise
         arrived = _size(sftp, path)

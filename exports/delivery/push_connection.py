@@ -36,8 +36,8 @@ class PushError(Exception):
 class RefusedError(Exception):
     """The server refused one SFTP request. The message is the server's own.
 
-    It is no ``OSError``, because paramiko ignores that when it closes a file. A server may refuse to store a
-    file only then.
+    It is not an ``OSError``, because paramiko ignores those when it closes a file. Some servers refuse a file only when
+    it is closed.
     """
 
     def __init__(self, code: int, message: bytes) -> None:

@@ -46,7 +46,7 @@ CONNECT_TIMEOUT = 5
 ANSWER_TIMEOUT = 10
 """Seconds until the receiver answers, and between two parts of its answer."""
 CALL_TIMEOUT = 15
-"""Seconds that the whole call may take after the host name is resolved, also if the answer arrives byte by byte."""
+"""Seconds that the whole call may take after the host name is resolved, even if the answer arrives byte by byte."""
 
 
 class WebhookError(Exception):

@@ -20,7 +20,7 @@ FirstLine = Callable[[Columns], bytes]
 """Returns the header line of these columns with its line end; empty if the format has none."""
 
 _RENDERED_READINGS = 16_384
-"""How many readings are text at once: about 2 MB, which stay in the processor's cache until they are compressed."""
+"""How many readings are rendered at once: about 2 MB of text, which stays in the processor's cache until compressed."""
 
 
 class GzipText(FileFormat):

@@ -65,7 +65,7 @@ def shift_offsets(group: Struct, by: int) -> Struct:
 
     A page index contains offsets from the file's start, so it cannot be moved without a change. Its
     statistics add little to those of the row group. The ordinal is removed too: it is optional, and
-    as an i16 too small.
+    its type, i16, is too small.
     """
     kind, chunks = group[_GROUP_COLUMNS][1]
     columns = [

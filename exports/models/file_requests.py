@@ -208,12 +208,12 @@ class FileRequest(Leased):
 
     @property
     def is_file_kept(self) -> bool:
-        """Whether the request's file must stay in the export store, also if it is damaged."""
+        """Whether the request's file must stay in the export store, even if it is damaged."""
         return self.status == Status.COMPLETED and self.expired_at is None
 
     @property
     def is_file_damaged(self) -> bool:
-        """Whether the file is refused to everybody, because it is damaged."""
+        """Whether the file is damaged. Then nobody can download it."""
         return self.is_file_kept and self.damaged_at is not None
 
     @property

@@ -44,7 +44,7 @@ def publishable() -> LeasedQuerySet[FileRequest]:
 def suppliers_at_limit() -> QuerySet[FileRequest, dict[str, int]]:
     """Return the suppliers (``supplier``) with as many running requests as their limit allows.
 
-    A request counts as running as soon as a worker claims it for planning, also while it waits for a retry.
+    A request counts as running as soon as a worker claims it for planning, even while it waits for a retry.
     """
     being_planned = Q(status=Status.QUEUED) & ~is_free()
     limit = Coalesce(F("supplier__max_running"), settings.EXPORTS_RUNNING_PER_SUPPLIER)

@@ -117,7 +117,7 @@ def complete(lease: Lease[uuid.UUID], file: PublishedFile) -> bool:
 
 
 def should_skip(request: FileRequest) -> bool:
-    """Return whether the request ends as ``skipped``: its window is empty, and the deployment is set so."""
+    """Return whether the request ends as ``skipped``: its window is empty, and ``EXPORTS_EMPTY_STATUS`` says so."""
     return request.record_count == 0 and settings.EXPORTS_EMPTY_STATUS == Status.SKIPPED
 
 

@@ -1,6 +1,6 @@
 """Compares the files in the export store with the size and the checksum with which they were published.
 
-Disks lose and change bytes without a message. Nobody can download a damaged file. It is reported and not deleted.
+A disk can lose or change bytes without an error. Nobody can download a damaged file. It is reported and not deleted.
 It becomes available again when its content is restored.
 
 An error while a file is read says nothing about its content: a network or a server may be down. Such a file stays
@@ -106,7 +106,7 @@ class VerificationRun(LeasedWork):
         FileVerification.objects.held_by(self._lease).update(**NO_LEASE)
 
     def verify(self, kinds: list[tuple[float, QuerySet[FileRequest]]]) -> int:
-        """Verify files, and return how many. ``kinds`` are in order, each with the seconds since the start when it ends.
+        """Verify files, and return how many. ``kinds`` are in order, each with the seconds after which it must end.
 
         Releases the lease. Raises the store's errors if the store cannot be used now.
         """

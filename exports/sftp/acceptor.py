@@ -1,4 +1,4 @@
-"""Accepts TCP connections, also when the process can open no more files."""
+"""Accepts TCP connections, even when the process can open no more files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ limited_log = LimitedLog(logging.getLogger("exports.sftp"))
 _NO_FREE_FILE = {errno.EMFILE, errno.ENFILE}
 _NO_MEMORY = {errno.ENOBUFS, errno.ENOMEM}
 _PAUSE_SECONDS = 0.05
-"""The pause after an error that may come again at once."""
+"""The pause after an error that may occur again at once."""
 
 
 class Acceptor:

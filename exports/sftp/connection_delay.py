@@ -1,7 +1,7 @@
 """Delays new connections of an address that opens more than 10 per second, by 0.3 s at most.
 
-It does not limit their number. Each one makes the server compute keys, before anybody logs in. All addresses of an
-IPv6 network of 64 bits count as one address.
+Each connection makes the server compute keys before the client has logged in. The delay does not limit the number of
+connections. All addresses of an IPv6 network of 64 bits count as one address.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from headend.config.addresses import network_of
 PER_SECOND = 10
 """New connections of one address in a second that are not delayed. ssh-audit calls less than 20 safe."""
 BURST = 5
-"""How many more are not delayed, if the address has opened none lately."""
+"""How many more are not delayed, if the address has opened none recently."""
 MAX_DELAY = 0.3
-"""Seconds that a connection is delayed at most: the next client of a flooded address still gets its turn soon."""
+"""Seconds that a connection is delayed at most, so that another client with the same address is served soon."""
 
 
 class ConnectionDelay:

@@ -89,7 +89,7 @@ if TYPE_CHECKING:
         def _read_all(self, n: int) -> bytes: ...
         def _read_packet(self) -> tuple[int, bytes]: ...
         def _send_handle_response(
-            self, request_number: int, handle: paramiko.SFTPHandle | int, folder: Any = None
+            self, request_number: int, handle: paramiko.SFTPHandle | int, *, folder: bool = False
         ) -> None: ...
         def _send_status(self, request_number: int, code: int, desc: str | None = None) -> None: ...
         def _send_packet(self, t: int, packet: paramiko.Message) -> None: ...
@@ -118,7 +118,7 @@ class LimitedSFTPServer(_SFTPServer):
         super().start_subsystem(name, transport, channel)
 
     def finish_subsystem(self) -> None:
-        """Close the channel and the session's handles. Runs in the session's thread, also if the connection broke."""
+        """Close the channel and the session's handles. Runs in the session's thread, even if the connection broke."""
         channel, handles = self._channel, [*self.file_table.values(), *self.folder_table.values()]
         # paramiko does not close handles if the message that the channel is closed cannot be sent.
         self.file_table, self.folder_table = {}, {}
@@ -182,7 +182,7 @@ class LimitedSFTPServer(_SFTPServer):
                 self._send_handle_response(request_number, self.server.open(path, flags))
             else:
                 folder = self.server.open_folder(msg.get_text())
-                self._send_handle_response(request_number, folder, True)  # noqa: FBT003
+                self._send_handle_response(request_number, folder, folder=True)
         finally:
             if self._open_handles() == before:
                 self.server.release_handle()

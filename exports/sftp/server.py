@@ -31,7 +31,7 @@ from headend.config.sftp_limits import SftpLimits
 log = logging.getLogger("exports.sftp")
 limited_log = LimitedLog(log)
 slow_end_log = LimitedLog(log)
-"""Its own limit, so that other lines never replace this one."""
+"""It has a separate limit, so that other lines never suppress this one."""
 
 LOGIN_TIMEOUT = 30
 """Seconds until a connection that has not logged in is closed."""
@@ -223,7 +223,7 @@ def _wait_for_threads(transport: ServerTransport, auth: ConnectionAuth) -> None:
 
 
 def has_no_work(auth: ConnectionAuth) -> bool:
-    """Return whether a connection can be closed while the server drains: its client has sent no request lately."""
+    """Return whether a connection can be closed while the server drains: its client has sent no request recently."""
     return time.monotonic() - auth.last_active > DRAIN_IDLE_SECONDS
 
 

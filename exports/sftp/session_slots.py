@@ -66,8 +66,8 @@ class SessionSlots:
     def connection_closed(self, seconds: float | None) -> bool:
         """Note that all channels are closed, and wait until all threads have ended.
 
-        Return false if a thread still runs after ``seconds``. None waits without a limit. No channel may be opened any
-        more.
+        Return false if a thread still runs after ``seconds``. None waits without a limit. Call it only when no further
+        channel can be opened.
         """
         with self._changed:
             for slot in self._slots.values():

@@ -27,7 +27,7 @@ from exports.ssh_transport import PARAMIKO_TRANSPORT, StrongTransport
 WINDOW_BYTES = 256 * 1024
 """The most bytes that a client may send before the session has read them. Requests for reads have 40 bytes."""
 REKEY_SECONDS = 3600
-"""New keys are exchanged after this time; paramiko does it after 512 MiB, too."""
+"""New keys are exchanged after this time; paramiko also exchanges them after 512 MiB."""
 REKEY_TIMEOUT = 30
 """Seconds until an exchange of new keys must be complete."""
 FREE_REKEYS = 10
@@ -61,8 +61,8 @@ class ServerTransport(_StrongTransport):
     Only channels of type *session* exist, and the only request of a channel is the subsystem ``sftp``.
     """
 
-    # Pushes also use others of StrongTransport. ssh-audit warns of them: MACs that are not encrypt-then-MAC, and
-    # finite-field Diffie-Hellman, with which strangers make the server compute a lot.
+    # Pushes also use other algorithms of StrongTransport. ssh-audit warns of these: MACs that are not encrypt-then-MAC,
+    # and finite-field Diffie-Hellman, with which clients without a login can make the server compute a lot.
     _preferred_kex = tuple(
         name for name in StrongTransport._preferred_kex if not name.startswith("diffie-hellman")
     )
@@ -197,7 +197,8 @@ def _take_window(channel: Channel, size: int) -> list[int]:
         if channel.closed:
             raise OSError("The channel is closed.")
         while size and len(sizes) < MAX_PACKETS and (not sizes or channel.out_window_size):
-            taken = channel._wait_for_send_window(size)  # type: ignore[attr-defined] # one packet at most
+            # Takes one packet at most.
+            taken = channel._wait_for_send_window(size)  # type: ignore[attr-defined] # missing in paramiko's type stubs
             if not taken:
                 raise EOFError
             sizes.append(taken)

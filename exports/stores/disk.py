@@ -95,7 +95,7 @@ class DiskStore(ExportStore):
     def probe(self) -> None:
         """Write a small file and delete it, because only a write shows whether a disk is writable.
 
-        Raises ``OSError``, also if the folder is missing. It is not created: its disk may not be mounted.
+        Raises ``OSError``, for example if the folder is missing. It is not created: its disk may not be mounted.
         """
         with _new_file(self._root / f".probe-{uuid.uuid4()}") as file:
             file.write(b"headend")

@@ -78,7 +78,7 @@ class ObjectReader(io.RawIOBase):
     """A seekable file over ranges. Holds two blocks at most: the current one and, in a sequential read, the next."""
 
     _with_large_blocks: ClassVar[WeakSet[ObjectReader]] = WeakSet()
-    # Python may close a forgotten reader at any time, also in a thread that has the lock.
+    # Python may close an unused reader at any time, even in a thread that has the lock.
     _lock = threading.RLock()
 
     def __init__(self, read_range: ReadRange, size: int) -> None:

@@ -36,7 +36,7 @@ from headend.config.aws_clients import calls_end_by, limit_calls
 
 _PARALLEL_UPLOADS = 4
 _CALL_SECONDS = 600.0
-"""The time of one HTTP call in total. S3 itself may take minutes to complete a multipart upload."""
+"""The time limit of one HTTP call in total. S3 itself may take minutes to complete a multipart upload."""
 _CHECK_SECONDS = 20.0
 _MAX_DELETED_KEYS = 1000
 """Keys in one call of DeleteObjects: S3's limit."""

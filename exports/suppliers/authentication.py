@@ -63,7 +63,7 @@ def find_supplier(key: str, max_age: float = 0.0) -> tuple[Supplier, ApiKey] | N
     The result may be up to ``max_age`` seconds old if the key was accepted then. Then other threads may have the same
     two objects: do not change them. If the key is looked up, ``last_used_at`` is updated.
     """
-    # Before the lookup: it sees each revocation that was committed before this instant.
+    # Taken before the lookup, which sees every revocation that was committed before this instant.
     now, key_digest = time.monotonic(), digest(key)
     with _accepted_lock:
         accepted = _accepted.get(key_digest)

@@ -79,7 +79,7 @@ def _store(argument: str, url: str) -> ExportStore:
     try:
         storage = exports_storage(url, name=argument)
         folder = storage["OPTIONS"]["location"]
-        # To write would create it, perhaps below a disk that is not mounted.
+        # Writing would create it, perhaps in the place of a disk that is not mounted.
         if urlsplit(url).scheme == "file" and not Path(folder).is_dir():
             raise CommandError(
                 f"{argument}: the folder {folder} does not exist. Create it, or mount its disk."
