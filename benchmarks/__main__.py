@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.own_process import measure_in_own_process
-from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
+from benchmarks.preparation import clean_up_after_sigterm, forget_settings, print_needs
 from benchmarks.ratio import Figure, Point, Ratio
 from benchmarks.report import document
 from benchmarks.topics import TOPICS
@@ -32,7 +32,7 @@ def main() -> int:
     clean_up_after_sigterm()
     forget_settings()
     console = Console(width=140)
-    state_needs(max(topic.disk_bytes for topic in topics), sum(topic.seconds for topic in topics))
+    print_needs(max(topic.disk_bytes for topic in topics), sum(topic.seconds for topic in topics))
     rows: list[Ratio | Figure] = []
     failed = False
     for topic in topics:
@@ -47,7 +47,7 @@ def main() -> int:
     console.print(_table(rows))
     if any(not row.decides and not row.passed for row in rows):
         console.print(
-            "A time without a peer that is missed is no failure: other work on this machine adds to it."
+            "A missed limit of a time without a peer is not a failure: other work on this machine adds to the time."
         )
     return 0 if not failed and all(row.passed or not row.decides for row in rows) else 1
 

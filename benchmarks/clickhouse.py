@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import polars as pl
-from django.db import connection
 from django.test import override_settings
 
+from benchmarks.export_run import run_steps_with_workers
 from benchmarks.ratio import Figure, Ratio, compare, duration
 from exports.file_requests import FileSpec, accept
 from exports.models import Status, Supplier
-from exports.pipeline import worker
 from readings import frame
 from readings.ingest.backfill import backfill
 from readings.repositories import ReadingsRepository, open_repository, open_store
@@ -127,20 +125,9 @@ def _export(supplier: Supplier, url: str) -> None:
     assert EXPORTED.end is not None
     with override_settings(READINGS_URL=url):
         request = accept(supplier, FileSpec(EXPORTED.start, EXPORTED.end))
-        # The first step plans the parts, so that both workers find work.
-        worker.run_next_step()
-        with ThreadPoolExecutor(2) as workers:
-            list(workers.map(lambda _: _work_until_done(), range(2)))
+        run_steps_with_workers(2)
     request.refresh_from_db()
     assert request.status == Status.COMPLETED, request.reason
-
-
-def _work_until_done() -> None:
-    try:
-        while worker.run_next_step() is not None or worker.has_claimable_step():
-            pass
-    finally:
-        connection.close()
 
 
 def _writes(ours: ReadingsRepository, delta: ReadingsRepository) -> Iterator[Ratio]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import requests
 
+from benchmarks.peak_memory import peak_mebibytes
 from benchmarks.ratio import Figure
 from readings.instants import format_instant
 from tests.deployment import Deployment
@@ -40,7 +41,8 @@ def measure(folder: Path) -> Iterator[Figure]:
             for intervals in LARGE_FILES:
                 _export(deployment, session, intervals)
                 what = f"peak memory of an export worker, {intervals * METERS:,} readings"
-                yield Figure(what, _peak_mebibytes(deployment), "MiB", MOST_MEBIBYTES)
+                [worker] = deployment.started("worker")
+                yield Figure(what, peak_mebibytes(worker), "MiB", MOST_MEBIBYTES)
     finally:
         deployment.stop()
 
@@ -61,10 +63,3 @@ def _export(deployment: Deployment, session: requests.Session, intervals: int) -
     seconds = time.perf_counter() - started
     assert request.get("record_count") == intervals * METERS, request
     return seconds
-
-
-def _peak_mebibytes(deployment: Deployment) -> float:
-    [worker] = deployment.started("worker")
-    status = Path(f"/proc/{worker}/status").read_text().splitlines()
-    [peak] = [line for line in status if line.startswith("VmHWM")]
-    return int(peak.split()[1]) / 1024

@@ -21,13 +21,12 @@ import duckdb
 import polars as pl
 from django.conf import settings
 from django.core.files.storage import storages
-from django.db import connection
 
+from benchmarks.export_run import run_steps_with_workers
 from benchmarks.ratio import Ratio, compare
 from exports.file_requests import FileSpec, accept
 from exports.formats.gzip_member import HEADER, Checksum, PartDeflater, trailer
 from exports.models import FileRequest, Supplier
-from exports.pipeline import worker
 from headend.config.folders import create_folders
 from readings import frame
 from readings.repositories import repository
@@ -161,18 +160,7 @@ def _check(ours: FileRequest, target: Path, *, two_threads: bool) -> None:
 
 def _export(supplier: Supplier) -> FileRequest:
     request = accept(supplier, FileSpec(START, END))
-    # The first step plans the parts, so that all workers find work.
-    worker.run_next_step()
-    with ThreadPoolExecutor(WORKERS) as workers:
-        list(workers.map(lambda _: _work_until_done(), range(WORKERS)))
+    run_steps_with_workers(WORKERS)
     request.refresh_from_db()
     assert request.record_count == READINGS, request.reason
     return request
-
-
-def _work_until_done() -> None:
-    try:
-        while worker.run_next_step() is not None or worker.has_claimable_step():
-            pass
-    finally:
-        connection.close()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.own_process import measure_in_own_process
-from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
+from benchmarks.preparation import clean_up_after_sigterm, forget_settings, print_needs
 from benchmarks.ratio import Point
 from benchmarks.report import machine
 
@@ -92,18 +92,18 @@ def main() -> int:
     }
     clean_up_after_sigterm()
     forget_settings()
-    _state_needs(sizes)
+    _print_needs(sizes)
     succeeded = [_measure(name, chosen, options.output) for name, chosen in sizes.items()]
     return 0 if all(succeeded) else 1
 
 
-def _state_needs(sizes: dict[str, list[int]]) -> None:
+def _print_needs(sizes: dict[str, list[int]]) -> None:
     disk_bytes, seconds = [], []
     for name, chosen in sizes.items():
         quantity = QUANTITIES[name]
         disk_bytes.append(quantity.disk_bytes[0] + quantity.disk_bytes[1] * chosen[-1])
         seconds.append(quantity.seconds[0] + quantity.seconds[1] * chosen[-1])
-    state_needs(int(max(disk_bytes)), int(sum(seconds)))
+    print_needs(int(max(disk_bytes)), int(sum(seconds)))
 
 
 def _measure(name: str, sizes: list[int], output: Path) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 from django.conf import settings
 
+from benchmarks.peak_memory import peak_mebibytes
 from benchmarks.ratio import Figure, Ratio, compare
 from readings import frame
 from readings.models import IntervalTotals, Meter
@@ -77,16 +78,7 @@ def _load(file: Path) -> float:
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as process:
         # `resource` reports the memory of this process for its children too. It has held the peer's rows.
         while process.poll() is None:
-            peak = _peak_mebibytes(process.pid) or peak
+            peak = max(peak, peak_mebibytes(process.pid))
             time.sleep(0.02)
     assert process.returncode == 0
     return peak
-
-
-def _peak_mebibytes(pid: int) -> float | None:
-    """Return the peak memory of a process until now, or None if it has just ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except ProcessLookupError:
-        return None
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)

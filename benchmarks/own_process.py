@@ -16,7 +16,7 @@ from benchmarks.ratio import Row, from_json
 def measure_in_own_process(module: str, *sizes: int) -> tuple[list[Row], bool]:
     """Run ``measure(folder, *sizes)`` of a module. Return its rows, and whether it ended well.
 
-    The folder is deleted at the end, also when this process is interrupted.
+    The folder is deleted at the end, even when this process is interrupted.
     """
     # An interrupt between two of the next steps would leave the folder or the process behind.
     signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)

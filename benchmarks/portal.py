@@ -24,7 +24,7 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
+from benchmarks.preparation import clean_up_after_sigterm, forget_settings, print_needs
 from readings.window import Window
 from tests.deployment import ROOT
 from tests.ports import unused_port
@@ -44,7 +44,7 @@ def main() -> int:
     days = parser.parse_args().days
     clean_up_after_sigterm()
     forget_settings()
-    state_needs(DISK_BYTES, SECONDS)
+    print_needs(DISK_BYTES, SECONDS)
     console = Console(width=120)
     with tempfile.TemporaryDirectory(prefix="headend-bench-portal-") as home:
         port = unused_port()

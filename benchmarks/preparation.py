@@ -14,7 +14,7 @@ from tests.deployment import SETTINGS
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
-def state_needs(disk_bytes: int, seconds: int) -> None:
+def print_needs(disk_bytes: int, seconds: int) -> None:
     """Print what the benchmark needs. Exit with code 2 if the disk is too small."""
     folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free

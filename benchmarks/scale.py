@@ -21,7 +21,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
+from benchmarks.peak_memory import peak_mebibytes
+from benchmarks.preparation import clean_up_after_sigterm, forget_settings, print_needs
 from benchmarks.ratio import Point
 from readings.instants import format_instant
 from tests.services.cluster import Cluster, Servers
@@ -58,7 +59,7 @@ def main() -> int:
     options = parser.parse_args()
     clean_up_after_sigterm()
     forget_settings()
-    state_needs(
+    print_needs(
         _FURTHER_BYTES + options.days * _BYTES_PER_DAY * (2 + len(options.workers)),
         _FURTHER_SECONDS + options.days * _SECONDS_PER_DAY,
     )
@@ -141,17 +142,11 @@ def _export(cluster: Cluster, days: int) -> Run:
     assert status["status"] == "completed", status
     assert status["record_count"] == days * 288 * METERS
     memory = max(
-        _peak_mebibytes(member.process.pid)
+        peak_mebibytes(member.process.pid)
         for name, member in cluster.members.items()
         if name.startswith("worker") and member.process
     )
     return Run(cluster.workers, status["record_count"], status["size"] / 1e9, seconds, memory)
-
-
-def _peak_mebibytes(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    [peak] = [line for line in lines if line.startswith("VmHWM")]
-    return int(peak.split()[1]) / 1024
 
 
 def _table(runs: list[Run], store: str) -> Table:

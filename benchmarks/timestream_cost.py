@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table as Printed
 
-from benchmarks.preparation import clean_up_after_sigterm, forget_settings, state_needs
+from benchmarks.preparation import clean_up_after_sigterm, forget_settings, print_needs
 from readings.ingest.backfill import backfill
 from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients
@@ -45,7 +45,7 @@ def main() -> None:
     """Fill a table, run our queries and the reference's, and print what they scan."""
     clean_up_after_sigterm()
     forget_settings()
-    state_needs(DISK_BYTES, SECONDS)
+    print_needs(DISK_BYTES, SECONDS)
     os.environ |= AWS
     folder = Path(tempfile.mkdtemp(prefix="headend-timestream-cost-"))
     console = Console(width=120)
