@@ -1,7 +1,7 @@
-"""Celery beat's scheduler, for a clock that is set while beat runs.
+"""A scheduler for Celery beat that tolerates a clock that is set while beat runs.
 
-Celery computes the next start of a task from the clock. After the clock is set back by two hours, it would start
-nothing for two hours. So this scheduler moves the times of the last starts as far as the clock was moved.
+Celery computes the next start of a task from the time of its last start. If the clock were set back by two hours, beat
+would start nothing for two hours. So this scheduler moves the times of the last starts as far as the clock was moved.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_DIFFERENCE_SECONDS = 5.0
 
 
 class Scheduler(beat.Scheduler):
-    """The scheduler of the Procfile. It stores nothing: a restarted beat starts each task at its next time."""
+    """The scheduler that the Procfile names. It stores nothing: a restarted beat starts each task at its next time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,7 +37,7 @@ class Scheduler(beat.Scheduler):
             for entry in self.schedule.values():
                 last = entry.last_run_at or self.app.now()
                 entry.last_run_at = last + timedelta(seconds=moved)
-            # The heap has the next starts. The next tick computes them again.
+            # The heap has the next starts. Without a heap, the next tick computes them again.
             self._heap = None
         return float(super().tick(*args, **kwargs))
 

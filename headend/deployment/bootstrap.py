@@ -17,7 +17,7 @@ from headend.monitoring import health
 OPERATOR = "operator"
 """The user name of the first operator."""
 BYTES_PER_READING = 42
-"""On disk; measured on a day of 50,000 meters of the profile ``mixed``. A reading of ``uniform`` has fewer columns."""
+"""On disk, in bytes. Measured on a day of 50,000 meters of the profile ``mixed``; ``uniform`` has fewer columns."""
 
 
 def api_key_secret() -> str:
@@ -41,7 +41,7 @@ def operator_password_secret() -> str:
 def ensure_default_supplier() -> Supplier:
     """Return the default supplier; create it, its API key and its RSA key if they are missing.
 
-    The keys are those of the secrets store, which creates them if they are missing there.
+    The keys are in the secrets store, and are created there if they are missing.
     """
     api_key = settings.SECRETS.get_or_make(api_key_secret(), credentials.new_api_key)
     private_key = settings.SECRETS.get_or_make(private_key_secret(), credentials.new_private_key)
@@ -64,9 +64,9 @@ def ensure_default_supplier() -> Supplier:
 
 
 def ensure_operator() -> None:
-    """Create the first operator, a superuser, if the user is missing.
+    """Create the first operator, a superuser, if there is none.
 
-    The first password is in the secrets store. A password that was changed stays as it is.
+    The first password is in the secrets store. A password that a user has changed stays.
     """
     password = settings.SECRETS.get_or_make(
         operator_password_secret(), lambda: secrets.token_urlsafe(12)
@@ -86,7 +86,7 @@ def check_secrets() -> None:
     except OSError:
         raise
     except Exception as error:
-        # boto3 raises its own errors. Their texts have no secrets.
+        # boto3 raises its own errors. Their texts contain no secrets.
         raise ImproperlyConfigured(
             f"SECRETS_URL: the secrets cannot be read: {_reason(error)}. Correct SECRETS_URL, and check the credentials"
             " that boto3 finds and their permission secretsmanager:GetSecretValue."
@@ -105,7 +105,7 @@ def check_broker() -> None:
     try:
         health.check_broker()
     except Exception as error:
-        # The library of each broker raises its own errors. Their texts have no passwords.
+        # The library of each broker raises its own errors. Their texts contain no passwords.
         raise ImproperlyConfigured(
             f"CELERY_BROKER_URL: the broker cannot be used: {_reason(error)}."
         ) from None

@@ -37,9 +37,9 @@ def check_port(setting: str, port: int) -> None:
 
 
 def lock_home(home: Path) -> int:
-    """Lock the home folder for this deployment until the process ends, also if it is killed.
+    """Lock the home folder for this deployment. The lock ends with the process, also if the process is killed.
 
-    Return the descriptor that holds the lock. Forked processes must close it, otherwise the lock lives as long as they do.
+    Return the descriptor that holds the lock. Forked processes must close it; otherwise they keep the lock.
     Raises ``ImproperlyConfigured`` if another deployment has the lock.
     """
     lock = os.open(home / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -72,7 +72,7 @@ def is_in_use(home: Path) -> bool:
 def one_setup_at_a_time(home: Path) -> Iterator[None]:
     """Wait until no other ``manage.py setup`` uses the home folder, and lock it until the block ends.
 
-    Two that create the same tables at the same time would fail.
+    If two created the same tables at the same time, both would fail.
     """
     lock = os.open(home / _SETUP_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:

@@ -1,10 +1,12 @@
 """The embedded broker: each message is a file, which appears and disappears atomically.
 
-It replaces parts of kombu's own file system transport, for four reasons. kombu's consumers look for a message ten times
-a second; here the arrival of a message wakes them. kombu creates a message under its
-final name before it writes the content. It copies a received message to the system's temporary folder if that
-is on another disk. In both cases a second reader of the folder can find an empty file. kombu also orders
-messages by a clock that restarts at each boot.
+It replaces parts of kombu's file system transport, for four reasons:
+
+- kombu's consumers look for a message ten times a second. Here the arrival of a message wakes them.
+- kombu creates a message under its final name before it writes the content, so a reader can find an empty file.
+- kombu copies a received message to the system's temporary folder if that is on another disk. Then, too, a second
+  reader can find an empty file.
+- kombu orders messages by a clock that restarts at each boot.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from headend.deployment.message_watch import MessageWatch
 
 
 class Channel(filesystem.Channel):
-    """kombu's channel; messages are renamed into the folder, and received by renaming them."""
+    """kombu's channel. A message is sent by renaming its file into the folder, and received by renaming it again."""
 
     def _put(self, queue: str, payload: dict[str, Any], **kwargs: Any) -> None:  # type: ignore[override] # kombu's own two declarations differ
         """Send a message. Its file name begins with the time in nanoseconds, so names sort by age."""

@@ -1,4 +1,4 @@
-"""Replace the keys of the default supplier. The database has their hashes, and the secrets store the keys themselves."""
+"""Replace the keys of the default supplier. The keys are in the secrets store, and their hashes in the database."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from headend.config.program import PROGRAM
 from headend.deployment import bootstrap
 
 LABEL = "rotated key"
-"""The label of keys that replaced another one."""
+"""The label of a key that replaced another one."""
 _LABELS = (FIRST_KEY_LABEL, LABEL)
-"""The labels of the keys that were in the secrets."""
+"""The labels of all keys that are or were in the secrets store."""
 
 
 def rotate_api_key(*, at_once: bool = False) -> str:
     """Replace the default supplier's API key in the secrets, and return the first characters of the old one.
 
-    The old key stays valid until it is revoked. With ``at_once``, it and all keys that were replaced before are revoked:
-    any of them may have leaked. Raises ``ImproperlyConfigured`` if the deployment has not been set up.
+    The old key stays valid until it is revoked. With ``at_once``, the old key and all keys that were replaced before
+    are revoked, because any of them may have leaked. Raises ``ImproperlyConfigured`` if the deployment has not been set
+    up.
     """
     old, new = _stored(bootstrap.api_key_secret()), credentials.new_api_key()
     supplier = _default_supplier()
@@ -38,7 +39,7 @@ def rotate_api_key(*, at_once: bool = False) -> str:
             prefix=credentials.prefix(new),
             digest=credentials.digest(new),
         )
-        # The last step: if the secrets cannot be written, the database is not changed.
+        # The last step: if it fails, the transaction is rolled back.
         settings.SECRETS.put(bootstrap.api_key_secret(), new)
     return credentials.prefix(old)
 
@@ -46,8 +47,8 @@ def rotate_api_key(*, at_once: bool = False) -> str:
 def rotate_ssh_key(*, at_once: bool = False) -> str:
     """Replace the default supplier's SSH key in the secrets, and return the fingerprint of the old one.
 
-    The old key stays valid until it is deleted. With ``at_once``, it and all keys that were replaced before are deleted.
-    Raises ``ImproperlyConfigured`` if the deployment has not been set up.
+    The old key stays valid until it is deleted. With ``at_once``, the old key and all keys that were replaced before
+    are deleted. Raises ``ImproperlyConfigured`` if the deployment has not been set up.
     """
     old, new = _stored(bootstrap.private_key_secret()), credentials.new_private_key()
     old_fingerprint = credentials.fingerprint(credentials.public_key_of(old))

@@ -12,14 +12,14 @@ from typing import BinaryIO
 _IN_MOVED_TO = 0x80
 _EVENT_BYTES = 1 << 16
 _CHECK_SECONDS = 1.0
-"""How often the folder is read in any case: inotify does not report what another host does on a network disk."""
+"""The folder is read at least this often, because inotify does not report changes of other hosts on a network disk."""
 
 
 class MessageWatch:
     """Notices when a message is renamed into ``folder``.
 
-    Linux reports it at once (inotify). Elsewhere, and if the limit of watches is reached, :meth:`wait` sleeps for
-    ``interval`` seconds, and its caller reads the folder that often.
+    Linux reports it at once (inotify). On other systems, and if the system's limit of watches is reached, :meth:`wait`
+    sleeps for ``interval`` seconds, so its caller reads the folder that often.
     """
 
     def __init__(self, folder: Path, interval: float) -> None:
@@ -38,7 +38,7 @@ class MessageWatch:
         poll = select.poll()
         poll.register(self._events, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0 and poll.poll(left * 1000):
-            # Names end with a NUL character. A worker that receives a message renames its file to another ending.
+            # Names end with a NUL character. A worker that receives a message renames its file to .taken.
             if b".msg\0" in os.read(self._events.fileno(), _EVENT_BYTES):
                 return True
         return False

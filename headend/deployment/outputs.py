@@ -39,7 +39,7 @@ class Outputs:
     operator_url: str
     operator: str
     operator_password: Callable[[], str]
-    """Not computed for scripts: comparing a password with its hash takes 0.4 seconds."""
+    """A function, because scripts do not need it: comparing a password with its hash takes 0.4 seconds."""
 
     def as_json(self) -> dict[str, str | int]:
         """Return the values with the names that scripts rely on."""
@@ -89,8 +89,8 @@ class Outputs:
 def collect() -> Outputs:
     """Return the outputs of this deployment.
 
-    Addresses and ports are those of the settings. Only a missing ``known_hosts`` file is written: the settings of the
-    caller can differ from those of the running deployment.
+    Addresses and ports are those of the settings. The file ``known_hosts`` is written only if it is missing, because
+    the caller's settings can differ from those of the running deployment.
 
     Raises ``ImproperlyConfigured`` if the deployment has not been set up.
     """
@@ -131,12 +131,12 @@ def _known_hosts_file() -> Path:
 
 
 def _identity_option(file: str) -> str:
-    # ssh replaces %d and others in the name, but checks before this that the file of `-i` exists.
+    # ssh replaces %d and similar in the name. For `-i` it checks before this that the file exists.
     return _file_option("IdentityFile", file) if "%" in file else f"-i {shlex.quote(file)}"
 
 
 def _file_option(option: str, file: str) -> str:
-    """Return an option of ``ssh`` whose value is one file, for a shell. ssh splits the value at spaces."""
+    """Return an option of ``ssh`` that names one file, quoted for a shell. ssh itself splits the value at spaces."""
     if set(file) & set(" %'\"#$\\"):
         file = '"' + re.sub(r'(["\\])', r"\\\1", file.replace("%", "%%")) + '"'
     return f"-o {shlex.quote(f'{option}={file}')}"

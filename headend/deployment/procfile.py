@@ -10,13 +10,13 @@ from honcho.environ import parse_procfile
 
 def commands() -> dict[str, str]:
     """Return the shell command of each process by name."""
-    # A link to the Procfile of the source tree. The installed package contains the file.
+    # In the source tree this is a link to the Procfile at the root. The installed package contains the file.
     text = (settings.BASE_DIR / "headend" / "Procfile").read_text(encoding="utf-8")
     return dict(parse_procfile(text).processes)
 
 
 def enter_project_folder() -> None:
-    """Make the folder of our packages the working folder: gunicorn and celery look for them there.
+    """Change to the folder that contains our packages, because gunicorn and celery import them from there.
 
     The home folder stays the same, also if its path was relative.
     """

@@ -1,7 +1,7 @@
 """The programs that ``manage.py run`` runs in forked processes.
 
-A forked process shares the memory of the modules that this process has imported, and does not spend time to import them
-again: Django, Celery and the other libraries need about 50 MB and a second of processor time.
+A forked process shares the memory of the modules that this process has imported, and need not import them again.
+Django, Celery and the other libraries take about 50 MB and a second of processor time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PRELOADED = (
     "waitress",
     "whitenoise.middleware",
 )
-"""Libraries that several processes need. None of them starts a thread: a forked process would not have it.
+"""Libraries that several processes need. None of them may start a thread, because a fork does not copy threads.
 
 Polars, deltalake and NumPy start threads when they are imported. So none of our modules that import them may be listed
 here.
@@ -49,7 +49,7 @@ def preload() -> None:
     """Import what forked processes share."""
     for module in PRELOADED:
         importlib.import_module(module)
-    # A garbage collection would write to the shared memory of each object, and so copy it.
+    # A garbage collection writes to each object, and so would copy the shared memory.
     gc.collect()
     gc.freeze()
 
@@ -57,7 +57,7 @@ def preload() -> None:
 def program_for(command: str) -> Program | None:
     """Return what a forked process does for this command of the Procfile, or None if only a shell can run it.
 
-    Known are gunicorn, celery and ``python -m headend``, also after ``exec`` and ``nice -n NUMBER``.
+    It runs gunicorn, celery and ``python -m headend``, also after ``exec`` and ``nice -n NUMBER``.
     """
     if sys.platform != "linux" or _SHELL_SYNTAX.search(command):
         return None

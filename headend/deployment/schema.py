@@ -24,7 +24,7 @@ class SchemaDifference:
 
 
 def schema_difference() -> SchemaDifference:
-    """Return the difference. It writes nothing."""
+    """Return the difference. Writes nothing."""
     executor = MigrationExecutor(connection)
     loader = executor.loader
     plan = executor.migration_plan(loader.graph.leaf_nodes())
@@ -44,7 +44,7 @@ def schema_difference() -> SchemaDifference:
 def refuse_other_schema() -> None:
     """Raise ``ImproperlyConfigured`` if the database does not have exactly the migrations of this release.
 
-    It writes nothing, and creates no file.
+    Writes nothing, and creates no file.
     """
     if database_file_is_missing():
         raise ImproperlyConfigured(
@@ -59,7 +59,7 @@ def refuse_other_schema() -> None:
 
 
 def database_file_is_missing() -> bool:
-    """Return whether the database is a file of SQLite that does not exist. To connect would create an empty file."""
+    """Return whether the database is a missing SQLite file. Connecting to it would create an empty file."""
     name = str(connection.settings_dict["NAME"])
     in_memory = ":memory:" in name or "mode=memory" in name
     return connection.vendor == "sqlite" and not in_memory and not Path(name).exists()

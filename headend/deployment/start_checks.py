@@ -1,6 +1,6 @@
-"""What must work before a process of the Procfile starts.
+"""Checks before a process of the Procfile starts.
 
-Without these checks, a process would start with a wrong password or an old schema, and fail at its first work.
+Without them, a process with a wrong password or an old schema would start, and fail only at its first request or task.
 """
 
 from __future__ import annotations

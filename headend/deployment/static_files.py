@@ -18,8 +18,8 @@ STAMP = ".collected"
 def collect_static_files() -> bool:
     """Collect and compress the static files, and return True; return False if the present ones are up to date.
 
-    Compressing takes several seconds of processor time, which a restart without changes need not spend. Killed
-    at any time, the next call collects again. Files in the environment of Python belong to a container image: they were
+    Compressing takes several seconds of processor time, so a restart without changes skips it. If the call is killed,
+    the next one collects the files again. Files in Python's environment belong to a container image: they were
     collected when it was built, and their sources were deleted.
     """
     stamp = Path(settings.STATIC_ROOT) / STAMP

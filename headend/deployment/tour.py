@@ -31,7 +31,7 @@ _INTEGERS, _FLOATS = {"load"}, {"crrnt", "pf", "kva", "kw", "vltg"}
 
 Reading = dict[str, Any]
 Report = Callable[[str], None]
-"""Receives one line about each step of the tour."""
+"""A function that receives one line about each step of the tour."""
 
 
 class DifferenceError(Exception):
@@ -148,7 +148,7 @@ def _has_reading(client: Client, time: str, number: int) -> bool:
 
 
 def _pages_by_offset(client: Client, window: Window, report: Report) -> list[Reading]:
-    """Return the window's readings, in pages from ``last_offset`` to an empty page, as the guide does."""
+    """Return the window's readings from pages by ``last_offset``, until a page is empty, as the guide does."""
     started, readings, offset = time.monotonic(), list[Reading](), 0
     while True:
         page = client.get(
@@ -173,7 +173,7 @@ def _pages_by_offset(client: Client, window: Window, report: Report) -> list[Rea
 
 
 def _pages_by_links(client: Client, window: Window, report: Report) -> list[Reading]:
-    """Return the window's readings, in pages that are found by the ``next`` links."""
+    """Return the window's readings, from pages that ``next`` links name."""
     started, readings = time.monotonic(), list[Reading]()
     page = client.get(
         f"{client.url}/readings",

@@ -1,1 +1,1 @@
-"""The checks of ``manage.py doctor``: the services and the host are used in the way the deployment uses them."""
+"""The checks of ``manage.py doctor``. They use the services and the host as the deployment does."""

@@ -34,7 +34,7 @@ def check_database() -> list[Finding]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         elapsed = time.monotonic() - started
-        # Only a write shows whether the disk is full, or the server a replica. Migrations need this permission too.
+        # Only a write shows a full disk or a replica. Migrations need this permission too.
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("CREATE TABLE headend_doctor (id integer)")
             transaction.set_rollback(True)
@@ -67,19 +67,19 @@ def check_clock() -> list[Finding]:
     """Compare the clock of this host with that of the database's server."""
     if connection.vendor == "sqlite":
         return [ok("the database uses the clock of this host")]
-    # The first statement of a connection takes longer, and so says less about the clock.
+    # The first statement of a connection takes longer, so it measures the clock less exactly.
     connection.ensure_connection()
     before = time.time()
     with connection.cursor() as cursor:
         cursor.execute("SELECT extract(epoch FROM clock_timestamp())")
         there = float(cursor.fetchone()[0])
     after = time.time()
-    # The server's clock was read between the two instants.
+    # The server read its clock between the two instants.
     return [clock_finding(max(0.0, there - after, before - there))]
 
 
 def clock_finding(seconds: float) -> Finding:
-    """Return what a difference of the clocks means. Workers compare their own clocks with the ends of leases."""
+    """Return the finding for a difference of the clocks. Workers compare their clocks with the ends of leases."""
     text = f"{seconds:.1f} s between the clocks of this host and of the database"
     hint = "Synchronise the clocks of all hosts with NTP (`timedatectl`)."
     if seconds >= settings.EXPORTS_LEASE_SECONDS / 2:

@@ -1,4 +1,4 @@
-"""What a check found, and how all checks run."""
+"""The findings of checks, and the function that runs all checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.db import connection
 
 TIME_LIMIT_SECONDS = 30.0
 _SHORT = 4
-"""Shorter passwords are not searched in texts: they would be found in other words."""
+"""Shorter passwords are not replaced in texts, because they may be parts of other words."""
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +52,12 @@ def ok(text: str) -> Finding:
 
 
 def warning(text: str, hint: str) -> Finding:
-    """Return a finding that an operator should know, although the deployment works."""
+    """Return a finding about a problem with which the deployment still works."""
     return Finding(State.WARNING, text, hint)
 
 
 def failed(text: str, hint: str) -> Finding:
-    """Return a finding because of which the deployment does not work."""
+    """Return a finding about a problem with which the deployment does not work."""
     return Finding(State.FAILED, text, hint)
 
 
@@ -66,8 +66,7 @@ def findings(
 ) -> Iterator[tuple[Check, Finding]]:
     """Run all checks at the same time, and yield what they find, in their order.
 
-    A check that takes longer than ``seconds`` has failed. Its thread is left behind: it does not keep the process
-    alive.
+    A check that takes longer than ``seconds`` has failed. Its thread is a daemon, so the process can end without it.
     """
     deadline = time.monotonic() + seconds
     running = [_Running(check) for check in checks]

@@ -23,7 +23,7 @@ READINGS_HINT = "Correct READINGS_URL and the permissions of this user, and chec
 EXPORTS_HINT = "Correct EXPORTS_URL and the permissions of this user, and check that its server runs and can be reached from this host."
 SILENT_INTERVALS = 3
 _COPIED_PART = b"\0" * (5 * 2**20)
-"""S3's smallest part of a multipart upload. The bucket copies it, as it copies the parts of a real file."""
+"""As large as S3's smallest part of a multipart upload, so that the bucket copies it as a part of a real file."""
 _LAST_PART = b"headend doctor"
 
 
@@ -54,7 +54,7 @@ def _feed_finding(place: str) -> Finding:
         newest = newest_interval()
         silent = silent_intervals(now, newest)
     except (DatabaseError, InterfaceError):
-        # The check of the database reports this.
+        # The check of the database reports this error.
         return ok(place)
     if newest is None:
         return ok(f"{place}, no totals of readings yet")
@@ -70,7 +70,7 @@ def _feed_finding(place: str) -> Finding:
 def check_exports() -> list[Finding]:
     """Write a file of two parts as a worker does, read it, and delete it."""
     for folder in settings.FOLDERS:
-        # To write would create it, perhaps below a disk that is not mounted.
+        # A write would create the folder, perhaps where a disk is not mounted.
         if folder.setting == "EXPORTS_URL" and not folder.path.is_dir():
             return [
                 failed(
@@ -84,7 +84,7 @@ def check_exports() -> list[Finding]:
         try:
             _write_read_delete(store)
         except Exception as error:
-            # boto3 makes a class for each error code, and disks raise OSError.
+            # boto3 has an error class for each error code, and disks raise OSError.
             problem = reason(error) if isinstance(error, OSError) else bucket_problem(error)
     if problem is not None:
         text, _, hint = problem.partition("; ")

@@ -33,7 +33,7 @@ from readings.window import Window
 
 @dataclass(frozen=True)
 class StoreCopy:
-    """A copy of the readings of a window from one store into another. Both are given as URL and as :class:`Store`."""
+    """A copy of the readings of a window from one store to another. Each store has a URL and a :class:`Store`."""
 
     source_url: str
     target_url: str

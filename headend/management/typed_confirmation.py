@@ -1,4 +1,4 @@
-"""A question that a command asks before it does what cannot be undone."""
+"""The question that a command asks before it does something that cannot be undone."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def test_a_webhook_and_a_push_target_have_two_secrets_for_some_days(supplier: Su
     assert credentials.public_key_of(new_key) in push.public_key(supplier)
     with pytest.raises(CommandError, match="Add --now to make it invalid at once"):
         rotate("push-key", "sftp-user")
-    assert "no old one" in rotate("push-key", "sftp-user", "--now", "--yes")
+    assert "No old one is still valid" in rotate("push-key", "sftp-user", "--now", "--yes")
     assert len(push.private_keys(supplier)) == 1
 
 

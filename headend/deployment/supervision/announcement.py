@@ -27,7 +27,7 @@ class Announcement:
 def announce(announcement: Announcement, supervisor: int) -> None:
     """Print the text when both servers answer, or an error after :data:`READY_TIMEOUT_SECONDS`.
 
-    Print nothing if the process ``supervisor`` is no longer the parent: it was killed.
+    Print nothing if the process ``supervisor`` is no longer the parent, because it was killed.
     """
     deadline = time.monotonic() + READY_TIMEOUT_SECONDS
     while time.monotonic() < deadline:

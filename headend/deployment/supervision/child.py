@@ -12,12 +12,12 @@ END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def fork_child() -> int:
     """Return the id of a new child, or 0 in the child itself.
 
-    The child leads a new session, so that a terminal's Ctrl-C reaches only this process, which then ends the child. No
-    signal to the child's group is lost: the group exists when this function returns.
+    The child leads a new session, so that a terminal's Ctrl-C reaches only this process, which then ends the child. The
+    child's process group exists when this function returns, so no signal to the group is lost.
 
     This process must have one thread only. Another thread could hold a lock that the child would wait for.
     """
-    # Text that waits to be written would be written twice.
+    # Both processes would write the text that is still in the buffers.
     sys.stdout.flush()
     sys.stderr.flush()
     reading, writing = os.pipe()

@@ -1,8 +1,8 @@
 """End the deployment's processes if their supervisor is killed.
 
-A process that gets SIGKILL can do nothing more. So a second process, the guard, holds the reading end of a pipe. Only the
-supervisor has the writing end, and the system closes it when the supervisor ends, however that happens.
-(Linux can send a signal to the children of a process that ends, but not to their children; macOS cannot.)
+A process that gets SIGKILL cannot end its children. So a second process, the guard, has the reading end of a pipe. Only
+the supervisor has the writing end. The system closes it when the supervisor ends for any reason. (Linux can send a
+signal to the children of a process that ends, but not to their children. macOS can do neither.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _POLL_SECONDS = 0.1
 class Guard:
     """Starts the guard, and tells it which process groups to end.
 
-    Create it before any thread, because it forks this process.
+    Create it before any thread, because it forks.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Guard:
                 os.close(self._writing)
                 _guard(reading)
             finally:
-                # Not the rest of the supervisor's program.
+                # The guard must not run the rest of the supervisor's program.
                 os._exit(0)
         os.close(reading)
 
@@ -53,7 +53,7 @@ class Guard:
         os.waitpid(self.pid, 0)
 
     def _tell(self, line: str) -> None:
-        # Somebody may have killed the guard; the deployment goes on without it.
+        # If the guard was killed, the deployment continues without it.
         with suppress(BrokenPipeError):
             os.write(self._writing, line.encode())
 

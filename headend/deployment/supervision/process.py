@@ -1,4 +1,4 @@
-"""A process of the deployment: how it starts, what it prints, and how it has ended."""
+"""A process of the deployment: its start, its output and its end."""
 
 from __future__ import annotations
 

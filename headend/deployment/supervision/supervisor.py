@@ -1,6 +1,6 @@
 """Run the processes of a Procfile in the foreground until a signal arrives. A process that dies is started again.
 
-A guard process ends them if this process is killed. There is only one thread, because processes are forked.
+A guard process ends them if this process is killed. This process forks, so it has only one thread.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .guard import KILL_AFTER_SECONDS, Guard
 from .process import Process, Program
 
 MAX_DEATHS = 5
-"""The deployment ends after this many deaths of one process in a row."""
+"""After this many deaths of one process in a row, the deployment ends."""
 STABLE_SECONDS = 60.0
-"""A process that has run this long was started well: its earlier deaths do not count any more."""
+"""When a process has run this long, its earlier deaths no longer count."""
 FIRST_PAUSE_SECONDS = 0.5
 """The pause before a process is started again. It doubles after each further death in a row."""
 _COLOURS = ("36", "33", "32", "35", "31", "34")
@@ -67,7 +67,7 @@ def run(
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of the processes: programs of this Python environment come first."""
+    """Return the environment of the processes. Programs of this Python environment come first in ``PATH``."""
     folder = Path(sys.executable).parent
     return os.environ | {
         "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -80,7 +80,7 @@ def environment() -> dict[str, str]:
 
 
 class Deaths:
-    """Counts how often each process has died in a row."""
+    """Counts the deaths of each process in a row."""
 
     def __init__(self) -> None:
         self._in_a_row: dict[str, int] = {}
@@ -236,7 +236,7 @@ class _Supervisor:
         prefix = f"{time.strftime('%H:%M:%S')} {name:<{self._width}} |"
         if name in self._colours:
             prefix = f"\033[{self._colours[name]}m{prefix}\033[0m"
-        # The terminal may be closed: the processes still have to be read and ended.
+        # If the terminal is closed, the processes must still be read and ended.
         with suppress(OSError):
             sys.stdout.write(f"{prefix} {line}\n")
             sys.stdout.flush()

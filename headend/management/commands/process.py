@@ -16,12 +16,12 @@ from headend.deployment.supervision.supervisor import environment
 
 
 class Command(ProjectCommand):
-    """Becomes one process of the Procfile: it keeps the process id, so signals reach that process."""
+    """Becomes one process of the Procfile. The process id stays the same, so signals reach that process."""
 
     help = (
         "Run one process of the Procfile in the foreground. Containers and systemd start each process with it, "
         "after `setup` has run once. If the database, the broker or a store cannot be used, the process does not "
-        "start. A name may end with a number, such as `web2`: so a host can have two processes of a kind. "
+        "start. A name may end with a number, such as `web2`, for a second process of the same kind on one host. "
         f"Example: {PROGRAM} process web"
     )
 

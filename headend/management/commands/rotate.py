@@ -27,8 +27,8 @@ class Command(CommandWithExamples):
 
     help = (
         "Replace a key or a secret by a new one. The old one stays valid for some time, so that the other side can change to the "
-        "new one; with --now it becomes invalid at once. Secrets are not printed. docs/operating.md lists what is changed "
-        "elsewhere: passwords, keys of other suppliers, and credentials of services.\n"
+        "new one; with --now it becomes invalid at once. Secrets are not printed. docs/operating.md says how to change "
+        "other secrets: passwords, keys of other suppliers, and credentials of services.\n"
         "Examples:\n"
         f"  {PROGRAM} rotate webhook energy-data-ltd\n"
         f"  {PROGRAM} rotate api-key --now\n"
@@ -48,7 +48,9 @@ class Command(CommandWithExamples):
             when.add_argument("--now", action="store_true", help=kind.now)
             if name == "host-keys":
                 when.add_argument(
-                    "--finish", action="store_true", help="use the keys of the first step"
+                    "--finish",
+                    action="store_true",
+                    help="second step: make the next keys the keys of the server",
                 )
             added.add_argument(
                 "--yes", action="store_true", help="with --now: do it without asking"
@@ -76,7 +78,7 @@ class Command(CommandWithExamples):
 
 @dataclass(frozen=True)
 class _Order:
-    """What the user wants: the rotation of which supplier's secret, at once, or the second step."""
+    """The arguments of a rotation: the supplier, if the kind has one; ``--now``; ``--finish``."""
 
     supplier: Supplier | None
     now: bool
@@ -163,7 +165,7 @@ def _rotate_host_keys(order: _Order) -> str:
 
 def _overlap(valid_until: datetime | None) -> str:
     if valid_until is None:
-        return "There is no old one that is still valid."
+        return "No old one is still valid."
     return f"The old one stays valid until {valid_until:%Y-%m-%d %H:%M} UTC."
 
 
@@ -192,7 +194,7 @@ _KINDS = {
     "webhook": _Kind(
         "the signing secret of a supplier's webhook",
         f"Replace the signing secret of a supplier's webhook. For {_DAYS} days, each call has a signature with the new secret "
-        "and one with the old secret. So the receiver can change to the new one at any time in between.",
+        "and one with the old secret. The receiver can change to the new secret at any time in these days.",
         _rotate_webhook,
         has_supplier=True,
     ),
@@ -206,7 +208,7 @@ _KINDS = {
     "secret-key": _Kind(
         "Django's secret key, which signs sessions and download links",
         "Replace Django's secret key, which signs sessions and download links. What the old key signed stays valid for "
-        f"{_DAYS} days. Restart all processes afterwards.",
+        f"{_DAYS} days. Then restart all processes.",
         _rotate_secret_key,
         now="sessions and download links become invalid at the restart: use this if the key may have leaked",
     ),

@@ -38,7 +38,7 @@ class Command(ProjectCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Set up in a child process. Meanwhile, import what the other processes share. Then start and supervise them."""
+        """Set up in a child process, and import what the other processes share. Then start and supervise these."""
         check_port("HEADEND_PORT", settings.HEADEND_PORT)
         check_port("SFTP_PORT", settings.SFTP_PORT)
         create_folders(settings.FOLDERS)
@@ -53,11 +53,11 @@ class Command(ProjectCommand):
             return
         os.close(writing)
         _wait_for_set_up(child, reading)
-        # The encoding of the output may lack characters of the lines to print.
+        # The lines to print may contain characters that the encoding of the output does not have.
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         procfile.enter_project_folder()
-        # The supervisor kills the processes soon after Ctrl-C. They cut off what takes longer, and record it.
+        # The supervisor kills the processes soon after Ctrl-C. They end longer work before that, and record it.
         os.environ["HEADEND_DRAIN_SECONDS"] = str(int(KILL_AFTER_SECONDS) - 1)
         outcome = supervisor.run(
             procfile.commands(),
@@ -102,7 +102,7 @@ class Command(ProjectCommand):
 def _wait_for_set_up(child: int, done: int) -> None:
     """Import libraries until the child has set up. If it fails, end this process with its exit code.
 
-    Signals are passed on to the child. They are sent again to this process if the set-up has succeeded, so that the
+    Signals are passed on to the child. If the set-up succeeds, they are sent to this process again, so that the
     supervisor receives them.
     """
     received: list[int] = []

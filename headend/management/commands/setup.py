@@ -32,12 +32,12 @@ FIRST_BACKFILL = timedelta(hours=1)
 
 
 class Command(ProjectCommand):
-    """Creates folders, tables, static files, the default supplier, the operator, and first readings."""
+    """Creates folders, tables, static files, the default supplier, the operator, and the first readings."""
 
     help = (
         "Create what the deployment's processes need: folders, tables, static files, the default supplier "
         "with its keys, an operator and, for a simulated fleet, the readings of the last hour. What exists "
-        "stays as it is. The command run does this by itself. If the processes run on several hosts, run "
+        "stays as it is. `run` does the same before it starts the processes. If the processes run on several hosts, run "
         "setup once after each upgrade, and then start the processes of the Procfile on their hosts. "
         f"Example: DATABASE_URL=postgresql://… {PROGRAM} setup"
     )
@@ -60,7 +60,7 @@ class Command(ProjectCommand):
             check_table(repository())
         except RepositoryUnavailableError as error:
             raise CommandError(f"READINGS_URL: {error}") from error
-        # Every service can be used, so nothing is half set up from here on.
+        # All services work, so the following steps are not interrupted halfway by one that does not.
         call_command("migrate", verbosity=0)
         self._print_step("database", settings.DATABASES["default"]["ENGINE"].rpartition(".")[2])
         record_profile()

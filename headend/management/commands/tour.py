@@ -52,7 +52,7 @@ class Command(ProjectCommand):
 
 
 def _http_problem(url: str, error: requests.RequestException) -> str:
-    """Return one sentence, or two, about a failed HTTP call. The texts of the library describe its own objects."""
+    """Return one or two sentences about a failed HTTP call. The library's own texts describe Python objects."""
     if isinstance(error, requests.exceptions.SSLError):
         return f"{url}: there is no TLS connection. Is the certificate valid, and does the server use https?"
     if isinstance(error, requests.ConnectionError | requests.Timeout):
