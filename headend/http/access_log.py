@@ -16,7 +16,7 @@ from headend.http.caller_address import caller_address
 log = logging.getLogger("headend.http")
 
 _MACHINE_PATHS = ("/health/", "/metrics", "/static/")
-"""Requests that machines repeat all the time; they are logged at level DEBUG."""
+"""Paths that machines request again and again. These requests are logged at level DEBUG."""
 
 
 class AccessLogMiddleware:
@@ -41,7 +41,7 @@ class AccessLogMiddleware:
             "peer": caller_address(request),
         }
         user = getattr(request, "user", None)
-        # isinstance() would evaluate Django's lazy user, and so load a session that no view has needed.
+        # isinstance() would evaluate Django's lazy user, and so load the session, which no view needed.
         if type(user) is Supplier:
             fields["supplier"] = user.name
         log.log(level, "call", extra=fields)

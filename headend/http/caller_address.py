@@ -1,8 +1,8 @@
-"""The address of the caller, and whether the caller uses HTTPS: the only place that reads ``X-Forwarded-*`` headers.
+"""The caller's address, and whether the caller uses HTTPS. Only this module reads ``X-Forwarded-*`` headers.
 
 Anyone can send these headers, so they count only if the connection comes from one of ``HEADEND_TRUSTED_PROXIES``. The
-result is in ``REMOTE_ADDR`` and ``wsgi.url_scheme``, which the throttling of logins, the records of downloads, the logs
-and Django use. The headers are removed, so that nothing else can use them.
+result is in ``REMOTE_ADDR`` and ``wsgi.url_scheme``. The throttling of logins, the records of downloads, the logs and
+Django use these. The headers are removed, so that no other code uses them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headend.config.limited_log import LimitedLog
 log = logging.getLogger(__name__)
 
 WARNING_SECONDS = 60.0
-"""Headers that are ignored are reported once in this time."""
+"""Ignored headers are logged at most once in this time."""
 _PREFIX = "HTTP_X_FORWARDED_"
 _OTHER_HEADERS = ("HTTP_FORWARDED", "HTTP_X_REAL_IP")
 
@@ -31,10 +31,10 @@ class CallerAddress:
     """The WSGI application that sets ``REMOTE_ADDR`` and ``wsgi.url_scheme`` for the application behind it.
 
     - ``REMOTE_ADDR`` is the address of the connection, as ``192.0.2.1`` and not as ``::ffff:192.0.2.1``.
-    - If this is a trusted proxy, ``X-Forwarded-For`` is read from right to left: each proxy adds the address of its
-      caller. The first address that is not a trusted proxy is the caller. Text that is no address, and
-      what is to the left of it, are ignored.
-    - ``wsgi.url_scheme`` is ``https`` if a trusted proxy says so in ``X-Forwarded-Proto``; of several values the last.
+    - If this is a trusted proxy, ``X-Forwarded-For`` is read from right to left, because each proxy appends the address
+      of its caller. The first address that is not a trusted proxy is the caller. Text that is not an address is
+      ignored, and so is everything to the left of it.
+    - ``wsgi.url_scheme`` is ``https`` if the last value of a trusted proxy's ``X-Forwarded-Proto`` is ``https``.
     """
 
     def __init__(self, application: WSGIApplication) -> None:

@@ -31,7 +31,7 @@ _NO_API_KEY = (
 def handle_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the response to ``error``, or None for an error that only a bug can cause.
 
-    Django answers such an error with 500 and logs its traceback.
+    For None, Django answers with 500 and logs the traceback.
     """
     set_rollback()
     if isinstance(error, CallerDisconnectedError):

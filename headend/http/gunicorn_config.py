@@ -42,7 +42,7 @@ timeout = 120
 keepalive = 75
 loglevel = "warning"
 logconfig_dict = logging_settings("WARNING")
-# The control socket is in the user's home folder, where two deployments would share it.
+# The control socket would be in the user's home folder, where two deployments would share it.
 control_socket_disable = True
 
 

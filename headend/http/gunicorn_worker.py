@@ -25,13 +25,13 @@ from headend.http.server.threads import FairThreads
 log = logging.getLogger(__name__)
 
 MAX_WAIT_SECONDS = 0.5
-"""How long the main thread waits for something to do. Deadlines are checked this often."""
+"""How long the main thread waits for events. Deadlines are checked at least this often."""
 CLEANUP_SECONDS = 1.0
-"""The last part of the graceful timeout. In it, the threads record the downloads that are cut off."""
+"""The last part of the graceful timeout. The threads use it to record the downloads that are interrupted."""
 DRAIN_IDLE_SECONDS = 5.0
-"""While a process ends, a connection is closed this long after its last response.
+"""While a process ends, it closes a connection this long after its last response.
 
-A proxy that closes unused connections earlier never sends a request over one that is being closed.
+A proxy that closes unused connections sooner never sends a request over a connection that the process is closing.
 """
 
 
@@ -77,7 +77,7 @@ def serve_once(
 ) -> None:
     """Wait for sockets that are ready, for ``seconds`` at most, and serve them.
 
-    Errors are logged, and the server goes on.
+    Errors are logged, and the server continues.
     """
     try:
         wasyncore.poll2(seconds, sockets)
@@ -86,7 +86,7 @@ def serve_once(
             listener.close_overdue()
     except Exception:
         log.exception("an error in the main thread of the web server")
-        # The same error could come again at once.
+        # The same error could occur again at once.
         time.sleep(MAX_WAIT_SECONDS)
 
 
@@ -95,8 +95,8 @@ def end(
 ) -> None:
     """Accept no more connections, and serve those that exist for at most ``seconds``; then close everything.
 
-    Every response tells its caller that the connection is closed after it. A connection without a request is closed
-    :data:`DRAIN_IDLE_SECONDS` after its last response, or at once if ``seconds`` are fewer.
+    Every response says that the connection is closed after it. A connection without a request is closed
+    :data:`DRAIN_IDLE_SECONDS` after its last response, or at once if ``seconds`` is less than that.
     """
     now = time.monotonic()
     deadline = now + seconds - CLEANUP_SECONDS

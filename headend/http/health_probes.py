@@ -1,4 +1,4 @@
-"""Answer health probes and scrapes of metrics at every address of the host.
+"""Answer health probes and Prometheus at every address of the host.
 
 A load balancer, Kubernetes or Prometheus calls ``/health/live`` or ``/metrics`` at an IP address and over plain HTTP,
 even if the public URL has a host name and ``https``.
@@ -16,7 +16,7 @@ from headend.http.public_path import path_in_deployment
 
 
 def is_live_probe(path: str) -> bool:
-    """Return whether a request with this path is answered by ``/health/live``."""
+    """Return whether this is the path of ``/health/live``."""
     return path_in_deployment(path) == "/health/live"
 
 

@@ -1,4 +1,4 @@
-"""Refuse requests that no view can answer: NUL characters, and ports that do not exist."""
+"""Refuse requests that no view can answer: those with NUL characters, or with ports that cannot exist."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _PORT = re.compile(r":0*([0-9]+)\Z")
 class MalformedRequestMiddleware:
     """Answers 400 to a request with a wrong port, or with a NUL character in its cookies, path, query or form.
 
-    PostgreSQL and the file system refuse a NUL character, each with errors of its own. No value of a page contains one.
-    Views without protection against CSRF, which are those of the API and the downloads, check their values themselves.
+    PostgreSQL and the file system refuse a NUL character with different errors. No value of a page contains one.
+    The views of the API and of downloads, which have no CSRF protection, check their values themselves.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -1,6 +1,6 @@
-"""Accept the paths of the public URL, if it has a path such as ``https://meters.example/headend``.
+"""Accept requests with the path of the public URL, such as ``/headend`` of ``https://meters.example/headend``.
 
-Some proxies remove this path before they forward a request, others do not. Both kinds work.
+Some proxies remove this path before they forward a request, and others do not. Both work.
 """
 
 from __future__ import annotations

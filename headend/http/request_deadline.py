@@ -14,8 +14,6 @@ from readings.repository_errors import RepositoryUnavailableError
 
 DEADLINE_SECONDS = 25.0
 """Less than the timeout of many proxies: API Gateway closes a connection after 30 seconds."""
-
-
 CONNECTION_KEY = "headend.connection"
 """The key of the WSGI environment under which the web server passes the caller's socket."""
 
@@ -27,7 +25,7 @@ class CallerDisconnectedError(RepositoryUnavailableError):
 class RequestDeadlineMiddleware:
     """Cancels a query when its caller has disconnected, or after :data:`DEADLINE_SECONDS`.
 
-    The repository calls the check between result pages. The query then ends with
+    The repository checks this between result pages. A cancelled query raises
     :class:`CallerDisconnectedError` or ``RepositoryUnavailableError``.
     """
 

@@ -1,8 +1,8 @@
-"""Cut downloads whose access was revoked, also while their client does not read.
+"""Interrupt downloads whose access was revoked, also while their client does not read.
 
-A download checks between two blocks whether it is still allowed (:class:`DownloadResponse`). If the client reads slowly,
-minutes can pass between two blocks, and megabytes can wait in the system's send buffer. So a thread makes the check for
-all downloads, and resets the connections of those that are not allowed any more.
+A download checks between two blocks whether it is still allowed (:class:`DownloadResponse`). If the client reads
+slowly, minutes can pass between two blocks, and the system's send buffer can hold megabytes. So a thread checks all
+downloads, and resets the connections of those that are no longer allowed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class RunningDownload:
     connection: socket.socket
 
     def cut_if_revoked(self) -> None:
-        """Reset the connection if the download is not allowed any more."""
+        """Reset the connection if the download is no longer allowed."""
         try:
             self.response.body.check_if_due()
         except DownloadRevokedError:
@@ -67,7 +67,7 @@ class RunningDownloads:
                 threading.Thread(target=self._watch, name="running downloads", daemon=True).start()
                 self._is_watched = True
             except RuntimeError as error:
-                # The download still checks between its blocks, and the next one tries again.
+                # The download still checks between its blocks, and the next download tries to start the thread.
                 log.warning("no thread watches the downloads", extra={"error": str(error)})
 
     def _watch(self) -> None:
@@ -77,12 +77,12 @@ class RunningDownloads:
                     try:
                         download.cut_if_revoked()
                     except Exception:
-                        log.exception("it is not known whether a download is still allowed")
+                        log.exception("cannot check whether a download is still allowed")
         finally:
             database.close()
 
     def _still_open(self) -> list[RunningDownload]:
-        """Wait, and return the downloads that are not complete. Without any, the next one starts another thread."""
+        """Wait, and return the downloads that are not complete. If there are none, the next one starts a new thread."""
         time.sleep(POLL_SECONDS)
         with self._lock:
             self._downloads = [each for each in self._downloads if not each.response.closed]

@@ -1,7 +1,7 @@
 """Replace values of the headers Content-Type and Accept that Django cannot read.
 
-Django reads the Content-Type before any of its error handling, so a parameter that it cannot parse would be a 500 at
-every URL. The contract also demands that the API ignores this header.
+Django reads the Content-Type before its error handling begins. So a parameter that it cannot parse would cause an
+error 500 at every URL. The contract also demands that the API ignores this header.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def usable_content_type(value: str) -> str:
     if _is_utf_8(parameters.get("charset", "utf-8")):
         return value
     boundary = parameters.get("boundary")
-    # Another boundary could contain a quotation mark, and after it parameters that cannot be read.
+    # Any other boundary could contain a quotation mark, followed by parameters that cannot be read.
     if boundary and _BOUNDARY.fullmatch(boundary):
         return f'{media_type}; boundary="{boundary}"'
     return media_type

@@ -1,4 +1,4 @@
-"""``/health/live`` and ``/health/ready``: whether this process works, and the services it depends on."""
+"""``/health/live`` and ``/health/ready``: whether this process works, and whether the services it uses work."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ready(request: HttpRequest) -> JsonResponse:
 
 
 class Probe:
-    """A check of one service. It runs in one thread at most, however long the service blocks.
+    """A check of one service. It runs in one thread at most, even if the service does not answer.
 
     Args:
         name: The key in the response of ``/health/ready``.

@@ -29,7 +29,7 @@ _registry.register(FeedMetrics())
 def metrics(request: HttpRequest) -> HttpResponse:
     """Return the deployment's metrics as text.
 
-    The caller needs ``METRICS_TOKEN``. If this setting is empty, nobody is allowed.
+    The caller needs ``METRICS_TOKEN``. If this setting is empty, every call is refused.
     """
     if not _is_allowed(request):
         message = "Send the header Authorization: Bearer <METRICS_TOKEN>."
@@ -49,7 +49,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def _is_allowed(request: HttpRequest) -> bool:
-    # No address makes a caller trusted: behind a proxy on this host, everybody seems to be on this host.
+    # The caller's address proves nothing: behind a proxy on this host, every caller seems to be on this host.
     authorization = request.headers.get("Authorization", "")
     return bool(settings.METRICS_TOKEN) and constant_time_compare(
         authorization, f"Bearer {settings.METRICS_TOKEN}"

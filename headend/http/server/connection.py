@@ -27,14 +27,14 @@ CREDENTIALS = ("AUTHORIZATION", "X_API_KEY", "COOKIE")
 
 
 class _Progress(enum.Enum):
-    """What happens after a step of a response."""
+    """How a step of a response has ended."""
 
     MUST_BE_READ = enum.auto()
-    """The response goes on when the caller has read what was written."""
+    """The response continues when the caller has read what was written."""
     ENDS = enum.auto()
     """The response is complete. The connection stays open for the next request."""
     ENDS_CONNECTION = enum.auto()
-    """The response is complete or broken off. Then the connection is closed."""
+    """The response is complete or was interrupted. The connection is closed after it."""
 
 
 class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
@@ -76,7 +76,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
 
     @property
     def counted_network(self) -> str:
-        """The network that this connection counts for: the caller's, or that of the proxy in front."""
+        """The network for which this connection counts: that of the caller or, if it is not known, of the proxy."""
         return self.caller.address or self.network
 
     @property
@@ -121,7 +121,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         with self.requests_lock:
             while not (self.will_close or self.close_when_flushed or self.requests):
                 if self.request is None:
-                    # Empty lines begin no request, and so extend no deadline.
+                    # An empty line does not begin a request, so it must not extend the deadline.
                     self._unparsed = self._unparsed.lstrip(b"\r\n")
                 if not self._unparsed:
                     return
@@ -155,7 +155,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         headers: dict[str, str] = request.headers
         known = self.server.caller_address(self.addr[0], headers.get("X_FORWARDED_FOR", ""))
         address = None if known is None else network_of(known)
-        # Names of headers keep a credential apart from an address with the same text.
+        # The name of the header distinguishes a credential from an address with the same text.
         sent = (f"{name}: {headers[name]}" for name in CREDENTIALS if headers.get(name))
         is_probe = request.error is None and is_live_probe(request.path)
         return Caller(next(sent, address or self.network), address, is_probe)
@@ -168,7 +168,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         try:
             progress = self._answer(request)
         except Exception:
-            # Otherwise the request would stay, and the connection could never be overdue.
+            # Otherwise the request would stay in the list, and the connection would never be overdue.
             log.exception("a response was not completed")
             progress = _Progress.ENDS_CONNECTION
         if progress is _Progress.MUST_BE_READ:
@@ -212,7 +212,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
             self.server.trigger.pull_trigger(self._after_flush)
 
     def write_soon(self, data: Any) -> int:
-        """Send what the system accepts now; the main thread sends the rest. Never waits."""
+        """Send what the system accepts now, without waiting. The main thread sends the rest."""
         with self.outbuf_lock:
             if not self.connected:
                 raise ClientDisconnected
@@ -246,7 +246,7 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
         if self.will_close:
             self.handle_close()
         elif self._lingers:
-            # The rest of a refused request is no request, though it may look like one.
+            # The rest of a refused request must not be read as a request.
             return
         elif self.total_outbufs_len:
             return
@@ -285,5 +285,5 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
             self.request = None
 
     def handle_expt(self) -> None:
-        """Close a connection with urgent data. HTTP does not use it, and it would wake the main thread forever."""
+        """Close a connection with urgent data. HTTP has none, and it would wake the main thread again and again."""
         self.handle_close()

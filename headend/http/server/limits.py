@@ -1,4 +1,4 @@
-"""The limits of the web server: how much of it one caller may use, and for how long."""
+"""The limits of the web server: connections, sizes and times."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import resource
 from dataclasses import dataclass
 
 _FILES_FOR_OTHERS = 128
-"""A process keeps this many open files for other things than connections: databases, logs, data files."""
+"""The number of open files that a process reserves for everything except connections: databases, logs, data files."""
 _FILES_PER_CONNECTION = 2
 """A connection needs its socket, and a temporary file if its body or response is large."""
 
@@ -25,16 +25,16 @@ class Limits:
     byte.
     """
     body_seconds: float = 60.0
-    """The body must end within this time. The time starts as that of the header does."""
+    """The body must end within this time. The time starts when that of the header starts."""
     idle_seconds: float = 5.0
     """The next request must begin within this time after the end of a response."""
     response_seconds: float = 30.0
-    """The caller must read a response within this time, plus the time for its size at the slowest speed.
+    """The caller must read a response within this time, plus the time for its size at the slowest allowed speed.
 
-    Only the time counts in which the caller has something to read.
+    The time counts only while the caller has something to read.
     """
     response_bytes_per_second: int = 16 * 1024
-    """A caller must read a large response at this speed on average."""
+    """The slowest allowed speed of a caller that reads a response, on average."""
     unsent_bytes: int = 256 * 2**20
     """The largest total size of unread responses."""
     linger_seconds: float = 2.0
@@ -43,7 +43,7 @@ class Limits:
 
     @property
     def possible_connections(self) -> int:
-        """The largest number of connections for which this process may open enough files."""
+        """The largest number of connections for which the process has enough open files."""
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         if files == resource.RLIM_INFINITY:
             return self.connections

@@ -29,7 +29,7 @@ ACCEPTED_AT_ONCE = 32
 MEMORY_BYTES = 1024 * 1024
 """The part of a body or response that stays in memory; the rest is in a temporary file."""
 PAUSE_SECONDS = 0.1
-"""The pause without accepting connections after an error that refusing one does not end."""
+"""The pause in accepting connections if none can be accepted or refused."""
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
@@ -49,9 +49,9 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
     ) -> None:
         """Begin to accept connections.
 
-        ``sockets`` collects everything that the main thread has to watch. ``caller_address`` returns the caller's
-        address for the address of a connection and an ``X-Forwarded-For`` header. None stands for the caller of a
-        trusted proxy that does not report it. No limit of an address applies to it.
+        ``sockets`` collects everything that the main thread has to watch. ``caller_address`` takes the address of a
+        connection and its ``X-Forwarded-For`` header, and returns the address of the caller. It returns None if a
+        trusted proxy does not report the caller. Then no limit per address applies.
         """
         self.limits = limits
         self.caller_address = caller_address
@@ -80,8 +80,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
     def handle_accept(self) -> None:
         """Note that connections wait.
 
-        They are accepted after all events of this round. Otherwise the system could give a new connection the number
-        of one that was closed in this round. The new one would then get the events of the old one, and be closed too.
+        They are accepted after all other events. Otherwise the system could give a new connection the file descriptor
+        of a connection that was closed just before. The new one would then get the old one's events, and be closed too.
         """
         self._has_waiting = True
 
@@ -94,7 +94,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
     def _accept_waiting(self) -> bool:
         """Accept up to :data:`ACCEPTED_AT_ONCE` connections. Return whether more may wait.
 
-        No error of one of them ends the server.
+        An error of one connection does not end the server.
         """
         for _ in range(ACCEPTED_AT_ONCE):
             try:
@@ -132,27 +132,27 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
             return self._replace_one(connections, network)
         return True
 
-    def _replace_one(self, connections: Sequence[Connection], newcomer: str) -> bool:
-        """Close a connection that waits for its caller, to make room for one from the network ``newcomer``.
+    def _replace_one(self, connections: Sequence[Connection], network: str) -> bool:
+        """Close a connection that waits for its caller, to make room for a new one from ``network``.
 
-        Choose the network with the most connections, then its connection that has waited longest. Return False if no
-        connection waits, or if that network has fewer than the network of the new connection would have.
+        It is the connection that has waited longest, of the network with the most connections. Return False if no
+        connection waits, or if that network has fewer connections than ``network`` would have.
         """
-        held = Counter([*(each.counted_network for each in connections), newcomer])
+        held = Counter([*(each.counted_network for each in connections), network])
         waiting = [each for each in connections if each.is_idle or each.total_outbufs_len]
         chosen = min(
             waiting,
             key=lambda each: (-held[each.counted_network], not each.is_idle, each.waiting_since),
             default=None,
         )
-        if chosen is None or held[chosen.counted_network] < held[newcomer]:
+        if chosen is None or held[chosen.counted_network] < held[network]:
             return False
         chosen.handle_close()
         self._log.warning("a connection was closed for a newer one", peer=chosen.addr[0])
         return True
 
     def _refuse_one(self, error: OSError) -> None:
-        """Refuse a connection for which no file could be opened. If this fails, pause."""
+        """Refuse a connection, because the process has no free file for it. If this fails, pause."""
         self._log.warning("connections are refused", error=str(error))
         if not self._spare_file.refuse_connection(self.socket):
             self._paused_until = time.monotonic() + PAUSE_SECONDS

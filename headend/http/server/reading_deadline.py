@@ -16,7 +16,7 @@ class ReadingDeadline:
         self._limits = limits
         self._bytes = 0
         self._seconds = 0.0
-        """The time in which the caller had something to read, without the present one."""
+        """The time in which the caller had something to read, before :attr:`_unread_since`."""
         self._unread_since: float | None = None
 
     def add(self, size: int) -> None:

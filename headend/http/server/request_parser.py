@@ -30,7 +30,7 @@ _CONTROL_CHARACTER = re.compile(rb"[\x00-\x1f\x7f]")
 MAX_CHUNK_LINE_BYTES = 4096
 """The longest line with the size of a chunk, and the longest trailer after the last chunk."""
 MAX_CHUNK_OVERHEAD_BYTES = 64 * 1024
-"""How much longer than the body the lines between its chunks may be."""
+"""The lines between the chunks may have this many bytes more than the body."""
 
 
 class _RefusedError(ParsingError):  # type: ignore[misc] # waitress ships no types
@@ -42,13 +42,13 @@ class _RefusedError(ParsingError):  # type: ignore[misc] # waitress ships no typ
 class RequestParser(HTTPRequestParser):  # type: ignore[misc] # waitress ships no types
     """Adds the limits of this server, and errors in JSON, to waitress's parser.
 
-    It refuses everything that a proxy in front could understand in another way: two lengths of one body, a
-    transfer coding in HTTP/1.0, other versions of HTTP. Otherwise a caller could hide a request inside another one.
+    It refuses everything that a proxy in front may interpret differently: two lengths of one body, a transfer coding in
+    HTTP/1.0, other versions of HTTP. Otherwise a caller could hide a request inside another one (request smuggling).
     """
 
     _refusal: tuple[HTTPStatus, str] | None = None
     _chunked_bytes = 0
-    """The number of bytes that were received of a chunked body, with the lines between the chunks."""
+    """The received bytes of a chunked body, including the lines between the chunks."""
 
     def received(self, data: bytes) -> int:
         """Process received bytes, and return how many of them belong to this request.

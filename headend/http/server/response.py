@@ -19,16 +19,16 @@ log = logging.getLogger(__name__)
 
 
 class Response(WSGITask):  # type: ignore[misc] # waitress ships no types
-    """Calls the application in steps. Between two of them the caller reads what was written."""
+    """Calls the application in steps. Between two steps, the caller reads what was written."""
 
-    # Attributes of waitress's class that this one sets.
+    # Attributes of waitress's class, declared for mypy: waitress ships no types.
     wrote_header: bool
     content_length: int | None
 
     def __init__(self, connection: Any, request: Any) -> None:
         super().__init__(connection, request)
         self._steps = self._write_in_steps()
-        # The trace id of the request, among others, moves with the response from thread to thread.
+        # The trace id and other context variables move with the response from thread to thread.
         self._context = copy_context()
 
     def proceed(self) -> bool:
@@ -61,12 +61,12 @@ class Response(WSGITask):  # type: ignore[misc] # waitress ships no types
         return True
 
     def abandon(self) -> None:
-        """End a response whose caller has disconnected: close what the application has opened for it."""
+        """End a response whose caller has disconnected. The application closes what it has opened for it."""
         self._context.run(self._steps.close)
         self.close_on_finish = True
 
     def _break_off(self) -> None:
-        """Close the connection after what was written; if this is nothing, answer 500 first."""
+        """Close the connection after what was written. If nothing was written, answer 500 first."""
         self.close_on_finish = True
         if self.wrote_header:
             return

@@ -18,11 +18,11 @@ class Caller:
     """The sender of a request, as far as it is known before Django verifies the request."""
 
     identity: str
-    """The credential that the caller sent, or its address. Anyone can invent a credential for each request."""
+    """The credential that the caller sent, or its address. A caller can invent a new credential for each request."""
     address: str | None
     """The IPv4 address or IPv6 network of the caller, or None if only the address of a trusted proxy is known."""
     is_probe: bool = False
-    """Whether the caller requests ``/health/live``. These requests have a thread of their own."""
+    """Whether the caller requests ``/health/live``. These requests have a separate thread."""
 
     @property
     def address_or_identity(self) -> str:
@@ -40,16 +40,16 @@ class Work(Protocol):
 
 
 class FairThreads:
-    """Runs work in threads. Callers take turns, and none of them ever uses all threads.
+    """Runs work in threads. Callers take turns, and no caller ever uses all threads.
 
-    So a caller with many expensive requests delays its own ones, also if it invents a credential for each of them.
-    waitress calls :meth:`add_task`.
+    So a caller with many expensive requests delays only its own requests, also if it invents a credential for each of
+    them. waitress calls :meth:`add_task`.
     """
 
     def __init__(self, number: int) -> None:
         self._changed = threading.Condition()
         self._ending = False
-        # The threads begin when this lock is free.
+        # The threads wait for this lock before they use the attributes.
         with self._changed:
             started = _start_threads(self._serve, number + 1)
             # If only one thread started, probes and requests share it.
@@ -121,7 +121,7 @@ class _Turns:
         self._running_by_address: Counter[str] = Counter()
 
     def add(self, work: Work) -> None:
-        """Let the work wait for the next turn of its caller."""
+        """Queue the work until its caller has a turn."""
         caller = work.caller
         identities = self.waiting.setdefault(caller.address_or_identity, OrderedDict())
         identities.setdefault(caller.identity, deque()).append(work)
@@ -147,8 +147,8 @@ class _Turns:
         return work
 
     def end_work(self, caller: Caller) -> None:
-        """Note that a thread has done work for this caller."""
-        # The difference of two counters has no zeros.
+        """Record that a thread has finished work of this caller."""
+        # Counter subtraction removes counts of zero.
         self.running -= Counter([caller.identity])
         self._running_by_address -= Counter([caller.address_or_identity])
 
