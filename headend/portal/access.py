@@ -1,4 +1,4 @@
-"""Who may open which page: staff what their roles allow, supplier users only their supplier's file requests."""
+"""Access to pages. Roles decide what staff may open; supplier users see only their supplier's file requests."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ View = Callable[Concatenate[HttpRequest, ViewArguments], HttpResponse]
 
 
 def login_required(view: View[ViewArguments]) -> View[ViewArguments]:
-    """Send users who are not logged in to the login page.
+    """Return ``view`` for users who are logged in. Others are redirected to the login page.
 
-    Unlike Django's decorator of the same name, it answers an htmx request with a full page refresh. The view
-    itself must restrict what it shows, with :func:`visible_requests`.
+    Unlike Django's decorator of the same name, it answers an htmx request with a refresh of the whole page. The view
+    must restrict what it shows, with :func:`visible_requests`.
     """
 
     @wraps(view)
@@ -42,8 +42,8 @@ def staff_required(
 ) -> Callable[[View[ViewArguments]], View[ViewArguments]]:
     """Return a decorator for a page that needs all of ``permissions``, such as ``exports.view_supplier``.
 
-    Users who are not logged in are sent to the login page. Others without the permissions get 403: also staff users
-    without a role, and users who have a role but are not staff.
+    Users who are not logged in are redirected to the login page. Users without the permissions get 403, and so do
+    users who have a role but are not staff.
     """
 
     def decorate(view: View[ViewArguments]) -> View[ViewArguments]:
@@ -74,8 +74,8 @@ def sees_all_requests(user: User | AnonymousUser) -> bool:
 def visible_requests(user: User | AnonymousUser) -> QuerySet[FileRequest]:
     """Return the file requests that a user may see and whose files the user may download.
 
-    Staff whose role allows it see all. A supplier user sees those of its supplier while the supplier is active.
-    Others see none, also staff users without a role.
+    Staff whose role allows it see all requests. A supplier user sees those of its supplier while the supplier is
+    active. All other users see none, also staff users without a role.
     """
     requests = FileRequest.objects.select_related("supplier", "removal")
     if sees_all_requests(user):
@@ -86,7 +86,7 @@ def visible_requests(user: User | AnonymousUser) -> QuerySet[FileRequest]:
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:
-    # htmx would follow a redirect, and show the login form inside the page that it refreshes.
+    # htmx would follow a redirect, and show the login form inside the page.
     if request.headers.get("HX-Request"):
         return HttpResponseClientRefresh()
     return redirect_to_login(request.get_full_path())

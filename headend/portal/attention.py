@@ -28,9 +28,9 @@ from headend.portal.coverage import DAY, Coverage, may_still_arrive
 from readings.feed import silent_intervals
 
 SILENT_INTERVALS = 3
-"""The feed counts as interrupted when this many intervals in a row have no readings."""
+"""After this many intervals in a row without readings, the overview shows an alert."""
 MAX_QUEUED_FOR = timedelta(minutes=15)
-"""A file request that is queued for longer is reported. The alarms in ``deploy/`` have the same limit; a test compares them."""
+"""A file request that is queued for longer causes an alert. The alert rules in ``deploy/`` have the same limit."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def alerts(now: datetime, coverage: Coverage, newest: datetime | None) -> list[A
 
 
 def _unusable_services() -> list[Alert]:
-    """Return the sentences of ``/health/ready``."""
+    """Return an alert for each service that ``/health/ready`` reports."""
     states = health.readiness.results().values()
     return [Alert(sentence, reverse("ready")) for sentence in states if sentence != health.OK]
 
@@ -120,7 +120,7 @@ def _about_files(pks: list[UUID], problem: str) -> Alert | None:
 
 
 def _waiting_requests(now: datetime) -> Alert | None:
-    # Requests of inactive suppliers wait on purpose.
+    # Requests of inactive suppliers are meant to wait.
     waiting = FileRequest.objects.filter(
         status=Status.QUEUED, queued_at__lt=now - MAX_QUEUED_FOR, supplier__active=True
     )

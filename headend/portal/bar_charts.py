@@ -1,4 +1,4 @@
-"""Bar charts as numbers, ready for a template. See :mod:`headend.portal.charts`."""
+"""Bar charts as numbers for a template. See :mod:`headend.portal.charts`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MIN_BAR_WIDTH = 0.5
 
 @dataclass(frozen=True)
 class BarValue:
-    """The input for one bar: ``share`` is its part of the plot's height, from 0 to 1."""
+    """The input for one bar. ``share`` is its height, from 0 to 1; ``kind`` is a class of the style sheet."""
 
     time: datetime
     share: float
@@ -35,7 +35,7 @@ class BarValue:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar in front of its track. The track has the plot's full height and shows what is missing."""
+    """A bar in front of its track, which has the full height of the plot. The visible part of the track is missing."""
 
     x: float
     width: float
@@ -49,7 +49,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class BarChart:
-    """Bars side by side, ascending in time."""
+    """Bars side by side, ascending in time. ``data`` is what ``charts.js`` needs."""
 
     title: str
     bars: list[Bar]

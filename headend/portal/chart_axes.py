@@ -47,7 +47,7 @@ class GridLine:
 
 
 def time_labels(start: datetime, end: datetime) -> list[Label]:
-    """Return labels at whole hours, days or months of 30 days, with a step that gives about twelve at most."""
+    """Return about twelve labels at most, at whole hours or days or every 30 days."""
     month = _TIME_STEPS[-1]
     months = math.ceil((end - start) / month / _MAX_TIME_LABELS) * month
     step = next((step for step in _TIME_STEPS if (end - start) / step <= _MAX_TIME_LABELS), months)
@@ -70,12 +70,12 @@ def grid_line(value: float, axis: Sequence[float]) -> GridLine:
 
 
 def x_of(time: datetime, start: datetime, end: datetime) -> float:
-    """Return where an instant is drawn if the time axis goes from ``start`` to ``end``."""
+    """Return the x coordinate of an instant on a time axis from ``start`` to ``end``."""
     return MARGIN_LEFT + PLOT_WIDTH * ((time - start) / (end - start))
 
 
 def y_of(value: float, axis: Sequence[float]) -> float:
-    """Return where a value is drawn if the value axis has these grid lines."""
+    """Return the y coordinate of a value on a value axis with these grid lines."""
     lowest, highest = axis[0], axis[-1]
     return PLOT_BOTTOM - PLOT_HEIGHT * (value - lowest) / (highest - lowest)
 
@@ -95,7 +95,7 @@ def value_axis(values: Sequence[float]) -> list[float]:
 
 
 def _axis_end(largest: float) -> float:
-    """Return the next round number that gives round labels on five grid lines."""
+    """Return the smallest round number not below ``largest``. A fifth of it is round, too."""
     if largest <= 0:
         return 1.0
     scale = 10.0 ** math.floor(math.log10(largest))
@@ -110,8 +110,9 @@ def _axis_number(value: float) -> str:
 def plot_data(times: Sequence[datetime], start: datetime, end: datetime) -> dict[str, Any]:
     """Return what ``charts.js`` needs to find the value at a place of the plot.
 
-    ``times`` are in seconds after ``origin``, which is in whole seconds since 1970: whole numbers need little space.
-    ``start`` is the left end of the plot in seconds after ``origin``, and ``seconds`` the length of the time axis.
+    ``origin`` is in whole seconds since 1970, and ``times`` are in seconds after ``origin``: small numbers need little
+    space. ``start`` is the left end of the plot in seconds after ``origin``, and ``seconds`` the length of the time
+    axis.
     """
     origin = start.replace(microsecond=0)
     return {

@@ -1,7 +1,7 @@
-"""Curves as numbers and SVG paths, ready for a template.
+"""Line charts as numbers and SVG paths for a template.
 
-Charts need no script. The style sheet sets their colours. ``data`` of a chart is what ``charts.js`` needs to
-show the values under the pointer.
+A chart is complete without a script. The style sheet sets its colours. ``data`` of a chart is what ``charts.js`` needs
+to show the values under the pointer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_POINTS = 2_000
 """A line chart with more points is downsampled: a screen has fewer columns."""
 
 _DIGITS = 6
-"""The significant digits of the values that ``charts.js`` shows."""
+"""The significant digits of the values for ``charts.js``."""
 
 Point = tuple[datetime, float | None]
 """An instant and its value, None if the reading has no such value."""
@@ -105,8 +105,8 @@ def curve_chart(
 ) -> LineChart:
     """Return a chart of values between two instants.
 
-    More than :data:`MAX_POINTS` are downsampled; the summary still describes all of them. The value axis contains 0 and
-    every drawn value, also negative ones: a meter that feeds power into the grid has negative kW.
+    If there are more than :data:`MAX_POINTS`, they are downsampled; the summary still describes all of them. The value
+    axis contains 0 and every drawn value, also negative ones: a meter that exports energy has negative kW.
 
     Args:
         title: the heading.
@@ -114,9 +114,9 @@ def curve_chart(
         series: the curves. All of them have points at the same instants.
         start: the left end of the time axis.
         end: the right end.
-        span: the time after its instant that each value is for; zero for values of an instant.
+        span: how much time after its instant a value describes, such as an hour; zero for a value of one instant.
         stepped: whether a value is drawn as a horizontal line as long as its span.
-        notes: words about some instants, such as the quality of a reading. These get a mark.
+        notes: words about some instants, such as the quality of a reading. These points get a mark.
     """
     group = math.ceil(max(len(each.points) for each in series) / MAX_POINTS) or 1
     drawn = [Series(each.name, downsample(each.points, MAX_POINTS)) for each in series]
@@ -208,7 +208,7 @@ def _rounded(value: float | None) -> float | None:
 def _notes_by_index(
     points: Sequence[Point], notes: Mapping[datetime, str], group: int
 ) -> dict[int, str]:
-    """Return the notes by the index of the drawn point, which stands for ``group`` points."""
+    """Return the notes by the index of the drawn point. A drawn point is the mean of ``group`` points."""
     found: dict[int, dict[str, None]] = {}
     for index, (time, _) in enumerate(points):
         if time in notes:
@@ -217,7 +217,7 @@ def _notes_by_index(
 
 
 def _summary(series: Series, unit: str) -> str:
-    """Return the curve in words, for screen readers and as the line below the chart."""
+    """Return the text below the chart, which screen readers read as its description."""
     known = [(time, value) for time, value in series.points if value is not None]
     if not known:
         return "No readings in this window."

@@ -31,8 +31,8 @@ class EnergyOfClass:
 def energy_by_class(start: datetime, end: datetime) -> list[EnergyOfClass]:
     """Return the energy of each class, the largest import first. Takes one query.
 
-    The hours are all that begin in the window, and the one in which the window begins. The list is empty if
-    no meter has a class. Meters without a class are *other meters*.
+    It counts the hour in which the window begins, and all hours that begin in the window. The list is empty if no meter
+    has a class. Meters without a class are called *other meters*.
     """
     hours = ClassEnergy.objects.filter(
         hour__gte=start.replace(minute=0, second=0, microsecond=0), hour__lt=end

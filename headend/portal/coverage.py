@@ -1,4 +1,4 @@
-"""Coverage: the readings that each interval has, compared with the readings that it should have."""
+"""Coverage: the stored readings of each interval, compared with the expected ones."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Completeness(StrEnum):
 class IntervalCoverage:
     """The number of readings of one interval: stored, expected and late; ``kw`` is the sum of their power.
 
-    ``expected`` is never less than ``readings``. So the reading of an additional meter in one interval cannot hide a
-    missing reading in another.
+    ``expected`` is never less than ``readings``. So an additional reading in one interval cannot compensate a missing
+    reading in another.
     """
 
     time: datetime
@@ -101,7 +101,7 @@ def percent_of(readings: int, expected: int) -> float:
 
 
 def recent_coverage(now: datetime, span: timedelta = DAY) -> Coverage:
-    """Return the coverage of the last ``span``, up to the newest interval that is complete or should be by ``now``."""
+    """Return the coverage of the last ``span``, up to the newest interval that is complete or should be complete."""
     now = now.astimezone(UTC)
     due = now - TOTALS_DELAY
     expectation = Expectation.between((due - span).date(), now.date())
@@ -129,7 +129,7 @@ def may_still_arrive(interval: IntervalCoverage, now: datetime) -> bool:
         return False
     missing = interval.expected - interval.readings
     share = missing_percent(deployment_fleet(), interval.time, now)
-    # Twice the mean: the number of late readings varies from interval to interval.
+    # Twice the mean, because the number of late readings varies from interval to interval.
     return share > 0 and missing <= 2 * interval.expected * share / 100
 
 

@@ -19,7 +19,7 @@ _DATE_LENGTH = len("2023-02-27")
 
 @dataclass(frozen=True)
 class Day:
-    """The totals of one day in UTC; ``percent`` is of the readings that should be stored by now."""
+    """The totals of one day in UTC. ``percent`` compares the stored readings with those that are due by now."""
 
     date: date
     readings: int = 0
@@ -91,7 +91,7 @@ def _days_with_readings(since: date, now: datetime) -> dict[date, Day]:
 
 
 def _day(day: date, counts: MinuteCounts, expected: MinuteCounts, due: datetime, late: int) -> Day:
-    """Return the totals of a day; an interval that is not due at ``due`` is not expected."""
+    """Return the totals of a day. Intervals after ``due`` are not expected yet."""
     minutes_due = (due - _midnight(day)) // timedelta(minutes=1)
     readings = sum(counts.values())
     missing = sum(

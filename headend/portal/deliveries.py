@@ -30,7 +30,7 @@ from headend.portal.htmx import page_or_fragment
 from headend.portal.pagination import requested_page
 
 FAILING = "failing"
-"""The filter for pending deliveries that have failed at least twice. They are also ``pending``."""
+"""The filter for pending deliveries with at least two failed attempts."""
 PAGE_SIZE = 25
 _PERMISSIONS = ("exports.view_delivery", "exports.view_filefetch", "exports.view_sftpsession")
 MAX_RECENT = 25
@@ -69,7 +69,7 @@ def deliveries_page(request: HttpRequest) -> HttpResponse:
 @require_POST
 @staff_required("exports.change_delivery")
 def retry_delivery(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """Make a delivery whose last attempt failed due now, and return to the page in the form's ``back``."""
+    """Start the next attempt of a failed delivery now, and return to the page in the form's ``back``."""
     delivery = get_object_or_404(Delivery.objects.select_related("request__supplier"), pk=pk)
     if not delivery.request.supplier.active:
         messages.error(request, "Nothing is delivered while the supplier is inactive.")
@@ -81,7 +81,7 @@ def retry_delivery(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         )
     back = request.POST.get("back", "")
     is_ours = url_has_allowed_host_and_scheme(back, {request.get_host()})
-    # Not `redirect`, which takes a text without a slash for the name of a page.
+    # Not `redirect`: it treats a text without a slash as the name of a page.
     return HttpResponseRedirect(back) if is_ours else redirect("deliveries")
 
 

@@ -20,7 +20,7 @@ from exports.sftp.session_log import LOST_AFTER
 def open_sessions(now: datetime) -> QuerySet[SftpSession]:
     """Return the SFTP sessions that are open at ``now``: not ended, and not silent for too long.
 
-    A session that was last seen in the future is lost: the clock was ahead.
+    A session whose last sign is in the future counts as lost: the clock was set back.
     """
     seen = (now - LOST_AFTER, now + LOST_AFTER)
     alive = SftpSession.objects.filter(ended_at__isnull=True, seen_at__range=seen)
@@ -36,7 +36,7 @@ def past_sessions(now: datetime) -> QuerySet[SftpSession]:
 def failing_deliveries() -> QuerySet[Delivery]:
     """Return the pending deliveries with two failed attempts or more, the next to be attempted first.
 
-    Those of inactive suppliers are not attempted, so they are not among them.
+    Those of inactive suppliers are left out, because they are not attempted.
     """
     failing = deliveries_with_last_attempt().filter(is_failing(), request__supplier__active=True)
     return failing.order_by("leased_until", "pk")

@@ -1,4 +1,4 @@
-"""The download of a completed request's file, by a signed link or by a user who may see the request."""
+"""The download of a file, by a signed link or by a user who may see the file request."""
 
 from __future__ import annotations
 
@@ -24,12 +24,16 @@ log = logging.getLogger(__name__)
 SAFE_METHODS = ("GET", "HEAD")
 
 
-@csrf_exempt  # It changes nothing. Other methods get the JSON answer below instead of a CSRF page.
+@csrf_exempt  # The view changes nothing. Other methods get a JSON answer, and not a page about CSRF.
 def download(request: HttpRequest, request_id: uuid.UUID, name: str) -> HttpResponseBase:
     """Answer with the file or the requested range of it.
 
-    Errors are JSON. 405: the method is neither GET nor HEAD. 403: there is no valid signature, or the access of its
-    creator was revoked, and the user may not see the request. 404: the file does not exist, has expired or is damaged. 503: the disk refuses to read it.
+    Errors are JSON:
+
+    - 405: the method is neither GET nor HEAD.
+    - 403: the user may not see the request, and there is no valid signature or the access of its creator was revoked.
+    - 404: the file does not exist, has expired or is damaged.
+    - 503: the file cannot be read at the moment.
     """
     if request.method not in SAFE_METHODS:
         message = f"{request.method} is not allowed here. Use GET to download the file."
@@ -74,6 +78,6 @@ def _may_download(user: User | AnonymousUser, request_id: uuid.UUID) -> bool:
 
 
 def _may_still_download(username: str, request_id: uuid.UUID) -> bool:
-    # Read again: the user of the request has the permissions of its beginning.
+    # Read the user again, because the object in the request has the permissions from the start of the download.
     user = User.objects.filter(username=username, is_active=True).first()
     return user is not None and _may_download(user, request_id)

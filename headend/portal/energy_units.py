@@ -1,4 +1,4 @@
-"""Energy as text, in the unit that gives a short number."""
+"""Energy as text in kWh, MWh or GWh."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from headend.portal.number_text import with_unit
 
 _UNITS = (("GWh", 1e6), ("MWh", 1e3))
 _LARGE = 10
-"""MWh are used from 10 MWh on, and GWh from 10 GWh on."""
+"""Energy is written in MWh from 10 MWh on, and in GWh from 10 GWh on."""
 
 
 def unit_of_energy(largest: float) -> tuple[str, float]:

@@ -78,7 +78,7 @@ def repeat_file_request(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 
 def _context(file_request: FileRequest) -> dict[str, Any]:
-    # One part more than is shown tells whether there are more.
+    # One part more than the page shows, to know whether there are more.
     parts = list(file_request.parts.order_by("number")[: MAX_PARTS + 1])
     row = table_row(file_request)
     deliveries = list(file_request.deliveries.prefetch_related("attempt_log"))
@@ -101,7 +101,7 @@ def _context(file_request: FileRequest) -> dict[str, Any]:
 
 
 def _first_meters(file_request: FileRequest) -> list[str]:
-    """Return the first meters that the request names. The database does not send the others, which can have 2 MB."""
+    """Return the first meters that the request names. The database sends only these, as the list can have 2 MB."""
     if file_request.meter_list_id is None:
         return []
     enough = Substr("device_ids", 1, MAX_METERS * (MAX_LENGTH + 1))

@@ -48,7 +48,7 @@ class FileRequestFilters(FilterForm):
         return requests.filter(**{_LOOKUPS[name]: value for name, value in self.selected().items()})
 
 
-# The page and its table have the same URL: a browser must not show a cached table as the page.
+# The page and its table have the same URL, so a browser must not show a cached table as the page.
 @never_cache
 @require_safe
 @login_required
@@ -75,7 +75,7 @@ def file_requests_page(request: HttpRequest) -> HttpResponse:
 
 
 def table_row(request: FileRequest) -> dict[str, Any]:
-    """Return a request with its progress from 0 to 1 and the path of its download, None without a file."""
+    """Return a request, its progress from 0 to 1, and the path of its download, or None if it has no file."""
     return {
         "request": request,
         "progress": progress(request),
@@ -84,7 +84,7 @@ def table_row(request: FileRequest) -> dict[str, Any]:
 
 
 def _why_nothing_is_visible(user: User | AnonymousUser) -> str:
-    """Return the reason why the user can see no file request at all; empty if the user can see some."""
+    """Return why the user cannot see any file request; an empty text if the user can."""
     if sees_all_requests(user):
         return ""
     if user.is_staff:

@@ -16,11 +16,11 @@ from readings.repositories import repository
 from readings.window import Window
 
 _BYTES_PER_READING = {"csv": 39.0, "jsonl": 45.0, "parquet": 33.0}
-"""Measured on a day of the simulated fleet. A deployment's own files replace these when there are enough."""
+"""Measured on a day of the simulated fleet. Not used if the deployment has enough recent files."""
 _BYTES_PER_READING_OF_OTHER_FORMATS = 40.0
 _RECENT_FILES = 20
 _MIN_READINGS = 10_000
-"""With fewer readings, a file's header distorts its bytes per reading."""
+"""With fewer readings, the headers of the files would distort the bytes per reading."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class FileSizeEstimate:
 def estimate_file_size(spec: FileSpec) -> FileSizeEstimate:
     """Return how many readings a file has, and about how many bytes.
 
-    The readings are counted by the interval totals, so they can be up to a minute old. If there are none, the
-    repository is counted: the totals may be missing, or the window may lie within one minute. For some meters, the
-    number is in proportion to all known meters.
+    The number of readings comes from the interval totals, which can be a minute old. If these have no readings, the
+    repository counts them: the totals may not be computed yet, or the window may lie within one minute. If the
+    request names meters, the number is reduced in proportion to all known meters.
 
     Raises :class:`RepositoryUnavailableError`.
     """

@@ -17,14 +17,14 @@ from readings.totals import time_prefix
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NO_TIME = timedelta(0)
 HOURLY_FROM = timedelta(days=14)
-"""A window of this length or longer is drawn with hourly means of the power, and with the energy of each day."""
+"""From this length on, a window is drawn with hourly means of the power and the energy of each day."""
 INTERVALS_UP_TO = timedelta(hours=6)
-"""A window of this length or shorter is drawn with the energy of each interval; a longer one, of each hour."""
+"""Up to this length, a window is drawn with the energy of each interval; a longer one with that of each hour."""
 _HOUR_LENGTH = len("2023-02-27 16")
 _FIRST_OF_MINUTE = len("2023-02-27 16:") + 1
 _RESOLUTION = timedelta(microseconds=1)
 _WITHOUT_POWER = Q(kw=0) & (Q(import_kwh__gt=0) | Q(export_kwh__gt=0))
-"""Intervals in which meters sent energy but no power: the sum of no values is stored as 0."""
+"""Intervals in which meters sent energy but no power. Their sum of power is stored as 0."""
 _STEP_NAMES = {NO_TIME: "interval", HOUR: "hour", DAY: "day"}
 
 

@@ -1,4 +1,4 @@
-"""Form fields and forms that several pages use: an instant, a window, filters."""
+"""Form fields and forms of several pages: an instant, a window, filters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LENGTH_TO_SECONDS = len("2023-02-27 16:00:00")
 
 
 class InstantField(forms.Field):
-    """An instant in UTC, in every notation that the API accepts."""
+    """An instant in UTC, in every form that the API accepts."""
 
     def to_python(self, value: Any) -> datetime | None:
         """Return the instant, or None for an empty value.

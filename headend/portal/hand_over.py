@@ -23,7 +23,7 @@ from headend.portal.access import staff_required
 
 
 class SupplierForm(forms.ModelForm[Supplier]):
-    """A new supplier: its name, its limits and, if it has one, its SSH public key."""
+    """A new supplier: its name, its limits and, optionally, its SSH public key."""
 
     public_key = forms.CharField(
         label="SSH public key",
@@ -105,7 +105,7 @@ def _hand_over_page(
 ) -> HttpResponse:
     """Render the hand-over page as the answer to the form.
 
-    There is no redirect, so the server does not have to store a key for a second request.
+    Without a redirect, the server need not store the keys for a second request.
     """
     host, port = settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT
     key_option = f"-i {supplier.name}.pem " if key_pair else ""
@@ -129,6 +129,6 @@ def _hand_over_page(
 
 
 def _private_key_link(key_pair: KeyPair) -> str:
-    """Return the private key as a ``data:`` URL. The page has the only copy; the server has none."""
+    """Return the private key as a ``data:`` URL. The page has the only copy; the server stores none."""
     encoded = base64.b64encode(key_pair.private_key.encode()).decode()
     return f"data:application/x-pem-file;base64,{encoded}"

@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse, reverse_lazy
 
 MAX_USERNAME_LENGTH = 150
-"""That of Django's users."""
+"""The limit of Django's user names."""
 
 
 class LoginForm(AuthenticationForm):
-    """Django's form, which limits the length of a user name in browsers only. Labels are those of the portal."""
+    """Django's form with the labels of the portal. It also checks the length of a user name, as Django's does not."""
 
     username = UsernameField(label="User name", widget=forms.TextInput(attrs={"autofocus": True}))
     error_messages = {
@@ -24,7 +24,7 @@ class LoginForm(AuthenticationForm):
     }
 
     def clean_username(self) -> str:
-        """Refuse a name that no user can have. The record of failed logins has no space for longer ones either."""
+        """Refuse a name that no user can have. A longer one would not fit into the record of failed logins."""
         username: str = self.cleaned_data["username"]
         if len(username) > MAX_USERNAME_LENGTH:
             raise self.get_invalid_login_error()
@@ -34,8 +34,8 @@ class LoginForm(AuthenticationForm):
 def admin_login(request: HttpRequest) -> HttpResponse:
     """Redirect to the portal's login page.
 
-    The admin also sends users here who are logged in but may not use it. They get 403: a redirect would send
-    them in a circle.
+    The admin also redirects users here who are logged in but may not use it. They get 403: another redirect would lead
+    them back to the admin, again and again.
     """
     if request.user.is_authenticated:
         raise PermissionDenied

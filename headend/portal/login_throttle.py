@@ -1,8 +1,9 @@
-"""Throttling of logins: after some wrong passwords, each further one is followed by a longer pause.
+"""Throttling of logins: after some wrong passwords, each further one causes a longer pause.
 
-Wrong passwords are counted twice: for each user name at one address, and for each address over all names. So nobody can
-lock out a user at another address, or everybody behind a proxy with a few wrong passwords; and an address that tries one
-password for many names is slowed down too. django-axes stores the failed logins and refuses logins during a pause.
+Wrong passwords are counted twice: for each user name at one address, and for each address over all names. So an
+attacker cannot lock out a user at another address, or, with a few wrong passwords, all users behind a proxy. An address
+that tries one password for many names is slowed down, too. django-axes stores the failed logins and refuses logins
+during a pause.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from headend.config.addresses import network_of
 
 @dataclass(frozen=True)
 class Limit:
-    """How many wrong passwords have no consequence, and how long the pauses after the further ones are."""
+    """How many wrong passwords are allowed without a pause, and how long the pauses after further ones are."""
 
     failures: int
     """After this many wrong passwords there is a pause of :attr:`first_pause`."""

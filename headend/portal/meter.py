@@ -145,7 +145,7 @@ def _corrected_readings(
 
 
 def _charts(meter: MeterReadings, bounds: Bounds) -> list[charts.LineChart]:
-    """Return a chart of each column that has values; without any, one that says so."""
+    """Return a chart for each column that has values. If there is none, return one chart that says so."""
     known = [chart for chart in CHARTS if meter.points[chart[2]].count()]
     notes = quality_notes(meter.latest)
     energy = "Energy per hour" if meter.hourly else "Energy per interval"

@@ -1,4 +1,4 @@
-"""What the page of a meter shows in addition to its charts: registers, quality, and corrected readings."""
+"""Registers, quality and corrected readings, for the page of a meter."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOTED_QUALITIES = ("estimated", "substituted", "missing")
 class Register:
     """A register at the last reading of a window that has it, in kWh, and its difference over the window.
 
-    ``difference`` is None if the register was set back in the window, as that of a meter that was replaced.
+    ``difference`` is None if the register was set back in the window, for example because the meter was replaced.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Register:
 
 
 def registers(readings: pl.DataFrame) -> list[Register]:
-    """Return the registers that some of a meter's readings have. ``readings`` has ``frame.FULL_SCHEMA``, in order."""
+    """Return the registers of a meter's readings, which have ``frame.FULL_SCHEMA`` and are sorted by time."""
     found = []
     for column, name in _REGISTERS.items():
         known = readings.select("time", column).drop_nulls()
@@ -68,8 +68,8 @@ def corrected_readings(
 ) -> list[tuple[datetime, pl.DataFrame]]:
     """Return the meter's readings that were corrected, from ``start`` to ``end``, the newest first.
 
-    Each has its time and its versions, the valid one first, with the columns of ``frame.FULL_SCHEMA``. They are read
-    only if a reading of any meter was corrected. The engine must keep replaced versions.
+    Each has its time and its versions, the valid one first, with the columns of ``frame.FULL_SCHEMA``. Versions are
+    read only if a reading of any meter was corrected. The engine must keep replaced versions.
     """
     revisions = snapshot.minute_revisions(Window(start, end))
     corrected = revisions.filter(pl.col("revision") > 0)["minute"]

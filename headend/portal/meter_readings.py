@@ -27,7 +27,7 @@ from readings.window import RESOLUTION, Window, window_of_day
 
 HOUR = timedelta(hours=1)
 MAX_READINGS = HOURLY_FROM // MINUTE
-"""The most readings that a page loads: one per minute of the longest window that is drawn by interval."""
+"""The largest number of readings that a page loads: one per minute of the longest window that is drawn by interval."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def meter_readings(
 
 
 def _expected_from(snapshot: Snapshot, device_id: str, bounds: Bounds) -> datetime:
-    """Return from when on a window expects readings of a meter: its start, or the meter's first reading if later.
+    """Return the instant from which readings are expected: the window's start, or the meter's first reading if later.
 
     If the meter has no readings up to the window's end, the instant after the end is returned.
     """
@@ -102,7 +102,7 @@ def _expected_from(snapshot: Snapshot, device_id: str, bounds: Bounds) -> dateti
 
 
 def listed_from(bounds: Bounds, newest: datetime) -> datetime:
-    """Return from when on the page shows single readings: all of a short window, and the last day of a long one."""
+    """Return from which instant the page lists readings: all of a short window, or the last day of a long one."""
     start, end = bounds
     return start if end - start < HOURLY_FROM else max(start, min(end, newest) - DAY)
 
@@ -162,7 +162,7 @@ def last_hour(snapshot: Snapshot, device_id: str) -> datetime | None:
     starts = [EARLIEST_INSTANT]
     recorded = Meter.objects.filter(device_id=device_id).first()
     if recorded is not None:
-        # There may be newer readings, or those of the day have been deleted.
+        # There may be newer readings, and the readings of this day may have been deleted.
         starts.insert(0, window_of_day(recorded.last_day).start)
     for start in starts:
         window = Window(start, timezone.now(), device_ids=(device_id,))
@@ -176,7 +176,7 @@ def last_hour(snapshot: Snapshot, device_id: str) -> datetime | None:
 class _Grid:
     """The intervals of a window that should be stored by now: ``anchor + n * interval``, from ``first`` to ``last``.
 
-    A grid is not a list: a window of fifty years has millions of intervals, and a meter has few readings in it.
+    It is not a list, because a window of fifty years has millions of intervals, and a meter has few readings in it.
     """
 
     anchor: datetime

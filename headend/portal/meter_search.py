@@ -15,12 +15,12 @@ from readings.window import RESOLUTION, Window
 
 _PART_OF_UUID = re.compile(r"[0-9A-Fa-f-]{1,36}", re.ASCII)
 _UNRECORDED = timedelta(hours=2)
-"""The table of meters is updated more often than this."""
+"""A meter that first sent a reading in this time may be missing in the table of meters."""
 
 
 @dataclass(frozen=True)
 class FoundMeter:
-    """A meter, and the last day with its readings if it has none in the newest interval."""
+    """A meter. If it has no reading in the newest interval, ``silent_since`` is the last day with readings."""
 
     device_id: str
     silent_since: date | None = None

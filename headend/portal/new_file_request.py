@@ -1,4 +1,4 @@
-"""The form with which an operator requests a file for a supplier, with an estimate of the file's size."""
+"""The form in which an operator requests a file for a supplier. It shows an estimate of the file's size."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from readings.device_ids import parse_device_id
 from readings.parameters import MAX_METERS
 
 OWN = "own"
-"""The choice of columns that the operator writes."""
+"""The choice *own list*: the operator writes the columns."""
 
 
 class FileRequestForm(WindowForm):
-    """A supplier, a window, and which of its readings and columns the file has."""
+    """A supplier, a window, and the meters, readings and columns that the file contains."""
 
     supplier = forms.ModelChoiceField(
         Supplier.objects.filter(active=True).order_by("name"),
@@ -81,7 +81,7 @@ class FileRequestForm(WindowForm):
         return tuple(sorted(device_ids))
 
     def clean(self) -> dict[str, Any]:
-        """Replace the choice of columns by the columns, as a file request stores them."""
+        """Replace the choice of columns by the list of columns that a file request stores."""
         cleaned = super().clean()
         choice, own = cleaned.get("columns"), cleaned.get("own_columns", "")
         if own and choice != OWN:

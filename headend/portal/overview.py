@@ -79,11 +79,11 @@ def overview_context(now: datetime) -> dict[str, Any]:
 
 
 def _first_reading(coverage: Coverage) -> datetime | None:
-    """Return the time of the very first reading, or None if it is at the start of the coverage or before it."""
+    """Return the time of the first stored reading, or None if it is not later than the start of the coverage."""
     first = next((each.time for each in coverage.intervals if each.expected), None)
     if first is None or first == coverage.intervals[0].time:
         return None
-    # Meters that seldom send also leave the first intervals of a coverage empty.
+    # The first intervals may also be empty because the meters send rarely.
     return None if IntervalTotals.objects.filter(time__lt=first, readings__gt=0).exists() else first
 
 
@@ -119,7 +119,7 @@ def _energy_of_day(sums: list[Sums], now: datetime) -> dict[str, str] | None:
 
 
 def _fleet_charts(sums: list[Sums], now: datetime) -> list[charts.LineChart]:
-    # Whole hours: an hour of which a part is drawn looks like a drop.
+    # Only whole hours: an incomplete hour would look like a drop.
     week = energy(sums, _hour_of(now - WEEK), _hour_of(now))
     drawn = [week.chart(", last 7 days")] if week.is_known else []
     load = [point for point in load_points(sums, now - WEEK, now) if point[0] >= now - WEEK]
@@ -135,7 +135,7 @@ def _fleet_charts(sums: list[Sums], now: datetime) -> list[charts.LineChart]:
 
 def _failing_deliveries() -> dict[str, Any]:
     failing = failing_deliveries()
-    # One delivery more than is shown tells whether there are more.
+    # One delivery more than the page shows, to know whether there are more.
     first = list(failing[: MAX_FAILING + 1])
     more = len(first) > MAX_FAILING
     return {

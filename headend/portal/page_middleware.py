@@ -1,6 +1,6 @@
 """The middleware for sessions, users and messages. API calls without cookies skip it.
 
-The API reads no session: it authenticates by API keys only. A call with cookies runs through all middleware as before.
+The API authenticates by API keys only, and reads no session. A call with cookies passes through all middleware.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""The portal's answer if the database, the repository or a disk cannot be used.
+"""The portal's answer if the database, the repository or a disk cannot be used: a page with status 503.
 
-It is a page with status 503, and one line in the log.
-
-The API has its own answer: :mod:`headend.http.exception_handler`.
+The log gets one line. The answer of the API is in :mod:`headend.http.exception_handler`.
 """
 
 from __future__ import annotations
@@ -34,12 +32,12 @@ class UnavailableMiddleware:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Return the page for such an error, and None for any other: Django logs its traceback."""
+        """Return the page for such an error. Return None for any other error: Django then logs its traceback."""
         return _answer(request, error) if is_outage(error) else None
 
 
 class AvailableSessionMiddleware(SessionMiddleware):
-    """Django's sessions, except that a session that cannot be stored now is a 503, and neither a 400 nor a 500."""
+    """Django's sessions. If a session cannot be stored now, the answer is 503; Django's would be 400 or 500."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Store the session, if it has changed."""
@@ -54,7 +52,7 @@ class AvailableSessionMiddleware(SessionMiddleware):
 
 
 def _cause(error: BaseException) -> Exception | None:
-    """Return the outage of the database that ``error`` is, or that it follows from, as ``SessionInterrupted`` does."""
+    """Return the outage of the database that caused ``error``, or ``error`` itself if it is one; otherwise None."""
     cause: BaseException | None = error
     while isinstance(cause, SessionInterrupted | UpdateError):
         cause = cause.__cause__ or cause.__context__

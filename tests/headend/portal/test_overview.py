@@ -41,10 +41,10 @@ def alert_messages() -> list[str]:
     return [alert.message for alert in overview_context(NOW)["alerts"]]
 
 
-def all_good() -> str:
+def no_problems() -> str:
     """Return what the overview says if nothing needs attention, without tags."""
     page = render_to_string("portal/_overview.html", overview_context(NOW))
-    [text] = re.findall(r"<p>(\s*All good.*?)</p>", page, re.DOTALL)
+    [text] = re.findall(r"<p>(\s*No problems.*?)</p>", page, re.DOTALL)
     return " ".join(re.sub(r"<.*?>", "", text).split())
 
 
@@ -107,16 +107,16 @@ def test_no_readings_are_expected_before_the_first_reading() -> None:
     IntervalTotals.objects.create(time=NEWEST, readings=METERS, late=0, kw=1.0)
     assert overview_context(NOW)["coverage"].percent == 100.0
     assert alert_messages() == []
-    assert all_good() == (
-        "All good. Every interval since 2026-05-02 11:55 UTC, the time of the first reading, is complete, "
+    assert no_problems() == (
+        "No problems. Every interval since 2026-05-02 11:55 UTC, the time of the first reading, is complete, "
         "and no file request or delivery has failed."
     )
 
 
 @pytest.mark.usefixtures("two_days")
 def test_with_readings_of_more_than_a_day_every_interval_of_the_day_is_complete() -> None:
-    assert all_good() == (
-        "All good. Every interval of the last 24 hours is complete, "
+    assert no_problems() == (
+        "No problems. Every interval of the last 24 hours is complete, "
         "and no file request or delivery has failed."
     )
 
@@ -130,7 +130,7 @@ def test_meters_that_send_every_three_hours_do_not_begin_today(settings: Setting
 
 
 def test_without_readings_the_overview_says_nothing_about_intervals() -> None:
-    assert all_good() == "All good. No file request or delivery has failed."
+    assert no_problems() == "No problems. No file request or delivery has failed."
 
 
 @pytest.mark.usefixtures("two_days")

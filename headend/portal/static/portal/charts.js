@@ -1,4 +1,4 @@
-// Values of a chart under the pointer and by keyboard. Dragging, or pressing Enter at two values, opens their window.
+// Shows the value of a chart under the pointer or the keyboard's cursor. Dragging or Enter opens a window.
 // The server draws the charts. The JSON in each plot has the values, and says where they are drawn.
 (() => {
   "use strict";
@@ -8,7 +8,7 @@
   const MIN_DRAG_PIXELS = 5;
   const LONG_STEPS = 10;
 
-  // What the user selected, by the id of the plot: htmx replaces the charts of the overview.
+  // The user's selection by the id of the plot, because htmx replaces the charts of the overview.
   const selected = new Map();
   let dragging = false;
 
@@ -46,7 +46,7 @@
       const { index = null, mark = null } = selected.get(element.id) ?? {};
       this.show(this.indexOf(index), this.indexOf(mark));
       element.before(this.readout);
-      // A screen reader passes the arrow keys to an application only.
+      // Screen readers pass the arrow keys only to elements with the role application.
       element.setAttribute("role", "application");
       element.setAttribute("aria-roledescription", "chart");
       element.addEventListener("focus", () => {
@@ -96,7 +96,7 @@
       return x - this.xOf(before) < this.xOf(after) - x ? before : after;
     }
 
-    // The times of the selected values, the earlier one first. The window ends when the last value ends.
+    // The start and the end of the selection as text. It ends when the span of the later value ends.
     bounds() {
       const [first, last] = [this.mark, this.index].sort((a, b) => a - b);
       const { origin, start, seconds, span = 0 } = this.data;
@@ -186,7 +186,7 @@
     }
 
     onPress(event) {
-      // A finger that moves scrolls the page.
+      // On a touch screen, dragging scrolls the page.
       if (this.last >= 0 && event.pointerType !== "touch" && event.button === 0) {
         this.pressed = { x: event.clientX, index: this.nearest(event) };
       }

@@ -1,5 +1,5 @@
-// What HTML alone cannot do: a regular event that refreshes parts of a page, local times as tooltips, and errors that
-// disappear when the user changes the value.
+// A regular event that refreshes parts of a page, local times as tooltips, and errors that disappear when the user
+// changes the value.
 (() => {
   "use strict";
   const TICK_MS = 2000;
@@ -13,7 +13,7 @@
   // The error "To must not be earlier than From" is shown at one of the two fields.
   const WINDOW = ["start", "end"];
 
-  // An error is about the value that was sent. The server checks the new value.
+  // The error belongs to the old value. The server checks the new one.
   const removeErrors = (event) => {
     const { form, name } = event.target;
     if (!form) return;
@@ -29,7 +29,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     addLocalTimes(document);
     setInterval(() => {
-      // A page in the background does not load the server.
+      // A page in the background must not cause requests.
       if (document.visibilityState === "visible") {
         document.body.dispatchEvent(new Event("headend:tick"));
       }
