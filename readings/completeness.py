@@ -69,12 +69,13 @@ def with_completeness(
 def _recent_times(snapshot: Snapshot, meters: pl.DataFrame, newest: datetime) -> pl.DataFrame:
     """Return the columns ``frame.ORDER`` of each meter's readings on its last day and the day before it."""
     last_day = pl.min_horizontal("last", frame.literal(newest)).dt.truncate("1d").alias("day")
-    found = [frame.empty(frame.ORDER)]
-    for (day,), same in meters.group_by(last_day):
-        raise_if_cancelled()
-        device_ids = tuple(same["device_id"])
-        found.append(snapshot.reading_times(Window(day - DAY, day + DAY - RESOLUTION, device_ids)))
-    return pl.concat(found)
+    raise_if_cancelled()
+    return snapshot.reading_times(
+        *(
+            Window(day - DAY, day + DAY - RESOLUTION, tuple(same["device_id"]))
+            for (day,), same in meters.group_by(last_day)
+        )
+    )
 
 
 def _intervals(times: pl.DataFrame) -> pl.DataFrame:

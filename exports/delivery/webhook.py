@@ -33,6 +33,7 @@ from urllib.parse import SplitResult
 import standardwebhooks
 import urllib3
 from django.conf import settings
+from django.db import transaction
 
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
 from exports.models import FileRequest, Supplier, Webhook
@@ -64,7 +65,12 @@ def rotate_signing_secret(supplier: Supplier, *, at_once: bool = False) -> datet
 
     Raises ``OverlapError`` if the secret before the old one is still in use.
     """
-    return rotation.rotate(settings.SECRETS, _secret_name(supplier), _new_secret, at_once=at_once)
+    with transaction.atomic():
+        # Of two rotations at the same time, the second must see the old value that the first has stored.
+        Supplier.objects.select_for_update(no_key=True).get(pk=supplier.pk)
+        return rotation.rotate(
+            settings.SECRETS, _secret_name(supplier), _new_secret, at_once=at_once
+        )
 
 
 def notify(

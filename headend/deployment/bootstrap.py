@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -12,10 +14,16 @@ from exports import credentials
 from exports.models import ApiKey, SshKey, Supplier
 from exports.stores import export_store
 from exports.suppliers.hand_over import FIRST_KEY_LABEL
+from headend.config.program import PROGRAM
 from headend.monitoring import health
 
 OPERATOR = "operator"
 """The user name of the first operator."""
+BROKER_HINT = (
+    "Correct CELERY_BROKER_URL, and check that the broker runs and can be reached from this host."
+)
+_REFUSED_LOGIN = re.compile("password|authentication", re.IGNORECASE)
+"""What the errors of Redis and Valkey say about a missing or wrong user or password."""
 BYTES_PER_READING = 42
 """On disk, in bytes. Measured on a day of 50,000 meters of the profile ``mixed``; ``uniform`` has fewer columns."""
 
@@ -101,14 +109,28 @@ def check_export_store() -> None:
 
 
 def check_broker() -> None:
-    """Raise ``ImproperlyConfigured`` if the message broker cannot be used."""
+    """Raise ``ImproperlyConfigured`` with :func:`broker_problem` as two sentences if the message broker cannot be used."""
+    problem = broker_problem()
+    if problem:
+        raise ImproperlyConfigured(". ".join(problem))
+
+
+def broker_problem() -> tuple[str, str] | None:
+    """Return None if the message broker takes messages, otherwise what is wrong, and a sentence that says what to do."""
     try:
         health.check_broker()
     except Exception as error:
         # The library of each broker raises its own errors. Their texts contain no passwords.
-        raise ImproperlyConfigured(
-            f"CELERY_BROKER_URL: the broker cannot be used: {_reason(error)}."
-        ) from None
+        found = _reason(error)
+        folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("data_folder_out")
+        if folder is not None and not Path(folder).exists():
+            hint = f"Run `{PROGRAM} setup`, which creates the folder of the messages."
+        elif _REFUSED_LOGIN.search(found):
+            hint = "Correct the user and the password in CELERY_BROKER_URL."
+        else:
+            hint = BROKER_HINT
+        return f"CELERY_BROKER_URL: the broker cannot be used: {found}", hint
+    return None
 
 
 def _reason(error: Exception) -> str:

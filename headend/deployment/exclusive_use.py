@@ -1,4 +1,4 @@
-"""What only one deployment can use at a time: its ports and its home folder.
+"""What only one deployment or one command can use at a time: the ports, the home folder and the database.
 
 It must not import Polars, because ``manage.py run`` forks (see :mod:`headend.deployment.programs`).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,15 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from headend.config.addresses import bound_socket, with_port
 
 _LOCK = "deployment.lock"
-_SETUP_LOCK = "setup.lock"
+
+
+class InUseError(Exception):
+    """Another command has the lock."""
 
 
 def check_port(setting: str, port: int) -> None:
@@ -69,14 +74,44 @@ def is_in_use(home: Path) -> bool:
 
 
 @contextmanager
-def one_setup_at_a_time(home: Path) -> Iterator[None]:
-    """Wait until no other ``manage.py setup`` uses the home folder, and lock it until the block ends.
+def one_at_a_time(
+    command: str, home: Path, database: BaseDatabaseWrapper, *, waits: bool
+) -> Iterator[None]:
+    """Lock the home folder and the database for a command until the block ends. Other commands have other locks.
 
-    If two created the same tables at the same time, both would fail.
+    Hosts of a deployment have different home folders, but share a PostgreSQL database. If another process has the lock,
+    wait until it ends (``waits``), or raise :class:`InUseError`. The locks of a process that was killed end too.
     """
-    lock = os.open(home / _SETUP_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(home / f"{command}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise InUseError from None
+        with _locked_database(command, database, waits=waits):
+            yield
     finally:
         os.close(lock)
+
+
+@contextmanager
+def _locked_database(command: str, database: BaseDatabaseWrapper, *, waits: bool) -> Iterator[None]:
+    if database.vendor != "postgresql":
+        yield
+        return
+    key = int.from_bytes(hashlib.sha256(f"headend {command}".encode()).digest()[:8], signed=True)
+    # The lock ends with its transaction, so it needs a connection that the command does not use. Behind a connection pool,
+    # such as PgBouncer, a lock of a session would not end with the command.
+    own = database.copy()
+    try:
+        own.set_autocommit(False)
+        with own.cursor() as cursor:
+            if waits:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+            else:
+                cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
+                if not cursor.fetchone()[0]:
+                    raise InUseError
+        yield
+    finally:
+        own.close()

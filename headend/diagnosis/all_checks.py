@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headend.config.database_errors import DATABASE_HINT
+from headend.deployment.bootstrap import BROKER_HINT
 from headend.diagnosis import database, host, services, stores
 from headend.diagnosis.finding import Check
 
@@ -12,7 +13,7 @@ ALL_CHECKS = (
     Check("database", database.check_database, DATABASE_HINT),
     Check("migrations", database.check_migrations, DATABASE_HINT),
     Check("clock", database.check_clock, DATABASE_HINT),
-    Check("broker", services.check_broker, services.BROKER_HINT),
+    Check("broker", services.check_broker, BROKER_HINT),
     Check("readings", stores.check_readings, stores.READINGS_HINT),
     Check("exports", stores.check_exports, stores.EXPORTS_HINT),
     Check("secrets", services.check_secrets, services.SECRETS_HINT),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.checks import WARNING, run_checks
-from django.core.exceptions import ImproperlyConfigured
 
 from exports.sftp.host_keys import host_key_secrets
 from headend.config.checks import TAG
@@ -14,13 +13,9 @@ from headend.config.private_files import is_shared
 from headend.config.program import PROGRAM
 from headend.config.secrets import FileSecrets
 from headend.deployment import bootstrap
-from headend.diagnosis.finding import Finding, failed, ok, reason, warning
+from headend.diagnosis.finding import Finding, failed, ok, warning, without_secrets
 from readings.engines import without_password
 
-BROKER_HINT = (
-    "Correct CELERY_BROKER_URL, and check that the broker runs and can be reached from this host."
-)
-BROKER_FOLDER_HINT = f"Run `{PROGRAM} setup`, which creates the folder of the messages."
 SECRETS_HINT = "Correct SECRETS_URL. Files must belong to the user of the processes; AWS needs secretsmanager:GetSecretValue."
 _MAX_NAMES = 3
 
@@ -42,12 +37,11 @@ def check_settings() -> list[Finding]:
 
 def check_broker() -> list[Finding]:
     """Connect to the broker as a sender of messages does."""
+    problem = bootstrap.broker_problem()
+    if problem:
+        text, hint = problem
+        return [failed(without_secrets(text), hint)]
     folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("data_folder_out")
-    try:
-        bootstrap.check_broker()
-    except ImproperlyConfigured as error:
-        is_missing = folder is not None and not Path(folder).exists()
-        return [failed(reason(error), BROKER_FOLDER_HINT if is_missing else BROKER_HINT)]
     return [ok(f"accepts messages, {folder or without_password(settings.CELERY_BROKER_URL)}")]
 
 

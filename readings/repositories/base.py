@@ -148,9 +148,13 @@ class Snapshot(Extract):
     def last_times(self, window: Window) -> pl.DataFrame:
         """Return the meters of the window's readings: columns ``device_id`` and ``last``, the newest time of each."""
 
-    def reading_times(self, window: Window) -> pl.DataFrame:
-        """Return the columns ``frame.ORDER`` of the window's readings, in any order."""
-        return pl.concat([frame.empty(frame.ORDER), *self.frames(window, columns=frame.ORDER)])
+    def reading_times(self, *windows: Window) -> pl.DataFrame:
+        """Return the columns ``frame.ORDER`` of the readings of some windows, in any order.
+
+        Every window names meters, and no meter is in two windows. An engine with a server sends one query.
+        """
+        found = (each for window in windows for each in self.frames(window, columns=frame.ORDER))
+        return pl.concat([frame.empty(frame.ORDER), *found])
 
     def meter_summaries(self, device_ids: Sequence[str]) -> pl.DataFrame:
         """Return :data:`METER_SUMMARIES_SCHEMA` of one or more meters, by device id; not of meters without readings.

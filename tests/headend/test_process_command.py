@@ -17,6 +17,7 @@ from headend.config import service_urls
 from headend.config.aws_secrets import SecretsManager
 from headend.config.secrets import FileSecrets
 from headend.deployment import procfile
+from headend.monitoring import health
 from readings.repositories import ReadingsRepository
 from tests.ports import unused_port
 
@@ -114,7 +115,37 @@ def test_no_process_starts_without_its_broker(
     started: list[tuple[list[str], dict[str, str]]], settings: Settings, tmp_path: Path
 ) -> None:
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {"data_folder_out": str(tmp_path / "missing")}
-    assert refusal(started).startswith("CELERY_BROKER_URL: the broker cannot be used: ")
+    message = refusal(started)
+    assert message.startswith("CELERY_BROKER_URL: the broker cannot be used: ")
+    assert message.endswith(
+        ". Run `python manage.py setup`, which creates the folder of the messages."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        ("Error 111 connecting to 127.0.0.1:9. Connection refused.", "check that the broker runs"),
+        ("invalid username-password pair or user is disabled.", "the user and the password in"),
+        ("Authentication required.", "the user and the password in"),
+    ],
+)
+def test_the_refusal_says_what_to_do_about_the_broker(
+    started: list[tuple[list[str], dict[str, str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    error: str,
+    hint: str,
+) -> None:
+    def fail() -> None:
+        raise OSError(error)
+
+    monkeypatch.setattr(health, "check_broker", fail)
+    message = refusal(started)
+    assert f"cannot be used: {error} " in message
+    assert hint in message.removeprefix(error)
+    with pytest.raises(ImproperlyConfigured) as refused:
+        call_command("setup")
+    assert str(refused.value) == message
 
 
 def test_no_process_starts_without_the_bucket_of_export_files(

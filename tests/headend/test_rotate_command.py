@@ -7,16 +7,18 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from pytest_django.fixtures import Settings
 
 from exports import credentials
 from exports.delivery import push, webhook
-from exports.models import SshKey, Supplier
+from exports.models import ApiKey, PushTarget, SshKey, Supplier, Webhook
 from exports.sftp.host_keys import host_keys, known_hosts_lines, next_host_keys
 from exports.suppliers.authentication import find_supplier
 from exports.suppliers.hand_over import create_api_key, create_key_pair
 from headend.config.secrets import FileSecrets
 from headend.deployment import bootstrap
+from headend.deployment.exclusive_use import one_at_a_time
 
 
 @pytest.fixture
@@ -96,7 +98,40 @@ def test_a_failure_to_store_the_new_key_leaves_the_database_unchanged(
     assert ssh_key.label == "first key"
 
 
-def test_a_webhook_and_a_push_target_have_two_secrets_for_some_days(supplier: Supplier) -> None:
+@pytest.mark.parametrize("kind", ["api-key", "ssh-key", "secret-key", "host-keys"])
+def test_a_rotation_is_refused_while_another_one_runs(
+    secrets: FileSecrets, tmp_path: Path, kind: str
+) -> None:
+    def stored() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in secrets.root.rglob("*") if path.is_file()}
+
+    before = stored()
+    with one_at_a_time("rotate", tmp_path, connection, waits=False):
+        with pytest.raises(CommandError, match=r"is running\. Nothing was changed"):
+            rotate(kind)
+    assert stored() == before
+    assert ApiKey.objects.count() == SshKey.objects.count() == 1
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("webhook", "webhook"), ("push-key", "push target")])
+def test_a_supplier_without_the_service_has_no_secret_to_rotate(
+    supplier: Supplier, secrets: FileSecrets, kind: str, missing: str
+) -> None:
+    with pytest.raises(CommandError, match=f"SUPPLIER: sftp-user has no {missing}. Add one"):
+        rotate(kind, "sftp-user")
+    assert not list(secrets.root.rglob(f"*{supplier.name}*"))
+
+
+@pytest.fixture
+def connected(supplier: Supplier) -> Supplier:
+    """The default supplier, with a webhook and a push target."""
+    Webhook.objects.create(supplier=supplier, url="https://supplier.example")
+    PushTarget.objects.create(supplier=supplier, host="supplier.example", user="headend")
+    return supplier
+
+
+def test_a_webhook_and_a_push_target_have_two_secrets_for_some_days(connected: Supplier) -> None:
+    supplier = connected
     old_secret, old_key = webhook.signing_secret(supplier), push.private_keys(supplier)
     assert "The old one stays valid until 20" in rotate("webhook", "sftp-user")
     assert webhook.signing_secret(supplier) != old_secret
@@ -137,8 +172,9 @@ def test_the_next_host_keys_are_announced_before_they_are_used(
 
 @pytest.mark.parametrize("answer", ["yes", ""])
 def test_a_rotation_at_once_must_be_confirmed_by_name(
-    supplier: Supplier, monkeypatch: pytest.MonkeyPatch, answer: str
+    connected: Supplier, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
+    supplier = connected
     before = webhook.signing_secret(supplier)
     monkeypatch.setattr("builtins.input", lambda question: answer)
     with pytest.raises(CommandError, match=r"is not webhook sftp-user\. Nothing was changed"):

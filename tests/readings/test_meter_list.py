@@ -15,9 +15,11 @@ from rest_framework.test import APIClient
 from exports.models import Supplier
 from readings.models import Meter
 from readings.repositories import ReadingsRepository
+from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.totals import update_totals
+from readings.window import Window
 from tests.every_url import POISON
 from tests.suppliers import api_client
 
@@ -105,6 +107,26 @@ def test_a_page_says_when_a_meter_sent_readings_and_how_complete_they_are(
     assert found["daily"] == [midnight, "2026-05-03 00:00:00.000000", 3, 1.0, 1.0, None]
     single = "2026-05-03 22:00:00.000000"
     assert found["single"] == [single, single, 1, None, None, None]
+
+
+def test_meters_with_different_last_days_are_read_by_one_query(
+    client: APIClient, store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_all(store, *(hourly(f"stopped-{day}", range(24 * day)) for day in range(1, 4)))
+    calls: list[tuple[Window, ...]] = []
+    read = DeltaSnapshot.reading_times
+
+    def record(snapshot: DeltaSnapshot, *windows: Window) -> pl.DataFrame:
+        calls.append(windows)
+        return read(snapshot, *windows)
+
+    monkeypatch.setattr(DeltaSnapshot, "reading_times", record)
+    found = get(client)["results"]
+    assert [meter["completeness"] for meter in found] == [0.3333, 0.6666, 1.0]
+    [windows] = calls
+    assert [window.device_ids for window in sorted(windows, key=lambda each: each.start)] == [
+        ("stopped-1",), ("stopped-2",), ("stopped-3",)
+    ]  # fmt: skip
 
 
 def test_pages_are_in_byte_order_and_next_leads_through_all_of_them(

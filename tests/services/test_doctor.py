@@ -65,7 +65,7 @@ def test_real_servers_have_no_problem_and_each_wrong_address_is_named(
     assert found["database"].endswith("Correct the user and the password in DATABASE_URL.")
     assert found["exports"].startswith("failed   exports     the bucket does not exist")
     assert "the bucket does not exist" in found["readings"]
-    assert found["broker"].startswith("failed")
+    assert found["broker"].endswith("Correct the user and the password in CELERY_BROKER_URL.")
     assert "hunter2" not in "".join(found.values())
 
     deployment.extra = right | {
@@ -77,5 +77,6 @@ def test_real_servers_have_no_problem_and_each_wrong_address_is_named(
     found = lines_of(deployment, exit_code=1)
     for part in ("database", "migrations", "clock", "broker", "exports", "readings"):
         assert found[part].startswith("failed"), found[part]
+    assert "Correct CELERY_BROKER_URL, and check that the broker runs" in found["broker"]
     assert found["secrets"].startswith("ok")
     assert "hunter2" not in "".join(found.values())

@@ -9,13 +9,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.db import connection
 
 from exports.delivery import push, webhook
-from exports.models import Supplier
+from exports.models import PushTarget, Supplier, Webhook
 from exports.sftp import host_keys
 from headend.config import rotation, signing_keys
 from headend.config.program import PROGRAM
 from headend.deployment import key_rotation, outputs
+from headend.deployment.exclusive_use import InUseError, one_at_a_time
 from headend.management.typed_confirmation import confirm_by_typing
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
 
@@ -69,7 +71,13 @@ class Command(CommandWithExamples):
             )
         order = _Order(supplier, now=options["now"], finish=options.get("finish", False))
         try:
-            self.stdout.write(kind.rotate(order))
+            # Of two at the same time, one would create a key that is valid, but neither stored nor printed.
+            with one_at_a_time("rotate", settings.HEADEND_HOME, connection, waits=False):
+                self.stdout.write(kind.rotate(order))
+        except InUseError:
+            raise CommandError(
+                f"Another `{PROGRAM} rotate` is running. Nothing was changed. Repeat this command if it is still needed."
+            ) from None
         except rotation.OverlapError as error:
             raise CommandError(
                 f"{error} Nothing was changed. Add --now to make it invalid at once."
@@ -119,6 +127,10 @@ def _rotate_ssh_key(order: _Order) -> str:
 
 def _rotate_webhook(order: _Order) -> str:
     assert order.supplier is not None  # the kind has a supplier
+    if not Webhook.objects.filter(supplier=order.supplier).exists():
+        raise CommandError(
+            f"SUPPLIER: {order.supplier} has no webhook. Add one in the admin, which then shows its signing secret."
+        )
     overlap = _overlap(webhook.rotate_signing_secret(order.supplier, at_once=order.now))
     return (
         f"The signing secret of {order.supplier} was replaced. {overlap}\n"
@@ -128,6 +140,10 @@ def _rotate_webhook(order: _Order) -> str:
 
 def _rotate_push_key(order: _Order) -> str:
     assert order.supplier is not None  # the kind has a supplier
+    if not PushTarget.objects.filter(supplier=order.supplier).exists():
+        raise CommandError(
+            f"SUPPLIER: {order.supplier} has no push target. Add one in the admin, which then shows its public key."
+        )
     overlap = _overlap(push.rotate_key(order.supplier, at_once=order.now))
     return (
         f"The push key of {order.supplier} was replaced. {overlap}\n"

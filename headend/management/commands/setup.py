@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.utils import timezone
 
 from exports.checks import anonymous_supplier_exists, staff_belong_to_no_supplier
@@ -16,7 +17,7 @@ from headend.config.private_files import make_private
 from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 from headend.deployment import bootstrap, outputs
-from headend.deployment.exclusive_use import one_setup_at_a_time
+from headend.deployment.exclusive_use import one_at_a_time
 from headend.deployment.schema import refuse_newer_schema
 from headend.deployment.static_files import collect_static_files
 from readings.described_table import check_table, describe
@@ -45,7 +46,8 @@ class Command(ProjectCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Create what is missing and print each step."""
         create_folders(settings.FOLDERS)
-        with one_setup_at_a_time(settings.HEADEND_HOME):
+        # Two that create the same tables at the same time would fail.
+        with one_at_a_time("setup", settings.HEADEND_HOME, connection, waits=True):
             self._create_what_is_missing()
 
     def _create_what_is_missing(self) -> None:

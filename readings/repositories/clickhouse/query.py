@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -41,8 +41,18 @@ def as_text(instant: datetime) -> str:
     return format_instant(min(max(instant, _FIRST), _LAST))
 
 
-def conditions(window: Window) -> Query:
-    """Return the window as the condition of a WHERE clause."""
+def any_of(windows: Sequence[Window]) -> Query:
+    """Return a condition that the readings of each of the windows meet."""
+    parts = [conditions(window, f"_{number}") for number, window in enumerate(windows)]
+    return Query(
+        " OR ".join(f"({part.text})" for part in parts),
+        {name: value for part in parts for name, value in part.parameters.items()},
+        {name: table for part in parts for name, table in part.tables.items()},
+    )
+
+
+def conditions(window: Window, suffix: str = "") -> Query:
+    """Return the window as the condition of a WHERE clause. The names of its parameters end with ``suffix``."""
     bounds = {
         "start": ("time >=", window.start),
         "end": ("time <=", window.end),
@@ -50,16 +60,18 @@ def conditions(window: Window) -> Query:
         "as_of": ("arrival_time <=", window.as_of),
     }
     given = {name: bound for name, bound in bounds.items() if bound[1] is not None}
-    terms = [f"{comparison} {{{name}:{INSTANT}}}" for name, (comparison, _) in given.items()]
+    terms = [
+        f"{comparison} {{{name}{suffix}:{INSTANT}}}" for name, (comparison, _) in given.items()
+    ]
     parameters: dict[str, Any] = {
-        name: as_text(instant) for name, (_, instant) in given.items() if instant
+        f"{name}{suffix}": as_text(instant) for name, (_, instant) in given.items() if instant
     }
     tables = {}
     meters = list(window.device_ids)
     if len(meters) > _MAX_METERS_AS_PARAMETER:
-        terms.append(f"device_id IN (SELECT device_id FROM {_METERS})")
-        tables[_METERS] = ("device_id String", pl.DataFrame({"device_id": meters}))
+        terms.append(f"device_id IN (SELECT device_id FROM {_METERS}{suffix})")
+        tables[f"{_METERS}{suffix}"] = ("device_id String", pl.DataFrame({"device_id": meters}))
     elif meters:
-        terms.append("device_id IN {meters:Array(String)}")
-        parameters["meters"] = meters
+        terms.append(f"device_id IN {{meters{suffix}:Array(String)}}")
+        parameters[f"meters{suffix}"] = meters
     return Query(" AND ".join(terms), parameters, tables)

@@ -145,10 +145,10 @@ class ClickHouseSnapshot(Snapshot):
         """See :meth:`Snapshot.last_times`."""
         return self._client.frame(self._statements.last_times(window), _LAST_TIMES_SCHEMA)
 
-    def reading_times(self, window: Window) -> pl.DataFrame:
+    def reading_times(self, *windows: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.reading_times`."""
         schema = {name: frame.SCHEMA[name] for name in frame.ORDER}
-        return self._client.frame(self._statements.reading_times(window), schema)
+        return self._client.frame(self._statements.reading_times(windows), schema)
 
     def meter_summaries(self, device_ids: Sequence[str]) -> pl.DataFrame:
         """See :meth:`Snapshot.meter_summaries`."""

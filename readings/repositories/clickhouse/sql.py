@@ -11,7 +11,14 @@ import polars as pl
 
 from readings import frame
 from readings.repositories.clickhouse.address import TABLE
-from readings.repositories.clickhouse.query import INSTANT, Query, as_text, conditions, identifier
+from readings.repositories.clickhouse.query import (
+    INSTANT,
+    Query,
+    any_of,
+    as_text,
+    conditions,
+    identifier,
+)
 from readings.window import Position, Window
 
 STORED_SCHEMA = {name: kind for name, kind in frame.FULL_SCHEMA.items() if name != "measure_name"}
@@ -157,9 +164,11 @@ class Statements:
         """Return the columns of ``Snapshot.last_times``."""
         return self._select("device_id, max(time) AS last", window, "GROUP BY device_id")
 
-    def reading_times(self, window: Window) -> Query:
-        """Return the columns ``frame.ORDER`` of the window's readings, in any order."""
-        return self._select(f"DISTINCT {_list(frame.ORDER)}", window, final=False)
+    def reading_times(self, windows: Sequence[Window]) -> Query:
+        """Return the columns ``frame.ORDER`` of the windows' readings, in any order."""
+        wanted = any_of(windows)
+        text = f"SELECT DISTINCT {_list(frame.ORDER)} FROM {self.table} WHERE {wanted.text}"
+        return replace(wanted, text=text)
 
     def meter_summaries(self, window: Window) -> Query:
         """Return the columns of ``METER_SUMMARIES_SCHEMA``."""

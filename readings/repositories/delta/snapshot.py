@@ -185,9 +185,9 @@ class DeltaSnapshot(Snapshot):
         readings = self._reader.search_identities(window).group_by("device_id")
         return collect(readings.agg(pl.col("time").max().alias("last")))
 
-    def reading_times(self, window: Window) -> pl.DataFrame:
+    def reading_times(self, *windows: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.reading_times`. The readings are not counted first."""
-        return collect(self._reader.search_identities(window))
+        return collect(pl.concat(self._reader.search_identities(window) for window in windows))
 
     def meter_summaries(self, device_ids: Sequence[str]) -> pl.DataFrame:
         """See :meth:`Snapshot.meter_summaries`. Finished days are counted by the hourly sums of the day cache."""

@@ -119,10 +119,10 @@ class TimestreamSnapshot(Snapshot):
         """See :meth:`Snapshot.last_times`."""
         return self._queries.frame(self._statements.last_times(window), _LAST_TIMES_SCHEMA)
 
-    def reading_times(self, window: Window) -> pl.DataFrame:
+    def reading_times(self, *windows: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.reading_times`. The readings are not counted first."""
         schema = {name: frame.SCHEMA[name] for name in frame.ORDER}
-        return self._queries.frame(self._statements.readings(frame.ORDER, window), schema)
+        return self._queries.frame(self._statements.keys(frame.ORDER, *windows), schema)
 
     def meter_summaries(self, device_ids: Sequence[str]) -> pl.DataFrame:
         """See :meth:`Snapshot.meter_summaries`."""

@@ -134,9 +134,10 @@ class Statements:
             f" WHERE place > {skip} AND place <= {skip + limit} ORDER BY place"
         )
 
-    def keys(self, columns: Sequence[str], window: Window) -> str:
-        """Return these columns of every reading of the window, in no particular order."""
-        return f"SELECT {_list(columns)} FROM {self._table} WHERE {conditions(window)}"
+    def keys(self, columns: Sequence[str], *windows: Window) -> str:
+        """Return these columns of every reading of the windows, in no particular order."""
+        any_window = " OR ".join(f"({conditions(window)})" for window in windows)
+        return f"SELECT {_list(columns)} FROM {self._table} WHERE {any_window}"
 
     def last_times(self, window: Window) -> str:
         """Return the columns of ``Snapshot.last_times``."""

@@ -5,22 +5,58 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from headend.deployment.exclusive_use import one_setup_at_a_time
+import pytest
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import ConnectionHandler
+from pytest_django.plugin import DjangoDbBlocker
+
+from headend.config import service_urls
+from headend.deployment.exclusive_use import InUseError, one_at_a_time
+from tests.services.servers import Postgres
 
 
-def test_a_second_setup_waits_until_the_first_has_ended(tmp_path: Path) -> None:
+def assert_the_second_waits_or_is_refused(
+    homes: tuple[Path, Path], database: BaseDatabaseWrapper
+) -> None:
+    first, second = homes
     steps = []
 
     def set_up_too() -> None:
-        with one_setup_at_a_time(tmp_path):
+        with one_at_a_time("setup", second, database, waits=True):
             steps.append("second begins")
 
-    second = threading.Thread(target=set_up_too)
-    with one_setup_at_a_time(tmp_path):
-        second.start()
-        second.join(timeout=0.1)
-        assert second.is_alive()
+    waiting = threading.Thread(target=set_up_too)
+    with one_at_a_time("setup", first, database, waits=True):
+        waiting.start()
+        waiting.join(timeout=0.1)
+        assert waiting.is_alive()
+        with one_at_a_time("rotate", second, database, waits=False):
+            steps.append("another command")
         steps.append("first ends")
-    second.join(timeout=30)
-    assert steps == ["first ends", "second begins"]
-    assert [path.stat().st_mode & 0o077 for path in tmp_path.iterdir()] == [0]
+    waiting.join(timeout=30)
+    assert steps == ["another command", "first ends", "second begins"]
+    with (
+        one_at_a_time("rotate", first, database, waits=False),
+        pytest.raises(InUseError),
+        one_at_a_time("rotate", second, database, waits=False),
+    ):
+        pass
+
+
+def test_a_second_command_in_the_same_home_folder_waits_or_is_refused(
+    tmp_path: Path, db: None
+) -> None:
+    assert_the_second_waits_or_is_refused((tmp_path, tmp_path), connection)
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_a_second_command_on_another_host_with_the_same_database_waits_or_is_refused(
+    tmp_path: Path, postgres: Postgres, django_db_blocker: DjangoDbBlocker
+) -> None:
+    homes = tmp_path / "first", tmp_path / "second"
+    for home in homes:
+        home.mkdir()
+    handler = ConnectionHandler({"default": service_urls.database(postgres.url)})
+    with django_db_blocker.unblock():
+        assert_the_second_waits_or_is_refused(homes, handler["default"])

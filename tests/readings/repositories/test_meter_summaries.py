@@ -54,8 +54,10 @@ def test_meters_are_summarised_from_their_first_to_their_last_reading(
     assert snapshot.meter_summaries(some).equals(expected)
     assert snapshot.meter_summaries([UNKNOWN]).is_empty()
     window = Window(A_MIDNIGHT, A_MIDNIGHT + timedelta(hours=1), tuple(IDS[:12]))
-    times = snapshot.reading_times(window).sort(frame.ORDER)
-    assert times.equals(readings.filter(window.predicate()).select(frame.ORDER))
+    earlier = Window(A_MIDNIGHT - timedelta(hours=2), A_MIDNIGHT, tuple(IDS[12:20]))
+    times = snapshot.reading_times(window, earlier).sort(frame.ORDER)
+    of_windows = readings.filter(window.predicate() | earlier.predicate())
+    assert times.equals(of_windows.select(frame.ORDER))
     # A correction is no further reading.
     corrected = readings.with_columns(pl.col("arrival_time") + timedelta(days=1), kw=pl.lit(1.5))
     repository.write(corrected, corrections=True)
