@@ -61,7 +61,10 @@ def work() -> None:
     So a small file takes one message; the parts of a large one are shared among all workers.
     """
     from exports.pipeline import worker
+    from readings.described_table import described_repository
 
+    # A worker with another table of readings claims no step: each would fail, and its attempts would be used up.
+    described_repository()
     new_steps = worker.run_steps()
     if new_steps is not None and (new_steps or worker.has_claimable_step()):
         wake_workers(max(1, new_steps))

@@ -21,6 +21,7 @@ from headend.api.errors import errors
 from headend.api.negotiation import IgnoreClientContentNegotiation
 from headend.api.parsers import LargeJSONObjectParser
 from readings import frame
+from readings.described_table import described_repository
 from readings.ingest.settled import settled_until
 from readings.instants import format_instant
 from readings.page_query import (
@@ -31,7 +32,7 @@ from readings.page_query import (
     requested_window,
 )
 from readings.parameters import query_parameters
-from readings.repositories import Page, Snapshot, repository
+from readings.repositories import Page, Snapshot
 from readings.serializers import ReadingHistory, ReadingsPage
 from readings.window import Position, Window
 
@@ -106,7 +107,7 @@ class ReadingsViewSet(ViewSet):
         """
         wanted = _HISTORY_QUERY.valid(query_parameters(request))
         device_id, time = wanted["device_id"], wanted["time"]
-        stored = repository().snapshot().versions(Window(time, time, (device_id,)))
+        stored = described_repository().snapshot().versions(Window(time, time, (device_id,)))
         versions = [row for minute in stored for row in minute.rows(named=True)]
         if not versions:
             raise NotFound(f"The meter {device_id} has no reading at {format_instant(time)}.")
@@ -128,7 +129,7 @@ def _page_response(
         # This comes before the snapshot is opened, so the snapshot has every reading that arrived up to this instant.
         selected["as_of"] = max(settled_until(timezone.now()), selected["arrived_after"])
     # A client that asks for new arrivals never asks again for those up to `as_of`, so the page must have all of them.
-    store = repository()
+    store = described_repository()
     arrivals_only = "arrived_after" in selected
     snapshot = store.snapshot() if arrivals_only else store.recent_snapshot()
     page = _page_of(snapshot, selected)

@@ -2,11 +2,15 @@
 
 ``LiveArrival``, ``AwaitedInterval``, ``IntervalTotals``, ``ClassEnergy`` and ``Meter`` are derived from one table. If
 ``READINGS_URL`` names another table, they are wrong: intervals would not be written again, and the portal would show
-totals of other readings.
+totals of other readings. File requests name a version of this table.
+
+`headend process` refuses to start a process that names another table. A process can also be started without it, and then
+has other settings if a variable is missing. So :func:`described_repository` refuses too.
 """
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError, models, transaction
 
 from headend.config.database_errors import has_no_tables
@@ -19,7 +23,7 @@ from readings.models import (
     LiveArrival,
     Meter,
 )
-from readings.repositories import ReadingsRepository
+from readings.repositories import ReadingsRepository, repository
 from readings.repository_errors import RepositoryUnavailableError
 
 _DERIVED: tuple[type[models.Model], ...] = (
@@ -30,6 +34,27 @@ _DERIVED: tuple[type[models.Model], ...] = (
     Meter,
 )
 _ONLY_ROW = 1
+_confirmed: set[str] = set()
+"""The URLs of which the database has confirmed in this process that they name its table."""
+
+
+class AnotherTableError(RepositoryUnavailableError):
+    """``READINGS_URL`` names another table than the one that the database describes."""
+
+
+def described_repository() -> ReadingsRepository:
+    """Return the repository of this deployment, for everything that reads readings for a caller.
+
+    Raises :class:`AnotherTableError`. A database that describes no table yet accepts each of them. After the first call
+    that compares the tables, later calls of this process need no query.
+    """
+    found = repository()
+    if settings.READINGS_URL not in _confirmed:
+        row = DescribedTable.objects.first()
+        if row is not None:
+            _refuse_unless_described(found, row)
+            _confirmed.add(settings.READINGS_URL)
+    return found
 
 
 def check_table(repository: ReadingsRepository) -> None:
@@ -65,7 +90,7 @@ def describe(repository: ReadingsRepository) -> bool:
 
 
 def refuse_other_table(repository: ReadingsRepository) -> None:
-    """Raise :class:`RepositoryUnavailableError` if the database describes another table than that of ``repository``.
+    """Raise :class:`AnotherTableError` if the database describes another table than that of ``repository``.
 
     A database that describes no table yet, or that cannot be used, accepts each of them.
     """
@@ -105,7 +130,7 @@ def _described_row() -> DescribedTable | None:
 
 def _refuse_unless_described(repository: ReadingsRepository, row: DescribedTable) -> None:
     if row.table_id != repository.table_id():
-        raise RepositoryUnavailableError(
+        raise AnotherTableError(
             "READINGS_URL names another table than the one that this deployment uses. Correct READINGS_URL, or set"
             " another HEADEND_HOME and DATABASE_URL. To use the other table from now on, stop all processes and run"
             f" `{PROGRAM} setup`."

@@ -16,12 +16,12 @@ from rest_framework.viewsets import ViewSet
 import readings.meter_schema  # noqa: F401 (drf-spectacular only finds extensions of imported modules)
 from headend.api.errors import errors
 from headend.api.negotiation import IgnoreClientContentNegotiation
+from readings.described_table import described_repository
 from readings.device_ids import parse_device_id
 from readings.meter_list import describe_meters, page_by_device_id, page_of_silent
 from readings.meter_query import LatestReading, MeterList, MetersQuery
 from readings.newest_reading import newest_reading
 from readings.parameters import query_parameters
-from readings.repositories import repository
 
 _QUERY, _PAGE, _LATEST = MetersQuery(), MeterList(), LatestReading()
 """They check the parameters of every call, and serialize every response. DRF would copy the fields for each call."""
@@ -57,7 +57,9 @@ class MetersViewSet(ViewSet):
             page = page_of_silent(silent_since, prefix, selected.get("cursor"), size)
         else:
             page = page_by_device_id(prefix, selected.get("cursor", ""), size)
-        meters = describe_meters(repository().recent_snapshot(), page.device_ids, silent_since)
+        meters = describe_meters(
+            described_repository().recent_snapshot(), page.device_ids, silent_since
+        )
         next_url = None
         if page.last is not None:
             cursor = page.last.device_id if silent_since is None else page.last
@@ -77,7 +79,7 @@ class MetersViewSet(ViewSet):
             meter = parse_device_id(device_id)
         except ValueError as error:
             raise ValidationError([str(error)]) from None
-        reading = newest_reading(repository().recent_snapshot(), meter)
+        reading = newest_reading(described_repository().recent_snapshot(), meter)
         if reading is None:
             raise NotFound(f"The meter {meter} has no readings.")
         return Response(_LATEST.to_representation(reading))

@@ -15,8 +15,8 @@ from exports.models import FINAL, FileRequest, MeterList, Status
 from exports.pipeline import export_file, transitions
 from exports.pipeline.failure_reasons import failure_reason
 from exports.stores import export_store
+from readings.described_table import described_repository
 from readings.outages import is_outage
-from readings.repositories import repository
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def remove_leftovers_if_final(pk: uuid.UUID) -> None:
     if request is None:
         return
     try:
-        export_file.remove_leftovers(request, repository())
+        export_file.remove_leftovers(request, described_repository())
     except Exception as error:
         _log_failure("leftovers are not removed yet", request, error)
 
@@ -68,7 +68,7 @@ def expire_files(*, by_age: bool) -> int:
         transitions.expire(request.pk)
         request.refresh_from_db()
         try:
-            export_file.remove_leftovers(request, repository())
+            export_file.remove_leftovers(request, described_repository())
         except Exception as error:
             _log_failure("an expired file is not removed", request, error)
             continue
@@ -83,7 +83,7 @@ def _log_failure(message: str, request: FileRequest, error: Exception) -> None:
 
 
 def _requests_with_extracts() -> Iterator[uuid.UUID]:
-    for key in repository().extract_owners():
+    for key in described_repository().extract_owners():
         # A folder that is not named after a request belongs to another program.
         with suppress(ValueError):
             yield uuid.UUID(key)

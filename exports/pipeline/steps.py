@@ -21,7 +21,7 @@ from exports.leases.heartbeat import LeasedWork
 from exports.leases.model import LONGEST_PAUSE, Lease, LeasedQuerySet, Pk
 from exports.models import ACTIVE, MAX_REASON_LENGTH, ExportPart, FileRequest, Supplier
 from exports.pipeline import cleanup, export_file, queue, transitions
-from readings.repositories import repository
+from readings.described_table import described_repository
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,9 @@ class Plan(RequestStep):
     def run(self, check: Callable[[], None]) -> int:
         """Count the readings of the window, and create the parts. Return how many there are."""
         request = FileRequest.objects.get(pk=self.request_id)
-        extract = export_file.extract(request, repository(), attempt=str(self.lease.token))
+        extract = export_file.extract(
+            request, described_repository(), attempt=str(self.lease.token)
+        )
         parts = export_file.plan(request, extract)
         check()
         if not transitions.submit(self.lease, snapshot=extract.name, parts=parts):
@@ -145,7 +147,7 @@ class WritePart(Step[int]):
 
         transitions.run(self.request_id)
         written = export_file.write_part(
-            self._part, repository(), attempt=str(self.lease.token), progress=progress
+            self._part, described_repository(), attempt=str(self.lease.token), progress=progress
         )
         if not transitions.finish_part(self.lease, written):
             return 0

@@ -11,8 +11,8 @@ from exports.models import FileRequest, Status
 from headend.portal.fleet_load import totals_between
 from readings import frame
 from readings.columns import columns_or_default
+from readings.described_table import described_repository
 from readings.models import Meter
-from readings.repositories import repository
 from readings.window import Window
 
 _BYTES_PER_READING = {"csv": 39.0, "jsonl": 45.0, "parquet": 33.0}
@@ -54,7 +54,7 @@ def estimate_file_size(spec: FileSpec) -> FileSizeEstimate:
 
 
 def _stored_readings(window: Window) -> int:
-    return int(repository().snapshot().minute_counts(window)["readings"].sum())
+    return int(described_repository().snapshot().minute_counts(window)["readings"].sum())
 
 
 def _bytes_per_reading(file_format: str, columns: str) -> float:

@@ -34,11 +34,12 @@ from headend.portal.meter_readings import (
     listed_from,
     meter_readings,
 )
+from readings.described_table import described_repository
 from readings.device_ids import is_uuid, parse_device_id
 from readings.engines import engine_of
 from readings.feed import newest_interval
 from readings.ingest.deployment_fleet import customer_class_of
-from readings.repositories import Snapshot, repository
+from readings.repositories import Snapshot
 
 LATEST_READINGS = 12
 MAX_GAPS = 50
@@ -90,7 +91,7 @@ def meter_page(request: HttpRequest, device_id: str) -> HttpResponse:
         device_id = parse_device_id(device_id)
     except ValueError:
         raise Http404 from None
-    snapshot = repository().snapshot()
+    snapshot = described_repository().snapshot()
     shown = _find_window(request, snapshot, device_id)
     if shown is None:
         return unknown_meter(request, device_id)

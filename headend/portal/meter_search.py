@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from readings.described_table import described_repository
 from readings.device_ids import MAX_LENGTH, parse_device_id
 from readings.feed import newest_interval
 from readings.models import Meter
-from readings.repositories import Snapshot, repository
+from readings.repositories import Snapshot
 from readings.window import RESOLUTION, Window
 
 _PART_OF_UUID = re.compile(r"[0-9A-Fa-f-]{1,36}", re.ASCII)
@@ -36,7 +37,7 @@ def find_meters(prefix: str, limit: int) -> list[FoundMeter]:
     newest = newest_interval()
     if newest is None or len(prefix) > MAX_LENGTH or not prefix.isprintable():
         return []
-    snapshot = repository().snapshot()
+    snapshot = described_repository().snapshot()
     found = _find(snapshot, newest, prefix, limit)
     if not found and _PART_OF_UUID.fullmatch(prefix):
         found = _find(snapshot, newest, prefix.lower(), limit)

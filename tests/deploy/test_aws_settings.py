@@ -129,7 +129,8 @@ def test_each_parameter_of_the_fleet_has_its_setting(tmp_path: Path) -> None:
     assert found["CELERY_BROKER_TRANSPORT_OPTIONS"]["queue_name_prefix"] == "meters-"
     assert found["SFTP_PUBLIC_HOST"] == AWS["SftpBalancer.DNSName"]
     assert found["DATABASES"]["default"]["HOST"] == AWS["Database.Endpoint.Address"]
-    assert found["DATABASES"]["default"]["OPTIONS"]["sslmode"] == "require"
+    options = found["DATABASES"]["default"]["OPTIONS"]
+    assert (options["sslmode"], options["sslrootcert"]) == ("verify-full", "/etc/headend/rds.pem")
 
 
 @pytest.mark.starts_processes
@@ -150,6 +151,11 @@ def test_the_other_choices_have_their_settings(tmp_path: Path) -> None:
     assert found["HEADEND_ANONYMOUS_SUPPLIER"] == "sftp-user"
     # The load balancer and the health check call this port.
     assert found["SFTP_PORT"] == 2222
+
+
+def test_the_database_server_can_be_left_unverified() -> None:
+    stack = Stack(DatabaseCertificates="")
+    assert stack.environment("Web")["DATABASE_URL"].endswith("/headend?sslmode=require")
 
 
 @pytest.mark.parametrize(

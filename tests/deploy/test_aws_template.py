@@ -86,6 +86,8 @@ def test_the_guide_explains_every_parameter_output_and_alarm() -> None:
         ("ClientCidr", "0.0.0.0/0", "198.51.100.7"),
         ("TransferPublicKey", "", "-----BEGIN RSA PRIVATE KEY-----"),
         ("TransferPublicKey", "ssh-ed25519 AAAAC3Nza supplier", "AAAAC3Nza"),
+        ("DatabaseCertificates", "", "rds.pem"),
+        ("DatabaseCertificates", "/etc/headend/rds.pem", "/etc/rds.pem&sslmode=disable"),
         ("AlarmEmail", "operator@example.com", "operator"),
         ("TimestreamTableName", "readings", "my readings"),
         ("VpcCidr", "10.0.0.0/16", "10.0.0.0/28"),

@@ -106,9 +106,11 @@ def test_a_rotation_is_refused_while_another_one_runs(
         return {path: path.read_bytes() for path in secrets.root.rglob("*") if path.is_file()}
 
     before = stored()
-    with one_at_a_time("rotate", tmp_path, connection, waits=False):
-        with pytest.raises(CommandError, match=r"is running\. Nothing was changed"):
-            rotate(kind)
+    with (
+        one_at_a_time("rotate", tmp_path, connection, waits=False),
+        pytest.raises(CommandError, match=r"is running\. Nothing was changed"),
+    ):
+        rotate(kind)
     assert stored() == before
     assert ApiKey.objects.count() == SshKey.objects.count() == 1
 

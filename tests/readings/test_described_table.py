@@ -6,15 +6,20 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from exports.file_requests import FileSpec, accept
+from exports.models import Status, Supplier
+from exports.tasks import work
 from readings.described_table import check_table, describe
 from readings.ingest import live
-from readings.models import IntervalTotals, LiveArrival, Meter
+from readings.models import DescribedTable, IntervalTotals, LiveArrival, Meter
 from readings.repositories import ReadingsRepository, open_repository, open_store
 from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
@@ -23,6 +28,8 @@ from readings.tasks import maintain_repository, update_interval_totals, write_du
 from readings.totals import update_totals
 from tests.readings.ingest.stored_readings import all_readings
 from tests.readings.new_repository import create_repository
+from tests.suppliers import END, START, api_client
+from tests.suppliers import FLEET as SUPPLIED_FLEET
 
 NOW = datetime(2023, 2, 27, 16, 1, tzinfo=UTC)
 FLEET = Fleet(devices=30)
@@ -111,6 +118,61 @@ def test_commands_and_tasks_do_not_write_into_another_table(
     assert all("run `python manage.py setup`" in error for error in errors)
     assert all_readings(other).is_empty()
     assert not LiveArrival.objects.exists()
+
+
+@pytest.fixture
+def process_with_another_table(
+    readings: pl.DataFrame, store: ReadingsRepository, settings: Settings, tmp_path: Path
+) -> None:
+    """As in a process that was started without a variable: READINGS_URL is not that of the deployment."""
+    describe(store)
+    settings.READINGS_URL = f"delta://{tmp_path}/other"
+    create_repository(settings.READINGS_URL).write(readings)
+
+
+def test_no_reading_of_another_table_is_returned(
+    process_with_another_table: None,
+    alice: Supplier,
+    operator: Client,
+    settings: Settings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caller, meter = api_client(alice), SUPPLIED_FLEET.meters.device_id[0]
+    calls = [
+        ("/readings", {"start_date": f"{START:%F %T}"}),
+        ("/readings/history", {"device_id": meter, "time": f"{START:%F %T}"}),
+        ("/meters", {}),
+        (f"/meters/{meter}/latest", {}),
+    ]
+    for path, query in calls:
+        assert caller.get(path, query).status_code == 503, path
+        errors = [vars(record).get("error", "") for record in caplog.records]
+        assert any(error.startswith("READINGS_URL names another table") for error in errors)
+        caplog.clear()
+    assert operator.get(f"/fleet/meters/{meter}/").status_code == 503
+    settings.READINGS_URL = f"delta://{tmp_path}/readings"
+    assert caller.get(*calls[0]).json()["records"]
+    # Later calls ask the database no more.
+    DescribedTable.objects.update(table_id="another")
+    assert caller.get(*calls[0]).status_code == 200
+
+
+def test_a_worker_with_another_table_leaves_file_requests_to_the_others(
+    process_with_another_table: None,
+    exports_folder: Path,
+    alice: Supplier,
+    settings: Settings,
+    tmp_path: Path,
+) -> None:
+    request = accept(alice, FileSpec(START, END))
+    work()
+    request.refresh_from_db()
+    assert (request.status, request.attempts) == (Status.QUEUED, 0)
+    settings.READINGS_URL = f"delta://{tmp_path}/readings"
+    work()
+    request.refresh_from_db()
+    assert request.status == Status.COMPLETED
 
 
 def test_the_retention_of_this_deployment_deletes_nothing_from_another_table(

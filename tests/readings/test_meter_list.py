@@ -13,6 +13,7 @@ from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from exports.models import Supplier
+from readings.described_table import describe, described_repository
 from readings.models import Meter
 from readings.repositories import ReadingsRepository
 from readings.repositories.delta.snapshot import DeltaSnapshot
@@ -135,6 +136,8 @@ def test_pages_are_in_byte_order_and_next_leads_through_all_of_them(
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     store_all(store, *(hourly(device_id, range(2)) for device_id in IDS))
+    describe(store)
+    described_repository()
     # Two for the API key, one for the meters, and one for the newest interval.
     with django_assert_max_num_queries(4):
         get(client)

@@ -125,7 +125,7 @@ def test_readings_written_after_the_plan_are_not_in_the_file(
     assert decompressed_file(finished(request, run_steps)) == expected_csv(in_timestream)
 
 
-def test_folders_of_other_programs_are_not_deleted(in_timestream: pl.DataFrame) -> None:
+def test_folders_of_other_programs_are_not_deleted(in_timestream: pl.DataFrame, db: None) -> None:
     from readings.window import Window
 
     repository().create_extract(Window(START, END), "other-program/1")

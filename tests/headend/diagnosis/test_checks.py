@@ -236,6 +236,8 @@ def test_little_disk_space_is_reported_with_the_settings_of_the_folders(
         ('FATAL:  database "headend" does not exist', "Create the database"),
         ("connection to server failed: Connection refused", "check that the server runs"),
         ("cannot execute CREATE TABLE in a read-only transaction", "not to a replica"),
+        ('root certificate file "/etc/headend/rds.pem" does not exist', "Let sslrootcert in"),
+        ("SSL error: certificate verify failed", "Let sslrootcert in DATABASE_URL name a file"),
         ("database or disk is full", "Make space on the disk"),
         ("permission denied for schema public", "the permission to create tables"),
         ('table "exports_supplier" already exists', "Another setup may be running"),

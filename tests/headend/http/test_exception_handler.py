@@ -113,7 +113,7 @@ def test_an_unexpected_error_is_one_sentence_without_details(
     def fail() -> None:
         raise RuntimeError("secret inner workings")
 
-    monkeypatch.setattr(api, "repository", fail)
+    monkeypatch.setattr(api, "described_repository", fail)
     alice_client.raise_request_exception = False
     answer = alice_client.get("/readings", QUERY)
     assert answer.status_code == 500

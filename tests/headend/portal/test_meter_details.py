@@ -138,7 +138,7 @@ def test_an_engine_that_keeps_one_version_is_not_asked_for_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     with_energy.write(corrected(readings_of_meter(), 1, 1.0), corrections=True)
-    monkeypatch.setattr("headend.portal.meter.repository", lambda: with_energy)
+    monkeypatch.setattr("headend.portal.meter.described_repository", lambda: with_energy)
     settings.READINGS_URL = "timestream://devices/readings?region=us-east-1"
     assert "corrected" not in get_page(operator, WINDOW)
 
