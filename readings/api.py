@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,6 +25,7 @@ from readings.described_table import described_repository
 from readings.ingest.settled import settled_until
 from readings.instants import format_instant
 from readings.page_query import (
+    FilterParams,
     HistoryQuery,
     NextQuery,
     ReadingsQuery,
@@ -34,12 +35,14 @@ from readings.page_query import (
 from readings.parameters import query_parameters
 from readings.repositories import Page, Snapshot
 from readings.serializers import ReadingHistory, ReadingsPage
-from readings.window import Position, Window
+from readings.window import Window
 
 # DRF would copy all fields of a serializer that is made for a call.
-_URL_QUERY, _QUERY, _NEXT_QUERY, _PAGE = UrlQuery(), ReadingsQuery(), NextQuery(), ReadingsPage()
+_URL_QUERY, _QUERY, _NEXT_QUERY, _FILTER = UrlQuery(), ReadingsQuery(), NextQuery(), FilterParams()
 _HISTORY_QUERY = HistoryQuery()
-"""They check the parameters of every call, and serialize every page."""
+"""They check the parameters of every call, and serialize those of every page."""
+_NAMES = [*_QUERY.fields]
+"""The parameters in the order in which the URL of a next page has them."""
 
 
 class ReadingsRenderer(JSONRenderer):
@@ -51,10 +54,10 @@ class ReadingsRenderer(JSONRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Return the JSON text of a serialized :class:`ReadingsPage`; of other data, such as an error, as DRF does."""
+        """Return the JSON text of a :class:`ReadingsPage` with a data frame; of other data, such as an error, as DRF does."""
         match data:
             case {"records": pl.DataFrame() as records, **head}:
-                array = frame.with_instants_as_text(records).write_json().encode()
+                array = records.write_json().encode()
                 return json.dumps(head).encode()[:-1] + b', "records": ' + array + b"}"
         return bytes(super().render(data, accepted_media_type, renderer_context))
 
@@ -137,8 +140,7 @@ def _page_response(
         # The process that answered the page before may have seen readings that this one has not seen yet.
         newer = store.newer_snapshot(snapshot)
         page = page if newer is None else _page_of(newer, selected)
-    content = _page_content(request, selected, page, repeated)
-    return Response(_PAGE.to_representation(content))
+    return Response(_page_content(request, selected, page, repeated))
 
 
 def _page_of(snapshot: Snapshot, selected: Mapping[str, Any]) -> Page:
@@ -163,29 +165,41 @@ def _columns(selected: Mapping[str, Any]) -> list[str]:
 def _page_content(
     request: Request, selected: dict[str, Any], page: Page, repeated: Collection[str] | None
 ) -> dict[str, Any]:
-    """Return the values that :class:`ReadingsPage` serializes."""
-    offset, readings = selected["offset"], page.readings
-    last_offset = offset + len(readings)
+    """Return a :class:`ReadingsPage` in its canonical form. The records are a data frame."""
+    readings = frame.with_instants_as_text(page.readings)
+    last_offset = selected["offset"] + len(readings)
     last_date = readings.item(-1, "time") if len(readings) else None
+    params = _FILTER.to_representation(selected)
     next_url = None
     if page.more and last_date is not None:
-        after = Position(last_date, readings.item(-1, "device_id"))
-        next_query = selected | {"offset": last_offset, "after": after}
-        if repeated is not None:
-            next_query = {name: next_query[name] for name in next_query if name in repeated}
-        parameters = urlencode(_QUERY.to_representation(next_query), doseq=True)
+        position = {
+            "page_size": selected["page_size"],
+            "offset": last_offset,
+            "after": f"{last_date},{readings.item(-1, 'device_id')}",
+        }
+        parameters = _next_query(params | position, _NAMES if repeated is None else repeated)
         next_url = f"{request.build_absolute_uri(request.path)}?{parameters}"
-    offsets = pl.int_range(offset + 1, last_offset + 1, dtype=pl.Int64, eager=True)
-    columns = _columns(selected)
-    # `select` takes 0.1 ms, even if it changes nothing.
-    records = readings.clone() if readings.columns == columns else readings.select(columns)
     return {
-        "filter_params": selected,
+        "filter_params": params,
         "results": {
             "records_total": len(readings),
             "last_offset": last_offset,
             "last_date": last_date,
         },
         "next": next_url,
-        "records": records.insert_column(0, offsets.alias("offset")),
+        "records": _records(readings, selected),
     }
+
+
+def _next_query(values: Mapping[str, Any], names: Iterable[str]) -> str:
+    return urlencode({name: values[name] for name in names if name in values}, doseq=True)
+
+
+def _records(readings: pl.DataFrame, selected: Mapping[str, Any]) -> pl.DataFrame:
+    """Return the readings with the selected columns, after their row numbers in the window."""
+    first = selected["offset"] + 1
+    offsets = pl.int_range(first, first + len(readings), dtype=pl.Int64, eager=True)
+    columns = _columns(selected)
+    # `select` takes 0.1 ms, even if it changes nothing.
+    records = readings.clone() if readings.columns == columns else readings.select(columns)
+    return records.insert_column(0, offsets.alias("offset"))

@@ -162,11 +162,12 @@ def _as_text(instants: pl.Series) -> pl.Series:
 
 
 def _format_few_instants(instants: pl.Series) -> pl.Series:
-    micros = instants.to_numpy().view(np.int64).tolist()
-    texts = {each: format_instant(from_micros(each)) for each in set(micros)}
-    if len(texts) == 1:
-        return pl.Series(instants.name, [*texts.values()]).new_from_index(0, len(micros))
-    return pl.Series(instants.name, [texts[each] for each in micros], pl.String)
+    micros = instants.to_numpy().view(np.int64)
+    if len(micros) and (micros == micros[0]).all():
+        text = format_instant(from_micros(micros[0]))
+        return pl.Series(instants.name, [text]).new_from_index(0, len(micros))
+    texts = {each: format_instant(from_micros(each)) for each in set(micros.tolist())}
+    return pl.Series(instants.name, [texts[each] for each in micros.tolist()], pl.String)
 
 
 def _format_distinct_instants(instants: pl.Series) -> pl.Series:

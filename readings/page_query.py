@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.fields import empty
 
 from readings.device_ids import is_uuid
 from readings.models import Meter
@@ -22,15 +23,32 @@ from readings.window import Window
 
 MAX_PAGE_SIZE = 50_000
 MAX_OFFSET = 2**62
+_LONGEST = len(str(MAX_OFFSET))
+
+
+class WholeNumberField(serializers.IntegerField):
+    """A whole number from ``min_value`` to ``max_value``."""
+
+    min_value: int
+    max_value: int
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Return the number. Raise ``ValidationError`` for other values, and for numbers out of bounds."""
+        # Nearly all numbers are written like this. DRF's own checks take five times as long.
+        if isinstance(data, str) and data.isascii() and data.isdigit() and len(data) <= _LONGEST:
+            number = int(data)
+            if self.min_value <= number <= self.max_value:
+                return number
+        return super().run_validation(data)
 
 
 def whole_number(
     name: str, *, default: int, smallest: int, largest: int, help_text: str
-) -> serializers.IntegerField:
+) -> WholeNumberField:
     """Return a field whose error messages all say which numbers the parameter ``name`` takes."""
     message = f"{name} takes a whole number from {smallest} to {largest}."
     keys = ("invalid", "min_value", "max_value", "max_string_length")
-    return serializers.IntegerField(
+    return WholeNumberField(
         default=default,
         min_value=smallest,
         max_value=largest,
@@ -39,7 +57,7 @@ def whole_number(
     )
 
 
-def _offset() -> serializers.IntegerField:
+def _offset() -> WholeNumberField:
     return whole_number(
         "offset",
         default=0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -41,13 +41,15 @@ class MinuteRows:
         """Return whether each of these minutes is in one file, and nothing else is between them."""
         return np.array_equal(self._minute[self._slice_of(minutes)], minutes.minute)
 
-    def in_order(self, minutes: MinuteCounts) -> list[tuple[int, RowRange]] | None:
-        """Return each minute, in microseconds, and its rows; or None if some of them are not stored in order."""
-        between = self._slice_of(minutes)
+    def in_order(self, minute: int) -> list[RowRange] | None:
+        """Return the rows of a minute in each of its files, or None if some are not stored in order.
+
+        ``minute`` is in microseconds since 1970.
+        """
+        between = self._slice(minute, minute)
         if not self._is_in_order[between].all():
             return None
-        ranges = (RowRange(file, row, readings) for file, row, readings, _ in self._rows[between])
-        return [*zip(self._minute[between].tolist(), ranges, strict=True)]
+        return [RowRange(file, row, readings) for file, row, readings, _ in self._rows[between]]
 
     def _slice_of(self, minutes: MinuteCounts) -> slice:
         return self._slice(int(minutes.minute[0]), int(minutes.minute[-1]))
@@ -72,6 +74,8 @@ class DeltaMinuteIndex(MinuteIndex):
             pl.col("last", "last_arrival").max(),
         )
         super().__init__(minutes)
+        self._in_order: dict[int, RowRange | None] = {}
+        """The results of :meth:`minute_in_order`: pages of the same minute ask for it again and again."""
 
     def other_versions(
         self, first: datetime, last: datetime, as_of: datetime | None
@@ -89,20 +93,28 @@ class DeltaMinuteIndex(MinuteIndex):
 
     def rows_in_order(self, minutes: MinuteCounts) -> list[RowRange] | None:
         """Return the rows of some minutes of this index, if their readings are stored in order; otherwise None."""
-        if not self.main.has_one_file_for_each(minutes):
+        rows: list[RowRange] = []
+        for minute in minutes.minute.tolist():
+            found = self.minute_in_order(minute)
+            if found is None:
+                return None
+            rows.append(found)
+        return rows
+
+    def minute_in_order(self, minute: int) -> RowRange | None:
+        """Return the rows of a minute, if its readings are stored in order in one main file; otherwise None.
+
+        ``minute`` is in microseconds since 1970.
+        """
+        if minute not in self._in_order:
+            self._in_order[minute] = self._find_in_order(minute)
+        return self._in_order[minute]
+
+    def _find_in_order(self, minute: int) -> RowRange | None:
+        rows, corrections = self.main.in_order(minute), self.corrections.in_order(minute)
+        if rows is None or corrections is None or len(rows) != 1:
             return None
-        rows, corrections = self.main.in_order(minutes), self.corrections.in_order(minutes)
-        if rows is None or corrections is None:
-            return None
-        of_minute: defaultdict[int, list[RowRange]] = defaultdict(list)
-        for minute, later in corrections:
-            of_minute[minute].append(later)
-        return [
-            RowRange(each.file, each.start, each.length, tuple(of_minute[minute]))
-            if minute in of_minute
-            else each
-            for minute, each in rows
-        ]
+        return replace(rows[0], corrections=tuple(corrections))
 
     def revisions(self) -> pl.DataFrame:
         """Return how many versions each minute has outside main files: ``minute`` and ``revision``, never 0."""

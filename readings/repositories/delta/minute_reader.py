@@ -109,8 +109,9 @@ class DeltaMinuteReader:
 
     def read(self, window: Window, minutes: MinuteCounts, *, skip: int, limit: int) -> pl.DataFrame:
         """See :meth:`MinuteReader.read`."""
-        rows = self._rows_in_order(minutes)
-        if rows is not None and len(rows) <= _MAX_RANGES_READ:
+        are_few = len(minutes) <= _MAX_RANGES_READ
+        rows = self._rows_in_order(minutes) if are_few else None
+        if rows is not None:
             return read_rows(self._folder, rows, self.columns, skip=skip, limit=limit)
         return self._read_minutes(window, minutes).slice(skip, limit)
 

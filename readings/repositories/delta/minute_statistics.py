@@ -48,7 +48,7 @@ FILE_STATISTICS_SCHEMA = {"file": pl.String(), **MINUTE_STATISTICS_SCHEMA}
 _FOLDER = "_statistics"
 """Delta ignores names that begin with an underscore."""
 _PREFIX, _SUFFIX = "part-", ".json"
-_MICROS_PER_MINUTE = 60_000_000
+MICROS_PER_MINUTE = 60_000_000
 
 
 def minute_statistics(readings: pl.DataFrame) -> pl.DataFrame:
@@ -57,14 +57,14 @@ def minute_statistics(readings: pl.DataFrame) -> pl.DataFrame:
     time, arrival = as_int_array(readings["time"]), as_int_array(readings["arrival_time"])
     new_time = np.concatenate([[True], time[1:] != time[:-1]])
     instants = np.flatnonzero(new_time)
-    minutes = time[instants] // _MICROS_PER_MINUTE
+    minutes = time[instants] // MICROS_PER_MINUTE
     rows = instants[np.concatenate([[True], minutes[1:] != minutes[:-1]])]
     count = np.diff(rows, append=len(time))
     meters = readings["device_id"].hash().to_numpy()
     imported, exported = _energy_sums(readings, rows)
     return pl.DataFrame(
         {
-            "minute": time[rows] // _MICROS_PER_MINUTE * _MICROS_PER_MINUTE,
+            "minute": time[rows] // MICROS_PER_MINUTE * MICROS_PER_MINUTE,
             "readings": count,
             "first": time[rows],
             "last": time[rows + count - 1],

@@ -11,7 +11,7 @@ import polars as pl
 from readings import frame
 from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, Page, Snapshot
 from readings.repositories.chunks import split_into_chunks
-from readings.repositories.delta.data_files import DataFiles, collect
+from readings.repositories.delta.data_files import Columns, DataFiles, collect
 from readings.repositories.delta.day_cache import DayCache
 from readings.repositories.delta.day_summaries import read_summaries, summarise_days
 from readings.repositories.delta.decoded_rows import read_device_ids
@@ -28,6 +28,8 @@ from readings.repositories.delta.hourly_sums import (
 from readings.repositories.delta.meter_rows import MAX_METERS
 from readings.repositories.delta.meter_summaries import summarise_meters
 from readings.repositories.delta.minute_reader import DeltaMinuteReader
+from readings.repositories.delta.page_in_minute import page_in_minute
+from readings.repositories.delta.version_finder import VersionFinder
 from readings.repositories.minute_index import minute_of_time
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
 from readings.window import Position, Window
@@ -57,6 +59,7 @@ class DeltaSnapshot(Snapshot):
         self._file_counts = file_counts
         self._hourly_sums = hourly_sums
         self._day_summaries = day_summaries
+        self._versions = VersionFinder(files, file_counts)
         self._reader, self._finder = self._of_columns(frame.COLUMNS)
 
     def _of_columns(self, columns: Sequence[str]) -> tuple[DeltaMinuteReader, PageFinder]:
@@ -76,6 +79,28 @@ class DeltaSnapshot(Snapshot):
         reader, finder = self._reader, self._finder
         if columns is not frame.COLUMNS:
             reader, finder = self._of_columns(columns)
+        page = self._page_in_minute(window, after, size, reader.columns) if after else None
+        if page is None:
+            page = self._find_page(reader, finder, window, offset, size, after)
+        return page if columns is frame.COLUMNS else page.select(columns)
+
+    def _page_in_minute(
+        self, window: Window, after: Position, size: int, columns: Columns
+    ) -> Page | None:
+        rows = self._versions.minute_in_order(after.time)
+        if rows is None:
+            return None
+        return page_in_minute(self._folder, rows, columns, window, after, size)
+
+    def _find_page(
+        self,
+        reader: DeltaMinuteReader,
+        finder: PageFinder,
+        window: Window,
+        offset: int,
+        size: int,
+        after: Position | None,
+    ) -> Page:
         if after is not None:
             # Readings before the position's minute are not even counted.
             window = replace(window, start=max(window.start, after.time))
@@ -84,10 +109,8 @@ class DeltaSnapshot(Snapshot):
             window, offset = reader.without_first_days(window, offset)
         if 0 < len(window.device_ids) <= MAX_METERS and offset <= _MAX_READINGS_SKIPPED:
             readings = reader.read_meters(window, offset + size + 1)
-            page = Page.first_of(readings.slice(offset), size)
-        else:
-            page = finder.page(window, offset=offset, size=size)
-        return page if columns is frame.COLUMNS else page.select(columns)
+            return Page.first_of(readings.slice(offset), size)
+        return finder.page(window, offset=offset, size=size)
 
     def minute_counts(self, window: Window) -> pl.DataFrame:
         """See :meth:`Extract.minute_counts`."""

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 
-from readings.instants import LAST_INSTANT, from_micros
-from readings.repositories.delta.data_files import DataFiles, RowSelection, merge_row_ranges
+from readings.instants import LAST_INSTANT, from_micros, to_micros
+from readings.repositories.delta.data_files import (
+    DataFiles,
+    RowRange,
+    RowSelection,
+    merge_row_ranges,
+)
 from readings.repositories.delta.day_index import DeltaMinuteIndex, FileRows
 from readings.repositories.delta.file_counts import FileCounts
+from readings.repositories.delta.minute_statistics import MICROS_PER_MINUTE
 from readings.repositories.delta.versions import OtherVersions, VersionRows
 from readings.repositories.minute_index import LAST_MICROSECOND
 from readings.window import Window
@@ -33,6 +39,14 @@ class VersionFinder:
     def index(self, day: date) -> DeltaMinuteIndex:
         """Return the minutes of a day."""
         return self._file_counts.index(day, self._files.by_day[day])
+
+    def minute_in_order(self, instant: datetime) -> RowRange | None:
+        """Return the rows of the minute of an instant, if they are stored in order in one main file; otherwise None."""
+        day = instant.date()
+        if day not in self._files.by_day:
+            return None
+        micros = to_micros(instant)
+        return self.index(day).minute_in_order(micros - micros % MICROS_PER_MINUTE)
 
     def indexes(self, window: Window) -> Iterator[DeltaMinuteIndex]:
         """Yield one index for each day of the window."""

@@ -95,6 +95,7 @@ def assert_same_pages(repository: DeltaRepository, window: Window, expected: pl.
                 after = Position(last["time"], last["device_id"])
                 page = snapshot.page(window, offset=0, size=size, after=after)
                 assert page.readings.equals(expected.slice(offset, size))
+                assert page.more == (offset + size < len(expected))
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,32 @@ def test_pages_are_slices_of_the_window(tmp_path: Path, content: str, window: Wi
     repository = written(tmp_path / "readings", *frames)
     stored = pl.concat(frames).unique(frame.ORDER, keep="first").sort(frame.ORDER)
     assert_same_pages(repository, window, stored.filter(window.predicate()))
+
+
+@pytest.mark.parametrize("end", [None, START + timedelta(seconds=19)])
+def test_a_page_after_a_position_stays_in_a_window_that_begins_and_ends_within_a_minute(
+    tmp_path: Path, end: datetime | None
+) -> None:
+    seconds = pl.duration(seconds=pl.int_range(30))
+    minute = readings_for(FLEET, START).with_columns(pl.col("time") + seconds)
+    snapshot = written(tmp_path / "readings", minute).snapshot()
+    window = Window(START + timedelta(seconds=10), end)
+    for second, device_id in minute.select(frame.ORDER).rows():
+        page = snapshot.page(window, offset=0, size=5, after=Position(second, device_id))
+        rest = minute.filter(window.predicate(), pl.col("time") > second)
+        assert page.readings.equals(rest.head(5))
+        assert page.more == (len(rest) > 5)
+
+
+def test_a_next_page_within_a_minute_counts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = written(tmp_path / "readings", EVERYTHING).snapshot()
+    monkeypatch.delattr(minute_reader.DeltaMinuteReader, "count_up_to")
+    after = Position(START, EVERYTHING["device_id"][4])
+    page = snapshot.page(Window(START), offset=0, size=24, after=after)
+    assert page.readings.equals(EVERYTHING.slice(5, 24))
+    assert page.more
 
 
 def test_another_process_counts_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
