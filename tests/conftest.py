@@ -25,7 +25,7 @@ from readings.repositories import ReadingsRepository, open_repository, open_stor
 pytest_plugins = ["tests.loopback", "tests.services.fixtures", "tests.suppliers"]
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Change the settings that no test depends on."""
     # The default hasher takes a tenth of a second of processor time for each user and each login.
     configured.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
@@ -34,9 +34,12 @@ def pytest_configure() -> None:
         **configured.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
-    # No test may fail because the machine is slow.
+    # No test may fail because the machine is slow. `make test` tries more random inputs than `make check`.
     hypothesis_settings.register_profile(
-        "any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        "any speed",
+        deadline=None,
+        max_examples=20 if config.option.fast else 100,
+        suppress_health_check=[HealthCheck.too_slow],
     )
     hypothesis_settings.load_profile("any speed")
 

@@ -84,7 +84,7 @@ def test_each_operation_links_to_operations_that_take_the_parameters(schema: Sch
 
 
 # On a busy machine, generating a text may take longer than the limits of Hypothesis.
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples // 2)
 @given(st.from_regex(INSTANT_PATTERN, fullmatch=True))
 def test_a_text_that_matches_the_pattern_is_a_date_or_does_not_exist(text: str) -> None:
     try:

@@ -99,7 +99,7 @@ def test_a_file_holds_the_readings_in_order(name: str, parts: Parts) -> None:
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(max_examples=50)
+@settings(max_examples=settings().max_examples // 2)
 @given(parts=PARTS)
 def test_any_readings_in_any_parts_are_read_unchanged(name: str, parts: Parts) -> None:
     expected = [row for part in parts for part_frame in part for row in texts(part_frame)]

@@ -62,7 +62,7 @@ def add_to_model(model: dict[Version, Values], file: dict[Version, Values]) -> l
     return counts
 
 
-@settings(max_examples=10)
+@settings(max_examples=settings().max_examples // 10)
 @given(files)
 def test_files_give_the_versions_of_the_model(several: list[dict[Version, Values]]) -> None:
     model: dict[Version, Values] = {}

@@ -149,7 +149,9 @@ INPUT = {
 
 
 @given(**INPUT)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.data_too_large])
+@settings(
+    max_examples=settings().max_examples // 4, suppress_health_check=[HealthCheck.data_too_large]
+)
 def test_delta_equals_the_model(
     delta: EngineUnderTest, actions: list[Write | Maintain], windows: list[Window], size: int
 ) -> None:

@@ -98,7 +98,7 @@ def test_the_order_of_instants_does_not_matter() -> None:
     first=st.datetimes(datetime(1970, 1, 2), datetime(2060, 1, 1)),
     minutes=st.integers(min_value=0, max_value=60 * 24 * 400),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings().max_examples // 4)
 def test_registers_never_run_backwards(first: datetime, minutes: int) -> None:
     fleet = Fleet(devices=60, profile="mixed")
     first = first.replace(tzinfo=UTC)
