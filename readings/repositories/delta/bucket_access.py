@@ -51,8 +51,7 @@ class BucketAccess:
     @property
     def endpoint_url(self) -> str:
         """The address of the server: that of the URL, of boto3's configuration, or AWS's own for the region."""
-        url: str = self._client.meta.endpoint_url
-        return url
+        return self._address.endpoint_url or self._endpoint_of_boto3
 
     @property
     def region(self) -> str:
@@ -101,12 +100,12 @@ class BucketAccess:
             return boto3.Session()
 
     @cached_property
-    def _client(self) -> Any:
-        # It makes no calls. It is needed for the addresses of all regions and the settings of boto3.
+    def _endpoint_of_boto3(self) -> str:
+        # The client makes no calls. It knows the addresses of all regions and the settings of boto3.
         with _translate_configuration_errors():
-            return self._session.client(
-                "s3", region_name=self.region, endpoint_url=self._address.endpoint_url
-            )
+            client = self._session.client("s3", region_name=self.region)
+        url: str = client.meta.endpoint_url
+        return url
 
 
 @contextmanager
