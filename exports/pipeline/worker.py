@@ -76,6 +76,8 @@ def fail_exhausted() -> None:
 
 
 def _reason(attempts: int) -> str:
+    if attempts == 1:
+        return "Failed after 1 attempt: the worker process died."
     return f"Failed after {attempts} attempts: the worker process died each time."
 
 

@@ -22,7 +22,7 @@ _IMPLAUSIBLE = {
     "kw": (pl.col("kw") < -pl.col("load"), "is below minus the contracted load"),
     "vltg": (
         (pl.col("vltg") < 0) | (pl.col("vltg") > _HIGHEST_KV),
-        "is no voltage of a meter in kV; it may be in V",
+        f"is not a voltage from 0 to {_HIGHEST_KV} kV; it may be in V",
     ),
     "kwh": (
         pl.col("kwh").abs() > _HIGHEST_ENERGY_OF_INTERVAL,
@@ -31,7 +31,7 @@ _IMPLAUSIBLE = {
     **{
         name: (
             (pl.col(name) < 0) | (pl.col(name) > _HIGHEST_REGISTER),
-            f"is no register of a meter: 0 to {_HIGHEST_REGISTER:,}",
+            f"is not a register from 0 to {_HIGHEST_REGISTER:,} kWh",
         )
         for name in ("import_kwh", "export_kwh")
     },

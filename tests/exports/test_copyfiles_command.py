@@ -1,4 +1,4 @@
-"""``manage.py copyfiles`` moves the export files to another store: complete, checked, and as often as needed."""
+"""``manage.py copyfiles`` copies the export files to another store, compares them, and can be repeated."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_files_move_to_a_bucket_and_back(
 ) -> None:
     content = file_path(completed.location).read_bytes()
     bucket = seaweedfs.url_by(seaweedfs.endpoint, "copied/sftp")
-    assert "1 files copied" in copy(source, bucket)
-    assert "0 files copied (0\xa0bytes), 1 already there" in copy(source, bucket)
+    assert "files copied: 1 " in copy(source, bucket)
+    assert "files copied: 0 (0\xa0bytes), already there: 1" in copy(source, bucket)
     settings.STORAGES = {**settings.STORAGES, "exports": exports_storage(bucket)}
     store = export_store()
     with store.open(completed.location, len(content)) as file:
@@ -73,7 +73,7 @@ def test_a_damaged_or_missing_file_is_named_and_never_visible_in_the_target(
 
 def test_expired_files_are_not_copied(source: str, target: Path, completed: FileRequest) -> None:
     FileRequest.objects.update(expired_at=completed.finished_at)
-    assert "0 files copied" in copy(source, f"file://{target}")
+    assert "files copied: 0" in copy(source, f"file://{target}")
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,8 @@ class Command(CommandWithExamples):
         new = [file for file in done if file.is_new]
         failed = sum(bool(file.problem) for file in done)
         self.stdout.write(
-            f"{len(new):,} files copied ({file_size(sum(file.size for file in new))}), "
-            f"{len(done) - len(new) - failed:,} already there, {failed:,} not copied"
+            f"files copied: {len(new):,} ({file_size(sum(file.size for file in new))}), "
+            f"already there: {len(done) - len(new) - failed:,}, not copied: {failed:,}"
         )
         if failed:
             raise CommandError(f"{failed:,} of {len(done):,} files were not copied.")

@@ -167,7 +167,7 @@ def test_a_plan_whose_workers_always_die_fails_its_request_too(
     worker.fail_exhausted()
     request.refresh_from_db()
     assert request.status == Status.FAILED
-    assert request.reason == "Failed after 1 attempts: the worker process died each time."
+    assert request.reason == "Failed after 1 attempt: the worker process died."
 
 
 @pytest.mark.usefixtures("readings")

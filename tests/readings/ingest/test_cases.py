@@ -63,7 +63,7 @@ def test_every_other_case_has_a_test_below() -> None:
 
 
 @pytest.mark.parametrize("name", ["june*.csv", "[2024]/may.csv"])
-def test_a_name_with_the_signs_of_a_pattern_is_the_name_of_one_file(
+def test_a_name_with_pattern_characters_is_the_name_of_one_file(
     store: ReadingsRepository, tmp_path: Path, name: str
 ) -> None:
     file = tmp_path / name
@@ -131,7 +131,7 @@ def test_the_separator_and_the_decimal_comma_are_options(
     ("name", "warning"),
     [
         ("num_sentinel.csv", "line 3: kw -999.0 is below minus the contracted load"),
-        ("vltg_in_volts.csv", "line 3: vltg 230.1 is no voltage of a meter in kV"),
+        ("vltg_in_volts.csv", "line 3: vltg 230.1 is not a voltage from 0 to 66 kV"),
     ],
 )
 def test_implausible_values_are_loaded_as_given_and_named_by_line(

@@ -95,7 +95,7 @@ def test_a_register_that_no_meter_shows_is_loaded_and_named(
 ) -> None:
     row = f"2024-03-05 10:00,{NMI},{register}"
     summary = load(write(tmp_path / "may.csv", "time,device_id,import_kwh", row))
-    assert f"implausible: line 2: import_kwh {float(register)} is no register" in summary
+    assert f"implausible: line 2: import_kwh {float(register)} is not a register" in summary
     assert all_readings(store, ["import_kwh"]).item() == float(register)
 
 
