@@ -176,6 +176,14 @@ def file_path(location: str) -> Path:
     return Path(storage.path(location))
 
 
+def write_private_key(name: str, folder: Path) -> Path:
+    """Write the private key of a supplier to a file that OpenSSH accepts, and return its path."""
+    key = folder / "key.pem"
+    key.write_text(private_key_of(name))
+    key.chmod(0o600)
+    return key
+
+
 def expected_csv(readings: pl.DataFrame) -> bytes:
     """Return the readings as the contract's CSV, written without the code under test."""
     lines = [",".join(readings.columns)]

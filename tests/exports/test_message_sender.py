@@ -15,7 +15,7 @@ from exports import message_sender
 from exports.message_sender import MessageSender
 from headend import trace
 
-FOREVER = 60.0
+LONG_SECONDS = 60.0
 """Seconds. Longer than every pause of a slow machine; no test waits this long unless it fails."""
 
 
@@ -31,7 +31,7 @@ class HangingBroker:
         """Return a task whose messages this broker gets."""
 
         def delay() -> None:
-            assert self.answers.wait(FOREVER)
+            assert self.answers.wait(LONG_SECONDS)
             self.sent.append((name, trace.current()))
 
         return cast("Task[[], None]", SimpleNamespace(name=name, delay=delay))
@@ -54,7 +54,7 @@ def sender() -> MessageSender:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let callers wait until their messages are sent, however slow the machine is."""
-    monkeypatch.setattr(message_sender, "MAX_WAIT_SECONDS", FOREVER)
+    monkeypatch.setattr(message_sender, "MAX_WAIT_SECONDS", LONG_SECONDS)
 
 
 @pytest.mark.usefixtures("patient")
@@ -78,7 +78,7 @@ def test_a_caller_continues_while_the_broker_hangs_and_the_messages_are_sent_lat
     sender.send(broker.task("work"), 1)
     assert broker.sent == []
     # Only the first caller waits.
-    monkeypatch.setattr(message_sender, "MAX_WAIT_SECONDS", FOREVER)
+    monkeypatch.setattr(message_sender, "MAX_WAIT_SECONDS", LONG_SECONDS)
     for count in (3, 2, 1):
         sender.send(broker.task("work"), count)
     sender.send(broker.task("deliver"), 1)
@@ -126,5 +126,5 @@ def wait_until_idle(sender: MessageSender) -> None:
     """Wait until all orders are sent."""
     thread = sender._thread
     if thread is not None:
-        thread.join(FOREVER)
+        thread.join(LONG_SECONDS)
         assert not thread.is_alive()

@@ -85,7 +85,7 @@ def test_staff_without_a_role_see_nothing(completed: FileRequest) -> None:
 
 
 @pytest.mark.parametrize("change", ["role", "staff", "active", "deleted"])
-def test_a_session_ends_to_show_anything_when_the_access_of_its_user_is_revoked(
+def test_a_session_shows_nothing_after_the_access_of_its_user_is_revoked(
     completed: FileRequest, change: str
 ) -> None:
     browser = browser_with("viewer")

@@ -96,8 +96,8 @@ def test_a_file_has_the_requested_meters_arrivals_and_columns(
     assert request.parts.count() > 2
     found = table_of(request)
     assert found.columns == COLUMNS
-    text_or_not = expected if name == "parquet" else frame.with_instants_as_text(expected)
-    assert found.rows() == text_or_not.rows()
+    values = expected if name == "parquet" else frame.with_instants_as_text(expected)
+    assert found.rows() == values.rows()
     again = request_again(request)
     run_steps()
     again.refresh_from_db()
@@ -153,9 +153,7 @@ def test_the_status_counts_the_meters_and_lists_do_not_load_their_ids(
         "arrived_after": "2023-02-27 00:00:00.000000",
         "columns": ",".join(frame.FULL_COLUMNS),
     }
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         listed = client_of_alice.get("/readings/files").json()["results"]
     assert listed == [status, plain]
     assert "device_ids" not in str(queries.captured_queries)

@@ -185,7 +185,7 @@ def test_no_file_expires_after_the_clock_has_jumped(
     tasks.expire()
     completed.refresh_from_db()
     assert completed.has_file
-    # A file that its supplier removed is deleted also after a jump.
+    # A file that its supplier removed is deleted even after a jump.
     removed = store_completed(completed.supplier)
     transitions.remove_file(removed.pk, who="SHA256:key", peer="127.0.0.1")
     tasks.expire()

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
-from rest_framework.test import APIClient
 
 from exports.delivery import dispatch, push, webhook
 from exports.delivery.dispatch import REVOKED, LeasedDelivery, deliver_next
@@ -172,7 +171,7 @@ def test_no_file_request_of_an_inactive_supplier_is_accepted(
 def test_a_call_whose_supplier_is_deactivated_while_it_runs_is_refused(
     alice: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client: APIClient = api_client(alice)
+    client = api_client(alice)
     authenticate = ApiKeyAuthentication.authenticate
 
     def authenticate_then_deactivate(self: ApiKeyAuthentication, request: object) -> object:

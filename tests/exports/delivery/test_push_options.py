@@ -123,7 +123,7 @@ def test_the_next_attempt_with_the_option_delivers_and_removes_the_part_file(
     assert not any(".part" in name for name in received_files(receiver))
 
 
-def test_a_part_file_is_removed_also_if_the_file_is_there_already(
+def test_a_part_file_is_removed_even_if_the_file_is_there_already(
     delivery: Delivery, receiver: Receiver
 ) -> None:
     attempt(delivery)
@@ -174,7 +174,7 @@ def test_a_file_that_was_refused_under_its_final_name_is_sent_again(
     set_options(FolderLayout.FLAT, TemporaryName.NONE)
     receiver.refused = {"close"}
     assert "Writing " in attempt(delivery)
-    # It had its whole size, so the next attempt would have taken it for complete.
+    # It had its whole size, so the next attempt would have considered it complete.
     assert received_files(receiver) == {}
     receiver.refused = set()
     assert attempt(delivery).startswith("Uploaded ")
@@ -231,7 +231,7 @@ def answer(code: int, text: bytes) -> paramiko.Message:
     return paramiko.Message(message.asbytes())
 
 
-def test_a_message_that_is_not_utf_8_is_shown_and_a_success_stays_one() -> None:
+def test_a_message_that_is_not_utf_8_is_shown_and_a_success_raises_no_error() -> None:
     client = PushClient.__new__(PushClient)
     client._convert_status(answer(SFTP_OK, b"\xfcbertragen"))
     with pytest.raises(RefusedError, match=r"^Zugriff für alle verweigert$") as refused:

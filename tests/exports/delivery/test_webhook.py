@@ -94,7 +94,7 @@ def attempt(delivery: Delivery) -> str:
 
 
 def has_old_signature(secret: str, headers: dict[str, str], body: bytes) -> bool:
-    """Verify the deprecated headers as receivers of version 1.0 do."""
+    """Return whether the deprecated headers are valid, as receivers of version 1.0 check them."""
     signed = f"{headers['X-Headend-Timestamp']}.".encode() + body
     expected = "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected, headers["X-Headend-Signature"])

@@ -24,7 +24,7 @@ FIFTH = SIX.slice(200, 50)
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Six intervals in two parts with three row groups together."""
+    """A file of six intervals, in two parts with three row groups in total."""
     path = tmp_path / "file.parquet"
     path.write_bytes(file_of("parquet", PARTS))
     return path

@@ -35,7 +35,7 @@ def row(alice: Supplier, after: SetTime) -> FileRequest:
 
 
 def state(row: FileRequest) -> str:
-    """Return whether the row is free, held, or neither because it pauses."""
+    """Return ``free``, ``held``, or ``pausing``: neither free nor held."""
     rows = FileRequest.objects.filter(pk=row.pk)
     free, held = rows.filter(is_free()).exists(), rows.filter(is_held()).exists()
     assert not (free and held)

@@ -41,7 +41,7 @@ def part_per_interval(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def request_file() -> CreateRequest:
-    """Accept a request for the readings from ``START`` on, of 40 minutes or as many as given."""
+    """Accept a request for the readings from ``START`` on, of 40 minutes or of ``minutes``."""
 
     def create(supplier: Supplier, minutes: int | None = None) -> FileRequest:
         end = END if minutes is None else START + timedelta(minutes=minutes)
@@ -65,8 +65,8 @@ def change_a_byte(request: FileRequest) -> bytes:
     return content
 
 
-def wait_for_the_next_try() -> None:
-    """Let the pause of all damaged and unreadable files be over."""
+def end_the_pauses() -> None:
+    """End the pauses of all damaged and unreadable files, so that they are verified next."""
     past = timezone.now() - timedelta(seconds=1)
     FileRequest.objects.exclude(verify_after=None).update(verify_after=past)
 

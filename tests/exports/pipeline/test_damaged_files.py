@@ -1,4 +1,4 @@
-"""A damaged file is refused to everybody and reported, and available again after it is restored."""
+"""A damaged file cannot be fetched and is reported. After it is restored, it is available again."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from exports.pipeline import cleanup
 from exports.pipeline.verification import verify_files
 from exports.sftp.filesystem import PathNotFoundError, SupplierFilesystem
 from exports.stores import FileDamagedError
-from tests.exports.pipeline.conftest import change_a_byte, metric, wait_for_the_next_try
+from tests.exports.pipeline.conftest import change_a_byte, end_the_pauses, metric
 from tests.suppliers import PUBLIC_KEY, api_client, file_path
 
 LogLines = Callable[[], list[dict[str, Any]]]
 
 
-def test_nobody_can_fetch_a_damaged_file(
+def test_a_damaged_file_cannot_be_fetched(
     damaged: FileRequest, alice: Supplier, operator: Client
 ) -> None:
     with pytest.raises(FileDamagedError):
@@ -79,7 +79,7 @@ def test_a_push_continues_at_once_when_its_file_is_restored(
     ]
     assert not deliver_next()
     file_path(due.location).write_bytes(content)
-    wait_for_the_next_try()
+    end_the_pauses()
     verify_files()
     assert transitions.due().get() == push
 
@@ -101,7 +101,7 @@ def test_a_damaged_file_is_kept_and_available_again_when_it_is_restored(
     verify_files()
     cleanup.remove_leftovers_if_final(due.pk)
     file_path(due.location).write_bytes(content)
-    wait_for_the_next_try()
+    end_the_pauses()
     tasks.verify_again()
     due.refresh_from_db()
     assert (due.has_file, due.damage) == (True, "")
@@ -110,7 +110,7 @@ def test_a_damaged_file_is_kept_and_available_again_when_it_is_restored(
     assert "a damaged file was restored" in [line["message"] for line in log_lines()]
 
 
-def test_a_damaged_file_expires_as_every_other(damaged: FileRequest) -> None:
+def test_a_damaged_file_expires_like_every_other_file(damaged: FileRequest) -> None:
     FileRequest.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert cleanup.expire_files(by_age=True) == 1
     assert not file_path(damaged.location).exists()

@@ -36,7 +36,7 @@ class CheckedHeartbeat(Heartbeat):
 
 @pytest.fixture(autouse=True)
 def one_drain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """End the drain of this process after each test."""
+    """Renew leases in the test's thread, and end the drain of this process after each test."""
     monkeypatch.setattr(worker, "Heartbeat", CheckedHeartbeat)
     monkeypatch.setattr(dispatch, "Heartbeat", CheckedHeartbeat)
     monkeypatch.setattr(draining._Draining, "give_back_at", math.inf)

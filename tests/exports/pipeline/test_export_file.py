@@ -95,7 +95,7 @@ def test_an_empty_window_gives_a_file_with_only_a_header(
     assert decompressed_file(request) == expected_csv(no_readings)
 
 
-def test_an_empty_window_can_end_as_skipped_like_in_the_reference(
+def test_an_empty_window_can_end_as_skipped_as_in_the_reference(
     alice: Supplier,
     store: ReadingsRepository,
     run_steps: Callable[[], None],

@@ -97,7 +97,7 @@ def test_a_small_request_overtakes_a_large_one(
 
 
 @pytest.mark.usefixtures("readings", "part_per_interval", "low_priority_per_reading")
-def test_a_large_request_is_not_overtaken_for_ever(
+def test_a_large_request_that_has_waited_runs_before_newer_small_ones(
     alice: Supplier, bob: Supplier, request_file: CreateRequest
 ) -> None:
     large = request_file(alice)

@@ -20,6 +20,7 @@ from readings.repositories.timestream.address import TimestreamAddress
 from readings.repositories.timestream.clients import Clients
 from readings.repositories.timestream.table import Table
 from readings.repository_errors import RepositoryUnavailableError
+from readings.window import Window
 from tests.exports.pipeline.conftest import finished
 from tests.services.timestream import TimestreamLocal
 from tests.suppliers import END, FLEET, START, decompressed_file, expected_csv
@@ -126,8 +127,6 @@ def test_readings_written_after_the_plan_are_not_in_the_file(
 
 
 def test_folders_of_other_programs_are_not_deleted(in_timestream: pl.DataFrame, db: None) -> None:
-    from readings.window import Window
-
     repository().create_extract(Window(START, END), "other-program/1")
     cleanup.remove_leftovers()
     assert repository().extract_owners() == {"other-program"}

@@ -28,14 +28,14 @@ from exports.pipeline.verification import VerificationRun, verify_files
 from exports.stores.disk import DiskStore
 from exports.stores.s3 import S3Store
 from headend.config.service_urls import exports_storage
-from tests.exports.pipeline.conftest import change_a_byte, metric, wait_for_the_next_try
+from tests.exports.pipeline.conftest import change_a_byte, end_the_pauses, metric
 from tests.suppliers import file_path, store_completed
 
 LogLines = Callable[[], list[dict[str, Any]]]
 
 
 class FakeClock:
-    """A clock that stands still."""
+    """A clock that moves only by :meth:`sleep`."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -89,7 +89,7 @@ def test_a_damaged_file_is_one_error_in_the_log(
 ) -> None:
     damage(file_path(due.location))
     verify_files()
-    wait_for_the_next_try()
+    end_the_pauses()
     assert verify_files() == 1
     due.refresh_from_db()
     assert due.is_file_damaged
@@ -114,7 +114,7 @@ def test_a_run_ends_after_its_time_and_the_next_one_continues(
     assert [verify_files(), verify_files(), verify_files()] == [1, 1, 0]
 
 
-def test_a_file_that_takes_longer_than_a_run_is_verified_first_in_a_run_of_its_own(
+def test_a_file_that_takes_longer_than_a_run_is_verified_first_and_alone_in_its_run(
     due: FileRequest, alice: Supplier, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = store_due(alice, days=3)
@@ -227,7 +227,7 @@ def test_a_file_that_cannot_be_read_is_not_damaged_and_the_next_one_is_verified(
     assert "could not be read" in operator.get(f"/requests/{due.pk}/").content.decode()
     assert metric("headend_unreadable_files") == 1
 
-    wait_for_the_next_try()
+    end_the_pauses()
     tasks.verify_again()
     assert metric("headend_unreadable_files") == 0
 
@@ -304,7 +304,7 @@ def test_a_damaged_file_is_verified_again_by_day(damaged: FileRequest, alice: Su
     assert timedelta(minutes=20) < damaged.verify_after - timezone.now() < timedelta(hours=1)
     tasks.verify_again()
     assert FileRequest.objects.get(pk=damaged.pk).verified_at == damaged.verified_at
-    wait_for_the_next_try()
+    end_the_pauses()
     tasks.verify_again()
     assert FileRequest.objects.get(pk=damaged.pk).verified_at != damaged.verified_at
     assert FileRequest.objects.filter(pk=other.pk, verified_at=other.verified_at).exists()
@@ -323,7 +323,7 @@ def test_a_large_damaged_file_is_verified_less_often(
     damaged: FileRequest, size: int, pause: timedelta
 ) -> None:
     FileRequest.objects.update(size=size)
-    wait_for_the_next_try()
+    end_the_pauses()
     assert [verify_files(), verify_files()] == [1, 0]
     damaged.refresh_from_db()
     assert damaged.verify_after is not None

@@ -26,7 +26,7 @@ TIMEOUT = 30
 
 
 class Gate:
-    """Something in which a thread of the server hangs until the gate is opened."""
+    """A place where a thread of the server hangs until the gate is opened."""
 
     def __init__(self) -> None:
         self.is_reached, self._is_open = threading.Event(), threading.Event()
@@ -120,7 +120,7 @@ def test_a_login_that_hangs_counts_and_leaves_nothing_behind(
     assert counted(listener, supplier_id)["connections"] == 0
 
 
-def test_slow_threads_are_logged_after_five_seconds_in_total_beside_other_lines(
+def test_slow_threads_are_logged_after_five_seconds_in_total_and_other_lines_do_not_suppress_it(
     monkeypatch: pytest.MonkeyPatch, log_lines: LogLines
 ) -> None:
     now, waits = 100.0, list[float | None]()

@@ -124,7 +124,7 @@ def test_a_connection_that_was_cut_counts_until_its_threads_have_ended(
     assert not newcomer.is_cut
 
 
-def test_connections_that_wait_for_room_are_limited_and_nobody_takes_their_room(
+def test_connections_that_wait_for_room_are_limited_and_no_other_one_takes_their_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("exports.sftp.connections.CUT_SECONDS", 0)
@@ -179,7 +179,7 @@ def test_logged_in_suppliers_never_use_the_connections_reserved_for_logins() -> 
     assert [quotas.connections.take(supplier) for supplier in range(3)] == [True, True, False]
 
 
-def test_a_quota_is_per_supplier_and_in_all() -> None:
+def test_a_quota_is_per_supplier_and_in_total() -> None:
     quota = Quota(total=3, per_supplier=2)
     assert [quota.take(1), quota.take(1), quota.take(1)] == [True, True, False]
     assert [quota.take(2), quota.take(2)] == [True, False]

@@ -27,6 +27,7 @@ def listener(transactional_db: None, starts_processes: None) -> Iterator[Listene
     thread = threading.Thread(target=running.serve)
     thread.start()
     yield running
+    # The first call begins the drain, and the second one ends it.
     running.stop()
     running.stop()
     thread.join(30)

@@ -13,7 +13,7 @@ from exports.models import SshKey
 from exports.sftp import host_keys
 from exports.sftp.host_key_announcement import PROOF_REQUEST
 from tests.exports.conftest import running_sftp_server
-from tests.suppliers import private_key_of
+from tests.suppliers import write_private_key
 
 
 def line_of(key: paramiko.PKey) -> str:
@@ -45,9 +45,7 @@ def test_openssh_adds_the_next_keys_to_known_hosts(
     tmp_path: Path,
     known: int,
 ) -> None:
-    identity, known_hosts = tmp_path / "key.pem", tmp_path / "known_hosts"
-    identity.write_text(private_key_of("alice"))
-    identity.chmod(0o600)
+    identity, known_hosts = write_private_key("alice", tmp_path), tmp_path / "known_hosts"
     known_hosts.write_text(f"[127.0.0.1]:{port} {line_of(keys[known])}\n")
     options = [
         "StrictHostKeyChecking=yes", f"UserKnownHostsFile={known_hosts}", "GlobalKnownHostsFile=/dev/null",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,21 +10,12 @@ from prometheus_client import REGISTRY
 from pytest_django.fixtures import Settings
 
 from exports.models import FileRequest
-from tests.exports.conftest import Connect
+from tests.exports.conftest import Connect, wait_until
 from tests.ports import unused_port
-
-TIMEOUT = 30
 
 
 def sample(name: str) -> float:
     return REGISTRY.get_sample_value(name) or 0.0
-
-
-def wait_for_open_sessions(count: float) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while sample("headend_sftp_sessions") != count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_open_sessions_are_counted(connect: Connect) -> None:
@@ -34,7 +24,7 @@ def test_open_sessions_are_counted(connect: Connect) -> None:
         clients = [transport.open_sftp_client() for _ in range(3)]
         assert [client.listdir("/") for client in clients] == [[], [], []]
         assert sample("headend_sftp_sessions") == before + 3
-    wait_for_open_sessions(before)
+    wait_until(lambda: sample("headend_sftp_sessions") == before)
 
 
 def test_sent_bytes_are_counted_during_the_download(

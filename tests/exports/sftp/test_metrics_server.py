@@ -63,7 +63,7 @@ def received(connection: socket.socket) -> bytes:
         return b""
 
 
-def test_without_another_thread_a_request_is_refused_and_the_server_goes_on(
+def test_without_another_thread_a_request_is_refused_and_the_server_continues(
     server: MetricsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(thread: threading.Thread) -> None:

@@ -20,7 +20,7 @@ from exports.sftp.attributes import listed_time
 from exports.sftp.protocol import MAX_HANDLES
 from exports.sftp.session import MAX_READ_BYTES
 from tests.exports.conftest import Connect
-from tests.suppliers import file_path, private_key_of
+from tests.suppliers import file_path, write_private_key
 
 OpenSSH = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -28,9 +28,7 @@ OpenSSH = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def openssh(sftp_port: int, alices_key: tuple[SshKey, paramiko.PKey], tmp_path: Path) -> OpenSSH:
     """Run ``sftp`` or ``scp`` as Alice in ``tmp_path``, with ``commands`` as standard input."""
-    key = tmp_path / "key.pem"
-    key.write_text(private_key_of("alice"))
-    key.chmod(0o600)
+    key = write_private_key("alice", tmp_path)
     options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
 
     def run(program: str, *words: str, commands: str = "") -> subprocess.CompletedProcess[str]:

@@ -43,7 +43,7 @@ from exports.sftp.filesystem import (
 from exports.tasks import expire
 from tests.exports.conftest import Connect
 from tests.exports.delivery.conftest import signed_path
-from tests.suppliers import PUBLIC_KEY, api_client, file_path, private_key_of, store_completed
+from tests.suppliers import PUBLIC_KEY, api_client, file_path, store_completed, write_private_key
 
 FETCHER = Fetcher(FetchWay.SFTP, "SHA256:x", "192.0.2.1")
 
@@ -128,7 +128,7 @@ def test_a_supplier_never_removes_a_file_of_another(
         with pytest.raises(PathNotFoundError):
             filesystem.remove(path, FETCHER)
     SupplierFilesystem(alice.pk).remove(completed.location, FETCHER)
-    # Nor does Bob learn that the folder existed.
+    # Bob does not learn that the folder existed, either.
     with pytest.raises(PathNotFoundError):
         filesystem.remove_folder(str(completed.pk))
 
@@ -153,7 +153,7 @@ def test_a_deactivated_supplier_removes_nothing(
         SupplierFilesystem(removing_alice.pk).remove(completed.location, FETCHER)
 
 
-def test_the_api_and_download_links_know_no_removed_file(
+def test_the_api_and_download_links_do_not_offer_a_removed_file(
     client: Client, removing_alice: Supplier, completed: FileRequest, settings: Settings
 ) -> None:
     link = signed_path(completed, settings)
@@ -195,7 +195,7 @@ def test_a_removed_file_is_not_pushed(removed: FileRequest) -> None:
     assert DeliveryAttempt.objects.get().outcome == "The supplier removed the file."
 
 
-def test_a_late_webhook_call_names_no_removed_file(
+def test_a_late_webhook_call_does_not_name_a_removed_file(
     removed: FileRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bodies: list[dict[str, Any]] = []
@@ -220,7 +220,7 @@ def test_the_supplier_is_told_why_its_rm_is_refused(
             sftp.rename(completed.location, "other")
         with pytest.raises(PermissionError, match="disappears when its file is removed"):
             sftp.rmdir(str(completed.pk))
-        # The permission counts from the next command on, also in an open session.
+        # The permission counts from the next command on, even in an open session.
         Supplier.objects.update(can_remove_files=True)
         sftp.remove(completed.location)
         with pytest.raises(FileNotFoundError):
@@ -235,9 +235,7 @@ def test_openssh_fetches_and_removes(
     completed: FileRequest,
     tmp_path: Path,
 ) -> None:
-    key = tmp_path / "key.pem"
-    key.write_text(private_key_of("alice"))
-    key.chmod(0o600)
+    key = write_private_key("alice", tmp_path)
     options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"]
     commands = f"get {completed.location}\nrm {completed.location}\nrmdir {completed.pk}\n"
     done = subprocess.run(

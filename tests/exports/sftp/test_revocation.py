@@ -1,4 +1,4 @@
-"""A deactivated supplier's and a deleted key's connections end within seconds, also during a download."""
+"""A deactivated supplier's and a deleted key's connections end within seconds, even during a download."""
 
 from __future__ import annotations
 

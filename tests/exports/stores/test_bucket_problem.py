@@ -8,7 +8,7 @@ from pytest_django.fixtures import Settings
 
 from exports.stores import export_store
 from headend.config import service_urls
-from tests.services.canned_bucket import Answer, canned_bucket
+from tests.services.bucket_with_one_answer import Answer, bucket_with_one_answer
 
 
 def problem_of(settings: Settings, endpoint: str) -> str:
@@ -39,7 +39,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_answer_of_the_server_is_a_problem_that_says_what_to_do(
     keys: None, settings: Settings, answer: Answer, problem: str
 ) -> None:
-    with canned_bucket(answer) as endpoint:
+    with bucket_with_one_answer(answer) as endpoint:
         assert problem_of(settings, endpoint).startswith(problem)
 
 

@@ -76,7 +76,7 @@ def test_only_some_of_many_open_objects_have_large_blocks_and_all_are_read_corre
 
 
 @pytest.mark.usefixtures("small_limits")
-def test_an_object_that_nobody_reads_gives_its_blocks_up_for_another_one(
+def test_an_object_that_is_not_read_gives_up_its_blocks_for_another_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
