@@ -32,7 +32,7 @@ from django.core.management import call_command
         ),
     ],
 )
-def test_an_example_can_be_copied_because_it_is_on_a_line_of_its_own(
+def test_an_example_can_be_copied_because_it_is_on_a_separate_line(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     command: list[str],

@@ -1,4 +1,4 @@
-"""Tests of the expected readings of a day on which the fleet grows."""
+"""The expected readings of a day on which the fleet grows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_own_meters_of_a_past_day_do_not_make_a_fleet_expected_before_it_begins(
     expected = Expectation({YESTERDAY: own, TODAY: fleet_since(BEGIN)}).of_day(TODAY)
     assert min(expected) == BEGIN
     assert set(expected.values()) == {FLEET}
-    # Intervals after its begin are expected, also those that are still to come.
+    # Intervals after its begin are expected, even those that are still to come.
     assert expected[20 * 60] == FLEET
 
 

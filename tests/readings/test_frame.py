@@ -8,9 +8,7 @@ import polars as pl
 import pytest
 
 from readings import frame
-from readings.instants import (
-    format_instant,
-)
+from readings.instants import format_instant
 
 
 @pytest.mark.parametrize("readings", [60, 3_000], ids=["few readings", "many"])

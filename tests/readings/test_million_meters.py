@@ -1,4 +1,4 @@
-"""A page of meters reads as many rows of an index as it has meters, also if the table has a million meters."""
+"""A page of meters reads as many rows of an index as it has meters, even if the table has a million meters."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ PAGES: dict[str, Callable[[], MeterPage]] = {
     "silent from the middle": lambda: page_of_silent(
         NEWEST, "", Position(MIDDLE, "NMI-0500000"), 100
     ),
-    "silent with a prefix of none": lambda: page_of_silent(NEWEST, "x", None, 100),
+    "silent with a prefix of no meter": lambda: page_of_silent(NEWEST, "x", None, 100),
 }
 
 
@@ -86,11 +86,11 @@ def test_a_page_of_a_million_meters_takes_as_many_steps_as_one_of_ten_thousand(
                 found = page()
             steps[meters][name] = counted.count
             assert len(queries) <= 2, name
-            assert len(found.device_ids) == (0 if name.endswith("none") else 100), name
+            assert len(found.device_ids) == (0 if name.endswith("no meter") else 100), name
     few, most = steps[10_000], steps[MILLION]
     assert all(most[name] < few[name] * 1.2 + 50 for name in PAGES), steps
-    assert all(most[name] < 100 * 40 for name in PAGES if not name.endswith("none")), steps
-    assert most["silent with a prefix of none"] < MAX_EXAMINED * 40, steps
+    assert all(most[name] < 100 * 40 for name in PAGES if not name.endswith("no meter")), steps
+    assert most["silent with a prefix of no meter"] < MAX_EXAMINED * 40, steps
     used = {plan for page in PAGES.values() for plan in plans(page)}
     # No other plan reads rows that are not in the page, or sorts them.
     assert used == {

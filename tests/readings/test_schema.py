@@ -90,7 +90,7 @@ def test_a_text_that_matches_the_pattern_is_a_date_or_does_not_exist(text: str) 
     try:
         instant = parse_instant(text)
     except ValueError as error:
-        assert "is not a date that exists" in str(error)  # noqa: PT017 (most of them do exist)
+        assert "is not a date that exists" in str(error)  # noqa: PT017 (most texts raise no error)
     else:
         assert re.fullmatch(CANONICAL_INSTANT_PATTERN, format_instant(instant))
 

@@ -65,7 +65,7 @@ def is_steady(machine: Machine, tmp_path: Path) -> Callable[[], bool]:
     return lambda: clock_is_steady(tmp_path)
 
 
-def test_a_clock_that_runs_is_steady_also_while_no_process_checks_it(
+def test_a_clock_that_runs_is_steady_even_while_no_process_checks_it(
     machine: Machine, is_steady: Callable[[], bool]
 ) -> None:
     assert is_steady()
@@ -100,7 +100,7 @@ def test_a_jump_in_either_direction_is_noticed(
     assert not is_steady()
 
 
-def test_corrections_of_a_few_minutes_are_no_jump(
+def test_corrections_of_a_few_minutes_are_not_a_jump(
     machine: Machine, is_steady: Callable[[], bool]
 ) -> None:
     is_steady()

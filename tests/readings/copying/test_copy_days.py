@@ -22,7 +22,7 @@ TIME = datetime(2023, 2, 27, 16, tzinfo=UTC)
 
 
 class SlowRepository(DeltaRepository):
-    """It shows what was stored when it was opened, for a number of reads."""
+    """A repository that shows only what was stored when it was opened, for a number of reads."""
 
     def __init__(self, path: str, hidden_reads: int) -> None:
         super().__init__(path)
@@ -56,7 +56,7 @@ def copy_the_day(folder: Path, target: SlowRepository, *, waits: bool) -> Copied
     return copied
 
 
-def test_readings_that_are_not_visible_yet_are_waited_for(
+def test_the_copy_waits_for_readings_that_are_not_visible_yet(
     tmp_path: Path, pauses: list[float]
 ) -> None:
     target = SlowRepository(f"{tmp_path}/target", hidden_reads=2)
@@ -64,7 +64,7 @@ def test_readings_that_are_not_visible_yet_are_waited_for(
     assert pauses == [1.0, 2.0]
 
 
-def test_waiting_has_an_end(tmp_path: Path, pauses: list[float]) -> None:
+def test_the_copy_waits_for_a_limited_time(tmp_path: Path, pauses: list[float]) -> None:
     target = SlowRepository(f"{tmp_path}/target", hidden_reads=100)
     copied = copy_the_day(tmp_path, target, waits=True)
     assert copied.difference == "20 readings in FROM, 0 in TO"

@@ -15,7 +15,7 @@ EVERYTHING = Window(datetime(1, 1, 1, tzinfo=UTC))
 
 
 def all_readings(store: ReadingsRepository, columns: Sequence[str] = frame.COLUMNS) -> pl.DataFrame:
-    """Return every reading of a repository as one sorted frame, also if there are none."""
+    """Return every reading of a repository as one sorted frame, even if there are none."""
     found = store.snapshot().frames(EVERYTHING, columns=columns)
     return pl.concat([frame.empty(columns), *found])
 

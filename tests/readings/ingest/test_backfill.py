@@ -139,6 +139,8 @@ METERS = 20_000
 
 @dataclass
 class RunningBackfill:
+    """A backfill in another process, and the repository into which it writes."""
+
     command: list[str]
     environment: dict[str, str]
     process: subprocess.Popen[str]

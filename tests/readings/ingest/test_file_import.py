@@ -1,4 +1,4 @@
-"""``manage.py load``: import readings from files, all of a file or nothing of it."""
+"""``manage.py load``: import readings from files. Of each file, all rows or none are imported."""
 
 from __future__ import annotations
 

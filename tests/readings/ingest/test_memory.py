@@ -1,4 +1,4 @@
-"""The memory of an import does not depend on what the file contains, also if a small compressed file is huge inside."""
+"""The memory of an import does not depend on the content of the file, even if a small file contains a huge text."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_rows_keep_their_line_numbers_across_blocks(
 
 
 @pytest.mark.django_db
-def test_equal_rows_are_staged_once_and_counted_each(
+def test_equal_rows_are_staged_once_and_each_is_counted(
     tmp_path: Path, store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staged: list[int] = []
@@ -145,7 +145,7 @@ def test_equal_rows_are_staged_once_and_counted_each(
     file = tmp_path / "equal.csv.gz"
     file.write_bytes(gzip.compress("\n".join([HEADER, *[row, other] * 20_000]).encode()))
     assert "2 new readings, 39,998 already stored" in load(file)
-    # The file ends without a line end, so its last row is a block of its own.
+    # The file ends without a line end, so its last row is in a separate block.
     assert [count for count in staged if count] == [2, 1]
 
 

@@ -1,4 +1,4 @@
-"""The next value is computed while the last one is used."""
+"""The next value is computed while the caller uses the one before it."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def test_the_computation_can_be_cancelled_as_its_caller_can() -> None:
         next(one_ahead(values()))
 
 
-def test_no_values_are_none() -> None:
+def test_without_values_nothing_is_returned() -> None:
     assert list(one_ahead([])) == []

@@ -45,7 +45,7 @@ def test_a_pipe_is_read(store: ReadingsRepository, tmp_path: Path) -> None:
     writer.join()
 
 
-def test_upkeep_removes_what_a_killed_import_left(tmp_path: Path) -> None:
+def test_maintenance_removes_what_a_killed_import_left(tmp_path: Path) -> None:
     killed = tmp_path / "import-killed"
     killed.mkdir()
     (killed / "lock").touch()
@@ -105,7 +105,7 @@ def test_a_full_disk_while_a_compressed_file_is_copied_is_one_line(tmp_path: Pat
         save_blocks([b"time,device_id", b"x" * (1 << 20)], Path("/dev/full"))
 
 
-def test_what_cannot_be_read_is_no_fault_of_the_disk(
+def test_input_that_cannot_be_read_is_not_reported_as_a_fault_of_the_disk(
     store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Broken(BytesIO):

@@ -132,7 +132,7 @@ def test_a_backfill_ends_before_its_next_interval(
 
 
 @pytest.mark.parametrize(("number", "exit_code"), SIGNALS)
-def test_a_command_without_a_message_of_its_own_ends_with_one_line(
+def test_a_command_without_its_own_message_ends_with_one_line(
     store: ReadingsRepository,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -61,7 +61,7 @@ DEVICE_IDS = [
 ]
 
 
-def test_the_ids_of_a_column_are_those_of_the_rule() -> None:
+def test_ids_of_a_column_are_parsed_by_the_rule_for_single_ids() -> None:
     parsed = parse_device_ids(texts("device_id", *DEVICE_IDS))
     assert parsed.to_list() == [parse_or_none(parse_device_id, text) for text in DEVICE_IDS]
     assert parsed[:5].to_list() == [METER] * 5
@@ -69,7 +69,7 @@ def test_the_ids_of_a_column_are_those_of_the_rule() -> None:
 
 
 @given(st.lists(st.text(max_size=70) | st.from_regex(r"[0-9a-fA-F-]{30,40}", fullmatch=True)))
-def test_any_text_is_an_id_in_a_column_if_it_is_one_alone(ids: list[str]) -> None:
+def test_any_text_in_a_column_is_parsed_as_it_is_alone(ids: list[str]) -> None:
     parsed = parse_device_ids(texts("device_id", *ids))
     assert parsed.to_list() == [parse_or_none(parse_device_id, text) for text in ids]
 

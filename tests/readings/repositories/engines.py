@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 from readings.repositories import open_store
 from readings.repositories.timestream.address import TimestreamAddress
@@ -125,8 +126,6 @@ class Timestream(EngineUnderTest):
 
 def local_timestream(server: TimestreamLocal, s3_endpoint: str) -> Timestream:
     """Return the local server with a bucket. It keeps readings of any age."""
-    from urllib.parse import quote
-
     return Timestream(
         f"timestream://contract/{{table}}?region=us-east-1&endpoint_url={quote(server.endpoint, safe='')}"
         f"&bucket={BUCKET}/timestream&s3_endpoint_url={quote(s3_endpoint, safe='')}",

@@ -104,15 +104,15 @@ def test_killed_writers_lose_nothing_repeat_nothing_and_leave_no_partial_write(u
     draw = random.Random(1)
     for _ in range(KILLS):
         writer, result = start_writer(url, INTERVALS)
-        told = [result.recv()]
+        reported = [result.recv()]
         # Killed at some moment of the writes that follow.
         time.sleep(draw.random() / 4)
         writer.kill()
         writer.join()
-        told += received(result)
+        reported += received(result)
         found = stored(repository_of(url))
         assert found.equals(EVERYTHING.filter(pl.col("time").is_in(found["time"].to_list())))
-        assert {at for at, _ in told} <= set(found["time"])
+        assert {at for at, _ in reported} <= set(found["time"])
     repository = repository_of(url)
     for at in INTERVALS:
         repository.write(readings_for(FLEET, at))

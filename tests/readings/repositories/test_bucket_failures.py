@@ -18,7 +18,7 @@ from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from tests.readings.repositories.engines import A_MIDNIGHT, DeltaInBucket
-from tests.services.canned_bucket import Answer, canned_bucket, error
+from tests.services.bucket_with_one_answer import Answer, bucket_with_one_answer, error
 from tests.suppliers import api_client
 
 TOKEN, SECRET = "token-of-a-role", "secret-of-a-role"
@@ -39,7 +39,7 @@ def url_of(endpoint: str) -> str:
 
 FAILURES = {
     "missing bucket": (error(404, "NoSuchBucket"), "the bucket does not exist"),
-    "missing rights": (error(403, "AccessDenied"), "access is denied"),
+    "missing permission": (error(403, "AccessDenied"), "access is denied"),
     "unknown key": (error(403, "InvalidAccessKeyId"), "does not know the access key"),
     "wrong secret": (error(403, "SignatureDoesNotMatch"), "the secret key is wrong"),
     "expired": (error(400, "ExpiredToken"), "the credentials have expired"),
@@ -54,7 +54,7 @@ FAILURES = {
 def test_every_failure_is_one_line_without_secrets(
     keys: None, answer: Answer, sentence: str, act: str
 ) -> None:
-    with canned_bucket(answer) as endpoint:
+    with bucket_with_one_answer(answer) as endpoint:
         repository = open_repository(url_of(endpoint))
         readings = readings_for(Fleet(devices=2), A_MIDNIGHT)
         with pytest.raises(RepositoryUnavailableError) as failed:
@@ -78,7 +78,7 @@ def test_a_server_that_cannot_be_reached_is_one_line(keys: None) -> None:
 
 
 def test_a_store_that_accepts_a_second_conditional_put_is_rejected(keys: None) -> None:
-    with canned_bucket((200, "")) as endpoint:
+    with bucket_with_one_answer((200, "")) as endpoint:
         repository = open_repository(url_of(endpoint))
         with pytest.raises(RepositoryUnavailableError, match="ignores If-None-Match"):
             repository.check()

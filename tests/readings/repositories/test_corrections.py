@@ -66,12 +66,8 @@ def keeps_replaced_versions(engine: EngineUnderTest) -> bool:
 
 def page_through(repository: ReadingsRepository, window: Window, size: int) -> pl.DataFrame:
     """Return the readings of all pages, by their offsets."""
-    snapshot, pages, offset, more = (
-        repository.snapshot(),
-        [frame.empty(frame.FULL_COLUMNS)],
-        0,
-        True,
-    )
+    snapshot, pages = repository.snapshot(), [frame.empty(frame.FULL_COLUMNS)]
+    offset, more = 0, True
     while more:
         page = snapshot.page(window, offset=offset, size=size, columns=frame.FULL_COLUMNS)
         pages.append(page.readings)

@@ -133,7 +133,9 @@ def test_a_day_with_many_files_of_corrections_is_compacted(folder: Path) -> None
         follow(repository, Window(START, as_of=TIMES[-1]), size=31)
 
 
-def test_the_day_cache_of_a_day_ends_with_its_next_correction(repository: DeltaRepository) -> None:
+def test_the_cached_sums_of_a_day_are_not_used_after_its_next_correction(
+    repository: DeltaRepository,
+) -> None:
     assert repository.maintain()["days summed up"] == 1
     day = window_of_day(START.date())
     before = repository.snapshot().hourly_means(day)

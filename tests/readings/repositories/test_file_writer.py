@@ -91,11 +91,11 @@ def test_a_commit_that_exists_although_it_was_refused_keeps_its_files(
     before = pl.concat(repository.snapshot().frames(Window(MIDNIGHT)))
     create = DeltaTable.create_write_transaction
 
-    def refused_after_all(table: DeltaTable, *args: Any, **kwargs: Any) -> None:
+    def create_then_refuse(table: DeltaTable, *args: Any, **kwargs: Any) -> None:
         create(table, *args, **kwargs)
         raise CommitFailedError("a concurrent transaction")
 
-    monkeypatch.setattr(DeltaTable, "create_write_transaction", refused_after_all)
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", create_then_refuse)
     if act == "write":
         assert repository.write(readings_for(FLEET, EVENING)) == 30
     else:

@@ -61,11 +61,9 @@ def assert_newest(reader: NewestFiles, folder: Folder) -> None:
     assert files.paths == expected.paths
     assert files.by_day == expected.by_day
     everything = Window(START - DAY)
-    for mine, theirs in [
-        (files.days.overlapping(everything), expected.days.overlapping(everything))
-    ]:
-        assert mine.minute.tolist() == theirs.minute.tolist()
-        assert mine.readings.tolist() == theirs.readings.tolist()
+    found, wanted = files.days.overlapping(everything), expected.days.overlapping(everything)
+    assert found.minute.tolist() == wanted.minute.tolist()
+    assert found.readings.tolist() == wanted.readings.tolist()
     for start in (START - DAY, START, START + timedelta(minutes=7), START + DAY):
         end = start + timedelta(minutes=1)
         assert files.overlapping(start, end) == expected.overlapping(start, end)

@@ -87,8 +87,10 @@ def test_the_role_of_a_worker_allows_its_calls_to_timestream_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     use(TimestreamRepository(address), timestream, monkeypatch)
-    roles, used = granted("worker", BUCKET, timestream=True), aws_calls.used["worker"]
-    in_every_stack = granted("worker", BUCKET)
-    missing = {use for use in used if not any(r.allows(use) for r in roles | in_every_stack)}
-    unused = {role for role in roles if not any(role.allows(use) for use in used)}
+    allowed, used = granted("worker", BUCKET, timestream=True), aws_calls.used["worker"]
+    always_allowed = granted("worker", BUCKET)
+    missing = {
+        each for each in used if not any(one.allows(each) for one in allowed | always_allowed)
+    }
+    unused = {one for one in allowed if not any(one.allows(each) for each in used)}
     assert (missing, unused) == (set(), NOT_RECORDED)

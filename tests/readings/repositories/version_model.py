@@ -60,11 +60,11 @@ def interval_totals(readings: pl.DataFrame) -> pl.DataFrame:
         import_kwh=pl.col("kwh").filter(pl.col("kwh") > 0).sum(),
         export_kwh=-pl.col("kwh").filter(pl.col("kwh") < 0).sum(),
     )
-    return totals.sort("minute").cast(INTERVAL_TOTALS_SCHEMA)  # type: ignore[arg-type]
+    return totals.sort("minute").cast(pl.Schema(INTERVAL_TOTALS_SCHEMA))
 
 
 def same(found: pl.DataFrame, expected: pl.DataFrame) -> bool:
-    """Return true if both frames are equal, also in the order of their rows. Otherwise raise ``AssertionError``.
+    """Return true if both frames are equal, with the same order of rows. Otherwise raise ``AssertionError``.
 
     Sums may differ in their last digits.
     """

@@ -172,7 +172,7 @@ def test_the_voltage_falls_with_the_load_and_the_power_factor_depends_on_the_cla
 
 
 def test_clouds_change_the_power_of_all_solar_plants_gradually() -> None:
-    """From minute to minute, the sum of many plants changes by little, also where one cloud follows another."""
+    """From minute to minute, the sum of many plants changes by little, even where one cloud follows another."""
     fleet = Fleet(
         devices=600, interval_minutes=1, profile="mixed", town=Town("household_pv=100", latitude=45)
     )

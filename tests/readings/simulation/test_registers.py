@@ -35,7 +35,7 @@ def watt_hours(energy: pl.DataFrame, columns: list[str] = REGISTERS) -> npt.NDAr
 
 
 def net(registered: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return imports minus exports of differences of registers."""
+    """Return the imported minus the exported energy, in Wh. The last axis has both."""
     return np.asarray(registered[..., 0] - registered[..., 1])
 
 

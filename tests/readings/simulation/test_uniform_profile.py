@@ -10,7 +10,7 @@ import pytest
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 
-GOLDEN = [
+DIGESTS = [
     (
         Fleet(devices=3_000),
         datetime(2023, 2, 27, 12, tzinfo=UTC),
@@ -32,7 +32,7 @@ GOLDEN = [
 """SHA-256 of the CSV of an interval, computed before there was another profile."""
 
 
-@pytest.mark.parametrize(("fleet", "time", "digest"), GOLDEN)
+@pytest.mark.parametrize(("fleet", "time", "digest"), DIGESTS)
 def test_uniform_readings_are_those_of_earlier_releases(
     fleet: Fleet, time: datetime, digest: str
 ) -> None:
