@@ -93,7 +93,7 @@ def page_over_http(key: str) -> GetPage:
 def main() -> None:
     """Pull once, or repeatedly with ``--every``."""
     parser = argparse.ArgumentParser(description="Copy all readings into an SQLite database.")
-    parser.add_argument("url", help="address of the deployment")
+    parser.add_argument("url", help="URL of the deployment")
     parser.add_argument("database", help="the SQLite database; it is created if it is missing")
     parser.add_argument("--every", type=float, help="seconds between two pulls; without it, once")
     options = parser.parse_args()

@@ -33,7 +33,7 @@ SETTINGS = (
 def share_set_up(home: Path) -> None:
     """Put collected static files and an empty database into a home folder without them, so that its set-up is short.
 
-    To collect the files and to migrate takes some seconds of processor time. Only the first deployment of a run of
+    Collecting the files and migrating take some seconds of processor time. Only the first deployment of a run of
     the tests does it; the others get links to its files and a copy of its database.
     """
     shared = os.environ.get("TESTS_SHARED_FOLDER")
@@ -78,7 +78,7 @@ for command in json.loads(sys.argv[1]):
     with contextlib.redirect_stdout(io.StringIO()) as output:
         try:
             command_line.main()
-        except SystemExit as end:  # --help ends so
+        except SystemExit as end:  # as after --help
             if end.code:
                 raise
     printed.append(output.getvalue())
@@ -167,7 +167,7 @@ class Deployment:
         return self
 
     def wait_for_log(self, text: str, *, times: int = 1) -> bool:
-        """Return whether ``text`` is so often in :attr:`log` within a minute. Output reaches the log with a delay."""
+        """Wait a minute at most until ``text`` occurs ``times`` times in :attr:`log`. Return whether it does."""
         deadline = time.monotonic() + LOG_SECONDS
         while self.log.count(text) < times:
             if time.monotonic() > deadline:
@@ -214,7 +214,7 @@ class Deployment:
         return printed
 
     def set_up(self, *commands: tuple[str, ...]) -> None:
-        """Set the deployment up without its start, and run management commands. All of this is one process."""
+        """Set the deployment up without starting it, and run management commands. All of this is one process."""
         self.home.parent.mkdir(parents=True, exist_ok=True)
         share_set_up(self.home)
         printed = self.manage_each(("setup",), *commands, ("outputs", "--json"))

@@ -1,4 +1,4 @@
-"""The innocent client: it calls ``/health/live``, a page of readings and the SFTP server, and notes the delays."""
+"""The innocent client: it calls ``/health/live``, a page of readings and the SFTP server, and records the delays."""
 
 from __future__ import annotations
 

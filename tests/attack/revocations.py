@@ -1,4 +1,4 @@
-"""Access that is taken away must end within five seconds, also where it is in use."""
+"""Access that is taken away must end within five seconds, even where it is in use."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def _opens_again(target: Target) -> bool:
 
 def _answer(client: paramiko.SFTPClient, name: str, arguments: list[object]) -> str:
     # paramiko's client has no public method for extended requests.
-    request = getattr(client, "_request")  # noqa: B009 (the type stubs lack it)
+    request = getattr(client, "_request")  # noqa: B009 (missing in the type stubs)
     try:
         kind, message = request(CMD_EXTENDED, name, *arguments)
     except TimeoutError:

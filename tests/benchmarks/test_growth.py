@@ -52,7 +52,7 @@ def test_the_largest_size_is_measured_too_and_larger_ones_are_not() -> None:
 
 @pytest.mark.starts_processes
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_benchmark_states_its_needs_and_deletes_its_folder(
+def test_an_interrupted_benchmark_prints_its_needs_and_deletes_its_folder(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     folder = tmp_path / "temporary"

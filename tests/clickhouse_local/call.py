@@ -90,7 +90,7 @@ def decode(method: str, query: str, headers: Message, body: bytes) -> Call:
         and not _is_part_of_table(name, files)
     }
     if method == "GET":
-        # A server lets GET read only.
+        # On a server, GET can only read.
         settings.setdefault("readonly", "2")
     user, password = _credentials(headers, given)
     return Call(

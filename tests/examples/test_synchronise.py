@@ -1,4 +1,4 @@
-"""The example client ends with exactly the stored readings, also if readings arrive late or a pull is interrupted."""
+"""The example client ends with exactly the stored readings, even if readings arrive late or a pull is interrupted."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def error(status: int, code: str, message: str = "") -> Answer:
 
 
 @contextmanager
-def canned_bucket(answer: Answer) -> Iterator[str]:
+def bucket_with_one_answer(answer: Answer) -> Iterator[str]:
     """Yield the address of a server that gives this answer to every call, and repeats what the client sent.
 
     A real server also repeats headers of the call in the answer to a wrong signature.

@@ -1,4 +1,4 @@
-"""Callers who use a deployment all the time, and note each call that fails."""
+"""Callers who use a deployment all the time, and record each call that fails."""
 
 from __future__ import annotations
 

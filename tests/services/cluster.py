@@ -203,7 +203,7 @@ class Cluster:
     def call_with_retries(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """Call the API until it answers 200, and return the JSON.
 
-        Retries after connection errors and the statuses 429 and 503. Fails after two minutes.
+        Retries after connection errors and the statuses 429 and 503. Fails after :data:`RETRY_SECONDS`.
         """
         deadline = time.monotonic() + RETRY_SECONDS
         while True:

@@ -43,11 +43,11 @@ class MessageDuplicator:
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Start to move messages, in a thread."""
+        """Start a thread that moves messages."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop to move messages. Delayed messages are not delivered."""
+        """Stop the thread that moves messages. Delayed messages are not delivered."""
         self._stopped.set()
         self._thread.join()
 

@@ -77,7 +77,7 @@ class Server(ABC):
         try:
             self._wait_until_ready(self.process)
         except BaseException:
-            # Also after Ctrl-C, no process remains.
+            # No process may remain, not even after Ctrl-C.
             self.kill()
             raise
         return self

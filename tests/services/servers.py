@@ -1,6 +1,6 @@
 """The servers that a deployment can use: PostgreSQL, Valkey, S3, SQS and Secrets Manager, all from wheels.
 
-Every test process imports this module, also for ``--fast``. So packages that only a running server needs are imported
+Every test process imports this module, even for ``--fast``. So packages that only a running server needs are imported
 when it is created.
 """
 

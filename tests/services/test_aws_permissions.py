@@ -161,7 +161,7 @@ def use_every_service(cluster: Cluster, receiver: Receiver, seaweedfs: SeaweedFS
         with session.open(location) as file:
             assert len(file.read()) == status["size"]
         session.remove(location)
-    # What a worker leaves that was killed during an upload.
+    # A worker that is killed during an upload leaves this.
     key = f"data/sftp/{status['request_id']}/run-1-part-r-00000.gz"
     seaweedfs.client().create_multipart_upload(Bucket=BUCKET, Key=key)
     run_script(cluster, "beat", RUN_TASKS.format(names=TASKS))
@@ -179,9 +179,9 @@ def differences(aws_calls: AwsCalls) -> dict[str, dict[str, list[str]]]:
     """Return the missing and the unused permissions of each process that has some."""
     found = {}
     for kind in KINDS:
-        roles, used = granted(kind, BUCKET), aws_calls.used[kind]
-        missing = {str(use) for use in used if not any(role.allows(use) for role in roles)}
-        unused = {str(role) for role in roles if not any(role.allows(use) for use in used)}
+        allowed, used = granted(kind, BUCKET), aws_calls.used[kind]
+        missing = {str(each) for each in used if not any(one.allows(each) for one in allowed)}
+        unused = {str(one) for one in allowed if not any(one.allows(each) for each in used)}
         unused.discard(NOT_FOUND)
         if missing or unused:
             found[kind] = {"missing": sorted(missing), "unused": sorted(unused)}

@@ -29,7 +29,7 @@ RESTARTED = ("web0", "worker0", "web1", "worker1", "beat")
 
 @pytest.fixture
 def proxy(tmp_path: Path, starts_processes: None) -> Iterator[Nginx]:
-    """nginx with our example, in front of two web processes."""
+    """nginx with the example of ``deploy/nginx``, in front of two web processes."""
     with Nginx(tmp_path / "nginx", [unused_port(), unused_port()]) as nginx:
         yield nginx
 

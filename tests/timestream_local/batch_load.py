@@ -127,7 +127,7 @@ class BatchLoads:
         except ServiceError as error:
             task.status, task.error = "FAILED", error.message
         except Exception as error:
-            # A file can cause any error. Without an answer, the client would wait forever.
+            # A file can cause any error. If the status did not change, the client would wait without end.
             task.status, task.error = "FAILED", f"{type(error).__name__}: {error}"
             task.progress["FileFailures"] += 1
         else:

@@ -36,7 +36,7 @@ class Bucket:
             raise invalid(f"s3://{bucket}/{key} cannot be written: {error}") from None
 
     def objects(self, bucket: str, prefix: str) -> Iterator[tuple[str, bytes]]:
-        """Return key and content of each object under a prefix. Raises :class:`ServiceError` if S3 fails."""
+        """Yield key and content of each object under a prefix. Raises :class:`ServiceError` if S3 fails."""
         try:
             for page in self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=bucket, Prefix=prefix

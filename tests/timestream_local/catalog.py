@@ -62,13 +62,8 @@ class Table:
         """Return the oldest time that the magnetic store keeps."""
         return now - timedelta(days=self.magnetic_days)
 
-    def rejection_reason(
-        self, moment: datetime, now: datetime, *, magnetic: bool = False
-    ) -> str | None:
-        """Return why a record of that time is rejected, in words like the service's, or None.
-
-        ``magnetic`` is True for batch loads, which write into the magnetic store.
-        """
+    def rejection_reason(self, moment: datetime, now: datetime) -> str | None:
+        """Return why a record of that time is rejected, in words like the service's, or None."""
         if moment > now + _MAX_FUTURE:
             return "The record timestamp is outside the time range: it is too far in the future."
         if moment < self.oldest(now):
@@ -77,7 +72,7 @@ class Table:
                 "magnetic store."
             )
         in_memory = moment >= now - timedelta(hours=self.memory_hours)
-        if not in_memory and not self.magnetic_writes and not magnetic:
+        if not in_memory and not self.magnetic_writes:
             return (
                 "The record timestamp is outside the time range "
                 f"[{now - timedelta(hours=self.memory_hours):%Y-%m-%dT%H:%M:%SZ}, "

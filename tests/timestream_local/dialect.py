@@ -59,7 +59,7 @@ def translate(text: str, catalog: Catalog) -> Translation:
 
 @lru_cache(maxsize=1000)
 def _translate(text: str, now: datetime | None) -> Translation:
-    """Translate, which takes longer than most queries; so queries that are repeated are translated once."""
+    """Translate, and keep the result: a translation takes longer than most queries."""
     try:
         parsed = sqlglot.parse(_with_intervals(text), read="trino")
     except SqlglotError as error:
@@ -110,7 +110,7 @@ def _scans(query: exp.Expr) -> Iterator[Scan]:
 
 
 def _bounds(table: exp.Table) -> Iterator[str]:
-    """Return the conditions on ``time`` only that every row of the table must meet."""
+    """Yield the conditions that every row of the table must meet and that concern only ``time``."""
     select = table.find_ancestor(exp.Select)
     where = select.args.get("where") if select else None
     if where is None:
@@ -156,10 +156,6 @@ _FUNCTIONS: dict[str, Callable[[list[exp.Expr], datetime], exp.Expr]] = {
     ),
     "ago": lambda arguments, now: exp.Sub(this=timestamp(now), expression=arguments[0]),
     "now": lambda arguments, now: timestamp(now),
-    "from_iso8601_timestamp": lambda arguments, now: exp.cast(
-        exp.func("replace", arguments[0], exp.Literal.string("Z"), exp.Literal.string("")),
-        "TIMESTAMP",
-    ),
     "from_milliseconds": lambda arguments, now: exp.Anonymous(
         this="epoch_ms", expressions=arguments
     ),

@@ -107,9 +107,9 @@ class Queries:
         ]
         rows = _rows(table.slice(row, max_rows))
         following = row + len(rows)
-        onward = self._token(running, following) if following < len(table) else None
+        token = self._token(running, following) if following < len(table) else None
         progress = 100.0 * following / len(table) if len(table) else 100.0
-        return _page(running, rows, columns, onward, scanned, progress)
+        return _page(running, rows, columns, token, scanned, progress)
 
     def still_running(self, body: Body) -> Body:
         """Answer Query as if the query were still running."""
@@ -239,7 +239,6 @@ def _page(
     scanned: int,
     progress: float,
 ) -> Body:
-    onward = {"NextToken": token} if token else {}
     return {
         "QueryId": running.id,
         "Rows": rows,
@@ -250,7 +249,7 @@ def _page(
             "CumulativeBytesScanned": scanned,
             "CumulativeBytesMetered": max(scanned, MIN_METERED_BYTES),
         },
-        **onward,
+        **({"NextToken": token} if token else {}),
     }
 
 

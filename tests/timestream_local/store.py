@@ -54,8 +54,8 @@ class Store:
     def __init__(self, folder: Path | None) -> None:
         file = str(folder / "timestream.duckdb") if folder else ":memory:"
         self._connection = duckdb.connect(
-            # Further threads spend more processor time on waiting than on a test's small tables.
             file,
+            # Further threads spend more processor time on waiting than on a test's small tables.
             config={"enable_external_access": "false", "threads": 1},
         )
         self._connection.execute("SET TimeZone = 'UTC'")
@@ -107,8 +107,7 @@ class Store:
         """Write rows: all key columns, some measures, and :data:`VERSION`.
 
         A row replaces a stored row of a lower version. Assumption: then the measures that it does not have are null.
-        A row with the stored values is accepted. Return the
-        index of each rejected row, and the stored version.
+        A row with the stored values is accepted. Return the index of each rejected row, and the stored version.
         """
         target = _rows_of(database, table)
         names = ", ".join(quoted(name) for name in rows.columns)

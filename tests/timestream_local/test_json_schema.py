@@ -1,4 +1,4 @@
-"""The JSON schemas accept exactly the parameters that botocore accepts."""
+"""The JSON schemas accept the parameters that botocore accepts, and refuse the others."""
 
 from __future__ import annotations
 

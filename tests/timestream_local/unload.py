@@ -150,7 +150,7 @@ def _parse(text: str) -> _Unload:
 
 
 def _split(rows: pl.DataFrame, partitions: list[str]) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Return the rows of each file, with the subfolder of the file.
+    """Yield the rows of each file, with the subfolder of the file.
 
     The rows are shuffled, because AWS guarantees no order.
     """

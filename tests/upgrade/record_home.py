@@ -160,7 +160,7 @@ class OldDeployment:
 
 
 def use(deployment: OldDeployment, key: str) -> None:
-    """Request a file, download it by link and by SFTP, and wait until its webhook is delivered."""
+    """Request a file, download it by its link, and wait until its webhook is delivered."""
     start, end = _window(deployment, key)
     requested = deployment.call("/readings/file", key, {"start_date": start, "end_date": end})
     query = f"/readings/file?request_id={requested['request_id']}"
@@ -171,6 +171,7 @@ def use(deployment: OldDeployment, key: str) -> None:
     urllib.request.urlopen(link, timeout=30).read()
     while Receiver.calls < 2:
         time.sleep(0.2)
+    # The deployment records the delivery after the receiver has answered.
     time.sleep(2)
 
 
@@ -181,7 +182,7 @@ def _window(deployment: OldDeployment, key: str) -> tuple[str, str]:
 
 
 def record(code: Path, archive: Path) -> None:
-    """Make the home folder with the old code and write it to ``archive``."""
+    """Create the home folder with the old code, and write it to ``archive``."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         deployment = OldDeployment(code, home, 18431, 18432)

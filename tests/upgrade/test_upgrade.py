@@ -97,11 +97,11 @@ def test_a_running_deployment_serves_old_files_and_finishes_old_requests(
             assert hashlib.sha256(fetch(deployment, location)).hexdigest() == sha256
 
 
-def wait_until_completed(address: str, headers: dict[str, str]) -> dict[str, Any]:
+def wait_until_completed(url: str, headers: dict[str, str]) -> dict[str, Any]:
     """Return the status of a file request once it is completed."""
     deadline = time.monotonic() + FINISH_SECONDS
     while True:
-        status: dict[str, Any] = requests.get(address, headers=headers, timeout=30).json()
+        status: dict[str, Any] = requests.get(url, headers=headers, timeout=30).json()
         if status["status"] == "completed":
             return status
         assert status["status"] != "failed", status

@@ -1,4 +1,4 @@
-"""One cluster for all tests of this folder: to start it takes more processor time than to disturb it.
+"""One cluster for all tests of this folder, because starting it takes more processor time than disturbing it.
 
 It reaches the bucket through :class:`FaultProxy`, and its messages pass :class:`MessageDuplicator`. Both change nothing
 until a test switches them on. The tests are one group (``tests/scheduling.py``).
@@ -21,14 +21,14 @@ HOURS = 12
 
 @pytest.fixture(scope="package")
 def proxy(servers: Servers) -> Iterator[FaultProxy]:
-    """The cluster's way to the bucket."""
+    """The proxy between the cluster and the bucket."""
     with FaultProxy(servers.seaweedfs.endpoint, share=0, seed=1, hang_seconds=2) as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="package")
 def duplicator(servers: Servers) -> Iterator[MessageDuplicator]:
-    """The way of the cluster's messages."""
+    """The program that moves all messages of the cluster from the senders to the receivers."""
     duplicator = MessageDuplicator(servers.valkey, seed=1, duplicates=False)
     duplicator.start()
     yield duplicator
