@@ -95,7 +95,7 @@ def staff(*roles: str, **fields: Any) -> User:
     return user
 
 
-def test_nobody_sees_anything_of_a_supplier(stored: dict[str, Stored]) -> None:
+def test_without_a_login_nothing_of_a_supplier_is_shown(stored: dict[str, Stored]) -> None:
     assert_sees_nothing(Sweep(stored, None), stored["other"], stored["own"])
 
 

@@ -69,11 +69,11 @@ class Command(CommandWithExamples):
                 warning="With --now, the old value becomes invalid at once.",
                 unchanged="Nothing was changed.",
             )
-        order = _Order(supplier, now=options["now"], finish=options.get("finish", False))
+        arguments = _Arguments(supplier, now=options["now"], finish=options.get("finish", False))
         try:
-            # Of two at the same time, one would create a key that is valid, but neither stored nor printed.
+            # Two rotations at the same time would create two valid keys. One of them would be neither stored nor printed.
             with one_at_a_time("rotate", settings.HEADEND_HOME, connection, waits=False):
-                self.stdout.write(kind.rotate(order))
+                self.stdout.write(kind.rotate(arguments))
         except InUseError:
             raise CommandError(
                 f"Another `{PROGRAM} rotate` is running. Nothing was changed. Repeat this command if it is still needed."
@@ -85,7 +85,7 @@ class Command(CommandWithExamples):
 
 
 @dataclass(frozen=True)
-class _Order:
+class _Arguments:
     """The arguments of a rotation: the supplier, if the kind has one; ``--now``; ``--finish``."""
 
     supplier: Supplier | None
@@ -99,75 +99,75 @@ class _Kind:
 
     line: str
     description: str
-    rotate: Callable[[_Order], str]
+    rotate: Callable[[_Arguments], str]
     now: str = "the old one becomes invalid at once: use this if it may have leaked"
     """The help of the option ``--now``."""
     has_supplier: bool = False
 
 
-def _rotate_api_key(order: _Order) -> str:
-    old = key_rotation.rotate_api_key(at_once=order.now)
+def _rotate_api_key(arguments: _Arguments) -> str:
+    old = key_rotation.rotate_api_key(at_once=arguments.now)
     state = (
         "and those before it are revoked"
-        if order.now
+        if arguments.now
         else "stays valid until you revoke it in the admin"
     )
     return f"The API key was replaced. The old one, {old}…, {state}.\n`{PROGRAM} outputs` prints the new one."
 
 
-def _rotate_ssh_key(order: _Order) -> str:
-    old = key_rotation.rotate_ssh_key(at_once=order.now)
+def _rotate_ssh_key(arguments: _Arguments) -> str:
+    old = key_rotation.rotate_ssh_key(at_once=arguments.now)
     state = (
         "and those before it were deleted"
-        if order.now
+        if arguments.now
         else "stays valid until you delete it in the admin"
     )
     return f"The SSH key was replaced. The old one, {old}, {state}.\n`{PROGRAM} outputs` names the file of the new one."
 
 
-def _rotate_webhook(order: _Order) -> str:
-    assert order.supplier is not None  # the kind has a supplier
-    if not Webhook.objects.filter(supplier=order.supplier).exists():
+def _rotate_webhook(arguments: _Arguments) -> str:
+    assert arguments.supplier is not None  # the kind has a supplier
+    if not Webhook.objects.filter(supplier=arguments.supplier).exists():
         raise CommandError(
-            f"SUPPLIER: {order.supplier} has no webhook. Add one in the admin, which then shows its signing secret."
+            f"SUPPLIER: {arguments.supplier} has no webhook. Add one in the admin, which then shows its signing secret."
         )
-    overlap = _overlap(webhook.rotate_signing_secret(order.supplier, at_once=order.now))
+    overlap = _overlap(webhook.rotate_signing_secret(arguments.supplier, at_once=arguments.now))
     return (
-        f"The signing secret of {order.supplier} was replaced. {overlap}\n"
+        f"The signing secret of {arguments.supplier} was replaced. {overlap}\n"
         "“Show signing secret” in the admin shows the new one. Give it to the supplier."
     )
 
 
-def _rotate_push_key(order: _Order) -> str:
-    assert order.supplier is not None  # the kind has a supplier
-    if not PushTarget.objects.filter(supplier=order.supplier).exists():
+def _rotate_push_key(arguments: _Arguments) -> str:
+    assert arguments.supplier is not None  # the kind has a supplier
+    if not PushTarget.objects.filter(supplier=arguments.supplier).exists():
         raise CommandError(
-            f"SUPPLIER: {order.supplier} has no push target. Add one in the admin, which then shows its public key."
+            f"SUPPLIER: {arguments.supplier} has no push target. Add one in the admin, which then shows its public key."
         )
-    overlap = _overlap(push.rotate_key(order.supplier, at_once=order.now))
+    overlap = _overlap(push.rotate_key(arguments.supplier, at_once=arguments.now))
     return (
-        f"The push key of {order.supplier} was replaced. {overlap}\n"
-        f"Give its public key to the supplier:\n{push.public_key(order.supplier)}"
+        f"The push key of {arguments.supplier} was replaced. {overlap}\n"
+        f"Give its public key to the supplier:\n{push.public_key(arguments.supplier)}"
     )
 
 
-def _rotate_secret_key(order: _Order) -> str:
+def _rotate_secret_key(arguments: _Arguments) -> str:
     if settings.HEADEND_SECRET_KEY:
         raise CommandError(
             "HEADEND_SECRET_KEY is set. Set HEADEND_OLD_SECRET_KEY to its value, set HEADEND_SECRET_KEY to another one, "
             "and restart all processes."
         )
-    valid_until = signing_keys.rotate(settings.SECRETS, at_once=order.now)
+    valid_until = signing_keys.rotate(settings.SECRETS, at_once=arguments.now)
     return (
         f"The secret key was replaced. {_overlap(valid_until)}\n"
         "Restart all processes at the same time: a process that still runs does not know the new key."
     )
 
 
-def _rotate_host_keys(order: _Order) -> str:
-    if not order.finish:
+def _rotate_host_keys(arguments: _Arguments) -> str:
+    if not arguments.finish:
         host_keys.prepare_next()
-    if not (order.now or order.finish):
+    if not (arguments.now or arguments.finish):
         return (
             "The next host keys exist. Restart the SFTP processes, and send these lines to the suppliers. When they have added "
             f"them, run `{PROGRAM} rotate host-keys --finish`.\n{outputs.write_known_hosts().rstrip()}"

@@ -31,7 +31,7 @@ def make() -> Callable[[], str]:
 
 
 def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
-    """Let the clock of the rotation show a later time."""
+    """Make the clock of the rotation show a later time."""
 
     class Later(datetime):
         @classmethod

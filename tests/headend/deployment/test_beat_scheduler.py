@@ -62,7 +62,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
         app.conf.beat_schedule = {
             "recover": {"task": "recover", "schedule": 10.0},
             "arrive": {"task": "arrive", "schedule": crontab()},
-            "upkeep": {"task": "upkeep", "schedule": crontab(minute="23")},
+            "maintenance": {"task": "maintenance", "schedule": crontab(minute="23")},
         }
         yield Machine(app, monkeypatch)
 
@@ -93,10 +93,10 @@ def test_tasks_start_at_their_times_after_the_clock_was_set(
 
 
 def test_an_hourly_task_starts_at_its_minute_after_the_clock_was_set_back(machine: Machine) -> None:
-    assert machine.run(60)["upkeep"] == 1
+    assert machine.run(60)["maintenance"] == 1
     machine.now = START - timedelta(hours=2)
     # Perhaps also at once: the time of its last start moves with the clock, to before or after its minute.
-    assert machine.run(60)["upkeep"] in (1, 2)
+    assert machine.run(60)["maintenance"] in (1, 2)
 
 
 def test_a_broker_that_cannot_be_reached_is_one_line(

@@ -33,7 +33,7 @@ def test_a_message_ends_the_wait_also_if_it_arrived_before(tmp_path: Path) -> No
 
 
 @only_linux
-def test_a_message_that_another_worker_takes_wakes_nobody(tmp_path: Path) -> None:
+def test_a_message_that_another_worker_takes_wakes_no_worker(tmp_path: Path) -> None:
     watch = MessageWatch(tmp_path, LONG)
     rename(tmp_path, "1.exports.msg.taken")
     (tmp_path / "2.exports.msg.unfinished").touch()

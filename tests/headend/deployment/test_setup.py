@@ -23,7 +23,7 @@ def deployment(tmp_path: Path) -> Deployment:
 
 
 def files_for_others(home: Path) -> list[Path]:
-    """Return what other users of the machine may use, except static files: everybody can fetch them by HTTP."""
+    """Return what other users of the machine may use, except static files: every caller can fetch them over HTTP."""
     found = [path for path in [home, *home.rglob("*")] if path.lstat().st_mode & 0o077]
     return [path for path in found if not path.is_relative_to(home / "static")]
 

@@ -1,4 +1,4 @@
-"""The processes of a deployment end together, however the end is requested. One that dies is started again."""
+"""The processes of a deployment end together, for every way to stop it. A process that dies is started again."""
 
 from __future__ import annotations
 

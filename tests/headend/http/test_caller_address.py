@@ -82,7 +82,7 @@ def test_the_caller_is_the_last_address_that_is_not_a_trusted_proxy(
         ("192.0.2.1", "198.51.100.7", "192.0.2.1"),
         ("10.1.2.3", "198.51.100.7", "198.51.100.7"),
         ("::ffff:10.1.2.3", "203.0.113.9, 198.51.100.7, 10.9.9.9", "198.51.100.7"),
-        # Nobody knows for whom the proxy calls.
+        # The proxy does not report its caller.
         ("10.1.2.3", "", None),
         ("10.1.2.3", "nonsense", None),
         ("10.1.2.3", "10.9.9.9", None),

@@ -11,7 +11,7 @@ from headend.http.health_probes import is_live_probe
 
 @pytest.fixture(autouse=True)
 def https(settings: Settings) -> None:
-    """Settings of a deployment behind a proxy that ends TLS."""
+    """Settings of a deployment behind a proxy that terminates TLS."""
     settings.ALLOWED_HOSTS = ["meters.example"]
     settings.SECURE_SSL_REDIRECT = True
 

@@ -28,7 +28,7 @@ from headend.http.running_downloads import (
 
 @pytest.fixture
 def allowed(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
-    """Whether the download is allowed now, under the key ``now``. It is asked each time."""
+    """Whether the download is allowed now, under the key ``now``. It is checked each time."""
     monkeypatch.setattr(http_download, "CHECK_SECONDS", 0.0)
     return {"now": True}
 

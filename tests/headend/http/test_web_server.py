@@ -132,7 +132,7 @@ def test_the_server_still_works_after_invalid_requests(port: int) -> None:
     assert response.json() == {"status": "ok"}
 
 
-def test_slow_callers_of_the_deployment_delay_nobody(port: int) -> None:
+def test_slow_callers_of_the_deployment_do_not_delay_others(port: int) -> None:
     with ExitStack() as stack:
         for beginning in [b"", b"GET /health/live HTTP/1.1\r\nHost:"] * 100 + [
             b"POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nx"

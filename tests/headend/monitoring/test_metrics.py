@@ -248,7 +248,7 @@ def test_with_a_token_only_callers_that_send_it_are_allowed(
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Bearer None"])
 @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "10.0.0.1"])
-def test_without_a_token_nobody_is_allowed(
+def test_without_a_token_no_caller_is_allowed(
     client: Client, peer: str, authorization: str, settings: Settings
 ) -> None:
     settings.METRICS_TOKEN = ""

@@ -1,4 +1,4 @@
-"""Fixtures of every portal test: a small simulated fleet and an export store of the test's own."""
+"""Fixtures of every portal test: a small simulated fleet and a separate export store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def small_fleet(settings: Settings, exports_folder: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def usable_services(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the overview find all services usable: tests do not create the repository of the settings."""
+    """Make all services usable for the overview: tests do not create the repository of the settings."""
     monkeypatch.setattr(health, "readiness", health.Readiness())
 
 

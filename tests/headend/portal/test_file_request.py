@@ -121,7 +121,7 @@ def test_the_page_of_a_final_request_refreshes_itself_while_a_delivery_is_pendin
 def test_cancel_asks_for_confirmation(operator: Client, queued: FileRequest) -> None:
     page = page_of(operator, queued)
     assert 'popovertarget="confirm-cancel">Cancel request</button>' in page
-    # The only form that cancels is the one with the question. The browser hides it until it is asked for.
+    # The only form that cancels is the one with the question. The browser hides it until the user clicks the button.
     [form] = re.findall(rf'<form[^>]*action="/requests/{queued.pk}/cancel/"[^>]*>', page)
     assert 'id="confirm-cancel"' in form
     assert " popover " in form

@@ -92,7 +92,7 @@ def test_a_login_forgets_the_failures_of_its_name_at_its_address() -> None:
         assert log_in("alice") == 302
 
 
-def test_ten_wrong_passwords_for_one_name_lock_out_nobody_else() -> None:
+def test_ten_wrong_passwords_for_one_name_lock_out_no_other_user() -> None:
     fail(10)
     let_time_pass(-NAME_AT_ADDRESS.max_pause)
     assert log_in("alice") == 429

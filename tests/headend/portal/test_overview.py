@@ -249,7 +249,6 @@ def test_a_deployment_without_readings_shows_how_to_add_some(operator: Client) -
 
 
 @pytest.mark.usefixtures("two_days")
-@pytest.mark.usefixtures("two_days")
 def test_energy_is_shown_if_readings_have_it() -> None:
     assert len(overview_context(NOW)["charts"]) == 2
     IntervalTotals.objects.update(import_kwh=50, export_kwh=1)

@@ -1,4 +1,4 @@
-"""Calls of the API pass the middleware for sessions by, and are answered as before."""
+"""Calls of the API skip the middleware for sessions. Their responses do not change."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_a_date_in_the_next_ten_years_is_not_the_newest_interval(
     assert newest_interval() == newest
 
 
-def test_upkeep_compacts_and_caches_the_right_days(
+def test_maintenance_compacts_and_caches_the_right_days(
     newest: datetime, store: ReadingsRepository, settings: Settings
 ) -> None:
     settings.READINGS_RETENTION_DAYS = 36_500

@@ -35,7 +35,7 @@ POST = b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """A server with one thread: nobody else would get a response while a slow caller occupies it."""
+    """A server with one thread: no other caller would get a response while a slow caller occupies it."""
     patient = Limits(header_seconds=3600, body_seconds=3600, response_seconds=3600)
     with serving(limits=patient) as running:
         yield running
@@ -50,7 +50,7 @@ def server() -> Iterator[Server]:
         ("does not read", GET_LARGE),
     ],
 )
-def test_slow_callers_delay_nobody(server: Server, name: str, beginning: bytes) -> None:
+def test_slow_callers_do_not_delay_others(server: Server, name: str, beginning: bytes) -> None:
     with ExitStack() as stack:
         for _ in range(5):
             slow = stack.enter_context(server.connect(reads_little=True))

@@ -22,7 +22,7 @@ POST = b"POST / HTTP/1.1\r\nContent-Length: 200000\r\n"
 
 
 class LostSocket:
-    """A socket that cannot send: its connection was lost meanwhile."""
+    """A socket that cannot send: its connection is lost."""
 
     def __init__(self, real: socket.socket, error: int) -> None:
         self._real = real

@@ -1,4 +1,4 @@
-"""No number of connections, and no lack of files, keeps other callers out."""
+"""Many connections, or a lack of files, never prevent other callers from connecting."""
 
 from __future__ import annotations
 

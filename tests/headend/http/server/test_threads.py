@@ -30,7 +30,7 @@ class Job:
 
 
 def known_by(identity: str, address: str | None = None, *, is_probe: bool = False) -> Caller:
-    """Return a caller with this credential. By default, it has an address of its own."""
+    """Return a caller with this credential. By default, it has a separate address."""
     return Caller(identity, address or f"address of {identity}", is_probe)
 
 
