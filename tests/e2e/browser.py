@@ -64,12 +64,14 @@ class Site:
 
 
 @contextmanager
-def running_site(home: Path, *, meters: int = scene.METERS) -> Iterator[Site]:
+def running_site(
+    home: Path, *, meters: int = scene.METERS, days: int = scene.DAYS
+) -> Iterator[Site]:
     """Create the scene in ``home`` and start the deployment; stop it at the end."""
     deployment = Deployment(home, extra=scene.ENVIRONMENT | {"SIMULATION_DEVICES": str(meters)})
     share_set_up(home)
     created = subprocess.run(
-        [sys.executable, "-m", "tests.e2e.scene"],
+        [sys.executable, "-m", "tests.e2e.scene", str(days)],
         cwd=ROOT,
         env=deployment.environment | {"DJANGO_SETTINGS_MODULE": "headend.settings"},
         capture_output=True,
@@ -144,9 +146,10 @@ def violations(page: Page, rules: list[str] | None = None) -> list[str]:
     ]
 
 
-def switch_colours(page: Page, *, dark: bool) -> None:
-    """Do what the page does when the user switches the operating system to dark or light colours."""
-    page.emulate_media(color_scheme="dark" if dark else "light")
+def switch_colours(page: Page) -> None:
+    """Do what the page does when the user switches the operating system from light to dark colours, or back."""
+    dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    page.emulate_media(color_scheme="light" if dark else "dark")
     # The browser tells scripts about the switch before it draws the next frame. Some colours then change slowly.
     page.evaluate(
         """() => new Promise(done => requestAnimationFrame(() => {
@@ -156,13 +159,13 @@ def switch_colours(page: Page, *, dark: bool) -> None:
     )
 
 
-def violations_in_both_colours(page: Page, *, dark: bool) -> list[str]:
-    """Return the violations of a page that was opened in dark or light colours, and those in the other colours.
+def violations_in_both_colours(page: Page) -> list[str]:
+    """Return the violations of a page in its present colours, then those in the other colours, which stay.
 
-    The second run has only the rules about colours: each page is opened in both colours, and has all rules there.
+    The second run has only the rules about colours: the others do not depend on them.
     """
     found = violations(page)
-    switch_colours(page, dark=not dark)
+    switch_colours(page)
     return found + violations(page, COLOUR_RULES)
 
 

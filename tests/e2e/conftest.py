@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -15,6 +15,11 @@ from tests.e2e.browser import PageMonitor, Site, chromium, log_in, running_site
 WIDTHS = {"desktop": (1280, 900), "phone": (360, 740)}
 OpenPage = Callable[..., Page]
 TIMEOUT_SECONDS = 120
+STOP_REFRESHING = """() => {
+    const last = setInterval(() => {}, 1000);
+    for (let id = 1; id <= last; id++) clearInterval(id);
+}"""
+"""A page that stays open after its test would load the server every two seconds."""
 
 
 # Not for the whole session: while Playwright's event loop runs, Django refuses database access in this thread.
@@ -77,6 +82,13 @@ def open_page(
         context.close()
 
 
+def each_width(page: Page) -> Iterator[str]:
+    """Give the window of a page each width in turn, and yield its name."""
+    for width, (pixels, height) in WIDTHS.items():
+        page.set_viewport_size({"width": pixels, "height": height})
+        yield width
+
+
 @dataclass(frozen=True)
 class Window:
     """A browser window that shares nothing with others: its user (None without a log-in), width and scripting."""
@@ -126,28 +138,30 @@ def visit(
     monitor: PageMonitor,
     open_windows: dict[Window, tuple[Page, PageMonitor]],
 ) -> Iterator[OpenPage]:
-    """Do what ``open_page`` does, but in a window that the tests of a file share, for tests that only look.
+    """Do what ``open_page`` does, but in a window that the tests of a file share. The user must stay logged in.
 
     A new window would start a new process of Chromium, which takes nearly as much time as the test.
     """
-    visited: list[PageMonitor] = []
+    visited: list[tuple[Page, PageMonitor]] = []
 
     def visit(path: str, *, dark: bool = False, **window_options: Any) -> Page:
         window = Window(**window_options)
-        if window not in open_windows:
-            context = window.open(browser, site, cookies)
+        shared = replace(window, width="desktop")
+        if shared not in open_windows:
+            context = shared.open(browser, site, cookies)
             observer = PageMonitor()
             observer.observe(context)
-            open_windows[window] = context.new_page(), observer
-        page, observer = open_windows[window]
+            open_windows[shared] = context.new_page(), observer
+        page, observer = open_windows[shared]
         observer.problems.clear()
         observer.expected = monitor.expected
-        visited.append(observer)
+        visited.append((page, observer))
         page.emulate_media(color_scheme="dark" if dark else "light")
         page.set_viewport_size(window.size)
         page.goto(path)
         return page
 
     yield visit
-    for observer in visited:
+    for page, observer in visited:
+        page.evaluate(STOP_REFRESHING)
         observer.check()

@@ -1,12 +1,13 @@
-"""The scene of the browser tests: weeks of readings with gaps, suppliers, their files, and failures.
+"""The scene of the browser tests: days of readings with gaps, suppliers, their files, and failures.
 
-``python -m tests.e2e.scene`` creates it in the deployment of the environment, before the deployment starts.
+``python -m tests.e2e.scene DAYS`` creates it in the deployment of the environment, before the deployment starts.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import sys
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 METERS = 60
 METERS_IN_PICTURES = 300
+DAYS = 8
+DAYS_IN_PICTURES = 24
 PASSWORD = "correct horse battery"
 ENVIRONMENT = {
     "SIMULATION_LATE_ARRIVALS": "on",
@@ -29,7 +32,7 @@ VIEWER, ADMINISTRATOR, SUPPLIER_USER = "vera", "ada", "ann"
 """User names."""
 SUPPLIERS = ["acme-billing", "gridco", "northwind-mdm"]
 FAILURE_REASON = "The export store cannot be written to: No space left on device."
-_DAYS = 24
+_MISSING_DAY, _PARTIAL_DAY = 7, 5
 
 
 def days_ago(number: int) -> date:
@@ -37,8 +40,8 @@ def days_ago(number: int) -> date:
     return datetime.now(UTC).date() - timedelta(days=number)
 
 
-def main() -> None:
-    """Create the scene, and print the ids that the tests use as JSON."""
+def main(days: int) -> None:
+    """Create the scene with readings of some days, and print the ids that the tests use as JSON."""
     django.setup()
     from django.conf import settings
     from django.core.management import call_command
@@ -51,31 +54,31 @@ def main() -> None:
     call_command("migrate", verbosity=0)
     call_command("store", "create", stdout=io.StringIO())
     now = timezone.now()
-    _create_readings(now)
+    _create_readings(now, days)
     call_command("setup", verbosity=0)
     _create_suppliers()
     _create_users()
-    ids = _file_requests(now)
+    ids = _file_requests(now, days)
     _correct_readings(ids["meter"], now)
     print(json.dumps(ids))  # noqa: T201 (the caller reads the output)
 
 
-def _create_readings(now: datetime) -> None:
+def _create_readings(now: datetime, days: int) -> None:
     from django.core.management import call_command
 
     from readings.ingest.deployment_fleet import deployment_fleet
     from readings.tasks import update_interval_totals
 
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    first = today - timedelta(days=_DAYS)
+    first = today - timedelta(days=days)
 
     def backfill(start: datetime, end: datetime, *options: str) -> None:
         call_command(
             "backfill", "--start", str(start)[:19], "--end", str(end)[:19], *options, verbosity=0
         )
 
-    missing = today - timedelta(days=11) + timedelta(hours=6)
-    partial = today - timedelta(days=5) + timedelta(hours=14)
+    missing = today - timedelta(days=_MISSING_DAY) + timedelta(hours=6)
+    partial = today - timedelta(days=_PARTIAL_DAY) + timedelta(hours=14)
     outage = now - timedelta(hours=7)
     step = timedelta(minutes=5)
     backfill(first, missing - step)
@@ -125,12 +128,12 @@ def _create_users() -> None:
     )
 
 
-def _file_requests(now: datetime) -> dict[str, str]:
-    """Create the requests of two weeks, process them in this process, and return the ids for the tests."""
+def _file_requests(now: datetime, days: int) -> dict[str, str]:
+    """Create requests for each day except the first, process them in this process, and return the ids for the tests."""
     from exports.file_requests import cancel
     from exports.pipeline import transitions, worker
 
-    for day in range(1, 14):
+    for day in range(1, min(days, 14)):
         _create_request(now, "acme-billing", day, 24)
         _create_request(now, "northwind-mdm", day + 0.1, 6, "parquet")
         if day % 3 == 0:
@@ -267,4 +270,4 @@ def _create_download(request: FileRequest, finished_at: datetime) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -26,7 +26,9 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="headend-screenshots-") as folder,
         chromium() as browser,
-        running_site(Path(folder) / "home", meters=scene.METERS_IN_PICTURES) as running,
+        running_site(
+            Path(folder) / "home", meters=scene.METERS_IN_PICTURES, days=scene.DAYS_IN_PICTURES
+        ) as running,
     ):
         for scheme in ("light", "dark"):
             _take_screenshots(browser, running, scheme)

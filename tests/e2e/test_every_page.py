@@ -1,13 +1,14 @@
 """Every page, wide and narrow, light and dark: complete, accessible, and loaded from this host only.
 
-Wide pages open in light colours, narrow ones in dark colours. Then the user switches the colours, which takes less
-time than to open the page again.
+Only style sheets depend on the width and the colours, so each page opens once. Then the user changes the window's width
+and switches the colours.
 """
 
 from __future__ import annotations
 
 import pytest
 from django.contrib import admin
+from playwright.sync_api import Page
 
 from tests.e2e.browser import (
     PageMonitor,
@@ -16,7 +17,7 @@ from tests.e2e.browser import (
     violations,
     violations_in_both_colours,
 )
-from tests.e2e.conftest import WIDTHS, OpenPage
+from tests.e2e.conftest import OpenPage, each_width
 from tests.e2e.pages import ADMIN, API, PORTAL
 
 admin.autodiscover()
@@ -32,72 +33,54 @@ OTHER_ADMIN_PAGES = [
     "/admin/exports/supplier/2/delete/",
     "/admin/exports/supplier/2/history/",
 ]
-wide_and_narrow = pytest.mark.parametrize(
-    ("width", "dark"),
-    [
-        pytest.param("desktop", False, id="desktop"),
-        pytest.param("phone", True, id="phone"),
-    ],
-)
 
 
-@wide_and_narrow
-@pytest.mark.parametrize("name", PORTAL)
-def test_a_page_is_complete_and_accessible(
-    visit: OpenPage, site: Site, name: str, width: str, *, dark: bool
-) -> None:
-    shown = PORTAL[name]
-    page = visit(shown.path(site), user=shown.user, width=width, dark=dark)
-    assert page.get_by_role("heading", level=1).count() == 1
-    assert page.title().endswith("headend")
-    assert "\n".join(violations_in_both_colours(page, dark=dark)) == ""
-    assert scrolled_sideways(page) == []
-
-
-@wide_and_narrow
-@pytest.mark.parametrize("name", ADMIN)
-def test_the_admin_is_accessible(
-    visit: OpenPage, site: Site, name: str, width: str, *, dark: bool
-) -> None:
-    page = visit(ADMIN[name].path(site), width=width, dark=dark)
-    assert "\n".join(violations_in_both_colours(page, dark=dark)) == ""
+def headings(page: Page) -> list[str]:
+    """Return the headings of a page and of its tables."""
+    # The line breaks of a text depend on whether the browser has drawn it already.
+    return [" ".join(text.split()) for text in page.locator("h1, h2, th").all_inner_texts()]
 
 
 @pytest.mark.parametrize("name", PORTAL)
-def test_a_page_has_the_same_headings_without_javascript(
+def test_a_page_is_complete_and_accessible_and_has_the_same_headings_without_javascript(
     visit: OpenPage, site: Site, name: str
 ) -> None:
     shown = PORTAL[name]
-    with_script = visit(shown.path(site), user=shown.user)
+    page = visit(shown.path(site), user=shown.user)
+    assert page.get_by_role("heading", level=1).count() == 1
+    assert page.title().endswith("headend")
     without_script = visit(shown.path(site), user=shown.user, javascript=False)
-    headings = [
-        # The line breaks of a text depend on whether the browser has drawn it already.
-        [" ".join(text.split()) for text in page.locator("h1, h2, th").all_inner_texts()]
-        for page in (with_script, without_script)
-    ]
-    assert headings[0] == headings[1]
+    assert headings(without_script) == headings(page)
+    for width in each_width(page):
+        assert "\n".join(violations_in_both_colours(page)) == "", width
+        assert scrolled_sideways(page) == [], width
+
+
+@pytest.mark.parametrize("name", ADMIN)
+def test_the_admin_is_accessible(visit: OpenPage, site: Site, name: str) -> None:
+    page = visit(ADMIN[name].path(site))
+    for width in each_width(page):
+        assert "\n".join(violations_in_both_colours(page)) == "", width
 
 
 @pytest.mark.parametrize("path", OTHER_ADMIN_PAGES)
 def test_other_admin_pages_are_accessible(visit: OpenPage, path: str) -> None:
     page = visit(path)
-    for width, (pixels, height) in WIDTHS.items():
-        # Only Django's style sheets depend on the width, so the page need not open again.
-        page.set_viewport_size({"width": pixels, "height": height})
+    for width in each_width(page):
         assert "\n".join(violations(page)) == "", width
 
 
-@wide_and_narrow
-@pytest.mark.parametrize("name", API)
+@pytest.mark.parametrize(("name", "dark"), [("api", True), ("api-of-the-staff", False)])
 def test_the_api_documentation_is_accessible(
-    visit: OpenPage, site: Site, name: str, *, dark: bool, width: str
+    visit: OpenPage, site: Site, name: str, *, dark: bool
 ) -> None:
     shown = API[name]
-    page = visit(shown.path(site), user=shown.user, width=width, dark=dark)
+    page = visit(shown.path(site), user=shown.user, dark=dark)
     operation = "GET /readings/files List your file requests, newest first"
     page.get_by_role("button", name=operation, exact=True).click()
     assert page.get_by_role("link", name="Overview").count() == (shown.user is not None)
-    assert "\n".join(violations_in_both_colours(page, dark=dark)) == ""
+    for width in each_width(page):
+        assert "\n".join(violations_in_both_colours(page)) == "", width
 
 
 def test_without_javascript_the_api_documentation_links_to_the_schema(

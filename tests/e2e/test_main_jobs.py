@@ -38,9 +38,9 @@ def reload_until_completed(page: Page) -> None:
 # --- the overview ----------------------------------------------------------------------------
 @every_browser
 def test_the_overview_shows_what_needs_attention_first(
-    open_page: OpenPage, options: dict[str, object]
+    visit: OpenPage, options: dict[str, object]
 ) -> None:
-    page = open_page("/", **options)
+    page = visit("/", **options)
     first = page.locator("main section").first
     expect(first).to_contain_text("incomplete")
     expect(first).to_contain_text("1 push or webhook failed")
@@ -50,8 +50,8 @@ def test_the_overview_shows_what_needs_attention_first(
     expect(page.get_by_text(FAILURE_REASON)).to_be_visible()
 
 
-def test_the_overview_refreshes_itself(open_page: OpenPage) -> None:
-    page = open_page("/")
+def test_the_overview_refreshes_itself(visit: OpenPage) -> None:
+    page = visit("/")
     before = page.locator("p.muted time").last.get_attribute("datetime")
     page.wait_for_function(
         "before => [...document.querySelectorAll('p.muted time')].pop().dateTime !== before",
@@ -59,8 +59,8 @@ def test_the_overview_refreshes_itself(open_page: OpenPage) -> None:
     )
 
 
-def test_times_are_utc_with_the_local_time_as_tooltip(open_page: OpenPage) -> None:
-    time_shown = open_page("/requests/").locator("tbody time").first
+def test_times_are_utc_with_the_local_time_as_tooltip(visit: OpenPage) -> None:
+    time_shown = visit("/requests/").locator("tbody time").first
     utc = time_shown.inner_text()
     local = time_shown.get_attribute("title") or ""
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", utc)
@@ -70,8 +70,8 @@ def test_times_are_utc_with_the_local_time_as_tooltip(open_page: OpenPage) -> No
 
 # --- readings --------------------------------------------------------------------------------
 @every_browser
-def test_a_day_of_the_calendar_is_exported(open_page: OpenPage, options: dict[str, object]) -> None:
-    page = open_page("/fleet/", **options)
+def test_a_day_of_the_calendar_is_exported(visit: OpenPage, options: dict[str, object]) -> None:
+    page = visit("/fleet/", **options)
     # Not the first complete day: that may be today, which has only some intervals.
     page.locator("a.day.complete", has_text=f"{days_ago(3)}: 100.0 %").click()
     expect(page.get_by_text(f"{288 * METERS:,} readings in 288 intervals")).to_be_visible()
@@ -85,19 +85,19 @@ def test_a_day_of_the_calendar_is_exported(open_page: OpenPage, options: dict[st
 
 @every_browser
 def test_the_calendar_marks_gaps_and_late_readings(
-    open_page: OpenPage, options: dict[str, object]
+    visit: OpenPage, options: dict[str, object]
 ) -> None:
-    page = open_page("/fleet/", **options)
+    page = visit("/fleet/", **options)
     assert page.locator("a.day.partial").count() >= 1
     assert page.locator("a.day.late").count() >= 1
 
 
 @every_browser
 def test_a_meter_is_found_by_the_first_characters_of_its_id(
-    open_page: OpenPage, site: Site, options: dict[str, object]
+    visit: OpenPage, site: Site, options: dict[str, object]
 ) -> None:
     meter = site.ids["meter"]
-    page = open_page("/fleet/", **options)
+    page = visit("/fleet/", **options)
     page.get_by_label("Meter").fill(meter[:5])
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text(meter)
@@ -113,8 +113,8 @@ def test_a_meter_is_found_by_the_first_characters_of_its_id(
 
 
 @every_browser
-def test_an_invalid_window_shows_an_error(open_page: OpenPage, options: dict[str, object]) -> None:
-    page = open_page("/fleet/", **options)
+def test_an_invalid_window_shows_an_error(visit: OpenPage, options: dict[str, object]) -> None:
+    page = visit("/fleet/", **options)
     page.get_by_label("From (UTC)").fill("yesterday")
     page.get_by_role("button", name="Apply").click()
     expect(page.locator(".errorlist")).to_contain_text("yesterday")
@@ -122,8 +122,10 @@ def test_an_invalid_window_shows_an_error(open_page: OpenPage, options: dict[str
 
 # --- file requests ---------------------------------------------------------------------------
 @every_browser
-def test_filters_are_in_the_url(open_page: OpenPage, options: dict[str, object]) -> None:
-    page = open_page("/requests/", **options)
+def test_filters_are_in_the_url(
+    visit: OpenPage, open_page: OpenPage, options: dict[str, object]
+) -> None:
+    page = visit("/requests/", **options)
     page.get_by_label("Supplier").select_option("northwind-mdm")
     page.get_by_label("Format").select_option("parquet")
     page.get_by_role("button", name="Filter").click()
@@ -134,8 +136,8 @@ def test_filters_are_in_the_url(open_page: OpenPage, options: dict[str, object])
 
 
 @every_browser
-def test_the_form_estimates_the_file_size(open_page: OpenPage, options: dict[str, object]) -> None:
-    page = open_page("/requests/new/", **options)
+def test_the_form_estimates_the_file_size(visit: OpenPage, options: dict[str, object]) -> None:
+    page = visit("/requests/new/", **options)
     day = days_ago(2)
     page.get_by_label("Supplier").select_option("gridco")
     page.get_by_label("From (UTC)").fill(f"{day} 00:00")
@@ -145,8 +147,8 @@ def test_the_form_estimates_the_file_size(open_page: OpenPage, options: dict[str
     expect(page.locator("#estimate")).to_contain_text(f"About {12 * METERS:,} readings")
 
 
-def test_an_error_disappears_when_a_field_is_changed(open_page: OpenPage) -> None:
-    page = open_page("/requests/new/")
+def test_an_error_disappears_when_a_field_is_changed(visit: OpenPage) -> None:
+    page = visit("/requests/new/")
     page.get_by_label("From (UTC)").fill("2023-02-28")
     page.get_by_label("To (UTC)").fill("2023-02-27")
     page.get_by_role("button", name="Create file request").click()
@@ -159,8 +161,8 @@ def test_an_error_disappears_when_a_field_is_changed(open_page: OpenPage) -> Non
     expect(error).to_have_count(0)
 
 
-def test_progress_is_shown_without_a_reload(open_page: OpenPage) -> None:
-    page = open_page("/requests/?supplier=gridco")
+def test_progress_is_shown_without_a_reload(visit: OpenPage, open_page: OpenPage) -> None:
+    page = visit("/requests/?supplier=gridco")
     page.evaluate("window.notReloaded = true")
     other = open_page("/requests/new/")
     other.get_by_label("Supplier").select_option("gridco")
@@ -178,9 +180,9 @@ def test_progress_is_shown_without_a_reload(open_page: OpenPage) -> None:
 
 @every_browser
 def test_the_page_of_a_request_shows_its_history_and_offers_its_file(
-    open_page: OpenPage, site: Site, options: dict[str, object]
+    visit: OpenPage, site: Site, options: dict[str, object]
 ) -> None:
-    page = open_page(f"/requests/{site.ids['completed']}/", **options)
+    page = visit(f"/requests/{site.ids['completed']}/", **options)
     for state in ("queued", "submitted", "running", "completed"):
         expect(page.locator(".timeline")).to_contain_text(state)
     assert page.locator(".parts progress").count() >= 1
@@ -196,10 +198,8 @@ def test_the_page_of_a_request_shows_its_history_and_offers_its_file(
 
 
 @every_browser
-def test_a_file_is_requested_again(
-    open_page: OpenPage, site: Site, options: dict[str, object]
-) -> None:
-    page = open_page(f"/requests/{site.ids['failed']}/", **options)
+def test_a_file_is_requested_again(visit: OpenPage, site: Site, options: dict[str, object]) -> None:
+    page = visit(f"/requests/{site.ids['failed']}/", **options)
     expect(page.get_by_text(FAILURE_REASON)).to_be_visible()
     page.get_by_role("button", name="Request again").click()
     expect(page.get_by_text("File request created.")).to_be_visible()
@@ -209,10 +209,14 @@ def test_a_file_is_requested_again(
 # --- suppliers and deliveries ------------------------------------------------------------------
 @every_browser
 def test_a_new_supplier_can_use_its_credentials_at_once(
-    open_page: OpenPage, site: Site, options: dict[str, object], request: pytest.FixtureRequest
+    visit: OpenPage,
+    open_page: OpenPage,
+    site: Site,
+    options: dict[str, object],
+    request: pytest.FixtureRequest,
 ) -> None:
     name = "new-" + request.node.callspec.id
-    page = open_page("/suppliers/", **options)
+    page = visit("/suppliers/", **options)
     page.get_by_role("link", name="New supplier").click()
     page.get_by_label("Name").fill(name)
     page.get_by_role("button", name="Create supplier").click()
@@ -241,9 +245,9 @@ def test_a_new_supplier_can_use_its_credentials_at_once(
 
 @every_browser
 def test_the_push_connection_and_the_webhook_can_be_tested(
-    open_page: OpenPage, options: dict[str, object]
+    visit: OpenPage, options: dict[str, object]
 ) -> None:
-    page = open_page("/suppliers/gridco/", **options)
+    page = visit("/suppliers/gridco/", **options)
     page.get_by_role("button", name="Test connection").click()
     expect(page.get_by_role("alert")).to_contain_text("Connection refused")
     page.goto("/suppliers/northwind-mdm/")
@@ -253,9 +257,9 @@ def test_the_push_connection_and_the_webhook_can_be_tested(
 
 @every_browser
 def test_a_failed_delivery_is_found_and_retried(
-    open_page: OpenPage, options: dict[str, object]
+    visit: OpenPage, options: dict[str, object]
 ) -> None:
-    page = open_page("/deliveries/", **options)
+    page = visit("/deliveries/", **options)
     page.get_by_label("Status").select_option("failed")
     page.get_by_role("button", name="Filter").click()
     expect(page).to_have_url(re.compile("state=failed"))
@@ -297,22 +301,22 @@ def test_a_supplier_user_logs_in_and_downloads_a_file(
 
 
 @every_browser
-def test_a_wrong_password_shows_an_error(open_page: OpenPage, options: dict[str, object]) -> None:
-    page = open_page("/login/", user=None, **options)
+def test_a_wrong_password_shows_an_error(visit: OpenPage, options: dict[str, object]) -> None:
+    page = visit("/login/", user=None, **options)
     page.get_by_label("User name").fill("nobody")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Log in").click()
     expect(page.locator(".errorlist")).to_contain_text("correct user name and password")
 
 
-def test_a_viewer_sees_no_actions(open_page: OpenPage, site: Site) -> None:
+def test_a_viewer_sees_no_actions(visit: OpenPage, site: Site) -> None:
     for path in (
         "/requests/",
         f"/requests/{site.ids['failed']}/",
         "/suppliers/gridco/",
         "/suppliers/",
     ):
-        page = open_page(path, user=VIEWER)
+        page = visit(path, user=VIEWER)
         for name in (
             "New file request",
             "New supplier",
@@ -323,15 +327,15 @@ def test_a_viewer_sees_no_actions(open_page: OpenPage, site: Site) -> None:
             assert page.get_by_text(name).count() == 0, (path, name)
 
 
-def test_the_first_tab_stop_skips_to_the_content(open_page: OpenPage) -> None:
-    page = open_page("/requests/")
+def test_the_first_tab_stop_skips_to_the_content(visit: OpenPage) -> None:
+    page = visit("/requests/")
     page.keyboard.press("Tab")
     expect(page.locator(":focus")).to_have_text("Skip to content")
     page.keyboard.press("Enter")
     assert page.evaluate("location.hash") == "#main"
 
 
-def test_an_unknown_page_shows_an_error_page(open_page: OpenPage, monitor: PageMonitor) -> None:
+def test_an_unknown_page_shows_an_error_page(visit: OpenPage, monitor: PageMonitor) -> None:
     monitor.expected = ["404"]
-    page = open_page("/requests/00000000-0000-0000-0000-000000000000/")
+    page = visit("/requests/00000000-0000-0000-0000-000000000000/")
     expect(page.get_by_text("Not found.")).to_be_visible()
