@@ -108,8 +108,8 @@ def test_counts_pages_and_frames_have_the_valid_version_of_each_reading(
     counts = snapshot.minute_counts(window)
     assert counts["readings"].sum() == len(expected)
     assert counts["minute"].to_list() == expected["time"].unique().sort().to_list()
-    assert same(page_through(filled, window, size=17), expected)
-    assert same(follow(filled, window, size=23), expected)
+    assert same(page_through(filled, window, size=77), expected)
+    assert same(follow(filled, window, size=53), expected)
     frames = snapshot.frames(window, columns=frame.FULL_COLUMNS)
     assert same(pl.concat([expected.clear(), *frames]), expected)
 

@@ -158,7 +158,8 @@ def test_delta_equals_the_model(
     assert_equals_model(delta, actions, windows, size)
 
 
-@given(**INPUT)
+# Larger pages: each one is two or three calls of a server.
+@given(**(INPUT | {"size": st.integers(5, 15)}))
 @settings(max_examples=2, suppress_health_check=[HealthCheck.data_too_large])
 def test_each_engine_equals_the_model(
     engine: EngineUnderTest, actions: list[Write | Maintain], windows: list[Window], size: int
