@@ -54,7 +54,7 @@ class ReadingsRenderer(JSONRenderer):
         accepted_media_type: str | None = None,
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Return the JSON text of a :class:`ReadingsPage` with a data frame; of other data, such as an error, as DRF does."""
+        """Return the JSON of a :class:`ReadingsPage` with a data frame. Other data, such as errors, are left to DRF."""
         match data:
             case {"records": pl.DataFrame() as records, **head}:
                 array = records.write_json().encode()

@@ -15,13 +15,14 @@ RULE = f"it takes {ALL}, or a comma-separated list of {', '.join(frame.FULL_COLU
 def parse_columns(text: str) -> list[str]:
     """Return the columns that ``text`` names, in its order. Spaces around a name are ignored.
 
-    Raises ``ValueError`` with a sentence if a column is unknown or repeated, if there is none, or if ``all`` is one of several.
+    Raises ``ValueError`` with a sentence if a column is unknown or repeated, if there is none, or if ``all`` is one of
+    several.
     """
     if text.strip() == ALL:
         return frame.FULL_COLUMNS
     names = [name.strip() for name in text.split(",")]
     if ALL in names:
-        raise ValueError(f"{ALL} stands alone, without other names; {RULE}.")
+        raise ValueError(f"{ALL} cannot be combined with other names; {RULE}.")
     for number, name in enumerate(names):
         if name not in frame.FULL_SCHEMA:
             raise ValueError(f"{name[:40]!r} is not a column; {RULE}.")

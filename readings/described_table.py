@@ -4,8 +4,8 @@
 ``READINGS_URL`` names another table, they are wrong: intervals would not be written again, and the portal would show
 totals of other readings. File requests name a version of this table.
 
-`headend process` refuses to start a process that names another table. A process can also be started without it, and then
-has other settings if a variable is missing. So :func:`described_repository` refuses too.
+`headend process` refuses to start a process that names another table. A process can also be started without it, and
+then has other settings if a variable is missing. So :func:`described_repository` refuses too.
 """
 
 from __future__ import annotations

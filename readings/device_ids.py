@@ -24,7 +24,7 @@ def parse_device_id(text: str) -> str:
     Spaces around it are removed. A UUID, which may be written without hyphens, becomes lower case with hyphens. Other
     ids stay as they are: ``a1`` and ``A1`` are two meters.
 
-    Raises ``ValueError`` if the text is no meter id, with a sentence that says which rule it breaks.
+    Raises ``ValueError`` if the text is not a meter id, with a sentence that says which rule it breaks.
     """
     text = text.strip()
     if not 0 < len(text) <= MAX_LENGTH or "," in text or not text.isprintable():

@@ -29,7 +29,7 @@ def is_bucket_outage(error: BaseException) -> bool:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Return whether the error comes from a disk or a service, and not from a bug, so that a traceback tells nothing."""
+    """Return whether the error comes from a disk or a service, and not from a bug. Then a traceback does not help."""
     return (
         isinstance(error, OSError | RepositoryUnavailableError)
         or is_database_outage(error)

@@ -107,7 +107,7 @@ def _read(file: Path) -> ClockRecord | None:
 
 
 def _write(file: Path, record: ClockRecord) -> None:
-    """Replace the file in one step. A full disk is no error: the earlier record stays."""
+    """Replace the file in one step. A full disk is not an error: the earlier record stays."""
     temporary = file.with_name(f".{uuid.uuid4()}")
     try:
         temporary.write_text(json.dumps(asdict(record)))

@@ -51,7 +51,7 @@ def bounded_lines(text: TextIO) -> Iterator[str]:
 
 
 def has_shorter_row(block: bytes, separator: str, values: int) -> bool:
-    """Return whether a row of the block has fewer than this many values. Blank lines are no rows."""
+    """Return whether a row of the block has fewer than this many values. Blank lines are not rows."""
     characters = np.frombuffer(block, np.uint8)
     is_end, is_separator = characters == ord("\n"), characters == ord(separator)
     if b'"' in block:

@@ -86,7 +86,7 @@ def import_file(
 
     Two rows with the same ``device_id``, ``time`` and ``arrival_time`` are one version of a reading if all their values
     are the same and their times have a UTC offset. Without it, the second one may be the hour that a clock repeats in
-    autumn. With a time zone in ``options``, the order of a meter's rows tells the two hours apart.
+    autumn. With a time zone in ``options``, the order of a meter's rows distinguishes the two hours.
 
     Rows with other values than the stored reading are stored as corrections if they arrive after it; see
     :func:`compare_with_stored`. Rows that are stored already change nothing, so an interrupted import can be started
@@ -118,18 +118,18 @@ def import_file(
             writer.write(_distinct_versions_of(staged, chunk))
             for chunk in _each(chunks, "writing", report_progress)
         )
-        corrections, conflicts = writer.differences.corrections, writer.differences.conflicts
+        found = writer.differences
         return ImportedFile(
             rows=staged_rows.count,
             new=new,
-            corrected=corrections.count,
-            older=writer.differences.older,
-            conflicting=conflicts.count,
+            corrected=found.corrections.count,
+            older=found.older,
+            conflicting=found.conflicts.count,
             rounded=staged_rows.rounded,
             start=chunks[0].start,
             end=chunks[-1].end,
-            corrections=corrections.describe(source, "corrections") if dry_run else [],
-            conflicts=conflicts.describe(source, "conflicting rows"),
+            corrections=found.corrections.describe(source, "corrections") if dry_run else [],
+            conflicts=found.conflicts.describe(source, "conflicting rows"),
             implausible=staged_rows.implausible.describe(source),
         )
 

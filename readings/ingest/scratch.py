@@ -35,7 +35,7 @@ def scratch_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, pl.exceptions.ComputeError) as error:
-        # Polars writes "parquet: File out of specification: underlying IO error: No space left on device (os error 28)".
+        # Polars raises "parquet: File out of specification: underlying IO error: No space left on device (os error …)".
         reason = (
             error.strerror
             if isinstance(error, OSError)

@@ -192,7 +192,7 @@ class ReadingsRepository(ABC):
     def snapshot(self, name: str | None = None) -> Snapshot:
         """Return the newest snapshot, or the one with this :attr:`Snapshot.name`.
 
-        Raises :class:`RepositoryUnavailableError` also if the named snapshot does not exist (any more).
+        Raises :class:`RepositoryUnavailableError` if the repository cannot be used, or if this snapshot does not exist.
         """
 
     def recent_snapshot(self) -> Snapshot:
@@ -235,7 +235,7 @@ class ReadingsRepository(ABC):
     def open_extract(self, name: str) -> Extract:
         """Return the extract with this :attr:`Extract.name`.
 
-        Raises :class:`RepositoryUnavailableError` also if it does not exist (any more).
+        Raises :class:`RepositoryUnavailableError` if the repository cannot be used, or if this extract does not exist.
         """
         return self.snapshot(name)
 

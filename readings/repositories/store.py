@@ -18,7 +18,7 @@ class Store(ABC):
     """Two stores with the same identity are the same place."""
 
     def is_same_place(self, other: Store) -> bool:
-        """Return whether both are the same place, even if their URLs write it differently. It may look up host names."""
+        """Return whether both are the same place, even if their URLs write it differently. May look up host names."""
         return self.identity == other.identity
 
     @abstractmethod

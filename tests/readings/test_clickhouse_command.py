@@ -1,4 +1,4 @@
-"""``manage.py clickhouse create --cluster``: its statements. The engine of the tests parses them; it has no clusters."""
+"""``manage.py clickhouse create --cluster``: its statements. The tests' engine parses them; it has no clusters."""
 
 from __future__ import annotations
 

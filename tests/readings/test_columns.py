@@ -94,8 +94,8 @@ def test_next_repeats_the_columns_although_they_do_not_identify_a_reading(
     [
         ("time,colour", "'colour' is not a column"),
         ("time,kwh,time", "'time' is repeated"),
-        ("time,all", "all stands alone"),
-        ("all, kwh", "all stands alone"),
+        ("time,all", "all cannot be combined with other names"),
+        ("all, kwh", "all cannot be combined with other names"),
         ("time,", "'' is not a column"),
         ("", "names no column"),
         (["time"], "columns takes one text in quotes, not a list or a number"),

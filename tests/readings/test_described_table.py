@@ -153,7 +153,7 @@ def test_no_reading_of_another_table_is_returned(
     assert operator.get(f"/fleet/meters/{meter}/").status_code == 503
     settings.READINGS_URL = f"delta://{tmp_path}/readings"
     assert caller.get(*calls[0]).json()["records"]
-    # Later calls ask the database no more.
+    # Later calls do not query the database.
     DescribedTable.objects.update(table_id="another")
     assert caller.get(*calls[0]).status_code == 200
 

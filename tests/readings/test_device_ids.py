@@ -1,4 +1,4 @@
-"""A text that is no meter id is refused with the rule that it breaks."""
+"""A text that is not a meter id is refused with the rule that it breaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of a disk or a service are told apart from bugs."""
+"""Errors of a disk or a service are distinguished from bugs."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Statements:
     def minute_index(self, window: Window) -> Query:
         """Return the columns of ``MINUTE_INDEX_SCHEMA``, and ``corrections``.
 
-        Each reading has one row that is no correction: the version that was written first. So counts are exact.
+        Each reading has one row that is not a correction: the version that was written first. So counts are exact.
         """
         return self._select(
             f"{_BEGIN}, count() - {_CORRECTIONS} AS readings, min(time) AS first, max(time) AS last,"

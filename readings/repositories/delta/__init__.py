@@ -1,1 +1,1 @@
-"""Readings in a Delta Lake table, in a folder on a disk or in a bucket. Many processes can read and write it at once."""
+"""Readings in a Delta Lake table, in a folder on a disk or in a bucket. Many processes can use it at once."""

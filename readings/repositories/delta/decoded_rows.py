@@ -118,8 +118,8 @@ def _read_corrected(folder: Folder, rows: RowRange, number: int, columns: Column
     """Return the valid versions of the readings that are in this range and in this block."""
     start = max(rows.start, number * BLOCK_ROWS)
     end = min(rows.start + rows.length, (number + 1) * BLOCK_ROWS)
-    # Corrections belong to random meters. So those of a block after a third of the readings are probably after a third of
-    # the corrections.
+    # Corrections belong to random meters. So those of a block after a third of the readings are probably after a third
+    # of the corrections.
     share = (start - rows.start) / rows.length
     likely = [
         (each.file, (each.start + int(share * each.length)) // BLOCK_ROWS)

@@ -118,7 +118,7 @@ class Folder(ABC):
 
     @abstractmethod
     def remove(self, names: Iterable[str]) -> None:
-        """Delete files. Missing files are no error."""
+        """Delete files. Missing files are not an error."""
 
     @abstractmethod
     def remove_older(self, names: Iterable[str], limit: float) -> int:

@@ -59,7 +59,7 @@ def read_meters(
 def _rows_of(
     folder: Folder, minutes: pl.DataFrame, sets: pl.DataFrame, device_id: str
 ) -> pl.DataFrame:
-    """Return the rows of a meter: ``file``, ``row``, ``time`` and ``device_id``. ``sets`` has one minute of each set."""
+    """Return the rows of a meter: ``file``, ``row``, ``time``, ``device_id``. ``sets`` has one minute of each set."""
     places = {
         meters: _place(folder, RowRange(file, row, readings), Position(time, device_id))
         for meters, file, row, readings, time in sets.select(

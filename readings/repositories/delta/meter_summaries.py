@@ -1,4 +1,4 @@
-"""When meters sent their first and their last reading, and how many in all.
+"""When meters sent their first and their last reading, and how many readings they sent in total.
 
 The hourly sums in the day cache are sorted by meter. So the readings of a hundred meters are counted by reading one or
 two row groups of each finished day.

@@ -238,7 +238,7 @@ class DeltaMinuteReader:
         return pl.concat(found)
 
     def _stored_in_order(self, window: Window) -> pl.DataFrame | None:
-        """Return the statistics of the window's minutes, or None if main files do not have exactly its readings in order."""
+        """Return the statistics of the window's minutes. None if main files do not have exactly its readings in order."""
         found = []
         for index in self.indexes(window):
             minutes = index.overlapping(window)
@@ -280,7 +280,7 @@ class DeltaMinuteReader:
         return self._read_span(window, first, last)
 
     def _read_minutes(self, window: Window, minutes: MinuteCounts) -> pl.DataFrame:
-        """Return the window's readings in some minutes, in order. If the minutes are few, they stay decoded in the cache."""
+        """Return the window's readings in some minutes, in order. If the minutes are few, they stay in the cache."""
         if window.device_ids or len(minutes) > _MAX_DECODED_MINUTES:
             return self._read_span(window, minutes.first_minute, minutes.last_minute)
         instants = [from_micros(minute) for minute in minutes.minute]

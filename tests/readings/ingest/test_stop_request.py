@@ -183,7 +183,7 @@ def _ask_to_stop_during(
     signals = iter([number])
 
     def ask_to_stop(*arguments: object, **options: object) -> object:
-        # Only once: a second signal would end the process. A step in another thread can begin before the first one acts.
+        # Only once: a second signal would end the process. A step in another thread can begin before the first acts.
         for each in signals:
             signal.raise_signal(each)
         return function(*arguments, **options)

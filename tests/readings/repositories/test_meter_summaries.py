@@ -58,7 +58,7 @@ def test_meters_are_summarised_from_their_first_to_their_last_reading(
     times = snapshot.reading_times(window, earlier).sort(frame.ORDER)
     of_windows = readings.filter(window.predicate() | earlier.predicate())
     assert times.equals(of_windows.select(frame.ORDER))
-    # A correction is no further reading.
+    # A correction is not another reading.
     corrected = readings.with_columns(pl.col("arrival_time") + timedelta(days=1), kw=pl.lit(1.5))
     repository.write(corrected, corrections=True)
     assert repository.snapshot().meter_summaries(some).equals(expected)
