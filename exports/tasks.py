@@ -2,8 +2,8 @@
 
 So a message that is lost, late or delivered twice does no harm.
 
-The tasks import the pipeline when they run. It needs Polars, which would take half a second at the start of each process
-that only sends messages, and 40 MB of its memory.
+The tasks import the pipeline when they run. It needs Polars, which would take half a second at the start of each
+process that only sends messages, and 40 MB of its memory.
 """
 
 from __future__ import annotations

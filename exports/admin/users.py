@@ -111,7 +111,7 @@ class StaffUserAdmin(UserAdmin[User]):
         return fields if request.user.is_superuser else [*fields, "is_superuser"]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return False if the user is a superuser and the editor is not: a password change would give the account away."""
+        """Return False if the user is a superuser and the editor is not, who could then log in as the superuser."""
         return _may_edit(request, obj) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:

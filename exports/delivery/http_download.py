@@ -42,7 +42,7 @@ _BLOCK_BYTES = 256 * 1024
 
 
 class DownloadRevokedError(ConnectionResetError):
-    """The access was revoked while the download ran. The server closes the connection, as after a reset by the client."""
+    """The access was revoked while the download ran. The server closes the connection, as after a client's reset."""
 
     def __init__(self) -> None:
         super().__init__(errno.ECONNRESET, "the access was revoked during the download")

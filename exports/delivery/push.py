@@ -1,8 +1,8 @@
 """The push: upload a completed file to the supplier's own SFTP server.
 
 With a temporary name, the file appears under its final name only when it is complete. Without one, it is visible during
-the upload. Not every server allows folders, renaming, names with a leading dot, or queries of a file's size. The options
-of the push target select what is used, and the size is verified only if the server reports it.
+the upload. Not every server allows folders, renaming, names with a leading dot, or queries of a file's size. The
+options of the push target select what is used, and the size is verified only if the server reports it.
 """
 
 from __future__ import annotations

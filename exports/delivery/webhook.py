@@ -61,7 +61,7 @@ def signing_secret(supplier: Supplier) -> str:
 
 
 def rotate_signing_secret(supplier: Supplier, *, at_once: bool = False) -> datetime | None:
-    """Replace the signing secret, and return until when calls are also signed with the old one, see ``rotation.rotate``.
+    """Replace the signing secret. Return until when calls are also signed with the old one; see ``rotation.rotate``.
 
     Raises ``OverlapError`` if the secret before the old one is still in use.
     """

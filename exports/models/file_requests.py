@@ -213,7 +213,7 @@ class FileRequest(Leased):
 
     @property
     def is_file_damaged(self) -> bool:
-        """Whether the file is damaged. Then nobody can download it."""
+        """Whether the file is damaged. Then it cannot be downloaded."""
         return self.is_file_kept and self.damaged_at is not None
 
     @property

@@ -28,7 +28,7 @@ class MeterList(models.Model):
     def of(cls, device_ids: Sequence[str]) -> MeterList:
         """Return the stored list of these device ids, which are ascending. Stores it if it is new.
 
-        Call it in the transaction that stores a request with the list. The list is not deleted until the transaction ends.
+        Call it in the transaction that stores a request with the list: the list is not deleted until this ends.
         """
         text = SEPARATOR.join(device_ids)
         sha256 = hashlib.sha256(text.encode()).hexdigest()

@@ -1,6 +1,6 @@
 """Compares the files in the export store with the size and the checksum with which they were published.
 
-A disk can lose or change bytes without an error. Nobody can download a damaged file. It is reported and not deleted.
+A disk can lose or change bytes without an error. A damaged file cannot be downloaded. It is reported and not deleted.
 It becomes available again when its content is restored.
 
 An error while a file is read says nothing about its content: a network or a server may be down. Such a file stays

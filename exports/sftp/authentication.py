@@ -35,7 +35,7 @@ class LoginRefusedError(EOFError):
 
 
 class UnsupportedKey(paramiko.PKey):
-    """A key of a type that the server does not know, or a damaged one. Nobody can log in with it."""
+    """A key of a type that the server does not know, or a damaged one. It is never accepted."""
 
 
 def find_key(user: str, key: paramiko.PKey) -> SshKey | None:

@@ -1,7 +1,7 @@
 """The SFTP server's host keys. They are created at the first start and stored as secrets, so clients can pin them.
 
-A rotation has two steps, because a server can use one key of each type only. :func:`prepare_next` creates the next keys,
-which suppliers add to their known_hosts. :func:`use_next` makes them the server's keys.
+A rotation has two steps, because a server can use one key of each type only. :func:`prepare_next` creates the next
+keys, which suppliers add to their known_hosts. :func:`use_next` makes them the server's keys.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ else:
 
 
 class LoginHandler(_AuthHandler):
-    """paramiko's handler of login messages, with limits. It tells clients why they are refused, except for wrong keys."""
+    """paramiko's handler of login messages, with limits. It says why a client is refused, except for a wrong key."""
 
     transport: Any
     """paramiko's transport. Its type stubs do not contain the method that sends a message."""

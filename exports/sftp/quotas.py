@@ -9,7 +9,7 @@ from headend.config.sftp_limits import SftpLimits
 
 
 class Quota:
-    """Counts one kind of thing: in all, and for each supplier. Safe to use in several threads."""
+    """Counts one kind of thing: in total, and for each supplier. Safe to use in several threads."""
 
     def __init__(self, total: int, per_supplier: int) -> None:
         self.per_supplier = per_supplier

@@ -194,7 +194,7 @@ class Listener:
                     log.info("access revoked", extra=connection.auth.log_fields())
                     connection.cut()
             except Exception as error:
-                # Without the database, nobody can revoke anything: the connections stay open.
+                # Without the database, no access can be revoked, so the connections stay open.
                 if is_database_outage(error):
                     limited_log.warning("the database cannot be used", error=first_line(error))
                 else:
