@@ -17,7 +17,7 @@ from benchmarks.topics import TOPICS
 
 
 def main() -> int:
-    """Return the exit code: 0 if every row that decides keeps its requirement, otherwise 1; 2 if the disk is too small."""
+    """Return the exit code: 0 if every row that decides keeps its requirement, 1 if not, 2 if the disk is too small."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "topic", nargs="*", help=f"what to measure: {', '.join(TOPICS)} (default: everything)"

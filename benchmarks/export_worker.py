@@ -1,4 +1,4 @@
-"""A worker of a deployment that exports files: how soon a small file is complete, and how much memory large ones need."""
+"""A worker of a deployment exports files: how soon a small file is complete, and how much memory large ones need."""
 
 from __future__ import annotations
 

@@ -51,7 +51,10 @@ WriteFile = Callable[[list[str], Path], None]
 
 
 def measure(folder: Path) -> Iterator[Ratio]:
-    """Fill the repository, and yield a ratio per peer. Fails if a peer's file is smaller than ours or has other lines."""
+    """Fill the repository, and yield a ratio per peer.
+
+    Fails if a peer's file is smaller than ours or has other lines.
+    """
     create_folders(settings.FOLDERS)
     for time in FLEET.intervals(START, END):
         repository().write(readings_for(FLEET, time))

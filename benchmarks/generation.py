@@ -1,4 +1,4 @@
-"""Generation of readings: an interval compared with a Python loop, and a day in the repository with Polars' own writer."""
+"""Generation of readings: an interval compared with a Python loop, a day in the repository with Polars' own writer."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Figure:
 
     @property
     def decides(self) -> bool:
-        """Whether a miss is a failure. A time or a rate without a peer also depends on the other work of the machine."""
+        """Whether a miss is a failure. A time or a rate without a peer also depends on other work of the machine."""
         return self.unit not in {"s", "ms"} and not self.unit.endswith("/s")
 
     @property

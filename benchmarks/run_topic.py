@@ -1,4 +1,4 @@
-"""``python -m benchmarks.run_topic TOPIC FILE [SIZE...]``: measure one topic in this process, in the folder HEADEND_HOME.
+"""``python -m benchmarks.run_topic TOPIC FILE [SIZE...]``: measure one topic in this process, in HEADEND_HOME.
 
 Appends each row to FILE. ``python -m benchmarks`` and ``python -m benchmarks.growth`` start it once per topic, so that
 no topic inherits the memory, the caches or the readings of another.

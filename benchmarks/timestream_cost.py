@@ -1,4 +1,4 @@
-"""``python -m benchmarks.timestream_cost``: the bytes that Timestream charges for, compared with the reference's queries.
+"""``python -m benchmarks.timestream_cost``: the bytes that Timestream charges, compared with the reference's queries.
 
 The service charges for the bytes that a query scans, at least ten megabytes per query. How it counts them is documented
 only roughly; ``tests/timestream_local/scanned_bytes.py`` says which rules the local server uses.

@@ -40,7 +40,7 @@ PUBLIC_KEY = (
     "Fimip+UC+CTo1/EdmTKe2M1OigdPn9L7UQUIu3UbfIQBTNmkuXqx+YLUoUrsKny4i3qZMJLwkFsq"
     "agJ+qnhpsVlmZOotvuEEk3kiik4SJhBJvylPrYj9FnwAwnEfW8YFfLrGMelLYiqY1OYmcHBN3la/"
 )
-"""An RSA 2048 public key. Nobody has its private key."""
+"""An RSA 2048 public key. Its private key was not kept."""
 
 
 @cache

@@ -5,8 +5,8 @@ the fixture of that name, which all such fixtures request; a test that starts a 
 file. ``pytest --fast`` (``make check``) runs all other tests. A test without the mark fails if it starts a process, so
 a missing mark is noticed in every run.
 
-``on_servers``: the test uses the database, or a deployment with one. ``make test`` runs these tests twice: with SQLite and
-folders, and with PostgreSQL, Valkey and S3. The other tests behave the same in both runs; so do those of
+``on_servers``: the test uses the database, or a deployment with one. ``make test`` runs these tests twice: with SQLite
+and folders, and with PostgreSQL, Valkey and S3. The other tests behave the same in both runs; so do those of
 :data:`_SAME_ON_SERVERS`.
 """
 

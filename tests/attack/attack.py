@@ -26,7 +26,7 @@ class Scale:
     sessions: int = 300
     body_mebibytes: int = 200
     seconds: float = 8.0
-    """How long an attack goes on after all its connections are open."""
+    """How long an attack continues after all its connections are open."""
     revocation_seconds: float = 5.0
     """How long access may still work after it was taken away."""
 

@@ -89,9 +89,9 @@ class Member:
 class Cluster:
     """The processes of the Procfile, with ``workers`` workers of ``threads`` threads each.
 
-    Without ``serves_files``, it has no SFTP server and makes no deliveries. ``extra`` adds settings. The cluster has its
-    own database; its export store is ``prefix`` in the bucket. With ``web_ports``, it has a web process ``web0``, ``web1``, …
-    at each of these ports.
+    Without ``serves_files``, it has no SFTP server and makes no deliveries. ``extra`` adds settings. The cluster has a
+    separate database; its export store is ``prefix`` in the bucket. With ``web_ports``, it has a web process ``web0``,
+    ``web1``, … at each of these ports.
     """
 
     folder: Path

@@ -30,7 +30,7 @@ def backfill(*, hours: int) -> tuple[str, ...]:
 
 
 def mixed_bodies(count: int, *, hours: int, seed: int) -> list[RequestBody]:
-    """Return bodies of file requests: random formats, and windows from one interval to ``hours``, most of them short."""
+    """Return bodies of file requests: random formats, and windows from one interval to ``hours``, mostly short."""
     draw = random.Random(seed)
     bodies = []
     for _ in range(count):

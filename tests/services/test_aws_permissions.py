@@ -1,6 +1,7 @@
 """The roles of deploy/aws/headend.yaml allow what each process calls, and nothing else.
 
-A cluster does everything that makes its processes call AWS's services, and its calls are recorded. It uses a Delta table.
+A cluster does everything that makes its processes call AWS's services, and its calls are recorded. Its readings are in
+a Delta table.
 ``tests/readings/repositories/test_timestream_permissions.py`` does the same for Timestream.
 """
 

@@ -36,7 +36,7 @@ def server(
 def deployment(
     server: ClickHouseLocal, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployment]:
-    """A deployment with the fleet of the contract, an hour of its readings, and some of 2023. `setup` creates the table."""
+    """A deployment with the contract's fleet, an hour of its readings, and some of 2023. `setup` creates the table."""
     started = Deployment(
         tmp_path_factory.mktemp("deployment") / "home", {"READINGS_URL": server.url}
     )
