@@ -78,6 +78,14 @@ def test_the_units_of_systemd_are_valid(units: Path) -> None:
     assert set(wanted) == PROCESSES
 
 
+def test_a_restart_of_setup_restarts_no_process_and_a_failure_of_it_ends_none(units: Path) -> None:
+    """With Requires or BindsTo, systemd would pass on each restart and each failure."""
+    process = (units / "headend@.service").read_text()
+    relations = dict(re.findall(r"(?m)^(\w+)=(.*headend-setup\.service.*)$", process))
+    assert relations.keys() == {"Wants", "After"}
+    assert "\nRestart=on-failure\n" in (units / "headend-setup.service").read_text()
+
+
 @pytest.mark.parametrize("unit", ["headend@web.service", "headend-setup.service"])
 def test_a_unit_has_few_rights(units: Path, unit: str) -> None:
     printed = run(
