@@ -5,14 +5,33 @@ Without them, a process with a wrong password or an old schema would start, and 
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
+from headend.config.program import PROGRAM
 from headend.deployment import bootstrap
 from headend.deployment.schema import refuse_other_schema
+from headend.deployment.static_files import static_files_are_collected
 from readings.described_table import refuse_other_table
 from readings.repositories import repository
 from readings.repository_errors import RepositoryUnavailableError
+
+SET_UP_HOST = f"Run `{PROGRAM} setup` on this host."
+NO_STATIC_FILES = "the static files of this release are missing"
+
+
+def refuse_host_without_setup(name: str) -> None:
+    """Raise ``ImproperlyConfigured`` if ``setup`` has not run on this host, and the process ``name`` needs it.
+
+    A host that was added to a deployment has a new home folder. Web processes also need the static files in it.
+    """
+    if not settings.HEADEND_HOME.is_dir():
+        raise ImproperlyConfigured(
+            f"HEADEND_HOME: {settings.HEADEND_HOME} does not exist. {SET_UP_HOST}"
+        )
+    if name == "web" and not static_files_are_collected():
+        raise ImproperlyConfigured(f"HEADEND_STATIC_ROOT: {NO_STATIC_FILES}. {SET_UP_HOST}")
 
 
 def refuse_unusable_services() -> None:

@@ -22,16 +22,25 @@ def collect_static_files() -> bool:
     the next one collects the files again. Files in Python's environment belong to a container image: they were
     collected when it was built, and their sources were deleted.
     """
-    stamp = Path(settings.STATIC_ROOT) / STAMP
-    if stamp.is_file() and stamp.is_relative_to(sys.prefix):
+    if static_files_are_collected():
         return False
-    fingerprint = _fingerprint()
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint:
-        return False
+    stamp, fingerprint = _stamp(), _fingerprint()
     stamp.unlink(missing_ok=True)
     call_command("collectstatic", verbosity=0, interactive=False)
     stamp.write_text(fingerprint, encoding="utf-8")
     return True
+
+
+def static_files_are_collected() -> bool:
+    """Return whether ``STATIC_ROOT`` has the present static files. Without them, every page answers 500."""
+    stamp = _stamp()
+    if not stamp.is_file():
+        return False
+    return stamp.is_relative_to(sys.prefix) or stamp.read_text(encoding="utf-8") == _fingerprint()
+
+
+def _stamp() -> Path:
+    return Path(settings.STATIC_ROOT) / STAMP
 
 
 def _fingerprint() -> str:

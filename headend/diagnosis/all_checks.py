@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from headend.config.database_errors import DATABASE_HINT
 from headend.deployment.bootstrap import BROKER_HINT
+from headend.deployment.start_checks import SET_UP_HOST
 from headend.diagnosis import database, host, services, stores
 from headend.diagnosis.finding import Check
 
 ALL_CHECKS = (
     Check("versions", host.check_versions, "Install the packages of requirements.lock."),
     Check("settings", services.check_settings, "Correct the settings."),
+    Check("home folder", host.check_home, SET_UP_HOST),
     Check("database", database.check_database, DATABASE_HINT),
     Check("migrations", database.check_migrations, DATABASE_HINT),
     Check("clock", database.check_clock, DATABASE_HINT),

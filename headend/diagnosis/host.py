@@ -1,4 +1,4 @@
-"""Checks of this host: ports, disks, and versions."""
+"""Checks of this host: home folder, ports, disks, and versions."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from headend import __version__
 from headend.config.addresses import reachable_host, with_port
 from headend.config.program import PROGRAM
 from headend.deployment.exclusive_use import check_port, is_in_use
+from headend.deployment.start_checks import NO_STATIC_FILES, SET_UP_HOST
+from headend.deployment.static_files import static_files_are_collected
 from headend.diagnosis.finding import Finding, failed, ok, reason, warning
 
 PORTS_HINT = "Set HEADEND_HOST, HEADEND_PORT or SFTP_PORT to an address and ports of this host."
@@ -29,6 +31,16 @@ WARNING_FREE_BYTES = 5_000_000_000
 ANSWER_SECONDS = 5.0
 _SSH_BANNER = b"SSH-2.0-headend"
 _PACKAGES = ("django", "celery", "polars", "deltalake")
+
+
+def check_home() -> list[Finding]:
+    """``setup`` has run on this host with this release."""
+    if not settings.HEADEND_HOME.is_dir():
+        return [failed(f"{settings.HEADEND_HOME} does not exist", SET_UP_HOST)]
+    if not static_files_are_collected():
+        # A host that runs workers only does not need them.
+        return [warning(f"{NO_STATIC_FILES}, so no web process starts", SET_UP_HOST)]
+    return [ok(f"{settings.HEADEND_HOME}, with the static files of this release")]
 
 
 def check_ports() -> list[Finding]:

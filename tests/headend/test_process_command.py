@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from headend.config import service_urls
 from headend.config.aws_secrets import SecretsManager
 from headend.config.secrets import FileSecrets
-from headend.deployment import procfile
+from headend.deployment import procfile, start_checks
 from headend.monitoring import health
 from readings.repositories import ReadingsRepository
 from tests.ports import unused_port
@@ -28,6 +28,7 @@ def started(
 ) -> list[tuple[list[str], dict[str, str]]]:
     """The arguments and the environment of each program that this process would have become."""
     programs: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(start_checks, "static_files_are_collected", lambda: True)
     monkeypatch.chdir(".")
     monkeypatch.setattr(
         os, "execvpe", lambda _, arguments, environment: programs.append((arguments, environment))
@@ -91,6 +92,22 @@ def test_no_process_starts_without_the_file_of_its_database(
     message = refusal(started)
     assert message.endswith("missing.sqlite3 does not exist. Run `python manage.py setup`.")
     assert list(tmp_path.glob("*.sqlite3")) == []
+
+
+def test_only_a_web_process_needs_the_static_files_of_this_host(
+    started: list[tuple[list[str], dict[str, str]]],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(start_checks, "static_files_are_collected", lambda: False)
+    assert refusal(started).endswith("are missing. Run `python manage.py setup` on this host.")
+    assert refusal(started, "web2").startswith("HEADEND_STATIC_ROOT: ")
+    call_command("process", "worker")
+    assert len(started) == 1
+    settings.HEADEND_HOME = tmp_path / "new"
+    started.clear()
+    assert refusal(started, "worker").startswith(f"HEADEND_HOME: {tmp_path}/new does not exist.")
 
 
 def test_no_process_starts_without_its_secrets(

@@ -10,7 +10,7 @@ from tests.deployment import Deployment
 from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
 
 NAMES = {
-    "versions", "settings", "database", "migrations", "clock", "broker", "readings", "exports", "secrets", "ports",
+    "versions", "settings", "home folder", "database", "migrations", "clock", "broker", "readings", "exports", "secrets", "ports",
     "disk space",
 }  # fmt: skip
 
@@ -22,7 +22,7 @@ def lines_of(deployment: Deployment, *, exit_code: int) -> dict[str, str]:
     assert ended.stderr == ""
     found = {}
     for line in ended.stdout.splitlines():
-        match = re.fullmatch(r"(?:ok|warning|failed) +(\w+(?: space)?) +.+", line)
+        match = re.fullmatch(r"(?:ok|warning|failed) +(\w+(?: space| folder)?) +.+", line)
         assert match, line
         found[match.group(1)] = line
     assert set(found) == NAMES

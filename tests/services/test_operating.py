@@ -21,7 +21,8 @@ import pytest
 from tests.contract.conftest import Supplier
 from tests.contract.test_files import fetch, poll_until_final
 from tests.contract.test_recovery import supplier_of
-from tests.deployment import ROOT, Deployment
+from tests.deployment import ROOT, Deployment, share_set_up
+from tests.services.cluster import Servers
 from tests.services.servers import AWS, Postgres, SeaweedFS
 
 pytestmark = pytest.mark.starts_processes
@@ -32,7 +33,7 @@ WINDOW = {"start_date": "2023-02-27 00:00:00", "end_date": "2023-02-27 01:00:00"
 def run_documented(name: str, deployment: Deployment, **variables: str) -> str:
     """Run the commands below ``<!-- tested: name -->`` with the settings of ``deployment``; return what they print."""
     page = (ROOT / "docs" / "operating.md").read_text()
-    [commands] = re.findall(rf"<!-- tested: {name} -->\n```sh\n(.+?)```", page, re.DOTALL)
+    [commands] = re.findall(rf"<!-- tested: {name} -->\n *```sh\n(.+?)```", page, re.DOTALL)
     done = subprocess.run(
         ["bash", "-ec", commands.replace(".venv/bin/python", shlex.quote(sys.executable))],
         cwd=ROOT,
@@ -143,6 +144,30 @@ def test_readings_and_files_move_from_a_disk_to_a_bucket(
     after = json.loads(small.manage("readings", "--json").stdout)
     assert before["days"]
     assert after["days"] == before["days"]
+
+
+def test_a_host_that_is_added_serves_the_same_deployment(servers: Servers, tmp_path: Path) -> None:
+    name, home = f"added_{uuid4().hex}", tmp_path / "home"
+    shared = {
+        **AWS,
+        "SIMULATION": "off",
+        "DATABASE_URL": servers.postgres.database(name),
+        "CELERY_BROKER_URL": servers.valkey.url,
+        "READINGS_URL": servers.seaweedfs.readings_url(name),
+        "EXPORTS_URL": servers.seaweedfs.url_by(servers.seaweedfs.endpoint, name),
+        "SECRETS_URL": f"file://{home}/secrets",
+    }
+    first, added = Deployment(home, shared), Deployment(tmp_path / "added", shared)
+    first.set_up()
+    refused = added.manage("process", "web", check=False)
+    assert refused.stderr.endswith(
+        "added does not exist. Run `python manage.py setup` on this host.\n"
+    )
+    share_set_up(added.home)
+    printed = run_documented("add a host", added)
+    assert not re.search(r"^(failed|warning)(?! +disk space)", printed, re.MULTILINE), printed
+    assert added.outputs()["ApiKey"] == first.outputs()["ApiKey"]
+    assert rows_of(shared["DATABASE_URL"])["exports_apikey"] == 1
 
 
 def test_clients_can_know_new_host_keys_before_the_server_uses_them(small: Deployment) -> None:

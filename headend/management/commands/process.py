@@ -11,7 +11,7 @@ from django.core.management.base import CommandParser
 from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 from headend.deployment import procfile
-from headend.deployment.start_checks import refuse_unusable_services
+from headend.deployment.start_checks import refuse_host_without_setup, refuse_unusable_services
 from headend.deployment.supervision.supervisor import environment
 
 
@@ -20,7 +20,7 @@ class Command(ProjectCommand):
 
     help = (
         "Run one process of the Procfile in the foreground. Containers and systemd start each process with it, "
-        "after `setup` has run once. If the database, the broker or a store cannot be used, the process does not "
+        "after `setup` has run on this host. If the database, the broker or a store cannot be used, the process does not "
         "start. A name may end with a number, such as `web2`, for a second process of the same kind on one host. "
         f"Example: {PROGRAM} process web"
     )
@@ -31,6 +31,7 @@ class Command(ProjectCommand):
 
     def handle(self, *args: Any, name: str, **options: Any) -> None:
         """Check the services, then replace this process; do not return."""
+        refuse_host_without_setup(name)
         refuse_unusable_services()
         command = procfile.commands()[name]
         procfile.enter_project_folder()

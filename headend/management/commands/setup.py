@@ -39,7 +39,7 @@ class Command(ProjectCommand):
         "Create what the deployment's processes need: folders, tables, static files, the default supplier "
         "with its keys, an operator and, for a simulated fleet, the readings of the last hour. What exists "
         "stays as it is. `run` does the same before it starts the processes. If the processes run on several hosts, run "
-        "setup once after each upgrade, and then start the processes of the Procfile on their hosts. "
+        "setup on each of them, also after each upgrade, and then start the processes of the Procfile there. "
         f"Example: DATABASE_URL=postgresql://… {PROGRAM} setup"
     )
 

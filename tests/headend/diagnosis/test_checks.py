@@ -216,6 +216,19 @@ def test_an_address_of_another_host_is_a_wrong_host_and_no_used_port(settings: S
         check_port("HEADEND_PORT", unused_port())
 
 
+def test_a_host_on_which_setup_has_not_run_is_reported(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings.HEADEND_HOME = tmp_path
+    for collected, expected in ((True, State.OK), (False, State.WARNING)):
+        monkeypatch.setattr(host, "static_files_are_collected", lambda found=collected: found)
+        assert host.check_home()[0].state == expected
+    settings.HEADEND_HOME = tmp_path / "new"
+    [finding] = host.check_home()
+    assert finding.state == State.FAILED
+    assert finding.hint == "Run `python manage.py setup` on this host."
+
+
 @pytest.mark.parametrize(
     ("free", "state"), [(10**12, State.OK), (2 * 10**9, State.WARNING), (10**8, State.FAILED)]
 )
