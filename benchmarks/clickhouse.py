@@ -7,6 +7,7 @@ stopped and ten percent of the readings are late, so each interval has two parts
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -53,6 +54,7 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
         with server.new_database() as url:
             open_store(url).create()
             _fill(open_repository(url))
+            _wait_for_merges(server)
             yield from _compare(url, delta, "")
             yield from _files(url, delta, "")
             yield from _writes(open_repository(url), open_repository(delta))
@@ -68,6 +70,12 @@ def _fill(repository: ReadingsRepository) -> None:
     end = START + (INTERVALS - 1) * FLEET.interval
     for _ in backfill(FLEET, repository, START, end, datetime.now(UTC)):
         pass
+
+
+def _wait_for_merges(server: ClickHouseLocal) -> None:
+    """Wait until the server has merged the new readings. A merge takes a core from the queries that are measured."""
+    while int(server.run("SELECT count() FROM system.merges")):
+        time.sleep(1)
 
 
 def _fill_with_late_readings(repository: ReadingsRepository) -> None:

@@ -29,6 +29,7 @@ from headend.portal.meter_details import (
 )
 from headend.portal.meter_readings import (
     HOUR,
+    LATEST_READINGS,
     MeterReadings,
     last_hour,
     listed_from,
@@ -41,7 +42,6 @@ from readings.feed import newest_interval
 from readings.ingest.deployment_fleet import customer_class_of
 from readings.repositories import Snapshot
 
-LATEST_READINGS = 12
 MAX_GAPS = 50
 """The page lists this many gaps and counts all of them."""
 MAX_CORRECTED = 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -28,6 +28,12 @@ from readings.window import RESOLUTION, Window, window_of_day
 HOUR = timedelta(hours=1)
 MAX_READINGS = HOURLY_FROM // MINUTE
 """The largest number of readings that a page loads: one per minute of the longest window that is drawn by interval."""
+LATEST_READINGS = 12
+"""The page lists this many readings, with all columns."""
+_NOT_DRAWN = ("load", "kva", "import_kwh", "export_kwh")
+"""The page shows these columns of the first and the last readings only."""
+_FIRST_AND_LAST = ("load", "import_kwh", "export_kwh")
+"""The page shows the first or the last value of these columns, whichever readings have it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,8 @@ class MeterReadings:
 
     ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour: the energy of
     the hour, and the means of the other measures. ``latest`` has the readings themselves, with the columns of
-    ``frame.FULL_SCHEMA``; for an hourly window only those of its last day.
+    ``frame.FULL_SCHEMA``; for an hourly window only those of its last day. For another window of more than a day, columns
+    that are not drawn are null between the first and the last readings, unless these have no value.
     """
 
     points: pl.DataFrame
@@ -78,7 +85,11 @@ def meter_readings(
     """
     start, end = bounds
     window = Window(start, end, device_ids=(device_id,))
-    readings = _read(snapshot, replace(window, start=listed_from(bounds, newest)))
+    if DAY < end - start < HOURLY_FROM:
+        readings = _read_drawn(snapshot, window)
+    else:
+        listed = replace(window, start=listed_from(bounds, newest))
+        readings = _read(snapshot, listed, frame.FULL_COLUMNS)
     if end - start < HOURLY_FROM:
         has_start = len(readings) > 0 and readings["time"][0] == start
         first = start if has_start else _expected_from(snapshot, device_id, bounds)
@@ -236,6 +247,26 @@ def _join(gaps: Iterable[Gap], step: timedelta) -> list[Gap]:
     return joined
 
 
-def _read(snapshot: Snapshot, window: Window) -> pl.DataFrame:
-    page = snapshot.page(window, offset=0, size=MAX_READINGS, columns=frame.FULL_COLUMNS)
-    return page.readings
+def _read_drawn(snapshot: Snapshot, window: Window) -> pl.DataFrame:
+    """Return the meter's readings with the columns of ``frame.FULL_SCHEMA``, some of them null: see MeterReadings.
+
+    A column of many readings takes longer to read than a few readings more.
+    """
+    drawn = [name for name in frame.FULL_COLUMNS if name not in _NOT_DRAWN]
+    readings = _read(snapshot, window, drawn)
+    times = readings["time"]
+    if len(times) <= 2 * LATEST_READINGS:
+        return _read(snapshot, window, frame.FULL_COLUMNS)
+    until, since = times[LATEST_READINGS - 1], times[-LATEST_READINGS]
+    first = _read(snapshot, replace(window, end=until), frame.FULL_COLUMNS)
+    last = _read(snapshot, replace(window, start=since), frame.FULL_COLUMNS)
+    between = frame.with_full_columns(readings[LATEST_READINGS:-LATEST_READINGS])
+    found = pl.concat([first, between, last])
+    wanted = [name for name in _FIRST_AND_LAST if not (first[name].count() and last[name].count())]
+    if not wanted:
+        return found
+    return found.with_columns(_read(snapshot, window, ["time", *wanted]).select(wanted))
+
+
+def _read(snapshot: Snapshot, window: Window, columns: Sequence[str]) -> pl.DataFrame:
+    return snapshot.page(window, offset=0, size=MAX_READINGS, columns=columns).readings

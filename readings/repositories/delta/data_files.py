@@ -88,14 +88,19 @@ def _open_file(folder: Folder, file: str) -> pl.LazyFrame:
     return folder.scan([file])
 
 
+def stored_columns(folder: Folder, file: str, columns: Columns) -> Columns:
+    """Return those of the columns that a data file has."""
+    with unavailable_if_it_fails("A data file cannot be read"):
+        stored = _open_file(folder, file).collect_schema()
+    return tuple(name for name in columns if name in stored)
+
+
 @lru_cache(_OPEN_FILES * _QUERIES_OF_A_FILE)
 def scan_file(folder: Folder, file: str, columns: Columns) -> pl.LazyFrame:
     """Return the readings of a data file. Its footer is parsed once. A column that the file does not have is null."""
-    readings = _open_file(folder, file)
     # With a given schema, as in `scan_files`, reading a block takes a fifth more time.
-    with unavailable_if_it_fails("A data file cannot be read"):
-        stored = readings.collect_schema()
-    return readings.select(
+    stored = stored_columns(folder, file, columns)
+    return _open_file(folder, file).select(
         pl.col(name) if name in stored else pl.lit(None, frame.FULL_SCHEMA[name]).alias(name)
         for name in columns
     )

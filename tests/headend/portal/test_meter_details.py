@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,8 +14,11 @@ from pytest_django.fixtures import Settings
 
 from headend.portal.meter import MAX_CORRECTED
 from headend.portal.meter_details import register_difference, registers
+from headend.portal.meter_readings import LATEST_READINGS
 from readings import frame
 from readings.repositories import ReadingsRepository
+from readings.repositories.base import Page
+from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.totals import update_totals
 from tests.headend.portal.conftest import FIRST_METER, hour_of_readings
 from tests.headend.portal.markup import get_page
@@ -41,6 +46,20 @@ def corrected(readings: pl.DataFrame, hours: int, kwh: float) -> pl.DataFrame:
         pl.col("arrival_time") + timedelta(hours=hours),
         kwh=pl.lit(kwh),
         quality=pl.lit("substituted"),
+    )
+
+
+def hourly_readings(number: int, registers_at: Sequence[int]) -> pl.DataFrame:
+    """Return the readings of a meter since 2023-02-21. Some of them have the import register: 100 kWh, and 1 for each hour."""
+    one = frame.with_full_columns(hour_of_readings()[0].filter(device_id=FIRST_METER))
+    times = [datetime(2023, 2, 21, tzinfo=UTC) + n * timedelta(hours=1) for n in range(number)]
+    time = pl.Series("time", times, frame.INSTANT)
+    registers = [100.0 + n if n in registers_at else None for n in range(number)]
+    return pl.concat([one] * number).with_columns(
+        time,
+        time.alias("arrival_time"),
+        pl.Series("kwh", [1.0] * number),
+        pl.Series("import_kwh", registers, pl.Float64),
     )
 
 
@@ -80,6 +99,34 @@ def test_a_long_window_has_the_energy_of_each_hour_and_the_details_of_the_last_d
         "Registers, quality, corrections and the latest readings are those of the last day." in page
     )
     assert "Quality on the last day: 9 measured, 1 estimated, 1 missing." in page
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("registers_at", [range(60), [30, 31]])
+def test_a_window_of_days_has_the_details_of_its_first_and_last_readings(
+    operator: Client, store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch,
+    registers_at: Sequence[int],
+) -> None:  # fmt: skip
+    store.write(hourly_readings(60, registers_at))
+    update_totals(store.snapshot())
+    read: dict[str, int] = {}
+    page_of = DeltaSnapshot.page
+
+    def recorded(*args: Any, columns: Sequence[str] = frame.COLUMNS, **options: Any) -> Page:
+        page = page_of(*args, columns=columns, **options)
+        read.update({name: read.get(name, 0) + len(page.readings) for name in columns})
+        return page
+
+    monkeypatch.setattr(DeltaSnapshot, "page", recorded)
+    page = get_page(operator, f"/fleet/meters/{FIRST_METER}/?start=2023-02-20&end=2023-02-27")
+    assert "60 readings, 0 of them late. Contracted load: " in page
+    first, last = min(registers_at), max(registers_at)
+    assert re.findall(r"([\d,.]+) kWh </td>", page.replace("kWh<", "kWh <")) == [
+        f"{100 + last}.000", f"{last - first}.000",
+    ]  # fmt: skip
+    assert page.count('data-label="kVA"') == LATEST_READINGS
+    assert read["kva"] == 2 * LATEST_READINGS
+    assert (read["import_kwh"] < 60) == (len(registers_at) == 60)
 
 
 @pytest.mark.django_db

@@ -14,7 +14,8 @@ import pytest
 from deltalake import write_deltalake
 
 from readings import frame
-from readings.repositories.delta import decoded_rows, file_counts, minute_reader
+from readings.repositories.delta import decoded_rows, file_counts, meter_rows, minute_reader
+from readings.repositories.delta.data_files import collect_all
 from readings.repositories.delta.day_cache import DayCache
 from readings.repositories.delta.file_kinds import PARTITION
 from readings.repositories.delta.folder import Folder
@@ -237,6 +238,31 @@ def test_a_few_meters_are_searched_once_and_then_read_by_row(
     assert len(page.readings) == 3 * 25
     # Only one of the 4 and one of the 21 intervals of the two days is searched.
     assert len(lengths) < 3 * 4 * len(A_FEW_METERS)
+
+
+def test_the_arrival_times_of_a_meter_are_read_only_if_those_of_a_minute_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries: list[pl.LazyFrame] = []
+
+    def recorded(some: list[pl.LazyFrame]) -> list[pl.DataFrame]:
+        queries.extend(some)
+        return collect_all(some)
+
+    monkeypatch.setattr(meter_rows, "collect_all", recorded)
+    second_meter = pl.col("device_id") == FLEET.meters.device_id[1]
+    later = pl.when(second_meter).then(pl.col("arrival_time") + timedelta(seconds=5))
+    differing = EVERYTHING.with_columns(later.otherwise("arrival_time").alias("arrival_time"))
+    for name, readings, reads in (("same", EVERYTHING, 0), ("differing", differing, 25)):
+        snapshot = written(tmp_path / name, readings).snapshot()
+        window = Window(START, None, (FLEET.meters.device_id[1],))
+        columns = ("arrival_time", "kwh")
+        page = snapshot.page(window, offset=0, size=200, columns=columns)
+        of_meter = readings.filter(second_meter)
+        assert page.readings["arrival_time"].equals(of_meter["arrival_time"])
+        # The files have no energy.
+        assert page.readings["kwh"].null_count() == 25
+        assert len(queries) == reads
 
 
 def test_statistics_describe_each_minute() -> None:
