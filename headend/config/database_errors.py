@@ -13,7 +13,7 @@ DATABASE_HINT = (
     "Correct DATABASE_URL, and check that the server runs and can be reached from this host."
 )
 _HINTS = {
-    r"certificate": "Let sslrootcert in DATABASE_URL name a file with the certificate of the authority that issued the server's.",
+    r"certificate": "Set sslrootcert in DATABASE_URL to a file with the certificate of the authority that signed the server's certificate.",
     r"password|authentication|role .* does not exist": "Correct the user and the password in DATABASE_URL.",
     r"database .* does not exist": "Create the database, or correct its name in DATABASE_URL.",
     r"permission denied": "Give the user of DATABASE_URL the permission to create tables: GRANT CREATE ON SCHEMA public.",

@@ -46,7 +46,7 @@ class Command(ProjectCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Create what is missing and print each step."""
         create_folders(settings.FOLDERS)
-        # Two that create the same tables at the same time would fail.
+        # Two setups that create the same tables at the same time would fail.
         with one_at_a_time("setup", settings.HEADEND_HOME, connection, waits=True):
             self._create_what_is_missing()
 
