@@ -219,7 +219,7 @@ class DiskFolder(Folder):
 
 def _identity(file: str) -> tuple[int, int] | None:
     try:
-        status = os.stat(file)  # noqa: PTH116 (for each page; to build a Path takes longer than this call)
+        status = os.stat(file)  # noqa: PTH116 (called for each page; creating a Path takes longer than the call)
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns

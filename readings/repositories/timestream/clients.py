@@ -115,7 +115,7 @@ def call_with_retries(call: Callable[[], Result]) -> Result:
             if _code(error) not in _TEMPORARY_ERRORS or time.monotonic() + pause > deadline:
                 raise
         # Random, so that clients that were throttled at the same time do not retry at the same time.
-        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311
+        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 (the pause is not a secret)
         pause = min(2 * pause, _MAX_PAUSE)
 
 
