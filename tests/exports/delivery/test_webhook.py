@@ -146,7 +146,8 @@ def test_of_two_rotations_at_the_same_time_only_one_replaces_the_secret(
     alice: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signing_secret(alice)
-    made, refused = [], []
+    made: list[str] = []
+    refused: list[OverlapError] = []
 
     def rotate_too() -> None:
         try:
