@@ -30,8 +30,12 @@ MAX_READINGS = HOURLY_FROM // MINUTE
 """The largest number of readings that a page loads: one per minute of the longest window that is drawn by interval."""
 LATEST_READINGS = 12
 """The page lists this many readings, with all columns."""
-_NOT_DRAWN = ("load", "kva", "import_kwh", "export_kwh")
-"""The page shows these columns of the first and the last readings only."""
+_SHOWN_IF_HOURLY = ("time", "quality")
+"""The columns that the page shows of all listed readings, if the charts show hours."""
+_SHOWN = tuple(
+    name for name in frame.FULL_COLUMNS if name not in ("load", "kva", "import_kwh", "export_kwh")
+)
+"""The columns that the page shows of all listed readings, if the charts show intervals."""
 _FIRST_AND_LAST = ("load", "import_kwh", "export_kwh")
 """The page shows the first or the last value of these columns, whichever readings have it."""
 
@@ -55,8 +59,8 @@ class MeterReadings:
 
     ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour: the energy of
     the hour, and the means of the other measures. ``latest`` has the readings themselves, with the columns of
-    ``frame.FULL_SCHEMA``; for an hourly window only those of its last day. For another window of more than a day, columns
-    that are not drawn are null between the first and the last readings, unless these have no value.
+    ``frame.FULL_SCHEMA``; for an hourly window only those of its last day. If the window is longer than a day, a column that
+    is shown of the first and the last readings only may be null in the others.
     """
 
     points: pl.DataFrame
@@ -85,12 +89,13 @@ def meter_readings(
     """
     start, end = bounds
     window = Window(start, end, device_ids=(device_id,))
-    if DAY < end - start < HOURLY_FROM:
-        readings = _read_drawn(snapshot, window)
-    else:
-        listed = replace(window, start=listed_from(bounds, newest))
+    listed = replace(window, start=listed_from(bounds, newest))
+    hourly = end - start >= HOURLY_FROM
+    if end - start <= DAY:
         readings = _read(snapshot, listed, frame.FULL_COLUMNS)
-    if end - start < HOURLY_FROM:
+    else:
+        readings = _read_shown(snapshot, listed, _SHOWN_IF_HOURLY if hourly else _SHOWN)
+    if not hourly:
         has_start = len(readings) > 0 and readings["time"][0] == start
         first = start if has_start else _expected_from(snapshot, device_id, bounds)
         return by_interval(readings, first, end)
@@ -247,13 +252,13 @@ def _join(gaps: Iterable[Gap], step: timedelta) -> list[Gap]:
     return joined
 
 
-def _read_drawn(snapshot: Snapshot, window: Window) -> pl.DataFrame:
-    """Return the meter's readings with the columns of ``frame.FULL_SCHEMA``, some of them null: see MeterReadings.
+def _read_shown(snapshot: Snapshot, window: Window, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the meter's readings with the columns of ``frame.FULL_SCHEMA``: all of the first and the last readings.
 
-    A column of many readings takes longer to read than a few readings more.
+    The readings between them have these ``columns``, and those of :data:`_FIRST_AND_LAST` that the others do not have.
+    To read a column of many readings takes longer than to read a few of them again.
     """
-    drawn = [name for name in frame.FULL_COLUMNS if name not in _NOT_DRAWN]
-    readings = _read(snapshot, window, drawn)
+    readings = _read(snapshot, window, columns)
     times = readings["time"]
     if len(times) <= 2 * LATEST_READINGS:
         return _read(snapshot, window, frame.FULL_COLUMNS)

@@ -57,7 +57,7 @@ def _counted(counter: Counter[str], name: str, operation: Any) -> Any:
 @pytest.mark.parametrize(
     ("path", "most"),
     [
-        (f"/fleet/meters/{FIRST_METER}/", {"page": 2, "hourly_means": 1}),
+        (f"/fleet/meters/{FIRST_METER}/", {"page": 3, "hourly_means": 1}),
         ("/fleet/", {}),
         ("/requests/estimate/", {}),
         ("/requests/", {}),
