@@ -179,7 +179,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
     def valid(self, data: Any) -> dict[str, Any]:
         """Return the values of the parameters in ``data``. Raise ``ValidationError`` if one is wrong or missing."""
-        values: dict[str, Any] = self.to_internal_value(data)
+        values: dict[str, Any] = self.validate(self.to_internal_value(data))
         return values
 
     @cached_property

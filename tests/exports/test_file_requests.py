@@ -37,6 +37,13 @@ def test_a_full_queue_is_a_429_that_says_when_to_retry(
     assert api_client(bob).post("/readings/file", body, format="json").status_code == 200
 
 
+def test_an_end_before_the_start_is_refused(alice: Supplier) -> None:
+    body = {"start_date": END.isoformat(), "end_date": START.isoformat()}
+    response = api_client(alice).post("/readings/file", body, format="json")
+    assert response.status_code == 400
+    assert response.json() == {"error": "end_date is before start_date."}
+
+
 def test_a_full_queue_still_returns_the_request_of_a_repeated_idempotency_key(
     alice: Supplier, settings: Settings
 ) -> None:
