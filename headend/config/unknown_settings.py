@@ -1,7 +1,7 @@
-"""Environment variables that look like settings, but that no process reads. They are probably misspelt.
+"""Environment variables that look like settings, but that no process reads: their names are probably misspelt.
 
-They are reported and not refused: other programs have variables with similar names, and an older release does not know
-the settings of a newer one.
+A process warns about them and starts. Other programs may have variables with similar names, and an older release does
+not know the settings of a newer one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from headend.config import environment as env
 log = logging.getLogger(__name__)
 
 OWN_PREFIXES = ("HEADEND_", "SIMULATION_", "READINGS_", "EXPORTS_")
-"""No other program is expected to have variables with these prefixes."""
+"""A variable with one of these prefixes is meant for headend."""
 READ_LATER = frozenset(
     {
         "HEADEND_DRAIN_SECONDS",
@@ -42,14 +42,14 @@ _OTHER_PROGRAMS = frozenset(
 """The variables of ``deploy/compose.yaml``, ``examples/`` and the tests."""
 _SERVICE_LINK_NAME = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
 _SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
-"""Kubernetes and Docker describe the service ``headend-web`` by such variables: ``HEADEND_WEB_PORT=tcp://10.0.0.7:80``."""
+"""For a service ``headend-web``, Kubernetes and Docker set variables such as ``HEADEND_WEB_PORT=tcp://10.0.0.7:80``."""
 _SIMILAR_WITH_PREFIX, _SIMILAR_WITHOUT_PREFIX = 0.6, 0.85
-"""How similar a name must be to that of a setting, for difflib. Without one of our prefixes: ``EXPORT_URL``, ``LOGLEVEL``."""
+"""The smallest ratio of difflib for a similar name. A name without one of our prefixes is, for example, ``EXPORT_URL``."""
 
 
 @dataclass(frozen=True)
 class UnknownSetting:
-    """A variable that is set, and the setting whose name is the most similar one, if there is one."""
+    """A variable that no process reads, and the setting with the most similar name, if there is one."""
 
     name: str
     nearest: str | None
@@ -69,7 +69,7 @@ class UnknownSetting:
 
 
 def unknown_settings() -> Iterator[UnknownSetting]:
-    """Yield the unknown settings of this process's environment, by name. ``headend.settings`` must be imported."""
+    """Yield the unknown settings in the environment, by name. ``headend.settings`` must be imported."""
     known = env.names_read() | READ_LATER
     for variable, value in sorted(os.environ.items()):
         name = variable.removesuffix("_FILE")

@@ -109,14 +109,14 @@ def check_export_store() -> None:
 
 
 def check_broker() -> None:
-    """Raise ``ImproperlyConfigured`` with :func:`broker_problem` as two sentences if the message broker cannot be used."""
+    """Raise ``ImproperlyConfigured`` with the sentences of :func:`broker_problem` if the broker cannot be used."""
     problem = broker_problem()
     if problem:
         raise ImproperlyConfigured(". ".join(problem))
 
 
 def broker_problem() -> tuple[str, str] | None:
-    """Return None if the message broker takes messages, otherwise what is wrong, and a sentence that says what to do."""
+    """Return what is wrong with the message broker, and a sentence that says what to do; None if it takes messages."""
     try:
         health.check_broker()
     except Exception as error:

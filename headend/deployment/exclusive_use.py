@@ -100,8 +100,8 @@ def _locked_database(command: str, database: BaseDatabaseWrapper, *, waits: bool
         yield
         return
     key = int.from_bytes(hashlib.sha256(f"headend {command}".encode()).digest()[:8], signed=True)
-    # The lock ends with its transaction, so it needs a connection that the command does not use. Behind a connection pool,
-    # such as PgBouncer, a lock of a session would not end with the command.
+    # The lock ends with its transaction, so the command cannot use its connection. A lock of a session would not end with
+    # the command if there is a connection pool, such as PgBouncer.
     own = database.copy()
     try:
         own.set_autocommit(False)

@@ -47,7 +47,10 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """End with one line if a setting is wrong or a folder cannot be used: workers would print tracebacks. Log warnings once."""
+    """End with one line if a setting is wrong or a folder cannot be used. Workers would print tracebacks.
+
+    Log the unknown settings: each worker would repeat them.
+    """
     raise_limit()
     limit_memory_arenas()
     create_private_files()

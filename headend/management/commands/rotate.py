@@ -71,7 +71,7 @@ class Command(CommandWithExamples):
             )
         arguments = _Arguments(supplier, now=options["now"], finish=options.get("finish", False))
         try:
-            # Two rotations at the same time would create two valid keys. One of them would be neither stored nor printed.
+            # Two rotations at the same time would create two valid keys, and store only one of them.
             with one_at_a_time("rotate", settings.HEADEND_HOME, connection, waits=False):
                 self.stdout.write(kind.rotate(arguments))
         except InUseError:
