@@ -19,5 +19,5 @@ def api_page(start: datetime, offset: int) -> bytes:
     query = {"start_date": format_instant(start), "page_size": str(PAGE), "offset": str(offset)}
     request: Request = APIRequestFactory().get("/readings", query)
     force_authenticate(request, Supplier(name="bench"))  # type: ignore[arg-type] # the type hints name Django's User; headend authenticates a Supplier
-    response = ReadingsViewSet.as_view({"get": "list"})(request).render()
+    response = ReadingsViewSet.as_view({"get": "list"})(request)
     return bytes(response.content)

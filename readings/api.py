@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import polars as pl
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
@@ -33,6 +33,7 @@ from readings.page_query import (
     requested_window,
 )
 from readings.parameters import query_parameters
+from readings.records_json import records_json
 from readings.repositories import Page, Snapshot
 from readings.serializers import ReadingHistory, ReadingsPage
 from readings.window import Window
@@ -45,27 +46,9 @@ _NAMES = [*_QUERY.fields]
 """The parameters in the order in which the URL of a next page has them."""
 
 
-class ReadingsRenderer(JSONRenderer):
-    """Writes the records directly from their data frame: 50,000 readings never become Python objects."""
-
-    def render(
-        self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> bytes:
-        """Return the JSON of a :class:`ReadingsPage` with a data frame. Other data, such as errors, are left to DRF."""
-        match data:
-            case {"records": pl.DataFrame() as records, **head}:
-                array = records.write_json().encode()
-                return json.dumps(head).encode()[:-1] + b', "records": ' + array + b"}"
-        return bytes(super().render(data, accepted_media_type, renderer_context))
-
-
 class ReadingsViewSet(ViewSet):
     """The readings of a window, sorted by time and device id."""
 
-    renderer_classes = [ReadingsRenderer]
     parser_classes = [LargeJSONObjectParser]
     content_negotiation_class = IgnoreClientContentNegotiation
 
@@ -75,7 +58,7 @@ class ReadingsViewSet(ViewSet):
         parameters=[UrlQuery],
         responses={200: ReadingsPage, **errors()},
     )
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """Return one page of readings. For the next page follow `next`, or repeat with `offset` = `last_offset`."""
         selected = _URL_QUERY.valid(query_parameters(request, repeatable={"device_id"}))
         return _page_response(request, selected)
@@ -87,7 +70,7 @@ class ReadingsViewSet(ViewSet):
         request={"application/json": ReadingsQuery},
         responses={200: ReadingsPage, **errors(413)},
     )
-    def query(self, request: Request) -> Response:
+    def query(self, request: Request) -> HttpResponse:
         """Return one page of readings, with the parameters of GET /readings as a JSON object.
 
         A body may name 50,000 meters. For the next page, POST the same body to `next`.
@@ -123,7 +106,7 @@ class ReadingsViewSet(ViewSet):
 
 def _page_response(
     request: Request, selected: dict[str, Any], repeated: Collection[str] | None = None
-) -> Response:
+) -> HttpResponse:
     """Return the page that ``selected`` selects: the valid values of a :class:`ReadingsQuery`.
 
     ``repeated`` names the parameters that the URL of the next page repeats; None means all.
@@ -140,7 +123,11 @@ def _page_response(
         # The process that answered the page before may have seen readings that this one has not seen yet.
         newer = store.newer_snapshot(snapshot)
         page = page if newer is None else _page_of(newer, selected)
-    return Response(_page_content(request, selected, page, repeated))
+    head = json.dumps(_page_head(request, selected, page, repeated)).encode()
+    records = records_json(_records(page.readings, selected))
+    # The text is complete. DRF's Response would choose a renderer, and call it later.
+    content = head[:-1] + b', "records": ' + records + b"}"
+    return HttpResponse(content, content_type="application/json")
 
 
 def _page_of(snapshot: Snapshot, selected: Mapping[str, Any]) -> Page:
@@ -162,13 +149,13 @@ def _columns(selected: Mapping[str, Any]) -> list[str]:
     return columns
 
 
-def _page_content(
+def _page_head(
     request: Request, selected: dict[str, Any], page: Page, repeated: Collection[str] | None
 ) -> dict[str, Any]:
-    """Return a :class:`ReadingsPage` in its canonical form. The records are a data frame."""
-    readings = frame.with_instants_as_text(page.readings)
+    """Return a :class:`ReadingsPage` in its canonical form, without its records."""
+    readings = page.readings
     last_offset = selected["offset"] + len(readings)
-    last_date = readings.item(-1, "time") if len(readings) else None
+    last_date = format_instant(readings.item(-1, "time")) if len(readings) else None
     params = _FILTER.to_representation(selected)
     next_url = None
     if page.more and last_date is not None:
@@ -187,7 +174,6 @@ def _page_content(
             "last_date": last_date,
         },
         "next": next_url,
-        "records": _records(readings, selected),
     }
 
 

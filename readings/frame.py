@@ -155,6 +155,14 @@ def with_instants_as_text(readings: pl.DataFrame) -> pl.DataFrame:
     return written
 
 
+def common_text(instants: pl.Series) -> str | None:
+    """Return the canonical text of instants that are all the same; None if they differ, or if there are none."""
+    micros = instants.to_numpy().view(np.int64)
+    if not len(micros) or (micros != micros[0]).any():
+        return None
+    return format_instant(from_micros(micros[0]))
+
+
 def _as_text(instants: pl.Series) -> pl.Series:
     if len(instants) < _MIN_READINGS_TO_SEARCH_DISTINCT:
         return _format_few_instants(instants)
@@ -162,12 +170,12 @@ def _as_text(instants: pl.Series) -> pl.Series:
 
 
 def _format_few_instants(instants: pl.Series) -> pl.Series:
-    micros = instants.to_numpy().view(np.int64)
-    if len(micros) and (micros == micros[0]).all():
-        text = format_instant(from_micros(micros[0]))
-        return pl.Series(instants.name, [text]).new_from_index(0, len(micros))
-    texts = {each: format_instant(from_micros(each)) for each in set(micros.tolist())}
-    return pl.Series(instants.name, [texts[each] for each in micros.tolist()], pl.String)
+    text = common_text(instants)
+    if text is not None:
+        return pl.Series(instants.name, [text]).new_from_index(0, len(instants))
+    micros = instants.to_numpy().view(np.int64).tolist()
+    texts = {each: format_instant(from_micros(each)) for each in set(micros)}
+    return pl.Series(instants.name, [texts[each] for each in micros], pl.String)
 
 
 def _format_distinct_instants(instants: pl.Series) -> pl.Series:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 from django.utils.cache import patch_vary_headers
@@ -25,9 +25,12 @@ def compressed(view: Callable[..., Any]) -> Callable[..., HttpResponseBase]:
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response: SimpleTemplateResponse = view(request, *args, **kwargs)
+        response: HttpResponse = view(request, *args, **kwargs)
         accepts = accepts_gzip(request.headers.get("Accept-Encoding", ""))
-        response.add_post_render_callback(lambda rendered: _compress(rendered, accepts=accepts))
+        if isinstance(response, SimpleTemplateResponse):
+            response.add_post_render_callback(lambda rendered: _compress(rendered, accepts=accepts))
+        else:
+            _compress(response, accepts=accepts)
         return response
 
     return wrapped
@@ -46,7 +49,7 @@ def accepts_gzip(header: str) -> bool:
     return qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", 0.0))) > 0
 
 
-def _compress(response: SimpleTemplateResponse, *, accepts: bool) -> None:
+def _compress(response: HttpResponse, *, accepts: bool) -> None:
     patch_vary_headers(response, ["Accept-Encoding"])
     if accepts and len(response.content) >= MIN_BYTES:
         response.content = igzip.compress(response.content, mtime=0)

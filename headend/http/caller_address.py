@@ -50,7 +50,7 @@ class CallerAddress:
             if name.startswith(_PREFIX) or name in _OTHER_HEADERS
         }
         caller, scheme = peer, "http"
-        if _is_trusted(_parsed(peer)):
+        if _is_trusted(peer):
             caller = _caller(peer, headers.get("HTTP_X_FORWARDED_FOR", ""))
             scheme = _scheme(headers.get("HTTP_X_FORWARDED_PROTO", ""))
         elif headers:
@@ -77,10 +77,10 @@ def known_caller(peer: str, forwarded_for: str) -> str | None:
         peer: the address of the connection.
         forwarded_for: the header ``X-Forwarded-For``. It counts only if ``peer`` is a trusted proxy.
     """
-    if not _is_trusted(_parsed(peer)):
+    if not _is_trusted(peer):
         return peer
     caller = _caller(peer, forwarded_for)
-    return None if _is_trusted(_parsed(caller)) else caller
+    return None if _is_trusted(caller) else caller
 
 
 def _caller(peer: str, forwarded_for: str) -> str:
@@ -91,7 +91,7 @@ def _caller(peer: str, forwarded_for: str) -> str:
         if address is None:
             break
         caller = str(address)
-        if not _is_trusted(address):
+        if not _is_trusted(caller):
             break
     return caller
 
@@ -113,7 +113,10 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _is_trusted(address: IPv4Address | IPv6Address | None) -> bool:
-    return address is not None and any(
-        address in network for network in settings.HEADEND_TRUSTED_PROXIES
-    )
+def _is_trusted(text: str) -> bool:
+    # Most deployments without HTTPS trust no proxy. Then no address is parsed.
+    proxies = settings.HEADEND_TRUSTED_PROXIES
+    if not proxies:
+        return False
+    address = _parsed(text)
+    return address is not None and any(address in network for network in proxies)

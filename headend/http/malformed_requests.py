@@ -27,7 +27,8 @@ class MalformedRequestMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Handle the request."""
-        port = _PORT.search(request.get_host())
+        # Django has checked the header before.
+        port = _PORT.search(request.META.get("HTTP_HOST", ""))
         if port and int(port[1][:6]) > LARGEST_PORT:
             raise BadRequest(f"The port in the Host header is greater than {LARGEST_PORT}.")
         # A quoted cookie can contain any character: "\000".

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication
 
@@ -30,11 +30,8 @@ def with_usable_headers(application: WSGIApplication) -> WSGIApplication:
 
 def usable_headers(environ: dict[str, Any]) -> dict[str, Any]:
     """Return a WSGI environment without the parts of Content-Type and Accept that cannot be read."""
-    changed = {
-        "CONTENT_TYPE": usable_content_type(environ.get("CONTENT_TYPE") or ""),
-        "HTTP_ACCEPT": usable_accept(environ.get("HTTP_ACCEPT") or ""),
-    }
-    return environ | {name: value for name, value in changed.items() if name in environ}
+    changed = {name: usable(environ[name]) for name, usable in _USABLE.items() if environ.get(name)}
+    return environ | changed if changed else environ
 
 
 def usable_content_type(value: str) -> str:
@@ -76,3 +73,10 @@ def _is_media_type(value: str) -> bool:
     except Exception:  # see usable_content_type
         return False
     return True
+
+
+_USABLE: dict[str, Callable[[str], str]] = {
+    "CONTENT_TYPE": usable_content_type,
+    "HTTP_ACCEPT": usable_accept,
+}
+"""What makes each header usable."""

@@ -154,7 +154,9 @@ class Connection(HTTPChannel):  # type: ignore[misc] # waitress ships no types
     def _caller(self, request: Any) -> Caller:
         headers: dict[str, str] = request.headers
         known = self.server.caller_address(self.addr[0], headers.get("X_FORWARDED_FOR", ""))
-        address = None if known is None else network_of(known)
+        address = None
+        if known is not None:
+            address = self.network if known == self.addr[0] else network_of(known)
         # The name of the header distinguishes a credential from an address with the same text.
         sent = (f"{name}: {headers[name]}" for name in CREDENTIALS if headers.get(name))
         is_probe = request.error is None and is_live_probe(request.path)
