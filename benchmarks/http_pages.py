@@ -24,6 +24,7 @@ import requests
 from benchmarks.ratio import Figure, Ratio
 from exports.models import Supplier
 from exports.suppliers.hand_over import create_api_key
+from readings.described_table import describe
 from readings.repositories import repository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -110,7 +111,8 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
 
 
 def fill() -> None:
-    """Write the readings that the clients request."""
+    """Write the readings that the clients request. Describe the table as `setup` does, so that pages need no query."""
+    describe(repository())
     fleet = Fleet()
     times = fleet.intervals(START, START + timedelta(hours=HOURS))
     repository().write(pl.concat([readings_for(fleet, time) for time in times]))

@@ -29,6 +29,7 @@ from benchmarks.api_page import PAGE, api_page
 from benchmarks.meter_page import measure_meter_pages
 from benchmarks.ratio import Figure, Ratio, compare, duration
 from readings import frame
+from readings.described_table import describe
 from readings.instants import format_instant
 from readings.repositories import repository
 from readings.repositories.delta.data_files import DataFiles
@@ -64,6 +65,7 @@ POSTGRES_QUERY = f"""
 
 def measure(folder: Path) -> Iterator[Ratio | Figure]:
     """Write nine days of 50,000 meters, and yield a row per comparison."""
+    describe(repository())
     end = START + DAYS * DAY - timedelta(minutes=1)
     _backfill(START, end, interval=5)
     yield _figure(

@@ -31,12 +31,9 @@ def main(topic: str, rows: Path, sizes: list[int]) -> None:
     create_folders(settings.FOLDERS)
     call_command("migrate", verbosity=0)
     # Imported here, because the topics import Django's models.
-    from readings.described_table import describe
-    from readings.repositories import open_store, repository
+    from readings.repositories import open_store
 
     open_store(settings.READINGS_URL).create()
-    # As `setup` does. Without it, each page would ask the database again which table it describes.
-    describe(repository())
     module = importlib.import_module(f"benchmarks.{topic}")
     with rows.open("a") as file:
         for row in module.measure(Path(os.environ["HEADEND_HOME"]), *sizes):
