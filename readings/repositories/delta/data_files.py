@@ -88,6 +88,7 @@ def _open_file(folder: Folder, file: str) -> pl.LazyFrame:
     return folder.scan([file])
 
 
+@lru_cache(_OPEN_FILES * _QUERIES_OF_A_FILE)
 def stored_columns(folder: Folder, file: str, columns: Columns) -> Columns:
     """Return those of the columns that a data file has."""
     with unavailable_if_it_fails("A data file cannot be read"):

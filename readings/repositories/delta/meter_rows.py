@@ -32,8 +32,9 @@ MAX_METERS = 8
 _ORDER = tuple(frame.ORDER)
 _MINUTES_PER_SEARCH = 4
 """If fewer minutes than these have the same meters, on average, a search in all of them is faster."""
-_FILES_OPENED_AT_ONCE = 8
-"""In a bucket, each file takes a call. On a disk, two cores parse the footers."""
+_THREADS = 8
+_MAX_FILES_OPENED_IN_TURN = 8
+"""For so few files, threads take longer to start than they save."""
 _KNOWN = ("time", "device_id", "arrival_time", "measure_name")
 """The columns that can be known without reading."""
 
@@ -105,10 +106,7 @@ def _place(folder: Folder, rows: RowRange, position: Position) -> int | None:
 
 def _read_rows(folder: Folder, rows: list[tuple[str, int]], columns: Columns) -> pl.DataFrame:
     """Return these rows, each given by its file and number, in this order. Files without the columns are not read."""
-    names = {file for file, _ in rows} if columns else set()
-    with ThreadPoolExecutor(_FILES_OPENED_AT_ONCE) as threads:
-        scans = threads.map(lambda file: _scan_if_stored(folder, file, columns), names)
-        files = {file: scan for file, scan in zip(names, scans, strict=True) if scan is not None}
+    files = _scan_files(folder, {file for file, _ in rows}, columns) if columns else {}
     found = iter(collect_all([files[file].slice(row, 1) for file, row in rows if file in files]))
     empty = frame.empty(columns)
     without_values = empty.clear(1)
@@ -116,6 +114,16 @@ def _read_rows(folder: Folder, rows: list[tuple[str, int]], columns: Columns) ->
     return pl.concat([empty, *readings])
 
 
-def _scan_if_stored(folder: Folder, file: str, columns: Columns) -> pl.LazyFrame | None:
-    """Return the readings of a data file, or None if it has none of the columns."""
-    return scan_file(folder, file, columns) if stored_columns(folder, file, columns) else None
+def _scan_files(folder: Folder, names: set[str], columns: Columns) -> dict[str, pl.LazyFrame]:
+    """Return the readings of these files, without those files that have none of the columns."""
+
+    def scan(file: str) -> pl.LazyFrame | None:
+        return scan_file(folder, file, columns) if stored_columns(folder, file, columns) else None
+
+    if len(names) <= _MAX_FILES_OPENED_IN_TURN:
+        scans = [scan(file) for file in names]
+    else:
+        # In a bucket, each file takes a call. On a disk, two cores parse the footers.
+        with ThreadPoolExecutor(_THREADS) as threads:
+            scans = list(threads.map(scan, names))
+    return {file: each for file, each in zip(names, scans, strict=True) if each is not None}
