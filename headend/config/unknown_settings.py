@@ -31,15 +31,17 @@ READ_LATER = frozenset(
 """The settings that only some processes read. All other settings are read by ``headend.settings``."""
 _OTHER_PROGRAMS = frozenset(
     {
+        "DATABASE_USER",
         "HEADEND_DOMAIN",
         "HEADEND_IMAGE",
         "HEADEND_KEY",
         "HEADEND_LIVE_AWS",
         "HEADEND_LIVE_BUCKET",
         "HEADEND_NETWORK",
+        "SMTP_PORT",
     }
 )
-"""The variables of ``deploy/compose.yaml``, ``examples/`` and the tests."""
+"""The variables of ``deploy/compose.yaml``, ``examples/`` and the tests, and two common ones that look like settings."""
 _SERVICE_LINK_NAME = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
 _SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
 """For a service ``headend-web``, Kubernetes and Docker set variables such as ``HEADEND_WEB_PORT=tcp://10.0.0.7:80``."""

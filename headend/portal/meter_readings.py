@@ -264,13 +264,16 @@ def _read_shown(snapshot: Snapshot, window: Window, columns: Sequence[str]) -> p
         return _read(snapshot, window, frame.FULL_COLUMNS)
     until, since = times[LATEST_READINGS - 1], times[-LATEST_READINGS]
     first = _read(snapshot, replace(window, end=until), frame.FULL_COLUMNS)
-    last = _read(snapshot, replace(window, start=since), frame.FULL_COLUMNS)
+    last = _read(snapshot, replace(window, start=since, end=times[-1]), frame.FULL_COLUMNS)
     between = frame.with_full_columns(readings[LATEST_READINGS:-LATEST_READINGS])
     found = pl.concat([first, between, last])
     wanted = [name for name in _FIRST_AND_LAST if not (first[name].count() and last[name].count())]
     if not wanted:
         return found
-    return found.with_columns(_read(snapshot, window, ["time", *wanted]).select(wanted))
+    # Some engines see new readings between two queries, so the rows may differ.
+    values = _read(snapshot, window, ["time", *wanted])
+    joined = found.drop(wanted).join(values, on="time", how="left", maintain_order="left")
+    return joined.select(frame.FULL_COLUMNS)
 
 
 def _read(snapshot: Snapshot, window: Window, columns: Sequence[str]) -> pl.DataFrame:

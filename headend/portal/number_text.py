@@ -5,10 +5,13 @@ Commas separate thousands. A value has four significant digits, or is a whole nu
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 
 def number_as_text(value: float) -> str:
     """Return a measured or computed value as text, such as ``0.2203``, ``345.7`` or ``12,340``."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    # Decimal, because `g` alone writes 1000 for 999.96, and 1e-05 for 0.00001.
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{Decimal(f'{value:.4g}'):,f}"
 
 
 def with_unit(value: float, unit: str) -> str:

@@ -54,6 +54,8 @@ def test_a_misspelt_name_is_reported_with_the_most_similar_one(
         ("WEB_CONCURRENCY", "2"),
         ("SFTP_HOST", "files.example"),
         ("DATABASE_HOST", "db"),
+        ("DATABASE_USER", "headend"),
+        ("SMTP_PORT", "587"),
         ("CELERY_APP", "headend"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from headend.portal import meter_readings
 from headend.portal.meter import MAX_CORRECTED
 from headend.portal.meter_details import register_difference, registers
 from headend.portal.meter_readings import LATEST_READINGS
@@ -133,6 +134,19 @@ def test_a_window_of_days_has_the_details_of_its_first_and_last_readings(
     assert page.count('data-label="kVA"') == LATEST_READINGS
     assert read["kva"] == 2 * LATEST_READINGS
     assert read["import_kwh"] == registers_read
+
+
+@pytest.mark.django_db
+def test_a_window_with_too_many_readings_shows_the_first_of_them(
+    operator: Client, store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as readings every ten seconds. The register is in the middle, so its column is read once more."""
+    store.write(hourly_readings(60, [25]))
+    update_totals(store.snapshot())
+    monkeypatch.setattr(meter_readings, "MAX_READINGS", 50)
+    page = get_page(operator, f"/fleet/meters/{FIRST_METER}/?start=2023-02-20&end=2023-02-27")
+    assert "50 readings, 0 of them late." in page
+    assert "125.000 kWh" in page.replace("kWh<", "kWh <")
 
 
 @pytest.mark.django_db

@@ -16,7 +16,7 @@ from tests.test_architecture import ROOT
     ("value", "text"),
     [
         (0, "0 kW"), (0.22031, "0.2203 kW"), (345.678, "345.7 kW"), (-999.9, "-999.9 kW"), (1_000, "1,000 kW"),
-        (12_340.6, "12,341 kW"),
+        (12_340.6, "12,341 kW"), (999.96, "1,000 kW"), (0.000_01, "0.00001 kW"),
     ],
 )  # fmt: skip
 def test_a_value_has_four_significant_digits_or_is_a_whole_number(value: float, text: str) -> None:
