@@ -226,7 +226,7 @@ def test_maintenance_keeps_all_versions(
     repository: ReadingsRepository, stored: pl.DataFrame
 ) -> None:
     repository.write(FIRST)
-    for part in pl.concat([CORRECTED, CORRECTED_AGAIN]).iter_slices(3):
+    for part in pl.concat([CORRECTED, CORRECTED_AGAIN]).iter_slices(4):
         repository.write(part, corrections=True)
     repository.maintain()
     for window in WINDOWS.values():
