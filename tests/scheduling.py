@@ -17,7 +17,9 @@ _ENGINE = re.compile(r"\[(delta|clickhouse|timestream)\b")
 _ON_RUNNING_DEPLOYMENT = {
     "tests/headend/deployment/test_run.py",
     "tests/services/test_attack.py",
+    "tests/services/test_doctor.py",
     "tests/services/test_fuzz.py",
+    "tests/services/test_synchronise.py",
     "tests/test_walkthrough.py",
 }
 _LONGEST_FIRST = [
@@ -25,6 +27,7 @@ _LONGEST_FIRST = [
     "tests/services/on_cluster",
     "deployment",
     "contract",
+    "timestream",
     "tests/contract/test_recovery.py",
     "tests/headend/test_every_url.py",
     "tests/services",
@@ -45,8 +48,8 @@ def group_of(nodeid: str) -> str:
     """Return the name of the group of a test.
 
     Tests that share a deployment are one group: the contract tests (only the test of recovery has its own), the
-    browser tests, the tests on a cluster, and those with the fixture ``running_deployment``. The tests of a
-    repository are a group for each engine.
+    browser tests, the tests on a cluster, and those with the fixture ``running_deployment``. So are those of
+    Timestream. The tests of a repository are a group for each other engine.
     """
     file = nodeid.partition("::")[0]
     if file.startswith("tests/contract/") and file != "tests/contract/test_recovery.py":
@@ -57,9 +60,11 @@ def group_of(nodeid: str) -> str:
         return "deployment"
     if file.startswith("tests/e2e/"):
         return "e2e"
-    engine = _ENGINE.search(nodeid)
-    if file.startswith("tests/readings/repositories/") and engine:
-        return f"{file}:{engine[1]}"
+    engine = _ENGINE.search(nodeid) if file.startswith("tests/readings/repositories/") else None
+    if "/test_timestream" in file or "/timestream_local/" in file:
+        return "timestream"
+    if engine:
+        return "timestream" if engine[1] == "timestream" else f"{file}:{engine[1]}"
     return file
 
 
