@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import awswrangler as wr
 import boto3
 import pytest
 from botocore.config import Config
@@ -19,6 +18,8 @@ from tests.services.timestream_local.rows import DATABASE
 @pytest.fixture(scope="package")
 def database(timestream: TimestreamLocal, seaweedfs: SeaweedFS) -> Iterator[str]:
     """The name of a database. The environment directs all AWS clients to the local servers."""
+    import awswrangler as wr
+
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL_TIMESTREAM_WRITE", timestream.endpoint)
         environment.setenv("AWS_ENDPOINT_URL_TIMESTREAM_QUERY", timestream.endpoint)
@@ -30,6 +31,8 @@ def database(timestream: TimestreamLocal, seaweedfs: SeaweedFS) -> Iterator[str]
 @pytest.fixture
 def table(database: str) -> str:
     """The name of an empty table whose memory store accepts readings of the last week."""
+    import awswrangler as wr
+
     name = f"t{uuid.uuid4().hex}"
     wr.timestream.create_table(
         database, name, memory_retention_hours=168, magnetic_retention_days=30

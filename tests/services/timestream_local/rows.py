@@ -1,14 +1,19 @@
-"""Rows that the tests write, and functions that write and query them."""
+"""Rows that the tests write, and functions that write and query them.
+
+The functions of these tests import awswrangler and pandas, not the modules: every process of pytest imports the modules,
+and pandas would take it a second.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import awswrangler as wr
-import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DATABASE = "fleet"
 HOUR = timedelta(hours=1)
@@ -17,6 +22,9 @@ NOW = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
 
 def queried(sql: str) -> pd.DataFrame:
     """Return the result of a query as awswrangler's data frame."""
+    import awswrangler as wr
+    import pandas as pd
+
     frame = wr.timestream.query(sql)
     assert isinstance(frame, pd.DataFrame)
     return frame
@@ -24,6 +32,8 @@ def queried(sql: str) -> pd.DataFrame:
 
 def readings(rows: int) -> pd.DataFrame:
     """Return readings of one meter, one per second, from two hours ago on."""
+    import pandas as pd
+
     return pd.DataFrame(
         {
             "time": [NOW - 2 * HOUR + timedelta(seconds=n) for n in range(rows)],
@@ -36,6 +46,8 @@ def readings(rows: int) -> pd.DataFrame:
 
 def write_readings(table: str, rows: int) -> pd.DataFrame:
     """Write ``rows`` readings with awswrangler and return them."""
+    import awswrangler as wr
+
     frame = readings(rows)
     rejected = wr.timestream.write(
         frame,

@@ -7,8 +7,6 @@ import uuid
 from datetime import timedelta
 from typing import Literal
 
-import awswrangler as wr
-import pandas as pd
 import pytest
 
 from tests.services.servers import BUCKET
@@ -28,12 +26,16 @@ def test_awswrangler_reads_what_it_wrote(table: str) -> None:
 
 
 def test_awswrangler_reads_page_by_page(table: str) -> None:
+    import awswrangler as wr
+
     write_readings(table, 2_500)
     pages = list(wr.timestream.query(f'SELECT kw FROM "fleet"."{table}"', chunked=True))
     assert [len(page) for page in pages] == [1_000, 1_000, 500]
 
 
 def test_awswrangler_receives_the_rejected_records(table: str) -> None:
+    import awswrangler as wr
+
     frame = readings(3)
     frame.loc[1, "time"] = NOW - timedelta(days=200)
     rejected = wr.timestream.write(
@@ -47,6 +49,8 @@ def test_awswrangler_receives_the_rejected_records(table: str) -> None:
 
 def wait_for_manifest(path: str) -> None:
     """Wait until an UNLOAD has finished: ``unload_to_files`` does not wait for it."""
+    import awswrangler as wr
+
     deadline = time.monotonic() + UNLOAD_SECONDS
     while not wr.s3.list_objects(path, suffix="_manifest.json"):
         assert time.monotonic() < deadline, path
@@ -55,6 +59,9 @@ def wait_for_manifest(path: str) -> None:
 
 @pytest.mark.parametrize("kind", ["CSV", "PARQUET"])
 def test_awswrangler_unloads_readings_to_files(table: str, kind: Literal["CSV", "PARQUET"]) -> None:
+    import awswrangler as wr
+    import pandas as pd
+
     frame = write_readings(table, 5_000)
     path = f"s3://{BUCKET}/unload/{uuid.uuid4()}/"
     sql = f'SELECT time, kw, device_id FROM "fleet"."{table}"'
@@ -73,6 +80,9 @@ def test_awswrangler_unloads_readings_to_files(table: str, kind: Literal["CSV", 
 
 
 def test_awswrangler_unloads_by_partition(table: str) -> None:
+    import awswrangler as wr
+    import pandas as pd
+
     write_readings(table, 100)
     path = f"s3://{BUCKET}/unload/{uuid.uuid4()}/"
     sql = (
@@ -84,6 +94,8 @@ def test_awswrangler_unloads_by_partition(table: str) -> None:
 
 
 def test_awswrangler_loads_a_file_in_a_batch(table: str) -> None:
+    import awswrangler as wr
+
     frame = readings(3_000)
     epochs = frame["time"].astype("datetime64[ms]").astype("int64")
     report = wr.timestream.batch_load(
@@ -103,6 +115,8 @@ def test_awswrangler_loads_a_file_in_a_batch(table: str) -> None:
 
 
 def test_awswrangler_lists_and_deletes_tables(table: str) -> None:
+    import awswrangler as wr
+
     assert "fleet" in wr.timestream.list_databases()
     assert table in wr.timestream.list_tables("fleet")
     wr.timestream.delete_table("fleet", table)
