@@ -19,7 +19,7 @@ import pytest
 from pyarrow import parquet
 
 from readings import frame
-from readings.repositories import ReadingsRepository, open_repository
+from readings.repositories import ReadingsRepository
 from readings.repositories.delta import bucket_access
 from readings.repositories.delta.address import BucketAddress
 from readings.repositories.delta.bucket import BucketFolder
@@ -30,6 +30,7 @@ from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
 from tests.readings.repositories.engines import A_MIDNIGHT, DeltaInBucket
+from tests.readings.repositories.writer_process import write_intervals
 from tests.services.expiring_credentials import expiring_credentials
 from tests.services.fault_proxy import FaultProxy
 from tests.services.servers import ACCESS_KEY, SECRET_KEY, SeaweedFS
@@ -40,7 +41,7 @@ FLEET = Fleet(devices=30)
 INTERVALS = list(FLEET.intervals(A_MIDNIGHT, A_MIDNIGHT + 11 * FLEET.interval))
 EVERYTHING = pl.concat([readings_for(FLEET, at) for at in INTERVALS])
 KILLS = 3
-"""Few, because each process needs a second of processor time before it writes. 20 kills were tested by hand."""
+"""Few, because each process needs most of a second of processor time before it writes. 20 kills were tested by hand."""
 
 
 @pytest.fixture
@@ -59,19 +60,13 @@ def stored(repository: ReadingsRepository) -> pl.DataFrame:
     return pl.concat([frame.empty(), *repository.snapshot().frames(Window(A_MIDNIGHT))])
 
 
-def write_intervals(url: str, intervals: list[datetime], written: Connection) -> None:
-    """Write intervals, and send for each of them how many readings were new. Runs in another process."""
-    for at in intervals:
-        written.send((at, open_repository(url).write(readings_for(FLEET, at))))
-
-
 def start_writer(
     url: str, intervals: list[datetime]
 ) -> tuple[multiprocessing.context.SpawnProcess, Connection]:
     # deltalake does not work after a fork.
     context = multiprocessing.get_context("spawn")
     result, written = context.Pipe(duplex=False)
-    writer = context.Process(target=write_intervals, args=(url, intervals, written))
+    writer = context.Process(target=write_intervals, args=(url, FLEET, intervals, written))
     writer.start()
     written.close()
     return writer, result

@@ -20,6 +20,7 @@ from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Position, Window
 from tests.readings.repositories.engines import A_MIDNIGHT, EngineUnderTest
+from tests.readings.repositories.writer_process import write_intervals
 
 MIDNIGHT = A_MIDNIGHT
 START = MIDNIGHT - timedelta(hours=2)
@@ -213,26 +214,22 @@ def test_concurrent_writers_store_each_reading_once(
     assert page_through(repository, Window(START), size=1_100).equals(everything)
 
 
-def write_in_another_process(url: str) -> None:
-    for time in FLEET.intervals(START, END):
-        open_repository(url).write(readings_for(FLEET, time))
-
-
 @pytest.mark.starts_processes
 def test_two_processes_that_write_the_same_window_store_each_reading_once(
     repository: ReadingsRepository, everything: pl.DataFrame, settings: Settings
 ) -> None:
+    intervals = list(FLEET.intervals(MIDNIGHT - 3 * FLEET.interval, MIDNIGHT + 2 * FLEET.interval))
     context = multiprocessing.get_context("spawn")
-    writers = [
-        context.Process(target=write_in_another_process, args=(settings.READINGS_URL,))
-        for _ in range(2)
-    ]
+    arguments = settings.READINGS_URL, FLEET, intervals
+    writers = [context.Process(target=write_intervals, args=arguments) for _ in range(2)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
     assert [writer.exitcode for writer in writers] == [0, 0]
-    assert page_through(repository, Window(START), size=1_100).equals(everything)
+    assert page_through(repository, Window(START), size=1_100).equals(
+        everything.filter(pl.col("time").is_between(intervals[0], intervals[-1]))
+    )
 
 
 def test_delete_before_keeps_the_day_of_the_instant(
