@@ -18,7 +18,7 @@ _HINTS = {
     r"database .* does not exist": "Create the database, or correct its name in DATABASE_URL.",
     r"permission denied": "Give the user of DATABASE_URL the permission to create tables: GRANT CREATE ON SCHEMA public.",
     r"too many (clients|connections)|remaining connection slots": "Raise max_connections of the server, or start fewer processes.",
-    r"disk|full|space": "Make space on the disk of the database.",
+    r"disk|is full|no space left": "Make space on the disk of the database.",
     r"read-?only": "This database is read-only. Set DATABASE_URL to the primary server, not to a replica, and check its disk.",
     r"already exists": f"Another setup may be running: wait until it has ended, and run `{PROGRAM} setup` again.",
     r"locked": "Another process has locked the database for too long. End that process, or use PostgreSQL.",

@@ -13,6 +13,7 @@ from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
 from exports.models import Supplier
+from readings.cancellation import cancel_when
 from readings.described_table import describe, described_repository
 from readings.models import Meter
 from readings.repositories import ReadingsRepository
@@ -22,6 +23,7 @@ from readings.simulation.fleet import Fleet
 from readings.totals import update_totals
 from readings.window import Window
 from tests.every_url import POISON
+from tests.readings.test_cancellation import NotNeededError
 from tests.suppliers import api_client
 
 pytestmark = pytest.mark.django_db
@@ -110,7 +112,7 @@ def test_a_page_says_when_a_meter_sent_readings_and_how_complete_they_are(
     assert found["single"] == [single, single, 1, None, None, None]
 
 
-def test_meters_with_different_last_days_are_read_by_one_query(
+def test_meters_with_different_last_days_are_read_by_one_call(
     client: APIClient, store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store_all(store, *(hourly(f"stopped-{day}", range(24 * day)) for day in range(1, 4)))
@@ -128,6 +130,25 @@ def test_meters_with_different_last_days_are_read_by_one_query(
     assert [window.device_ids for window in sorted(windows, key=lambda each: each.start)] == [
         ("stopped-1",), ("stopped-2",), ("stopped-3",)
     ]  # fmt: skip
+
+
+def test_reading_meters_with_different_last_days_can_be_cancelled(
+    store: ReadingsRepository,
+) -> None:
+    """A page can have 1,000 meters, and as many last days."""
+    days = range(1, 4)
+    store_all(store, *(hourly(f"stopped-{day}", range(24 * day)) for day in days))
+    windows = [Window(MIDNIGHT, device_ids=(f"stopped-{day}",)) for day in days]
+    checks = []
+
+    def needed_twice() -> None:
+        checks.append("needed")
+        if len(checks) > 2:
+            raise NotNeededError
+
+    with cancel_when(needed_twice), pytest.raises(NotNeededError):
+        store.snapshot().reading_times(*windows)
+    assert len(store.snapshot().reading_times(*windows)) == 24 * sum(days)
 
 
 def test_pages_are_in_byte_order_and_next_leads_through_all_of_them(

@@ -252,6 +252,8 @@ def test_little_disk_space_is_reported_with_the_settings_of_the_folders(
         ('root certificate file "/etc/headend/rds.pem" does not exist', "Set sslrootcert in"),
         ("SSL error: certificate verify failed", "Set sslrootcert in DATABASE_URL to a file"),
         ("database or disk is full", "Make space on the disk"),
+        ('could not extend file "base/1/2": No space left on device', "Make space on the disk"),
+        ('invalid sslmode value: "verfy-full"', "Correct DATABASE_URL"),
         ("permission denied for schema public", "the permission to create tables"),
         ('table "exports_supplier" already exists', "Another setup may be running"),
     ],
