@@ -87,10 +87,9 @@ class FairThreads:
                 log.exception("a response was not completed")
             with self._changed:
                 self._turns_of(caller).end_work(caller)
+                # At most one more work can begin now. This thread looks for it next, so it wakes no other thread.
                 if self._ending:
                     self._changed.notify_all()
-                else:
-                    self._changed.notify()
 
     def _next(self) -> Work | None:
         """Wait for work and return it, or None if the threads must end."""
@@ -148,9 +147,15 @@ class _Turns:
 
     def end_work(self, caller: Caller) -> None:
         """Record that a thread has finished work of this caller."""
-        # Counter subtraction removes counts of zero.
-        self.running -= Counter([caller.identity])
-        self._running_by_address -= Counter([caller.address_or_identity])
+        _count_down(self.running, caller.identity)
+        _count_down(self._running_by_address, caller.address_or_identity)
+
+
+def _count_down(counts: Counter[str], name: str) -> None:
+    """Reduce a count by one, and remove it if it is zero: otherwise earlier callers would fill the memory."""
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]
 
 
 def _end_turn(queue: OrderedDict[str, Any], name: str) -> None:
