@@ -78,29 +78,39 @@ class FairThreads:
         return self._probes if caller.is_probe else self._requests
 
     def _serve(self) -> None:
-        while (work := self._next()) is not None:
+        work = self._next()
+        while work is not None:
             # The next request of the connection can have another caller.
             caller = work.caller
             try:
                 work.service()
             except Exception:
                 log.exception("a response was not completed")
-            with self._changed:
-                self._turns_of(caller).end_work(caller)
-                # At most one more work can begin now. This thread looks for it next, so it wakes no other thread.
+            work = self._next(finished=caller)
+
+    def _next(self, finished: Caller | None = None) -> Work | None:
+        """Wait for work and return it, or None if the threads must end.
+
+        ``finished`` is the caller whose work this thread has just done.
+        """
+        with self._changed:
+            if finished is not None:
+                self._turns_of(finished).end_work(finished)
                 if self._ending:
                     self._changed.notify_all()
-
-    def _next(self) -> Work | None:
-        """Wait for work and return it, or None if the threads must end."""
-        with self._changed:
             while True:
                 for turns in (self._probes, self._requests):
                     if (work := turns.begin_work()) is not None:
+                        if finished is not None and self._can_begin_work():
+                            # One end can let two begin: one waited for the identity, the other for the address.
+                            self._changed.notify()
                         return work
                 if self._ending and not (self._probes.waiting or self._requests.waiting):
                     return None
                 self._changed.wait()
+
+    def _can_begin_work(self) -> bool:
+        return any(each.next_turn() for each in (self._probes, self._requests))
 
 
 class _Turns:
@@ -125,18 +135,23 @@ class _Turns:
         identities = self.waiting.setdefault(caller.address_or_identity, OrderedDict())
         identities.setdefault(caller.identity, deque()).append(work)
 
-    def begin_work(self) -> Work | None:
-        """Return the next work, or None if all callers with waiting work have to wait."""
+    def next_turn(self) -> tuple[str, str] | None:
+        """Return the address and the identity whose turn is next, or None if all callers with waiting work have to wait."""
         if self.running.total() >= self._limit:
             return None
         for address, identities in self.waiting.items():
             if self._running_by_address[address] < self._limit_per_caller:
                 for identity in identities:
                     if self.running[identity] < self._limit_per_caller:
-                        return self._take(address, identity)
+                        return address, identity
         return None
 
-    def _take(self, address: str, identity: str) -> Work:
+    def begin_work(self) -> Work | None:
+        """Return the work of :meth:`next_turn`, or None."""
+        turn = self.next_turn()
+        if turn is None:
+            return None
+        address, identity = turn
         identities = self.waiting[address]
         work = identities[identity].popleft()
         _end_turn(identities, identity)

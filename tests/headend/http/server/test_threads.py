@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -90,6 +91,26 @@ def test_a_credential_that_comes_from_many_addresses_leaves_a_thread_for_others(
     wait_until(lambda: done == ["one"])
     may_end.set()
     threads.end(30)
+
+
+def test_one_end_lets_a_credential_and_an_address_begin_that_waited_for_it() -> None:
+    done: list[str] = []
+    may_end, first_may_end = threading.Event(), threading.Event()
+    threads = FairThreads(3)
+    for event in (first_may_end, may_end):
+        threads.add_task(Job(known_by("a", "192.0.2.1"), done, event))
+    wait_until(lambda: threads._requests.running["a"] == 2)
+    threads.add_task(Job(known_by("a", "192.0.2.2"), done, may_end))
+    threads.add_task(Job(known_by("b", "192.0.2.1"), done, now()))
+    # Until the two other threads have looked for work and found none.
+    time.sleep(0.05)
+    assert not done
+    first_may_end.set()
+    wait_until(lambda: done == ["a", "b"])
+    may_end.set()
+    threads.end(30)
+    # A job that waits too long is missing.
+    assert done == ["a", "b", "a", "a"]
 
 
 def order_of(*callers: Caller) -> list[str]:
