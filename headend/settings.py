@@ -15,8 +15,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from exports import schedule as exports_schedule
 from headend import __version__
-from headend.config import api_settings, service_urls, sftp_limits, signing_keys
+from headend.config import api_settings, service_urls, sftp_limits, signing_keys, web_limits
 from headend.config import environment as env
+from headend.config.draining import drain_seconds
 from headend.config.logs import logging_settings
 from headend.config.program import BASE_DIR, is_source_tree
 from readings import schedule as readings_schedule
@@ -48,6 +49,9 @@ HEADEND_PUBLIC_URL = env.url(
 SFTP_LEGACY_ALGORITHMS = env.boolean("SFTP_LEGACY_ALGORITHMS", default=False)
 SFTP_PUBLIC_HOST = env.text("SFTP_PUBLIC_HOST", "localhost")
 SFTP_LIMITS = sftp_limits.from_environment()
+# gunicorn and the processes that drain read these settings again. Read here, a wrong one is refused by every command.
+WEB_LIMITS = web_limits.from_environment()
+HEADEND_DRAIN_SECONDS = drain_seconds()
 _stack_name = env.text("HEADEND_STACK_NAME", "headend")
 SECRETS_PREFIX = _secrets_prefix or _stack_name
 
@@ -178,9 +182,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- the database -----------------------------------------------------------------------
 DATABASE_URL = env.url(
-    "DATABASE_URL",
-    f"sqlite:///{_home}/headend.sqlite3",
-    ["sqlite", "postgres", "postgresql"],
+    "DATABASE_URL", f"sqlite:///{_home}/headend.sqlite3", ["sqlite", "postgres", "postgresql"]
 )
 DATABASES = {"default": service_urls.database(DATABASE_URL)}
 

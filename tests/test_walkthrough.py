@@ -38,11 +38,10 @@ class Terminal:
 
     def run(self, command: str) -> str:
         """Run a command and return what it printed. Its variables stay set for the next command."""
-        known_hosts = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
         for written, actual in (
             ("localhost:8000", f"localhost:{self._deployment.http_port}"),
-            ("-P 2222", f"-P {self._deployment.sftp_port} {known_hosts}"),
-            ("var/secrets", f"{self._deployment.home}/secrets"),
+            ("-P 2222", f"-P {self._deployment.sftp_port}"),
+            ("var/", f"{self._deployment.home}/"),
             (".venv/bin/python manage.py", f"{sys.executable} {ROOT}/manage.py"),
         ):
             command = command.replace(written, actual)

@@ -140,8 +140,11 @@ def url(name: str, default: str, schemes: Sequence[str]) -> str:
 
 
 def folder(name: str, default: Path) -> Path:
-    """Return the variable as an absolute folder. Its text is a path, not a URL and not a pattern."""
-    path = Path(text(name, str(default))).absolute()
+    """Return the variable as an absolute folder. Its text is a path and not a pattern; a URL is refused."""
+    value = text(name, str(default))
+    if "://" in value:
+        raise ImproperlyConfigured(f"{name} is {value!r}; write the path of a folder, not a URL.")
+    path = Path(value).absolute()
     _refuse_unusual(name, path)
     return path
 

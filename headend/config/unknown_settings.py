@@ -19,16 +19,6 @@ log = logging.getLogger(__name__)
 
 OWN_PREFIXES = ("HEADEND_", "SIMULATION_", "READINGS_", "EXPORTS_")
 """A variable with one of these prefixes is meant for headend."""
-READ_LATER = frozenset(
-    {
-        "HEADEND_DRAIN_SECONDS",
-        "WEB_CONNECTIONS",
-        "WEB_CONNECTIONS_PER_ADDRESS",
-        "WEB_THREADS",
-        "WEB_WORKERS",
-    }
-)
-"""The settings that only some processes read. All other settings are read by ``headend.settings``."""
 _OTHER_PROGRAMS = frozenset(
     {
         "DATABASE_USER",
@@ -72,7 +62,7 @@ class UnknownSetting:
 
 def unknown_settings() -> Iterator[UnknownSetting]:
     """Yield the unknown settings in the environment, by name. ``headend.settings`` must be imported."""
-    known = env.names_read() | READ_LATER
+    known = env.names_read()
     for variable, value in sorted(os.environ.items()):
         name = variable.removesuffix("_FILE")
         if not value or name in known or name in _OTHER_PROGRAMS or _is_service_link(name, value):

@@ -12,6 +12,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from headend.config import environment as env
+from headend.config import web_limits
 from headend.config.addresses import with_port
 from headend.config.draining import drain_seconds
 from headend.config.folders import folder_problems
@@ -24,16 +25,14 @@ from headend.config.unknown_settings import log_unknown_settings
 try:
     _host = env.text("HEADEND_HOST", "127.0.0.1")
     _port = env.integer("HEADEND_PORT", 8000, minimum=1, maximum=65535)
-    workers = env.integer("WEB_WORKERS", 2, minimum=1, maximum=64)
-    threads = env.integer("WEB_THREADS", 4, minimum=1, maximum=64)
-    worker_connections = env.integer("WEB_CONNECTIONS", 1000, minimum=10, maximum=100_000)
-    connections_per_address = env.integer(
-        "WEB_CONNECTIONS_PER_ADDRESS", 250, minimum=1, maximum=100_000
-    )
+    _limits = web_limits.from_environment()
     graceful_timeout = drain_seconds()
 except ImproperlyConfigured as error:
     # gunicorn would print a traceback.
     sys.exit(f"headend: {error}")
+workers, threads = _limits.workers, _limits.threads
+worker_connections = _limits.connections
+connections_per_address = _limits.connections_per_address
 bind = with_port(_host.removeprefix("[").removesuffix("]"), _port)
 worker_class = "headend.http.gunicorn_worker.BufferingWorker"
 timeout = 120

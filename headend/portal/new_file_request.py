@@ -24,7 +24,7 @@ from readings.device_ids import parse_device_id
 from readings.parameters import MAX_METERS
 
 OWN = "own"
-"""The choice *own list*: the operator writes the columns."""
+"""The choice *custom list*: the operator writes the columns."""
 
 
 class FileRequestForm(WindowForm):
@@ -49,12 +49,13 @@ class FileRequestForm(WindowForm):
         help_text="Only readings that arrived later. Leave it empty for all.",
     )
     columns = forms.ChoiceField(
-        choices=[("", "ten columns of the contract"), (ALL, "all columns"), (OWN, "own list")],
+        choices=[("", "ten columns of the contract"), (ALL, "all columns"), (OWN, "custom list")],
         required=False,
     )
     own_columns = forms.CharField(
         required=False,
-        help_text=f"For “own list”, separated by commas: {', '.join(frame.FULL_COLUMNS)}.",
+        label="Custom columns",
+        help_text=f"For “custom list”, separated by commas: {', '.join(frame.FULL_COLUMNS)}.",
     )
     format = forms.ChoiceField(choices=[(name, name) for name in FORMATS], initial="csv")
 
@@ -85,7 +86,7 @@ class FileRequestForm(WindowForm):
         cleaned = super().clean()
         choice, own = cleaned.get("columns"), cleaned.get("own_columns", "")
         if own and choice != OWN:
-            self.add_error("own_columns", "Choose “own list” as columns, or leave this empty.")
+            self.add_error("own_columns", "Choose “custom list” as columns, or leave this empty.")
         elif choice:
             try:
                 columns = parse_columns(own if choice == OWN else ALL)

@@ -55,18 +55,27 @@ class Fleet:
     def __post_init__(self) -> None:
         if self.interval_minutes < 1 or MINUTES_PER_DAY % self.interval_minutes:
             raise ValueError(
-                f"interval: {self.interval_minutes} is not a number of minutes that divides a day."
+                f"interval: {self.interval_minutes} is not a number of minutes that divides a day (1440)."
             )
-        if self.devices < 1 or self.devices_per_batch < 1:
-            raise ValueError("devices and devices per batch must be at least 1.")
+        for name, number in (
+            ("devices", self.devices),
+            ("devices-per-batch", self.devices_per_batch),
+            ("late-minutes", self.late_minutes),
+        ):
+            if number < 1:
+                raise ValueError(f"{name}: {number} is not at least 1.")
         if self.voltage <= 0:
-            raise ValueError("voltage must be greater than 0.")
-        if not 0 <= self.minimum_load <= self.maximum_load:
-            raise ValueError("minimum load must be at least 0, and not greater than maximum load.")
-        if not 0 <= self.late_percent <= 100 or self.late_minutes < 1:
-            raise ValueError("late percent must be 0 to 100, and late minutes at least 1.")
+            raise ValueError(f"voltage: {self.voltage:g} is not greater than 0.")
+        if self.minimum_load < 0:
+            raise ValueError(f"minimum-load: {self.minimum_load:g} is less than 0.")
+        if self.maximum_load < self.minimum_load:
+            raise ValueError(
+                f"maximum-load: {self.maximum_load:g} is less than minimum-load, {self.minimum_load:g}."
+            )
+        if not 0 <= self.late_percent <= 100:
+            raise ValueError(f"late-percent: {self.late_percent:g} is not between 0 and 100.")
         if not 0 <= self.seed < 2**63:
-            raise ValueError("seed must be from 0 to 2^63-1.")
+            raise ValueError(f"seed: {self.seed} is not between 0 and 2^63-1.")
         if self.delivery and self.late_arrivals:
             raise ValueError("delivery: late arrivals are on too; choose one of them.")
         if self.profile not in PROFILES:

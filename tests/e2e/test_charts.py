@@ -44,6 +44,13 @@ def test_the_keyboard_moves_from_value_to_value_and_selects_a_window(
     expect(page.get_by_label("From (UTC)")).to_have_value(f"{days_ago(2)} 23:00:00")
 
 
+def test_a_chart_on_a_phone_first_shows_its_newest_values(open_page: OpenPage) -> None:
+    times = plot_of(open_page(DAY, width="phone"))[0].locator(".time")
+    times.last.evaluate("label => label.scrollIntoView({ block: 'center', inline: 'nearest' })")
+    expect(times.last).to_be_in_viewport()
+    expect(times.first).not_to_be_in_viewport()
+
+
 def test_the_pointer_shows_values_and_selects_a_window(open_page: OpenPage) -> None:
     page = open_page(DAY)
     plot, readout = plot_of(page)

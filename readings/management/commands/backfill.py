@@ -169,7 +169,8 @@ def _fleet(options: dict[str, Any]) -> Fleet:
             delivery=None if options["late_arrivals"] else parse_delivery(options["delivery"]),
         )
     except ValueError as error:
-        raise CommandError(str(error)) from None
+        # The message begins with the name of the option.
+        raise CommandError(f"--{error}") from None
 
 
 def _window(options: dict[str, Any], now: datetime) -> tuple[datetime, datetime]:

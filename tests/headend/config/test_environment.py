@@ -51,6 +51,13 @@ def test_a_folder_that_is_no_text_in_utf_8_is_refused(
         env.folder("HEADEND_HOME", Path("/default"))
 
 
+def test_a_url_is_not_a_path_of_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADEND_HOME", "file:///srv/headend")
+    message = "HEADEND_HOME is 'file:///srv/headend'; write the path of a folder, not a URL."
+    with pytest.raises(ImproperlyConfigured, match=message):
+        env.folder("HEADEND_HOME", Path("/default"))
+
+
 @pytest.mark.parametrize("name", ["a[1]", "a]", "a^b", "a|b", "a\\b", "%41"])
 def test_a_folder_in_which_no_delta_table_can_be_is_refused(name: str) -> None:
     url = f"delta:///{quote(name)}/readings"

@@ -53,6 +53,13 @@ def test_no_command_creates_the_default_home_folder_by_itself(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["WEB_WORKERS", "HEADEND_DRAIN_SECONDS"])
+def test_every_command_refuses_a_wrong_setting_of_a_server(name: str, tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        run(["check"], tmp_path, HEADEND_HOME=str(tmp_path), **{name: "0"})
+    assert refused.value.stderr.decode().startswith(f"headend: {name} is 0; it must be between")
+
+
 def test_settings_with_aws_urls_call_no_service(tmp_path: Path) -> None:
     nowhere = "endpoint_url=http://127.0.0.1:9&region=us-east-1"
     run(

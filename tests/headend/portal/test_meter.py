@@ -236,6 +236,7 @@ def test_an_unknown_meter_is_not_found(operator: Client) -> None:
     assert "No meter" in operator.get(f"/fleet/meters/?q={missing}").content.decode()
     page = operator.get("/fleet/meters/nosuch/", headers={"accept": "text/html"})
     assert "The meter nosuch has no readings." in page.content.decode()
+    assert 'href="/static/portal/theme' in page.content.decode()
 
 
 def test_intervals_in_the_future_are_not_missing() -> None:

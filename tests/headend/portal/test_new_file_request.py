@@ -94,7 +94,7 @@ def test_the_page_of_a_request_shows_the_first_of_many_meters(
         ({"arrived_after": "soon"}, "Arrived after (UTC): &#x27;soon&#x27; is not a date"),
         ({"columns": "own", "own_columns": "time,colour"}, "&#x27;colour&#x27; is not a column"),
         ({"columns": "own", "own_columns": ""}, "is not a column"),
-        ({"columns": "all", "own_columns": "time"}, "Choose “own list”"),
+        ({"columns": "all", "own_columns": "time"}, "Choose “custom list”"),
         ({"start": "0001-01-01"}, "is not between 1970-01-01 and ten years from now"),
         ({"start": "yesterday"}, "&#x27;yesterday&#x27; is not a date"),
         ({"end": ""}, "This field is required."),

@@ -114,13 +114,21 @@ def test_an_end_in_the_future_is_replaced_by_now_with_a_warning(store: ReadingsR
     [
         (["--start", "soon"], "--start: 'soon' is not a date"),
         (["--start", "2023-02-27", "--end", "2023-02-26"], "--end 2023-02-26 is before --start"),
-        (["--start", "2023-02-27", "--interval", "7"], "interval: 7"),
+        (["--start", "2023-02-27", "--interval", "7"], "--interval: 7 is not a number of minutes"),
         (["--start", f"{date.today().year + 2}-01-01"], "--start is in the future"),
         (
             ["--start", "2999-01-01"],
             "--start: '2999-01-01' is not between 1970-01-01 and ten years",
         ),
-        (["--start", "2023-02-27", "--devices", "0"], "at least 1"),
+        (["--start", "2023-02-27", "--devices", "0"], "--devices: 0 is not at least 1"),
+        (
+            ["--start", "2023-02-27", "--minimum-load", "30"],
+            "--maximum-load: 20 is less than minimum-load, 30",
+        ),
+        (
+            ["--start", "2023-02-27", "--shares", "shop=50"],
+            "--shares: the percentages add up to 50",
+        ),
     ],
 )
 def test_a_wrong_option_is_an_error_of_one_line(
