@@ -1,4 +1,4 @@
-"""Send the Content-Security-Policy with each response."""
+"""Send the headers that protect the content of each response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ POLICY = "; ".join(
 
 
 class ContentSecurityMiddleware:
-    """Adds the header ``Content-Security-Policy``. Django has such a middleware from version 6.0."""
+    """Adds the header ``Content-Security-Policy``, and ``Cache-Control`` if the view did not set it.
+
+    A shared cache, such as a CDN, must not send the response to one supplier to another. Without the header, some caches
+    store each response for a day, and do not compare ``X-API-Key``. Django has a middleware for the policy from version 6.0.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -34,4 +38,5 @@ class ContentSecurityMiddleware:
         """Handle the request."""
         response = self._get_response(request)
         response.headers["Content-Security-Policy"] = POLICY
+        response.headers.setdefault("Cache-Control", "private")
         return response

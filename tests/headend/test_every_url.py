@@ -44,12 +44,14 @@ class Sweep:
             self.client.force_login(user)
 
     def call(self, path: str, data: dict[str, Any], *, method: str = "get") -> HttpResponse:
-        """Return the answer. Fails if it is a 5xx, apart from the 503 of a probe."""
+        """Return the answer. Fails if a shared cache may store it, or if it is a 5xx. Probes may be both."""
         with transaction.atomic():
             answer: HttpResponse = getattr(self.client, method)(path, data)
             transaction.set_rollback(True)
         if path != "/health/ready":
             assert answer.status_code < 500, (method, path, data, answer.content[:300])
+        if path != "/health/live":
+            assert "private" in answer.headers.get("Cache-Control", ""), path
         return answer
 
     def paths(self) -> Iterator[tuple[Route, str]]:
