@@ -20,6 +20,17 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from headend.config.addresses import bound_socket, with_port
 
 _LOCK = "deployment.lock"
+_LOCK_SETTINGS = {
+    # If a host fails, PostgreSQL ends its lock after a minute. With the defaults of Linux, it takes two hours.
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    # Limits of the server or of the user would end the lock, or the wait for it.
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "0",
+    "statement_timeout": "0",
+}
+"""The settings of the transaction that has the lock."""
 
 
 class InUseError(Exception):
@@ -80,7 +91,8 @@ def one_at_a_time(
     """Lock the home folder and the database for a command until the block ends. Other commands have other locks.
 
     Hosts of a deployment have different home folders, but share a PostgreSQL database. If another process has the lock,
-    wait until it ends (``waits``), or raise :class:`InUseError`. The locks of a process that was killed end too.
+    wait until it ends (``waits``), or raise :class:`InUseError`. The locks of a process that was killed end too, and those
+    of a host that failed end after a minute.
     """
     lock = os.open(home / f"{command}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -106,6 +118,8 @@ def _locked_database(command: str, database: BaseDatabaseWrapper, *, waits: bool
     try:
         own.set_autocommit(False)
         with own.cursor() as cursor:
+            for setting in _LOCK_SETTINGS.items():
+                cursor.execute("SELECT set_config(%s, %s, true)", setting)
             if waits:
                 cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
             else:

@@ -15,6 +15,9 @@ from headend.config import service_urls
 from headend.deployment.exclusive_use import InUseError, one_at_a_time
 from tests.services.servers import Postgres
 
+LIMITS = "options=-c%20lock_timeout=20%20-c%20idle_in_transaction_session_timeout=60000"
+"""Options of a connection to PostgreSQL: an administrator can set such limits for a user."""
+
 
 def assert_the_second_waits_or_is_refused(
     homes: tuple[Path, Path], database: BaseDatabaseWrapper
@@ -54,9 +57,34 @@ def test_a_second_command_in_the_same_home_folder_waits_or_is_refused(
 def test_a_second_command_on_another_host_with_the_same_database_waits_or_is_refused(
     tmp_path: Path, postgres: Postgres, django_db_blocker: DjangoDbBlocker
 ) -> None:
+    """Also if the server limits how long a statement waits for a lock."""
     homes = tmp_path / "first", tmp_path / "second"
     for home in homes:
         home.mkdir()
-    handler = ConnectionHandler({"default": service_urls.database(postgres.url)})
+    handler = ConnectionHandler({"default": service_urls.database(f"{postgres.url}?{LIMITS}")})
     with django_db_blocker.unblock():
         assert_the_second_waits_or_is_refused(homes, handler["default"])
+
+
+def test_the_lock_in_the_database_has_no_time_limit_and_ends_soon_after_its_host_fails(
+    tmp_path: Path, postgres: Postgres, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    handler = ConnectionHandler({"default": service_urls.database(f"{postgres.url}?{LIMITS}")})
+    database = handler["default"]
+    copies: list[BaseDatabaseWrapper] = []
+    copy = database.copy
+
+    def recorded() -> BaseDatabaseWrapper:
+        copies.append(copy())
+        return copies[-1]
+
+    monkeypatch.setattr(database, "copy", recorded)
+    with (
+        django_db_blocker.unblock(),
+        one_at_a_time("setup", tmp_path, database, waits=True),
+        copies[0].cursor() as cursor,
+    ):
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("0",)
+        cursor.execute("SHOW tcp_keepalives_idle")
+        assert cursor.fetchone() == ("30",)
