@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 import polars as pl
 from django.http import HttpResponse
@@ -178,7 +178,14 @@ def _page_head(
 
 
 def _next_query(values: Mapping[str, Any], names: Iterable[str]) -> str:
-    return urlencode({name: values[name] for name in names if name in values}, doseq=True)
+    pairs = (
+        (name, each)
+        for name in names
+        if name in values
+        for each in (values[name] if isinstance(values[name], list) else [values[name]])
+    )
+    # `urlencode` takes twice as long: it also quotes the names.
+    return "&".join(f"{name}={quote_plus(str(each))}" for name, each in pairs)
 
 
 def _records(readings: pl.DataFrame, selected: Mapping[str, Any]) -> pl.DataFrame:

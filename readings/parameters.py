@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import Any
+from urllib.parse import parse_qs
 
+from django.conf import settings
 from rest_framework import serializers
 from rest_framework.fields import empty
 from rest_framework.request import Request
@@ -227,13 +229,21 @@ def query_parameters(request: Request, *, repeatable: Collection[str] = ()) -> d
     """
     parameters: dict[str, Any] = {}
     repeated = []
-    for name, values in request.query_params.lists():
+    for name, values in _values_by_name(request):
         parameters[name] = values if name in repeatable else values[-1]
         if len(values) > 1 and name not in repeatable:
             repeated.append(name)
     if repeated:
         raise serializers.ValidationError(f"{_quoted(repeated)} is given more than once.")
     return parameters
+
+
+def _values_by_name(request: Request) -> Iterable[tuple[str, list[str]]]:
+    query = request.META.get("QUERY_STRING", "")
+    if query.isascii() and query.count("&") < settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:
+        # Django's QueryDict takes twice as long.
+        return parse_qs(query, keep_blank_values=True).items()
+    return request.query_params.lists()
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -142,6 +142,14 @@ def test_a_url_finds_a_known_meter_by_its_text_and_refuses_an_unknown_one(
     assert answer.json()["error"] == "device_id: no known meter has the id 'NMI 4103'."
 
 
+def test_a_url_with_bytes_that_are_not_ascii_is_read_as_utf_8(client_of_alice: APIClient) -> None:
+    # A WSGI server passes each byte as one character.
+    raw = "start_date=2026-05-01&größe=1".encode().decode("latin-1")
+    answer = client_of_alice.get("/readings", QUERY_STRING=raw)
+    assert answer.status_code == 400
+    assert "Unknown parameter: 'größe'." in answer.json()["error"]
+
+
 def test_the_url_takes_only_the_parameters_of_next(client_of_alice: APIClient) -> None:
     body = {"start_date": "2026-05-01"}
     answer = query(client_of_alice, body, "/readings/query?page_size=3")
