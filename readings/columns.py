@@ -8,7 +8,7 @@ from readings import frame
 
 ALL = "all"
 """This text means all columns."""
-RULE = f"it takes {ALL}, or a comma-separated list of {', '.join(frame.FULL_COLUMNS)}"
+RULE = f"write {ALL}, or names separated by commas: {', '.join(frame.FULL_COLUMNS)}"
 """What a caller can choose, for error messages."""
 
 
@@ -27,7 +27,7 @@ def parse_columns(text: str) -> list[str]:
         if name not in frame.FULL_SCHEMA:
             raise ValueError(f"{name[:40]!r} is not a column; {RULE}.")
         if name in names[:number]:
-            raise ValueError(f"{name!r} is repeated; {RULE}, each once.")
+            raise ValueError(f"{name!r} is repeated; {RULE}.")
     return names
 
 

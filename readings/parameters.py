@@ -135,7 +135,7 @@ class ColumnsField(ParsedField):
 
     default_error_messages = {
         "blank": f"columns names no column; {columns.RULE}.",
-        "null": f"columns is null; {columns.RULE}, as one text.",
+        "null": f"columns is null; {columns.RULE}.",
         "invalid": f"columns takes one text in quotes, not a list or a number; {columns.RULE}.",
     }
 

@@ -44,6 +44,7 @@ class SupplierForm(forms.ModelForm[Supplier]):
             "max_running": "Leave empty to use the deployment's default.",
             "max_queued": "Leave empty to use the deployment's default.",
         }
+        error_messages = {"name": {"unique": "A supplier of this name already exists."}}
 
     def clean_public_key(self) -> str:
         """Return the key without its comment, or an empty text.

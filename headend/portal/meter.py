@@ -130,7 +130,7 @@ def _find_window(request: HttpRequest, snapshot: Snapshot, device_id: str) -> Sh
         return None
     if form.is_bound:
         return ShownWindow(form, bounds, newest, meter, silent_since=hour)
-    newest = hour + HOUR - timedelta(microseconds=1)
+    newest = hour + HOUR
     form, bounds = window_from_query(request.GET, (newest - DAY, newest))
     meter = meter_readings(snapshot, device_id, bounds, newest)
     return ShownWindow(form, bounds, newest, meter, silent_since=meter.latest["time"][-1])

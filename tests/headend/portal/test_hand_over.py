@@ -124,7 +124,7 @@ def test_a_supplier_with_a_public_key_gets_no_private_key(operator: Client) -> N
         ({"name": "../etc"}, "Use lower-case letters"),
         ({"public_key": "hello"}, "not a public key"),
         ({"max_queued": "0"}, "greater than or equal to 1"),
-        ({"name": "bob"}, "already exists"),
+        ({"name": "bob"}, "A supplier of this name already exists."),
     ],
 )
 def test_an_invalid_field_shows_its_error_and_nothing_is_created(

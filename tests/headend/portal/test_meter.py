@@ -222,6 +222,7 @@ def test_a_silent_meter_opens_on_its_last_day_with_data(
     assert "12 readings, 0 of them late." in page
     assert f"Last reading {timesince(HOUR_START + 11 * FIVE_MINUTES)} ago, <time" in page
     assert ">2023-02-27 16:55</time> UTC." in page
+    assert 'value="2023-02-27 17:00:00"' in page
     # A window that the user chose stays, and may be empty.
     chosen = get_page(operator, f"{path}?start=2023-04-01&end=2023-04-02")
     assert "0 readings, 0 of them late." in chosen
