@@ -150,12 +150,17 @@ def switch_colours(page: Page) -> None:
     """Do what the page does when the user switches the operating system from light to dark colours, or back."""
     dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
     page.emulate_media(color_scheme="light" if dark else "dark")
-    # The browser tells scripts about the switch before it draws the next frame. Some colours then change slowly.
+    # The browser tells scripts about the switch before it draws the next frame. Some colours then change slowly, and
+    # the end of one change can start that of an element inside.
     page.evaluate(
-        """() => new Promise(done => requestAnimationFrame(() => {
-            document.getAnimations().filter(each => each instanceof CSSTransition).forEach(each => each.finish());
-            done();
-        }))"""
+        """() => new Promise(done => {
+            const finish = () => {
+                const changes = document.getAnimations().filter(each => each instanceof CSSTransition);
+                changes.forEach(each => each.finish());
+                if (changes.length) requestAnimationFrame(finish); else done();
+            };
+            requestAnimationFrame(finish);
+        })"""
     )
 
 
