@@ -21,6 +21,8 @@ OWN_PREFIXES = ("HEADEND_", "SIMULATION_", "READINGS_", "EXPORTS_")
 """A variable with one of these prefixes is meant for headend."""
 _OTHER_PROGRAMS = frozenset(
     {
+        "CELERY_BROKER_READ_URL",
+        "CELERY_BROKER_WRITE_URL",
         "DATABASE_USER",
         "HEADEND_DOMAIN",
         "HEADEND_IMAGE",
@@ -31,7 +33,8 @@ _OTHER_PROGRAMS = frozenset(
         "SMTP_PORT",
     }
 )
-"""The variables of ``deploy/compose.yaml``, ``examples/`` and the tests, and two common ones that look like settings."""
+"""The variables that Celery itself reads, those of ``deploy/compose.yaml``, ``examples/`` and the tests, and two common
+ones that look like settings."""
 _SERVICE_LINK_NAME = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
 _SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
 """For a service ``headend-web``, Kubernetes and Docker set variables such as ``HEADEND_WEB_PORT=tcp://10.0.0.7:80``."""

@@ -57,6 +57,7 @@ def test_a_misspelt_name_is_reported_with_the_most_similar_one(
         ("DATABASE_USER", "headend"),
         ("SMTP_PORT", "587"),
         ("CELERY_APP", "headend"),
+        ("CELERY_BROKER_READ_URL", "redis://127.0.0.1/1"),
     ],
 )
 def test_settings_and_variables_of_other_programs_are_not_reported(
