@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from django.contrib import admin
 
+from exports.admin.sent_bytes import SentBytes
 from exports.models import FileFetch, FileRemoval, FileRequest
 from headend.read_only_admin import ReadOnly
 
 
-class FileFetchInline(ReadOnly, admin.TabularInline[FileFetch, FileRequest]):
+class FileFetchInline(SentBytes, ReadOnly, admin.TabularInline[FileFetch, FileRequest]):
     """The downloads on a file request's page."""
 
     model = FileFetch
     extra = 0
-    fields = ["way", "who", "peer", "bytes_sent", "started_at", "ended_at"]
+    fields = ["way", "who", "peer", "sent", "started_at", "ended_at"]
 
 
 @admin.register(FileFetch)
-class FileFetchAdmin(ReadOnly, admin.ModelAdmin[FileFetch]):
+class FileFetchAdmin(SentBytes, ReadOnly, admin.ModelAdmin[FileFetch]):
     """Each download: who fetched which file, how, from which address, how many bytes, and when."""
 
-    list_display = ["started_at", "way", "supplier", "who", "peer", "bytes_sent", "request"]
+    list_display = ["started_at", "way", "supplier", "who", "peer", "sent", "request"]
     list_filter = ["way", "started_at", "request__supplier"]
     search_fields = ["request__id", "request__supplier__name", "who", "peer"]
     date_hierarchy = "started_at"
     list_per_page = 50
     list_select_related = ["request__supplier"]
-    fields = ["request", "way", "who", "peer", "bytes_sent", "started_at", "ended_at"]
+    fields = ["request", "way", "who", "peer", "sent", "started_at", "ended_at"]
 
     @admin.display(description="supplier", ordering="request__supplier__name")
     def supplier(self, obj: FileFetch) -> str:

@@ -129,7 +129,7 @@ class FileRequestAdmin(ReadOnly, admin.ModelAdmin[FileRequest]):
         """Return the date and the time at which the request was queued."""
         return _two_lines(f"{obj.queued_at:%Y-%m-%d}", f"{obj.queued_at:%H:%M:%S}")
 
-    @admin.display(description="took")
+    @admin.display(description="duration")
     def took(self, obj: FileRequest) -> str | None:
         """Return the seconds from queued to final."""
         return None if obj.duration is None else f"{obj.duration.total_seconds():,.1f} s"

@@ -47,13 +47,12 @@ def a_row_of_each(completed: FileRequest, alice: Supplier, admin_user: User) -> 
     hand_over.create_key_pair(alice)
     delivery = Delivery.objects.create(request=completed, kind=DeliveryKind.PUSH)
     claim(delivery.pk)
-    FileFetch.objects.create(
-        request=completed, way="sftp", who="SHA256:x", peer="::1", started_at=now, ended_at=now
-    )
+    who = {"who": "SHA256:x", "peer": "::1", "bytes_sent": 439_724}
+    FileFetch.objects.create(request=completed, way="sftp", started_at=now, ended_at=now, **who)
     FileRemoval.objects.create(request=completed, who="SHA256:x", peer="::1", at=now)
     FileVerification.objects.create(pk=1)
     MeterList.of(["a", "b"])
-    SftpSession.objects.create(supplier=alice, who="SHA256:x", peer="::1", seen_at=now)
+    SftpSession.objects.create(supplier=alice, seen_at=now, **who)
     user = User.objects.create_user("ann")
     SupplierPerson.objects.create(supplier=alice, user=user)
     PushTarget.objects.create(supplier=alice, host="files.example", user="in", host_key=PUBLIC_KEY)
@@ -88,6 +87,11 @@ def test_every_model_has_a_list_and_a_page(operator: Client, a_row_of_each: None
         assert operator.get(path).status_code == 200, path
         assert operator.get(f"{path}?q=x").status_code == 200, path
         assert operator.get(f"{path}{row.pk}/change/").status_code == 200, path
+
+
+def test_lists_show_sent_bytes_with_a_unit(operator: Client, a_row_of_each: None) -> None:
+    for path in ("/admin/exports/sftpsession/", "/admin/exports/filefetch/"):
+        assert "439.7\xa0kB" in operator.get(path).content.decode(), path
 
 
 def test_history_is_read_only(operator: Client, a_row_of_each: None) -> None:
