@@ -19,3 +19,5 @@ def program_of(folder: Path) -> str:
 
 
 PROGRAM = program_of(BASE_DIR)
+
+SET_UP_HOST = f"Run `{PROGRAM} setup` on this host."

@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from headend.config.addresses import bound_socket, with_port
+from headend.config.program import SET_UP_HOST
 
 _LOCK = "deployment.lock"
 _LOCK_SETTINGS = {
@@ -92,9 +93,12 @@ def one_at_a_time(
 
     Hosts of a deployment have different home folders, but share a PostgreSQL database. If another process has the lock,
     wait until it ends (``waits``), or raise :class:`InUseError`. The locks of a process that was killed end too, and those
-    of a host that failed end after a minute.
+    of a host that failed end after a minute. Raises ``ImproperlyConfigured`` if the home folder does not exist.
     """
-    lock = os.open(home / f"{command}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        lock = os.open(home / f"{command}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        raise ImproperlyConfigured(f"HEADEND_HOME: {home} does not exist. {SET_UP_HOST}") from None
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))

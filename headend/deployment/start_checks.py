@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
-from headend.config.program import PROGRAM
+from headend.config.program import SET_UP_HOST
 from headend.deployment import bootstrap
 from headend.deployment.schema import refuse_other_schema
 from headend.deployment.static_files import static_files_are_collected
@@ -17,7 +17,6 @@ from readings.described_table import refuse_other_table
 from readings.repositories import repository
 from readings.repository_errors import RepositoryUnavailableError
 
-SET_UP_HOST = f"Run `{PROGRAM} setup` on this host."
 NO_STATIC_FILES = "the static files of this release are missing"
 
 

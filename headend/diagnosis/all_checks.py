@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from headend.config.database_errors import DATABASE_HINT
+from headend.config.program import SET_UP_HOST
 from headend.deployment.bootstrap import BROKER_HINT
-from headend.deployment.start_checks import SET_UP_HOST
 from headend.diagnosis import database, host, services, stores
 from headend.diagnosis.finding import Check
 

@@ -18,9 +18,9 @@ from django.core.exceptions import ImproperlyConfigured
 from exports.templatetags.file_size import file_size
 from headend import __version__
 from headend.config.addresses import reachable_host, with_port
-from headend.config.program import PROGRAM
+from headend.config.program import PROGRAM, SET_UP_HOST
 from headend.deployment.exclusive_use import check_port, is_in_use
-from headend.deployment.start_checks import NO_STATIC_FILES, SET_UP_HOST
+from headend.deployment.start_checks import NO_STATIC_FILES
 from headend.deployment.static_files import static_files_are_collected
 from headend.diagnosis.finding import Finding, failed, ok, reason, warning
 

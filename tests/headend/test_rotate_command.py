@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django.fixtures import Settings
@@ -197,4 +198,7 @@ def test_errors_name_what_is_missing_and_what_to_do(
         rotate("secret-key")
     secrets.path(bootstrap.api_key_secret()).unlink()
     with pytest.raises(Exception, match=r"no secret headend/api_key. Run `python manage.py setup`"):
+        rotate("api-key")
+    settings.HEADEND_HOME /= "missing"
+    with pytest.raises(ImproperlyConfigured, match=r"missing does not exist. Run `python manage"):
         rotate("api-key")
