@@ -38,7 +38,7 @@ check: $(VENV)/.test ## lint, and run the tests that need no server, browser or 
 	POLARS_MAX_THREADS=1 $(PYTEST) -n 2 --fast
 
 test: $(VENV)/.test .browser .sftp ## run all tests, then those with a database again on PostgreSQL, Valkey and S3
-	$(MEASURED_PYTEST) -n 4
+	$(MEASURED_PYTEST) -n 5
 	TESTS_ON=servers $(PYTEST) -n 4 -m on_servers
 	@$(BIN)/python -m tests.branch_coverage $(COVERAGE)
 
