@@ -126,29 +126,34 @@ def _rotate_ssh_key(arguments: _Arguments) -> str:
 
 
 def _rotate_webhook(arguments: _Arguments) -> str:
-    assert arguments.supplier is not None  # the kind has a supplier
-    if not Webhook.objects.filter(supplier=arguments.supplier).exists():
-        raise CommandError(
-            f"SUPPLIER: {arguments.supplier} has no webhook. Add one in the admin, which then shows its signing secret."
-        )
-    overlap = _overlap(webhook.rotate_signing_secret(arguments.supplier, at_once=arguments.now))
+    supplier = _supplier_with(Webhook, arguments, shows="signing secret")
+    overlap = _overlap(webhook.rotate_signing_secret(supplier, at_once=arguments.now))
     return (
-        f"The signing secret of {arguments.supplier} was replaced. {overlap}\n"
+        f"The signing secret of {supplier} was replaced. {overlap}\n"
         "“Show signing secret” in the admin shows the new one. Give it to the supplier."
     )
 
 
 def _rotate_push_key(arguments: _Arguments) -> str:
-    assert arguments.supplier is not None  # the kind has a supplier
-    if not PushTarget.objects.filter(supplier=arguments.supplier).exists():
-        raise CommandError(
-            f"SUPPLIER: {arguments.supplier} has no push target. Add one in the admin, which then shows its public key."
-        )
-    overlap = _overlap(push.rotate_key(arguments.supplier, at_once=arguments.now))
+    supplier = _supplier_with(PushTarget, arguments, shows="public key")
+    overlap = _overlap(push.rotate_key(supplier, at_once=arguments.now))
     return (
-        f"The push key of {arguments.supplier} was replaced. {overlap}\n"
-        f"Give its public key to the supplier:\n{push.public_key(arguments.supplier)}"
+        f"The push key of {supplier} was replaced. {overlap}\n"
+        f"Give its public key to the supplier:\n{push.public_key(supplier)}"
     )
+
+
+def _supplier_with(
+    model: type[Webhook | PushTarget], arguments: _Arguments, *, shows: str
+) -> Supplier:
+    """Return the supplier of the command. Raise ``CommandError`` if it has no webhook or no push target."""
+    supplier = arguments.supplier
+    assert supplier is not None  # the kind has a supplier
+    if not model.objects.filter(supplier=supplier).exists():
+        raise CommandError(
+            f"SUPPLIER: {supplier} has no {model._meta.verbose_name}. Add one in the admin, which then shows its {shows}."
+        )
+    return supplier
 
 
 def _rotate_secret_key(arguments: _Arguments) -> str:
