@@ -136,7 +136,7 @@ class _Turns:
         identities.setdefault(caller.identity, deque()).append(work)
 
     def next_turn(self) -> tuple[str, str] | None:
-        """Return the address and the identity whose turn is next, or None if all callers with waiting work have to wait."""
+        """Return the address and the identity of the next work, or None if no waiting work can begin now."""
         if self.running.total() >= self._limit:
             return None
         for address, identities in self.waiting.items():

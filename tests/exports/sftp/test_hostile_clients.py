@@ -1,4 +1,4 @@
-"""Whatever a client sends, at most its own connection ends, and it costs little memory and time."""
+"""A client that sends wrong data loses only its own connection. The server needs little memory and time for it."""
 
 from __future__ import annotations
 
