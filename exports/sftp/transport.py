@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import paramiko
 from paramiko.channel import Channel
@@ -193,12 +193,14 @@ def _take_window(channel: Channel, size: int) -> list[int]:
     Return the size of each packet. Raises ``OSError`` or ``EOFError`` if the channel is closed.
     """
     sizes: list[int] = []
+    # paramiko has no public method that takes a part of the window, and its type stubs have no private methods.
+    untyped: Any = channel
     with channel.lock:
         if channel.closed:
             raise OSError("The channel is closed.")
         while size and len(sizes) < MAX_PACKETS and (not sizes or channel.out_window_size):
             # Takes one packet at most.
-            taken = channel._wait_for_send_window(size)  # type: ignore[attr-defined] # missing in paramiko's type stubs
+            taken = untyped._wait_for_send_window(size)
             if not taken:
                 raise EOFError
             sizes.append(taken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import paramiko
 from paramiko.sftp import CMD_EXTENDED, CMD_EXTENDED_REPLY, CMD_STATUS, SFTP_OK, int64
@@ -166,10 +167,10 @@ def _opens_again(target: Target) -> bool:
 
 
 def _answer(client: paramiko.SFTPClient, name: str, arguments: list[object]) -> str:
-    # paramiko's client has no public method for extended requests.
-    request = getattr(client, "_request")  # noqa: B009 (missing in the type stubs)
+    # paramiko has no public method for extended requests, and its type stubs have no private methods.
+    untyped: Any = client
     try:
-        kind, message = request(CMD_EXTENDED, name, *arguments)
+        kind, message = untyped._request(CMD_EXTENDED, name, *arguments)
     except TimeoutError:
         return "no answer"
     except OSError:
