@@ -10,6 +10,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -38,8 +39,13 @@ ones that look like settings."""
 _SERVICE_LINK_NAME = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
 _SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
 """For a service ``headend-web``, Kubernetes and Docker set variables such as ``HEADEND_WEB_PORT=tcp://10.0.0.7:80``."""
-_SIMILAR_WITH_PREFIX, _SIMILAR_WITHOUT_PREFIX = 0.6, 0.85
-"""The smallest ratio of difflib for a similar name. A name without one of our prefixes is, for example, ``EXPORT_URL``."""
+_SIMILAR_REST, _SIMILAR_NAME = 0.6, 0.85
+"""The smallest ratio of difflib for a similar rest after one of our prefixes, and for a similar whole name.
+
+The prefix itself is not compared: it would make all settings with the same prefix similar.
+"""
+_OTHER_TERMS = {"SIMULATION_METERS": "SIMULATION_DEVICES"}
+"""Settings under the names that users expect. The reference says *device*, and the documentation says *meter*."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,9 @@ def unknown_settings() -> Iterator[UnknownSetting]:
         if not value or name in known or name in _OTHER_PROGRAMS or _is_service_link(name, value):
             continue
         is_ours = name.startswith(OWN_PREFIXES)
-        # Comparing all names would take 20 ms at the start of each process.
-        candidates = [each for each in known if each[0] == name[0]]
-        cutoff = _SIMILAR_WITH_PREFIX if is_ours else _SIMILAR_WITHOUT_PREFIX
-        nearest = get_close_matches(name, candidates, n=1, cutoff=cutoff)
+        nearest = _nearest_of_ours(name, known) if is_ours else _nearest_name(name, known)
         if is_ours or nearest:
-            yield UnknownSetting(variable, nearest[0] if nearest else None)
+            yield UnknownSetting(variable, nearest)
 
 
 def log_unknown_settings() -> None:
@@ -87,3 +90,19 @@ def log_unknown_settings() -> None:
 
 def _is_service_link(name: str, value: str) -> bool:
     return bool(_SERVICE_LINK_NAME.search(name) or _SERVICE_LINK_VALUE.match(value))
+
+
+def _nearest_of_ours(name: str, known: AbstractSet[str]) -> str | None:
+    """Return the setting with the most similar rest after the prefix. ``HEADEND_SFTP_PORT`` also finds ``SFTP_PORT``."""
+    prefix = next(each for each in OWN_PREFIXES if name.startswith(each))
+    settings = {each: each for each in known} | _OTHER_TERMS
+    by_rest = {each.removeprefix(prefix): setting for each, setting in settings.items()}
+    rests = get_close_matches(name.removeprefix(prefix), by_rest, n=1, cutoff=_SIMILAR_REST)
+    return by_rest[rests[0]] if rests else None
+
+
+def _nearest_name(name: str, known: AbstractSet[str]) -> str | None:
+    # Comparing all names would take 20 ms at the start of each process.
+    candidates = [each for each in known if each[0] == name[0]]
+    names = get_close_matches(name, candidates, n=1, cutoff=_SIMILAR_NAME)
+    return names[0] if names else None
