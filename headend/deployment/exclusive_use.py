@@ -1,4 +1,4 @@
-"""What only one deployment or one command can use at a time: the ports, the home folder and the database.
+"""What only one deployment can use at a time: the ports and the home folder.
 
 It must not import Polars, because ``manage.py run`` forks (see :mod:`headend.deployment.programs`).
 """
@@ -7,35 +7,15 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from headend.config.addresses import bound_socket, with_port
-from headend.config.program import SET_UP_HOST
 
 _LOCK = "deployment.lock"
-_LOCK_SETTINGS = {
-    # If a host fails, PostgreSQL ends its lock after a minute. With the defaults of Linux, it takes two hours.
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
-    # Limits of the server or of the user would end the lock, or the wait for it.
-    "idle_in_transaction_session_timeout": "0",
-    "lock_timeout": "0",
-    "statement_timeout": "0",
-}
-"""The settings of the transaction that has the lock."""
-
-
-class InUseError(Exception):
-    """Another command has the lock."""
 
 
 def check_port(setting: str, port: int) -> None:
@@ -83,53 +63,3 @@ def is_in_use(home: Path) -> bool:
     finally:
         os.close(lock)
     return False
-
-
-@contextmanager
-def one_at_a_time(
-    command: str, home: Path, database: BaseDatabaseWrapper, *, waits: bool
-) -> Iterator[None]:
-    """Lock the home folder and the database for a command until the block ends. Other commands have other locks.
-
-    Hosts of a deployment have different home folders, but share a PostgreSQL database. If another process has the lock,
-    wait until it ends (``waits``), or raise :class:`InUseError`. The locks of a process that was killed end too, and those
-    of a host that failed end after a minute. Raises ``ImproperlyConfigured`` if the home folder does not exist.
-    """
-    try:
-        lock = os.open(home / f"{command}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except FileNotFoundError:
-        raise ImproperlyConfigured(f"HEADEND_HOME: {home} does not exist. {SET_UP_HOST}") from None
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
-        except BlockingIOError:
-            raise InUseError from None
-        with _locked_database(command, database, waits=waits):
-            yield
-    finally:
-        os.close(lock)
-
-
-@contextmanager
-def _locked_database(command: str, database: BaseDatabaseWrapper, *, waits: bool) -> Iterator[None]:
-    if database.vendor != "postgresql":
-        yield
-        return
-    key = int.from_bytes(hashlib.sha256(f"headend {command}".encode()).digest()[:8], signed=True)
-    # The lock ends with its transaction, so the command cannot use its connection. A lock of a session would not end with
-    # the command if there is a connection pool, such as PgBouncer.
-    own = database.copy()
-    try:
-        own.set_autocommit(False)
-        with own.cursor() as cursor:
-            for setting in _LOCK_SETTINGS.items():
-                cursor.execute("SELECT set_config(%s, %s, true)", setting)
-            if waits:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
-            else:
-                cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
-                if not cursor.fetchone()[0]:
-                    raise InUseError
-        yield
-    finally:
-        own.close()

@@ -15,9 +15,9 @@ from exports.delivery import push, webhook
 from exports.models import PushTarget, Supplier, Webhook
 from exports.sftp import host_keys
 from headend.config import rotation, signing_keys
+from headend.config.command_lock import ROTATE, InUseError, one_at_a_time
 from headend.config.program import PROGRAM
 from headend.deployment import key_rotation, outputs
-from headend.deployment.exclusive_use import InUseError, one_at_a_time
 from headend.management.typed_confirmation import confirm_by_typing
 from readings.management.help_formatter import CommandWithExamples, ExampleFormatter
 
@@ -72,7 +72,7 @@ class Command(CommandWithExamples):
         arguments = _Arguments(supplier, now=options["now"], finish=options.get("finish", False))
         try:
             # Two rotations at the same time would create two valid keys, and store only one of them.
-            with one_at_a_time("rotate", settings.HEADEND_HOME, connection, waits=False):
+            with one_at_a_time(ROTATE, settings.HEADEND_HOME, connection):
                 self.stdout.write(kind.rotate(arguments))
         except InUseError:
             raise CommandError(

@@ -12,12 +12,12 @@ from django.db import connection
 from django.utils import timezone
 
 from exports.checks import anonymous_supplier_exists, staff_belong_to_no_supplier
+from headend.config.command_lock import SETUP, one_at_a_time
 from headend.config.folders import create_folders
 from headend.config.private_files import make_private
 from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 from headend.deployment import bootstrap, outputs
-from headend.deployment.exclusive_use import one_at_a_time
 from headend.deployment.schema import refuse_newer_schema
 from headend.deployment.static_files import collect_static_files
 from readings.described_table import check_table, describe
@@ -47,8 +47,13 @@ class Command(ProjectCommand):
         """Create what is missing and print each step."""
         create_folders(settings.FOLDERS)
         # Two setups that create the same tables at the same time would fail.
-        with one_at_a_time("setup", settings.HEADEND_HOME, connection, waits=True):
+        with one_at_a_time(SETUP, settings.HEADEND_HOME, connection, on_wait=self._print_wait):
             self._create_what_is_missing()
+
+    def _print_wait(self) -> None:
+        self._print_warning(
+            f"Another `{PROGRAM} setup` is running with this home folder or database. Waiting until it ends."
+        )
 
     def _create_what_is_missing(self) -> None:
         for sentence in make_private(settings.HEADEND_HOME):
@@ -116,6 +121,7 @@ class Command(ProjectCommand):
 
     def _print_warning(self, sentence: str) -> None:
         self.stderr.write(self.style.WARNING(f"  ! {sentence}"))
+        self.stderr.flush()
 
 
 def _storage_estimate() -> str:

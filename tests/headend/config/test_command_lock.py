@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
+from pytest_django.fixtures import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from headend.config import service_urls
-from headend.deployment.exclusive_use import InUseError, one_at_a_time
+from headend.config.command_lock import ROTATE, SETUP, InUseError, one_at_a_time
+from headend.management.commands import setup
 from tests.services.servers import Postgres
 
 LIMITS = "options=-c%20lock_timeout=20%20-c%20idle_in_transaction_session_timeout=60000"
@@ -23,26 +27,32 @@ def assert_the_second_waits_or_is_refused(
     homes: tuple[Path, Path], database: BaseDatabaseWrapper
 ) -> None:
     first, second = homes
-    steps = []
+    steps: list[str] = []
+    waits = threading.Event()
+
+    def say_that_it_waits() -> None:
+        steps.append("second waits")
+        waits.set()
 
     def set_up_too() -> None:
-        with one_at_a_time("setup", second, database, waits=True):
+        with one_at_a_time(SETUP, second, database, on_wait=say_that_it_waits):
             steps.append("second begins")
 
     waiting = threading.Thread(target=set_up_too)
-    with one_at_a_time("setup", first, database, waits=True):
+    with one_at_a_time(SETUP, first, database, on_wait=lambda: steps.append("first waits")):
         waiting.start()
+        assert waits.wait(timeout=30)
         waiting.join(timeout=0.1)
         assert waiting.is_alive()
-        with one_at_a_time("rotate", second, database, waits=False):
+        with one_at_a_time(ROTATE, second, database):
             steps.append("another command")
         steps.append("first ends")
     waiting.join(timeout=30)
-    assert steps == ["another command", "first ends", "second begins"]
+    assert steps == ["second waits", "another command", "first ends", "second begins"]
     with (
-        one_at_a_time("rotate", first, database, waits=False),
+        one_at_a_time(ROTATE, first, database),
         pytest.raises(InUseError),
-        one_at_a_time("rotate", second, database, waits=False),
+        one_at_a_time(ROTATE, second, database),
     ):
         pass
 
@@ -52,6 +62,21 @@ def test_a_second_command_in_the_same_home_folder_waits_or_is_refused(
 ) -> None:
     assert_the_second_waits_or_is_refused((tmp_path, tmp_path), connection)
     assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_setup_says_once_that_it_waits_for_another_one(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
+    settings.HEADEND_HOME, settings.FOLDERS = tmp_path, []
+    monkeypatch.setattr(setup.Command, "_create_what_is_missing", lambda command: None)
+    printed = io.StringIO()
+    waiting = threading.Thread(target=lambda: call_command("setup", stderr=printed))
+    with one_at_a_time(SETUP, tmp_path, connection):
+        waiting.start()
+        while waiting.is_alive() and not printed.getvalue():
+            waiting.join(timeout=0.01)
+    waiting.join(timeout=30)
+    assert printed.getvalue().count("setup` is running with this home folder or database") == 1
 
 
 def test_a_second_command_on_another_host_with_the_same_database_waits_or_is_refused(
@@ -81,7 +106,7 @@ def test_the_lock_in_the_database_has_no_time_limit_and_ends_soon_after_its_host
     monkeypatch.setattr(database, "copy", recorded)
     with (
         django_db_blocker.unblock(),
-        one_at_a_time("setup", tmp_path, database, waits=True),
+        one_at_a_time(SETUP, tmp_path, database),
         copies[0].cursor() as cursor,
     ):
         cursor.execute("SHOW idle_in_transaction_session_timeout")
