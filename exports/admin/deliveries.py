@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
-from django.db import models
+from django.db import connection, models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -15,6 +16,7 @@ from exports.admin.confirmation import run_if_confirmed
 from exports.delivery import push, webhook
 from exports.delivery.push_connection import PushError
 from exports.models import Delivery, DeliveryAttempt, FileRequest, PushTarget, Supplier, Webhook
+from headend.config.command_lock import ROTATE, InUseError, one_at_a_time
 from headend.config.rotation import OVERLAP, OverlapError
 from headend.read_only_admin import ReadOnly
 
@@ -30,9 +32,16 @@ def rotate_and_log(
     row: PushTarget | Webhook,
     rotate: Callable[[Supplier], datetime | None],
 ) -> bool:
-    """Rotate the secret of a supplier, and add it to the history of ``row``. Return false if an overlap prevents it."""
+    """Rotate the secret of a supplier, and add it to the history of ``row``. Return false, with a message, if it is refused."""
     try:
-        rotate(row.supplier)
+        with one_at_a_time(ROTATE, settings.HEADEND_HOME, connection):
+            rotate(row.supplier)
+    except InUseError:
+        messages.error(
+            request,
+            f"{row.supplier}: another rotation is running. Repeat this one after it has ended.",
+        )
+        return False
     except OverlapError as error:
         messages.error(request, f"{row.supplier}: {error}")
         return False

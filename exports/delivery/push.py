@@ -16,7 +16,6 @@ from datetime import datetime
 
 import paramiko
 from django.conf import settings
-from django.db import transaction
 
 from exports.credentials import new_private_key, public_key_of
 from exports.delivery.audited_file import open_file
@@ -57,14 +56,11 @@ def public_key(supplier: Supplier) -> str:
 def rotate_key(supplier: Supplier, *, at_once: bool = False) -> datetime | None:
     """Replace the private key, and return until when pushes also try the old one, see ``rotation.rotate``.
 
-    Raises ``OverlapError`` if the key before the old one is still in use.
+    The caller must have the lock ``ROTATE``. Raises ``OverlapError`` if the key before the old one is still in use.
     """
-    with transaction.atomic():
-        # Of two rotations at the same time, the second must see the old value that the first has stored.
-        Supplier.objects.select_for_update(no_key=True).get(pk=supplier.pk)
-        return rotation.rotate(
-            settings.SECRETS, _secret_name(supplier), new_private_key, at_once=at_once
-        )
+    return rotation.rotate(
+        settings.SECRETS, _secret_name(supplier), new_private_key, at_once=at_once
+    )
 
 
 def _secret_name(supplier: Supplier) -> str:

@@ -33,7 +33,6 @@ from urllib.parse import SplitResult
 import standardwebhooks
 import urllib3
 from django.conf import settings
-from django.db import transaction
 
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
 from exports.models import FileRequest, Supplier, Webhook
@@ -63,14 +62,9 @@ def signing_secret(supplier: Supplier) -> str:
 def rotate_signing_secret(supplier: Supplier, *, at_once: bool = False) -> datetime | None:
     """Replace the signing secret. Return until when calls are also signed with the old one; see ``rotation.rotate``.
 
-    Raises ``OverlapError`` if the secret before the old one is still in use.
+    The caller must have the lock ``ROTATE``. Raises ``OverlapError`` if the secret before the old one is still in use.
     """
-    with transaction.atomic():
-        # Of two rotations at the same time, the second must see the old value that the first has stored.
-        Supplier.objects.select_for_update(no_key=True).get(pk=supplier.pk)
-        return rotation.rotate(
-            settings.SECRETS, _secret_name(supplier), _new_secret, at_once=at_once
-        )
+    return rotation.rotate(settings.SECRETS, _secret_name(supplier), _new_secret, at_once=at_once)
 
 
 def notify(

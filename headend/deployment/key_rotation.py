@@ -1,10 +1,14 @@
-"""Replace the keys of the default supplier. The keys are in the secrets store, and their hashes in the database."""
+"""Replace the keys of the default supplier. The keys are in the secrets store, and their hashes in the database.
+
+No transaction includes a call of the secrets store: its locks would last as long as the call. So the new key is first
+added to the database, then stored, and only then the old one becomes invalid. If a step fails, the old key is still
+valid, and the rotation can be repeated. A call that failed may have stored the new key, so that key stays valid too.
+"""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -25,22 +29,21 @@ def rotate_api_key(*, at_once: bool = False) -> str:
 
     The old key stays valid until it is revoked. With ``at_once``, the old key and all keys that were replaced before
     are revoked, because any of them may have leaked. Raises ``ImproperlyConfigured`` if the deployment has not been set
-    up.
+    up. The key in the secrets is valid at any time, also if the process ends between two steps.
     """
     old, new = _stored(bootstrap.api_key_secret()), credentials.new_api_key()
     supplier = _default_supplier()
-    with transaction.atomic():
-        if at_once:
-            replaced = Q(label__in=_LABELS) | Q(digest=credentials.digest(old))
-            supplier.api_keys.filter(replaced, revoked_at=None).update(revoked_at=timezone.now())
-        ApiKey.objects.create(
-            supplier=supplier,
-            label=LABEL,
-            prefix=credentials.prefix(new),
-            digest=credentials.digest(new),
-        )
-        # The last step: if it fails, the transaction is rolled back.
-        settings.SECRETS.put(bootstrap.api_key_secret(), new)
+    added = ApiKey.objects.create(
+        supplier=supplier,
+        label=LABEL,
+        prefix=credentials.prefix(new),
+        digest=credentials.digest(new),
+    )
+    settings.SECRETS.put(bootstrap.api_key_secret(), new)
+    if at_once:
+        replaced = Q(label__in=_LABELS) | Q(digest=credentials.digest(old))
+        valid = supplier.api_keys.filter(replaced, revoked_at=None).exclude(pk=added.pk)
+        valid.update(revoked_at=timezone.now())
     return credentials.prefix(old)
 
 
@@ -48,17 +51,17 @@ def rotate_ssh_key(*, at_once: bool = False) -> str:
     """Replace the default supplier's SSH key in the secrets, and return the fingerprint of the old one.
 
     The old key stays valid until it is deleted. With ``at_once``, the old key and all keys that were replaced before
-    are deleted. Raises ``ImproperlyConfigured`` if the deployment has not been set up.
+    are deleted. Raises ``ImproperlyConfigured`` if the deployment has not been set up. The key in the secrets is valid
+    at any time, also if the process ends between two steps.
     """
     old, new = _stored(bootstrap.private_key_secret()), credentials.new_private_key()
     old_fingerprint = credentials.fingerprint(credentials.public_key_of(old))
     supplier = _default_supplier()
-    with transaction.atomic():
-        if at_once:
-            replaced = Q(label__in=_LABELS) | Q(fingerprint=old_fingerprint)
-            supplier.ssh_keys.filter(replaced).delete()
-        add_ssh_key(supplier, credentials.public_key_of(new), LABEL)
-        settings.SECRETS.put(bootstrap.private_key_secret(), new)
+    added = add_ssh_key(supplier, credentials.public_key_of(new), LABEL)
+    settings.SECRETS.put(bootstrap.private_key_secret(), new)
+    if at_once:
+        replaced = Q(label__in=_LABELS) | Q(fingerprint=old_fingerprint)
+        supplier.ssh_keys.filter(replaced).exclude(pk=added.pk).delete()
     return old_fingerprint
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import polars as pl
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 from django.utils.html import escape
 from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
 
 from exports import credentials
 from exports.delivery import push, webhook
@@ -28,6 +30,7 @@ from exports.models import (
 )
 from exports.pipeline import transitions
 from exports.suppliers.authentication import find_supplier
+from headend.config.command_lock import ROTATE, one_at_a_time
 from tests.suppliers import END, PUBLIC_KEY, START, create_api_key
 
 REQUESTS = "/admin/exports/filerequest/"
@@ -136,7 +139,7 @@ def test_revoking_a_key_needs_confirmation(operator: Client, alice: Supplier) ->
 @pytest.mark.usefixtures("own_secrets")
 @pytest.mark.parametrize("model", ["webhook", "pushtarget"])
 def test_rotating_a_secret_needs_confirmation_and_is_in_the_history(
-    operator: Client, alice: Supplier, model: str
+    operator: Client, alice: Supplier, model: str, settings: Settings
 ) -> None:
     row: Webhook | PushTarget
     if model == "webhook":
@@ -148,6 +151,9 @@ def test_rotating_a_secret_needs_confirmation_and_is_in_the_history(
     path, old = f"/admin/exports/{model}/", shown(alice)
     chosen = {"action": action, "_selected_action": row.pk}
     assert "for 7 days" in post(operator, path, **chosen)
+    with one_at_a_time(ROTATE, settings.HEADEND_HOME, connection):
+        page = post(operator, path, **chosen, confirmed="yes")
+    assert "another rotation is running" in page
     assert shown(alice) == old
     page = post(operator, path, **chosen, confirmed="yes")
     assert shown(alice) != old

@@ -17,9 +17,9 @@ from exports.models import ApiKey, PushTarget, SshKey, Supplier, Webhook
 from exports.sftp.host_keys import host_keys, known_hosts_lines, next_host_keys
 from exports.suppliers.authentication import find_supplier
 from exports.suppliers.hand_over import create_api_key, create_key_pair
+from headend.config.command_lock import ROTATE, one_at_a_time
 from headend.config.secrets import FileSecrets
 from headend.deployment import bootstrap
-from headend.deployment.exclusive_use import one_at_a_time
 
 
 @pytest.fixture
@@ -36,6 +36,14 @@ def secrets(db: None, settings: Settings, tmp_path: Path) -> FileSecrets:
 def supplier(secrets: FileSecrets) -> Supplier:
     """The default supplier."""
     return Supplier.objects.get(name="sftp-user")
+
+
+@pytest.fixture
+def connected(supplier: Supplier) -> Supplier:
+    """The default supplier, with a webhook and a push target."""
+    Webhook.objects.create(supplier=supplier, url="https://supplier.example")
+    PushTarget.objects.create(supplier=supplier, host="supplier.example", user="headend")
+    return supplier
 
 
 def rotate(*words: str) -> str:
@@ -84,19 +92,57 @@ def test_the_old_ssh_key_stays_valid_unless_it_is_deleted_at_once(
     assert fingerprints == {added_in_the_portal, stored()}
 
 
-def test_a_failure_to_store_the_new_key_leaves_the_database_unchanged(
+def test_a_rotation_that_fails_at_any_step_leaves_the_stored_key_valid_and_can_be_repeated(
     secrets: FileSecrets, supplier: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    put = secrets.put
+
     def fail(name: str, value: str) -> None:
         raise PermissionError("the secrets cannot be written")
 
-    monkeypatch.setattr(secrets, "put", fail)
+    def store_and_end(name: str, value: str) -> None:
+        put(name, value)
+        raise KeyboardInterrupt
+
+    first_key = str(secrets.get(bootstrap.api_key_secret()))
+    for interrupted in (fail, store_and_end):
+        monkeypatch.setattr(secrets, "put", interrupted)
+        for kind in ("api-key", "ssh-key"):
+            with pytest.raises((PermissionError, KeyboardInterrupt)):
+                rotate(kind, "--now", "--yes")
+        assert find_supplier(str(secrets.get(bootstrap.api_key_secret()))) is not None
+        stored = credentials.public_key_of(str(secrets.get(bootstrap.private_key_secret())))
+        assert supplier.ssh_keys.filter(fingerprint=credentials.fingerprint(stored)).exists()
+    assert find_supplier(first_key) is not None
+    monkeypatch.setattr(secrets, "put", put)
     for kind in ("api-key", "ssh-key"):
-        with pytest.raises(PermissionError):
-            rotate(kind, "--now", "--yes")
-    [api_key], [ssh_key] = supplier.api_keys.all(), supplier.ssh_keys.all()
-    assert api_key.revoked_at is None
-    assert ssh_key.label == "first key"
+        rotate(kind, "--now", "--yes")
+    assert supplier.api_keys.filter(revoked_at=None).count() == supplier.ssh_keys.count() == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("api-key",), ("ssh-key",), ("webhook", "sftp-user"), ("push-key", "sftp-user")],
+    ids=lambda words: words[0],
+)
+def test_no_transaction_waits_for_the_secrets_store(
+    connected: Supplier,
+    secrets: FileSecrets,
+    words: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    transactions, put = [], secrets.put
+
+    def recorded(name: str, value: str) -> None:
+        # A block that is atomic inside the transaction of the test is a savepoint.
+        transactions.append(list(connection.savepoint_ids))
+        put(name, value)
+
+    monkeypatch.setattr(secrets, "put", recorded)
+    outside = list(connection.savepoint_ids)
+    rotate(*words)
+    assert transactions
+    assert all(each == outside for each in transactions)
 
 
 @pytest.mark.parametrize("kind", ["api-key", "ssh-key", "secret-key", "host-keys"])
@@ -108,7 +154,7 @@ def test_a_rotation_is_refused_while_another_one_runs(
 
     before = stored()
     with (
-        one_at_a_time("rotate", tmp_path, connection, waits=False),
+        one_at_a_time(ROTATE, tmp_path, connection),
         pytest.raises(CommandError, match=r"is running\. Nothing was changed"),
     ):
         rotate(kind)
@@ -123,14 +169,6 @@ def test_a_supplier_without_the_service_has_no_secret_to_rotate(
     with pytest.raises(CommandError, match=f"SUPPLIER: sftp-user has no {missing}. Add one"):
         rotate(kind, "sftp-user")
     assert not list(secrets.root.rglob(f"*{supplier.name}*"))
-
-
-@pytest.fixture
-def connected(supplier: Supplier) -> Supplier:
-    """The default supplier, with a webhook and a push target."""
-    Webhook.objects.create(supplier=supplier, url="https://supplier.example")
-    PushTarget.objects.create(supplier=supplier, host="supplier.example", user="headend")
-    return supplier
 
 
 def test_a_webhook_and_a_push_target_have_two_secrets_for_some_days(connected: Supplier) -> None:

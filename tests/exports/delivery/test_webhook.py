@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import standardwebhooks
-from django.db import connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 from urllib3 import HTTPConnectionPool
@@ -27,7 +26,6 @@ from exports.delivery.dispatch import deliver_next
 from exports.delivery.webhook import signing_secret
 from exports.file_requests import FileSpec, accept
 from exports.models import Delivery, DeliveryState, Supplier, Webhook
-from headend.config.rotation import OverlapError
 from tests.suppliers import END, START
 
 
@@ -139,37 +137,6 @@ def test_after_a_rotation_receivers_verify_with_the_new_and_with_the_old_secret(
             assert standardwebhooks.Webhook(secret).verify(body, headers) == {"test": True}
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         standardwebhooks.Webhook(secrets[1]).verify(body, headers)
-
-
-@pytest.mark.usefixtures("own_secrets", "transactional_db")
-def test_of_two_rotations_at_the_same_time_only_one_replaces_the_secret(
-    alice: Supplier, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    signing_secret(alice)
-    made: list[str] = []
-    refused: list[OverlapError] = []
-
-    def rotate_too() -> None:
-        try:
-            webhook.rotate_signing_secret(alice)
-        except OverlapError as error:
-            refused.append(error)
-        finally:
-            connection.close()
-
-    second = threading.Thread(target=rotate_too)
-
-    def make() -> str:
-        if not made:
-            made.append("new secret")
-            second.start()
-            second.join(timeout=0.3)
-        return made[0]
-
-    monkeypatch.setattr(webhook, "_new_secret", make)
-    webhook.rotate_signing_secret(alice)
-    second.join(timeout=30)
-    assert len(refused) == 1
 
 
 def test_the_signature_covers_the_id_and_the_timestamp(
