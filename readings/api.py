@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote_plus
 
-import polars as pl
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
@@ -33,8 +32,8 @@ from readings.page_query import (
     requested_window,
 )
 from readings.parameters import query_parameters
-from readings.records_json import records_json
-from readings.repositories import Page, Snapshot
+from readings.records_json import Records
+from readings.repositories import Snapshot
 from readings.serializers import ReadingHistory, ReadingsPage
 from readings.window import Window
 
@@ -118,58 +117,55 @@ def _page_response(
     store = described_repository()
     arrivals_only = "arrived_after" in selected
     snapshot = store.snapshot() if arrivals_only else store.recent_snapshot()
-    page = _page_of(snapshot, selected)
-    if not (arrivals_only or page.more) and "after" in selected:
+    records = _records_of(snapshot, selected)
+    if not (arrivals_only or records.more) and "after" in selected:
         # The process that answered the page before may have seen readings that this one has not seen yet.
         newer = store.newer_snapshot(snapshot)
-        page = page if newer is None else _page_of(newer, selected)
-    head = json.dumps(_page_head(request, selected, page, repeated)).encode()
-    records = records_json(_records(page.readings, selected))
+        records = records if newer is None else _records_of(newer, selected)
+    head = json.dumps(_page_head(request, selected, records, repeated)).encode()
     # The text is complete. DRF's Response would choose a renderer, and call it later.
-    content = head[:-1] + b', "records": ' + records + b"}"
+    content = head[:-1] + b', "records": ' + records.text + b"}"
     return HttpResponse(content, content_type="application/json")
 
 
-def _page_of(snapshot: Snapshot, selected: Mapping[str, Any]) -> Page:
-    columns = _columns(selected)
+def _records_of(snapshot: Snapshot, selected: Mapping[str, Any]) -> Records:
+    window, offset, size = requested_window(selected), selected["offset"], selected["page_size"]
+    after, columns = selected.get("after"), selected.get("columns", frame.COLUMNS)
+    needed = columns
     if columns is not frame.COLUMNS:
         # The link to the next page needs the last reading's identity.
-        columns = [*columns, *(name for name in frame.ORDER if name not in columns)]
-    return snapshot.page(
-        requested_window(selected),
-        offset=selected["offset"],
-        size=selected["page_size"],
-        after=selected.get("after"),
-        columns=columns,
-    )
-
-
-def _columns(selected: Mapping[str, Any]) -> list[str]:
-    columns: list[str] = selected.get("columns", frame.COLUMNS)
-    return columns
+        needed = [*columns, *(name for name in frame.ORDER if name not in columns)]
+    elif after is not None:
+        written = snapshot.next_records(window, after, size=size, offset=offset)
+        if written is not None:
+            return written
+    page = snapshot.page(window, offset=offset, size=size, after=after, columns=needed)
+    return Records.of(page.readings, columns, offset=offset, more=page.more)
 
 
 def _page_head(
-    request: Request, selected: dict[str, Any], page: Page, repeated: Collection[str] | None
+    request: Request,
+    selected: dict[str, Any],
+    records: Records,
+    repeated: Collection[str] | None,
 ) -> dict[str, Any]:
     """Return a :class:`ReadingsPage` in its canonical form, without its records."""
-    readings = page.readings
-    last_offset = selected["offset"] + len(readings)
-    last_date = format_instant(readings.item(-1, "time")) if len(readings) else None
+    last_offset = selected["offset"] + records.count
+    last_date = format_instant(records.last.time) if records.last else None
     params = _FILTER.to_representation(selected)
     next_url = None
-    if page.more and last_date is not None:
+    if records.more and records.last:
         position = {
             "page_size": selected["page_size"],
             "offset": last_offset,
-            "after": f"{last_date},{readings.item(-1, 'device_id')}",
+            "after": f"{last_date},{records.last.device_id}",
         }
         parameters = _next_query(params | position, _NAMES if repeated is None else repeated)
         next_url = f"{request.build_absolute_uri(request.path)}?{parameters}"
     return {
         "filter_params": params,
         "results": {
-            "records_total": len(readings),
+            "records_total": records.count,
             "last_offset": last_offset,
             "last_date": last_date,
         },
@@ -186,13 +182,3 @@ def _next_query(values: Mapping[str, Any], names: Iterable[str]) -> str:
     )
     # `urlencode` takes twice as long: it also quotes the names.
     return "&".join(f"{name}={quote_plus(str(each))}" for name, each in pairs)
-
-
-def _records(readings: pl.DataFrame, selected: Mapping[str, Any]) -> pl.DataFrame:
-    """Return the readings with the selected columns, after their row numbers in the window."""
-    first = selected["offset"] + 1
-    offsets = pl.int_range(first, first + len(readings), dtype=pl.Int64, eager=True)
-    columns = _columns(selected)
-    # `select` takes 0.1 ms, even if it changes nothing.
-    records = readings.clone() if readings.columns == columns else readings.select(columns)
-    return records.insert_column(0, offsets.alias("offset"))

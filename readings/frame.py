@@ -141,6 +141,26 @@ def in_order(readings: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([_sort_by_device_id(interval) for interval in intervals])
 
 
+def in_order_without_duplicates(
+    readings: pl.DataFrame, *, corrections: bool = False
+) -> pl.DataFrame:
+    """Return a readings frame in order that holds each (``device_id``, ``time``) once: the first of them.
+
+    With ``corrections``, it holds each version once, sorted by :data:`VERSION`. It keeps the columns of
+    :data:`FULL_SCHEMA`.
+    """
+    readings = readings.select(
+        name for name in FULL_COLUMNS if name in SCHEMA or name in readings.columns
+    )
+    if is_in_strict_order(readings):
+        return readings
+    if corrections:
+        distinct = readings.unique(VERSION, keep="first", maintain_order=True)
+        return distinct.sort(VERSION)
+    distinct = readings.unique(ORDER, keep="first", maintain_order=True)
+    return in_order(distinct)
+
+
 def _sort_by_device_id(interval: pl.DataFrame) -> pl.DataFrame:
     return interval if interval["device_id"].is_sorted() else interval.sort("device_id")
 

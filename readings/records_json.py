@@ -3,14 +3,62 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
 from readings import frame
+from readings.window import Position
 
 _INSTANTS = ["time", "arrival_time"]
 _NEXT_KEY = '"device_id":'
 _FIRST_COLUMNS = ["offset", *_INSTANTS, "device_id"]
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a page, and what the other keys of the response say about them.
+
+    ``text`` is a JSON array in UTF-8. ``last`` is the position of the last record, or None if there are none. ``more``
+    is true if the window has readings after this page.
+    """
+
+    text: bytes
+    count: int
+    last: Position | None
+    more: bool
+
+    @classmethod
+    def of(
+        cls, readings: pl.DataFrame, columns: Sequence[str], *, offset: int, more: bool
+    ) -> Records:
+        """Return the records of readings with these columns, numbered from ``offset`` + 1.
+
+        ``readings`` must also have the columns ``frame.ORDER``.
+        """
+        numbers = pl.int_range(offset + 1, offset + 1 + len(readings), dtype=pl.Int64, eager=True)
+        # `select` takes 0.1 ms, even if it changes nothing.
+        records = readings.clone() if readings.columns == columns else readings.select(columns)
+        records.insert_column(0, numbers.alias("offset"))
+        last = None
+        if len(readings):
+            last = Position(readings.item(-1, "time"), readings.item(-1, "device_id"))
+        return cls(records_json(records), len(readings), last, more)
+
+
+def record_texts(readings: pl.DataFrame) -> list[str]:
+    """Return the JSON text of each reading, for :func:`numbered_json`: an object without its opening brace."""
+    buffer = io.BytesIO()
+    frame.with_instants_as_text(readings).write_ndjson(buffer)
+    # One object a line. JSON writes a line break inside of a text as \\n.
+    return buffer.getvalue().decode()[1:-1].split("\n{")
+
+
+def numbered_json(texts: Iterable[str], first: int) -> bytes:
+    """Return what :func:`records_json` returns for these :func:`record_texts`. The row numbers begin with ``first``."""
+    numbered = [f'{{"offset":{number},{text}' for number, text in enumerate(texts, first)]
+    return f"[{','.join(numbered)}]".encode()
 
 
 def records_json(records: pl.DataFrame) -> bytes:

@@ -11,6 +11,7 @@ import polars as pl
 
 from readings import frame
 from readings.instants import EARLIEST_INSTANT
+from readings.records_json import Records
 from readings.window import Position, Window
 
 INTERVAL_TOTALS_SCHEMA = {
@@ -117,6 +118,15 @@ class Snapshot(Extract):
         starts after that position and ``offset`` is ignored. The cost of such a page depends on its size only, not on
         where it is in the window.
         """
+
+    def next_records(
+        self, window: Window, after: Position, *, size: int, offset: int
+    ) -> Records | None:
+        """Return the records of a page of :meth:`page` if their text is cached or will be; otherwise None.
+
+        They have the columns ``frame.COLUMNS``. The row number of the first one is ``offset`` + 1.
+        """
+        return None
 
     @abstractmethod
     def versions(self, window: Window) -> Iterator[pl.DataFrame]:
@@ -271,23 +281,3 @@ class ReadingsRepository(ABC):
 
         Return how often each action was done, by its name.
         """
-
-
-def in_order_without_duplicates(
-    readings: pl.DataFrame, *, corrections: bool = False
-) -> pl.DataFrame:
-    """Return a readings frame in order that holds each (``device_id``, ``time``) once: the first of them.
-
-    With ``corrections``, it holds each version once, sorted by ``frame.VERSION``. It keeps the columns of
-    ``frame.FULL_SCHEMA``.
-    """
-    readings = readings.select(
-        name for name in frame.FULL_COLUMNS if name in frame.SCHEMA or name in readings.columns
-    )
-    if frame.is_in_strict_order(readings):
-        return readings
-    if corrections:
-        distinct = readings.unique(frame.VERSION, keep="first", maintain_order=True)
-        return distinct.sort(frame.VERSION)
-    distinct = readings.unique(frame.ORDER, keep="first", maintain_order=True)
-    return frame.in_order(distinct)

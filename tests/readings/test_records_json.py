@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from readings import frame
-from readings.records_json import records_json
+from readings.records_json import numbered_json, record_texts, records_json
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 
@@ -41,6 +41,20 @@ def test_records_are_written_as_polars_writes_them(records: pl.DataFrame) -> Non
     text = pl.selectors.datetime().dt.strftime("%Y-%m-%d %H:%M:%S%.6f")
     records = records.with_columns(pl.selectors.datetime().cast(instants))
     assert records_json(records) == records.with_columns(text).write_json().encode()
+
+
+@pytest.mark.parametrize("device_ids", [PAGE["device_id"], LIKE_A_KEY * 5])
+def test_records_are_the_same_if_their_text_was_written_before_their_numbers(
+    device_ids: pl.Series | list[str],
+) -> None:
+    records = PAGE.with_columns(
+        pl.Series("device_id", device_ids),
+        pl.col("time", "arrival_time").cast(frame.INSTANT),
+        kw=None,
+        pf=1e300,
+    ).cast({"offset": pl.Int64})
+    texts = record_texts(records.drop("offset"))
+    assert numbered_json(texts, 101) == records_json(records)
 
 
 def test_the_records_stay_a_data_frame_with_all_columns() -> None:

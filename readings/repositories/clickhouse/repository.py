@@ -19,7 +19,6 @@ from readings.repositories.base import (
     Extract,
     ReadingsRepository,
     Snapshot,
-    in_order_without_duplicates,
 )
 from readings.repositories.clickhouse.address import ClickHouseAddress
 from readings.repositories.clickhouse.client import Client
@@ -136,7 +135,7 @@ class ClickHouseRepository(ReadingsRepository):
 
     def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
         """See :meth:`ReadingsRepository.write`. The write is atomic for each day."""
-        readings = in_order_without_duplicates(readings, corrections=corrections)
+        readings = frame.in_order_without_duplicates(readings, corrections=corrections)
         if readings.is_empty():
             return 0
         self._check_once()

@@ -27,7 +27,7 @@ from readings.repositories.delta.versions import VersionRows, replace_versions
 from readings.repositories.minute_index import as_int_array
 from readings.window import Position, Window
 
-DECODED_BYTES = 256 * 2**20
+DECODED_BYTES = 192 * 2**20
 """The memory in a process for decoded rows."""
 BLOCK_ROWS = 1_000
 """How many rows of a file are decoded together. Row groups hold whole blocks.
@@ -50,12 +50,20 @@ def decode(folder: Folder, rows: VersionRows, columns: Columns) -> pl.DataFrame:
 
 
 @cached(_cache, lock=_lock)
-def _read_block(folder: Folder, file: str, number: int, columns: Columns) -> pl.DataFrame:
+def read_block(folder: Folder, file: str, number: int, columns: Columns) -> pl.DataFrame:
+    """Return block ``number`` of a file: :data:`BLOCK_ROWS` rows, or fewer at its end."""
     return _read(folder, file, number * BLOCK_ROWS, BLOCK_ROWS, columns)
 
 
 def _read(folder: Folder, file: str, start: int, length: int, columns: Columns) -> pl.DataFrame:
     return collect(scan_file(folder, file, columns).slice(start, length))
+
+
+def blocks_between(start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield the number of each block with rows from ``start`` to ``end`` of a file, and the bounds of these rows in it."""
+    for number in range(start // BLOCK_ROWS, (end - 1) // BLOCK_ROWS + 1):
+        before = number * BLOCK_ROWS
+        yield number, max(start - before, 0), min(end - before, BLOCK_ROWS)
 
 
 def read_device_ids(folder: Folder, file: str, start: int, length: int) -> pl.Series:
@@ -106,7 +114,7 @@ def _read_range(
         before = max(rows.start, first * BLOCK_ROWS)
     else:
         blocks = [
-            _read_block(folder, rows.file, number, columns) for number in range(first, last + 1)
+            read_block(folder, rows.file, number, columns) for number in range(first, last + 1)
         ]
         before = first * BLOCK_ROWS
     joined = blocks[0] if len(blocks) == 1 else pl.concat(blocks)
@@ -126,14 +134,14 @@ def _read_corrected(folder: Folder, rows: RowRange, number: int, columns: Column
         for each in rows.corrections
     ]
     _read_together(folder, [(rows.file, number), *likely], columns)
-    block = _read_block(folder, rows.file, number, columns)
+    block = read_block(folder, rows.file, number, columns)
     stored = block.slice(start - number * BLOCK_ROWS, end - start)
     return _correct(folder, stored, rows, columns)
 
 
 def _read_together(folder: Folder, blocks: Iterable[tuple[str, int]], columns: Columns) -> None:
     """Read those blocks (file and number) that are not decoded yet, in parallel."""
-    keys = {_read_block.cache_key(folder, *block, columns): block for block in blocks}
+    keys = {read_block.cache_key(folder, *block, columns): block for block in blocks}
     with _lock:
         missing = {key: block for key, block in keys.items() if key not in _cache}
     queries = [
@@ -182,24 +190,33 @@ def _search(
     columns: Columns,
     count_in: Callable[[pl.DataFrame, Position], int],
 ) -> int:
-    """Return the number of rows that ``count_in`` counts, by calling it for few blocks of these rows.
+    """Return the number of rows that ``count_in`` counts, by calling it for few blocks of these rows."""
 
-    Most device ids are random, so the place of one among the others can be estimated. The block there is read first.
+    def count(number: int, start: int, end: int) -> int:
+        block = read_block(folder, rows.file, number, columns)
+        return count_in(block.slice(start, end - start), position)
+
+    return search_blocks(rows, position.device_id, count)
+
+
+def search_blocks(rows: RowRange, device_id: str, count_in: Callable[[int, int, int], int]) -> int:
+    """Return how many of these rows, which are in order, come before a place in them.
+
+    ``count_in`` gets the number of a block, and two rows of it: how many from the first to the second come before?
+    It is called for few blocks. Most device ids are random, so the place of one among the others can be estimated. The
+    block there is read first.
     """
     low, high = rows.start, rows.start + rows.length
-    guess = low + int(rows.length * _share_before(position.device_id))
+    guess = low + int(rows.length * _share_before(device_id))
     step = 1
     while low < high:
         number = min(max(guess, low), high - 1) // BLOCK_ROWS
-        start = max(low, number * BLOCK_ROWS)
-        end = min(high, (number + 1) * BLOCK_ROWS)
-        inside = _read_block(folder, rows.file, number, columns).slice(
-            start % BLOCK_ROWS, end - start
-        )
-        count = count_in(inside, position)
-        if 0 < count < len(inside):
+        before = number * BLOCK_ROWS
+        start, end = max(low, before), min(high, before + BLOCK_ROWS)
+        count = count_in(number, start - before, end - before)
+        if 0 < count < end - start:
             return start + count - rows.start
-        # The position is before this block or after it. The next blocks are tried in growing steps.
+        # The place is before this block or after it. The next blocks are tried in growing steps.
         if count:
             low, guess = end, end + (step - 1) * BLOCK_ROWS
         else:

@@ -19,11 +19,8 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 
-from readings.repositories.base import (
-    ReadingsRepository,
-    Snapshot,
-    in_order_without_duplicates,
-)
+from readings import frame
+from readings.repositories.base import ReadingsRepository, Snapshot
 from readings.repositories.delta.commit_log import Commit
 from readings.repositories.delta.compaction import compact_day, days_to_compact
 from readings.repositories.delta.data_files import DataFiles
@@ -147,7 +144,7 @@ class DeltaRepository(ReadingsRepository):
     def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
         """See :meth:`ReadingsRepository.write`. The write is atomic."""
         readings = without_empty_columns(
-            in_order_without_duplicates(readings, corrections=corrections)
+            frame.in_order_without_duplicates(readings, corrections=corrections)
         )
 
         def append(table: DeltaTable) -> int:

@@ -10,9 +10,10 @@ import polars as pl
 
 from readings import frame
 from readings.cancellation import raise_if_cancelled
+from readings.records_json import Records
 from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, Page, Snapshot
 from readings.repositories.chunks import split_into_chunks
-from readings.repositories.delta.data_files import Columns, DataFiles, collect
+from readings.repositories.delta.data_files import DataFiles, collect
 from readings.repositories.delta.day_cache import DayCache
 from readings.repositories.delta.day_summaries import read_summaries, summarise_days
 from readings.repositories.delta.decoded_rows import read_device_ids
@@ -29,7 +30,7 @@ from readings.repositories.delta.hourly_sums import (
 from readings.repositories.delta.meter_rows import MAX_METERS
 from readings.repositories.delta.meter_summaries import summarise_meters
 from readings.repositories.delta.minute_reader import DeltaMinuteReader
-from readings.repositories.delta.page_in_minute import page_in_minute
+from readings.repositories.delta.page_in_minute import page_in_minute, records_in_minute
 from readings.repositories.delta.version_finder import VersionFinder
 from readings.repositories.minute_index import minute_of_time
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
@@ -80,18 +81,18 @@ class DeltaSnapshot(Snapshot):
         reader, finder = self._reader, self._finder
         if columns is not frame.COLUMNS:
             reader, finder = self._of_columns(columns)
-        page = self._page_in_minute(window, after, size, reader.columns) if after else None
+        page = (
+            page_in_minute(self._versions, reader.columns, window, after, size) if after else None
+        )
         if page is None:
             page = self._find_page(reader, finder, window, offset, size, after)
         return page if columns is frame.COLUMNS else page.select(columns)
 
-    def _page_in_minute(
-        self, window: Window, after: Position, size: int, columns: Columns
-    ) -> Page | None:
-        rows = self._versions.minute_in_order(after.time)
-        if rows is None:
-            return None
-        return page_in_minute(self._folder, rows, columns, window, after, size)
+    def next_records(
+        self, window: Window, after: Position, *, size: int, offset: int
+    ) -> Records | None:
+        """See :meth:`Snapshot.next_records`. Pages within a minute without corrections are made of cached text."""
+        return records_in_minute(self._versions, window, after, size=size, offset=offset)
 
     def _find_page(
         self,

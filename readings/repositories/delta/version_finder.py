@@ -28,6 +28,7 @@ class VersionFinder:
     """
 
     def __init__(self, files: DataFiles, file_counts: FileCounts) -> None:
+        self.folder = files.folder
         self._files = files
         self._file_counts = file_counts
 

@@ -17,7 +17,6 @@ from readings.repositories.base import (
     Extract,
     ReadingsRepository,
     Snapshot,
-    in_order_without_duplicates,
 )
 from readings.repositories.minute_index import MINUTE
 from readings.repositories.timestream.address import TimestreamAddress
@@ -120,7 +119,7 @@ class TimestreamRepository(ReadingsRepository):
         the service keeps only the one that arrived last. Raises :class:`ReadingsRefusedError` for readings that the
         table does not accept.
         """
-        readings = in_order_without_duplicates(readings, corrections=corrections)
+        readings = frame.in_order_without_duplicates(readings, corrections=corrections)
         if readings.is_empty():
             return 0
         if corrections:
