@@ -104,7 +104,7 @@ def _axis_end(largest: float) -> float:
 
 def _axis_number(value: float) -> str:
     # All labels of an axis have the same precision, so whole numbers are not rounded: 1,250 stays 1,250.
-    return f"{value:,.9g}"
+    return f"{value:z,.9g}"
 
 
 def plot_data(times: Sequence[datetime], start: datetime, end: datetime) -> dict[str, Any]:

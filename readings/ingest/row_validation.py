@@ -178,7 +178,9 @@ def parse_rows(
         ROW, IS_UNAMBIGUOUS, *frame.COLUMNS, *further, *seconds
     )
     decimal = [name for name in _numbers_of(rows) if NUMBER_TYPES[name] == pl.Float64()]
-    stored = exact.with_columns(pl.col(decimal).round(_DECIMALS), _arrival_after_time())
+    # Zero is stored without its sign: -0.0004 is rounded to -0.0, and texts would show "-0".
+    numbers = pl.col(decimal).round(_DECIMALS).replace(0.0, 0.0)
+    stored = exact.with_columns(numbers, _arrival_after_time())
     rounded = sum(int((exact[name] != stored[name]).sum()) for name in decimal)
     return ParsedRows(stored, rounded)
 

@@ -64,7 +64,8 @@ def mixed_profile(fleet: Fleet, start: int, time: datetime, streams: Bits) -> di
     np.minimum(pf, _HIGHEST_POWER_FACTOR, out=pf)
     kva = kw / pf
     columns = {"crrnt": kva / vltg, "pf": pf, "kva": kva, "kw": kw, "vltg": vltg}
-    return {name: np.round(values, 3) for name, values in columns.items()} | {
+    # Adding 0 removes the sign of zero: a small negative value is rounded to -0.0.
+    return {name: np.round(values, 3) + 0.0 for name, values in columns.items()} | {
         "kwh": _net_energy(before, after),
         "import_kwh": after.import_kwh(),
         "export_kwh": after.export_kwh(),

@@ -17,6 +17,7 @@ from tests.test_architecture import ROOT
     [
         (0, "0 kW"), (0.22031, "0.2203 kW"), (345.678, "345.7 kW"), (-999.9, "-999.9 kW"), (1_000, "1,000 kW"),
         (12_340.6, "12,341 kW"), (999.96, "1,000 kW"), (0.000_01, "0.00001 kW"),
+        (-0.0, "0 kW"),
     ],
 )  # fmt: skip
 def test_a_value_has_four_significant_digits_or_is_a_whole_number(value: float, text: str) -> None:
@@ -25,7 +26,8 @@ def test_a_value_has_four_significant_digits_or_is_a_whole_number(value: float, 
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.3, "0.3"), (1_250.0, "1,250"), (1.5e6, "1,500,000"), (-4e3, "-4,000")]
+    ("value", "text"),
+    [(0.3, "0.3"), (1_250.0, "1,250"), (1.5e6, "1,500,000"), (-4e3, "-4,000"), (-0.0, "0")],
 )
 def test_the_labels_of_an_axis_are_not_rounded(value: float, text: str) -> None:
     assert grid_line(value, [-5e3, 2e6]).label.text == text

@@ -56,6 +56,13 @@ def test_a_file_may_have_only_one_measure(
     assert stored.select(others).null_count().row(0) == (2,) * len(others)
 
 
+def test_a_zero_is_stored_without_a_sign(store: ReadingsRepository, tmp_path: Path) -> None:
+    rows = [f"2024-03-05 10:0{n},{METER},{value}" for n, value in enumerate(("-0.0004", "-0", "0"))]
+    load(write(tmp_path / "zero.csv", "time,device_id,kwh", *rows))
+    stored = all_readings(store, frame.FULL_COLUMNS).select("kwh")
+    assert stored.write_csv() == "kwh\n0.0\n0.0\n0.0\n"
+
+
 def test_further_columns_are_read_under_any_name(store: ReadingsRepository, tmp_path: Path) -> None:
     file = write(
         tmp_path / "all.csv",

@@ -100,6 +100,14 @@ def test_values_agree_with_each_other_and_are_plausible(time: datetime) -> None:
     assert readings.select((pl.col(VALUES).round(3) == pl.col(VALUES)).all()).row(0) == (True,) * 5
 
 
+def test_a_zero_has_no_sign() -> None:
+    """At this time, the power of two solar plants is so little that it is rounded to zero."""
+    readings = readings_for(SMALL, datetime(2026, 6, 14, 18, 30, tzinfo=UTC))
+    zeros = readings.filter(pl.col("kw") == 0).select("kw", "kva")
+    assert len(zeros) >= 2
+    assert not np.signbit(zeros.to_numpy()).any()
+
+
 def test_only_solar_plants_export_and_only_by_day() -> None:
     fleet = Fleet(devices=4_000, profile="mixed")
     noon, night = (
