@@ -7,7 +7,7 @@ to show the values under the pointer.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -29,6 +29,8 @@ from headend.portal.number_text import with_unit
 
 MAX_POINTS = 2_000
 """A line chart with more points is downsampled: a screen has fewer columns."""
+
+HOUR = timedelta(hours=1)
 
 _DIGITS = 6
 """The significant digits of the values for ``charts.js``."""
@@ -77,6 +79,11 @@ class LineChart:
     data: dict[str, Any]
     view_box: str = VIEW_BOX
 
+    @property
+    def mark_kinds(self) -> list[str]:
+        """The kinds of marks in the chart, for its legend."""
+        return sorted({mark.kind for mark in self.marks})
+
 
 def line_chart(
     title: str,
@@ -87,9 +94,11 @@ def line_chart(
     *,
     span: timedelta = timedelta(0),
     notes: Mapping[datetime, str] | None = None,
+    partial: Collection[datetime] = (),
 ) -> LineChart:
     """Return a chart of one curve, see :func:`curve_chart`. ``notes`` are words about some points, which get a mark."""
-    return curve_chart(title, unit, [Series("", points)], start, end, span=span, notes=notes)
+    series = [Series("", points)]
+    return curve_chart(title, unit, series, start, end, span=span, notes=notes, partial=partial)
 
 
 def curve_chart(
@@ -102,6 +111,7 @@ def curve_chart(
     span: timedelta = timedelta(0),
     stepped: bool = False,
     notes: Mapping[datetime, str] | None = None,
+    partial: Collection[datetime] = (),
 ) -> LineChart:
     """Return a chart of values between two instants.
 
@@ -117,6 +127,8 @@ def curve_chart(
         span: how much time after its instant a value describes, such as an hour; zero for a value of one instant.
         stepped: whether a value is drawn as a horizontal line as long as its span.
         notes: words about some instants, such as the quality of a reading. These points get a mark.
+        partial: the points of hours or days that have only a part of their energy. They are drawn, but the summary does not
+            count them, unless there are no others.
     """
     group = math.ceil(max(len(each.points) for each in series) / MAX_POINTS) or 1
     drawn = [Series(each.name, downsample(each.points, MAX_POINTS)) for each in series]
@@ -134,7 +146,7 @@ def curve_chart(
         ],
         [grid_line(value, axis) for value in axis],
         time_labels(start, end),
-        " ".join(_summary(each, unit) for each in series),
+        _summary(series, unit, partial, "day" if span > HOUR else "hour"),
         {
             **plot_data([time for time, _ in drawn[0].points], start, end),
             "low": axis[0],
@@ -202,7 +214,7 @@ def _mark(point: Point, note: str, start: datetime, end: datetime, axis: Sequenc
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{_DIGITS}g}")
+    return None if value is None else float(f"{value:z.{_DIGITS}g}")
 
 
 def _notes_by_index(
@@ -216,9 +228,20 @@ def _notes_by_index(
     return {index: ", ".join(words) for index, words in found.items()}
 
 
-def _summary(series: Series, unit: str) -> str:
+def _summary(series: Sequence[Series], unit: str, partial: Collection[datetime], step: str) -> str:
     """Return the text below the chart, which screen readers read as its description."""
-    known = [(time, value) for time, value in series.points if value is not None]
+    are_left_out = any(time not in partial for time, _ in series[0].points)
+    left_out = partial if are_left_out else ()
+    sentences = [_summary_of_curve(each, unit, left_out) for each in series]
+    if left_out:
+        sentences.append(f"Incomplete {step}s are not counted.")
+    return " ".join(sentences)
+
+
+def _summary_of_curve(series: Series, unit: str, left_out: Collection[datetime]) -> str:
+    known = [
+        (time, value) for time, value in series.points if value is not None and time not in left_out
+    ]
     if not known:
         return "No readings in this window."
     low_time, low = min(known, key=lambda point: point[1])

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
-from django.db.models import Case, CharField, Count, IntegerField, Q, QuerySet, Sum, Value, When
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    IntegerField,
+    Max,
+    Min,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
 from django.db.models.functions import Cast, Substr
 
-from headend.portal.charts import LineChart, Point, Series, curve_chart, line_chart
+from headend.portal.charts import HOUR, LineChart, Point, Series, curve_chart, line_chart
 from headend.portal.energy_units import unit_of_energy
 from readings.models import IntervalTotals
 from readings.totals import time_prefix
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DAY = timedelta(days=1)
 NO_TIME = timedelta(0)
 HOURLY_FROM = timedelta(days=14)
 """From this length on, a window is drawn with hourly means of the power and the energy of each day."""
@@ -30,11 +44,13 @@ _STEP_NAMES = {NO_TIME: "interval", HOUR: "hour", DAY: "day"}
 
 @dataclass(frozen=True)
 class Sums:
-    """The sums of some intervals: power in kW, and energies in kWh. ``time`` is that of the last interval.
+    """The sums of some intervals: power in kW, and energies in kWh.
 
-    ``intervals`` is the number of intervals that have a power.
+    ``first`` and ``time`` are those of the first and the last interval. ``intervals`` is the number of intervals that
+    have a power.
     """
 
+    first: datetime
     time: datetime
     intervals: int
     kw: float
@@ -47,12 +63,14 @@ class FleetEnergy:
     """The energy of the fleet in kWh, for each ``step`` of a window; a ``step`` of zero is an interval.
 
     ``values`` has the start of the step (or the time of the interval), the imported and the exported energy, ascending.
+    ``partial`` are the starts of the first and the last step, if intervals of them are outside of the window or not stored.
     """
 
     start: datetime
     end: datetime
     step: timedelta
     values: list[tuple[datetime, float, float]]
+    partial: frozenset[datetime] = frozenset()
 
     @property
     def imported(self) -> float:
@@ -82,6 +100,7 @@ class FleetEnergy:
             self.end,
             span=self.step,
             stepped=self.step > NO_TIME,
+            partial=self.partial,
         )
 
 
@@ -101,7 +120,7 @@ def sums_between(start: datetime, end: datetime) -> list[Sums]:
         fields = ("kw", "import_kwh", "export_kwh")
         rows = totals.values_list("time", *fields)
         return [
-            Sums(time, int(kw != 0 or not (imported or exported)), kw, imported, exported)
+            Sums(time, time, int(kw != 0 or not (imported or exported)), kw, imported, exported)
             for time, kw, imported, exported in rows
         ]
     minute = Substr(Cast("time", CharField()), _FIRST_OF_MINUTE, 2)
@@ -111,18 +130,17 @@ def sums_between(start: datetime, end: datetime) -> list[Sums]:
         .annotate(is_later=is_later)
         .values("hour", "is_later")
         .annotate(
+            first=Min("time"),
+            last=Max("time"),
             n=Count("pk", filter=~_WITHOUT_POWER),
             kws=Sum("kw"),
             imports=Sum("import_kwh"),
             exports=Sum("export_kwh"),
         )
         .order_by("hour", "is_later")
-        .values_list("hour", "is_later", "n", "kws", "imports", "exports")
+        .values_list("first", "last", "n", "kws", "imports", "exports")
     )
-    return [
-        Sums(min(end, datetime.fromisoformat(f"{hour}:{59 * is_later:02}+00:00")), *sums)
-        for hour, is_later, *sums in groups
-    ]
+    return [Sums(*sums) for sums in groups]
 
 
 def load_points(sums: Iterable[Sums], start: datetime, end: datetime) -> list[Point]:
@@ -134,7 +152,7 @@ def load_points(sums: Iterable[Sums], start: datetime, end: datetime) -> list[Po
         return [(each.time, each.kw if each.intervals else None) for each in sums]
     hours: dict[datetime, tuple[float, int]] = {}
     for each in sums:
-        hour = each.time.replace(minute=0)
+        hour = each.time.replace(minute=0, second=0, microsecond=0)
         kw, intervals = hours.get(hour, (0.0, 0))
         hours[hour] = kw + each.kw, intervals + each.intervals
     return [
@@ -149,14 +167,14 @@ def energy(sums: Iterable[Sums], start: datetime, end: datetime) -> FleetEnergy:
     """
     length = end - start
     step = DAY if length >= HOURLY_FROM else HOUR if length > INTERVALS_UP_TO else NO_TIME
+    inside = [each for each in sums if start < each.time <= end]
     steps: dict[datetime, tuple[float, float]] = {}
-    for each in sums:
-        if not start < each.time <= end:
-            continue
+    for each in inside:
         begin = max(start, _begin(each.time, step))
         imported, exported = steps.get(begin, (0.0, 0.0))
         steps[begin] = imported + each.imported, exported + each.exported
-    return FleetEnergy(start, end, step, [(time, *both) for time, both in steps.items()])
+    values = [(time, *both) for time, both in steps.items()]
+    return FleetEnergy(start, end, step, values, _partial_steps(inside, start, step))
 
 
 def fleet_charts(sums: list[Sums], start: datetime, end: datetime) -> list[LineChart]:
@@ -167,6 +185,21 @@ def fleet_charts(sums: list[Sums], start: datetime, end: datetime) -> list[LineC
         span = HOUR if end - start >= HOURLY_FROM else NO_TIME
         charts.insert(0, line_chart("Fleet load", "kW", load, start, end, span=span))
     return charts
+
+
+def _partial_steps(sums: Sequence[Sums], start: datetime, step: timedelta) -> frozenset[datetime]:
+    """Return the starts of the first and the last step, as far as more intervals belong to them than ``sums`` has."""
+    if step == NO_TIME or len(sums) < 2:
+        return frozenset()
+    distances = Counter(later.first - earlier.time for earlier, later in pairwise(sums))
+    interval = distances.most_common(1)[0][0]
+    first, last = _begin(sums[0].first, step), _begin(sums[-1].time, step)
+    partial = set()
+    if sums[0].first - interval > first:
+        partial.add(max(start, first))
+    if sums[-1].time + interval <= last + step:
+        partial.add(max(start, last))
+    return frozenset(partial)
 
 
 def _begin(time: datetime, step: timedelta) -> datetime:

@@ -158,6 +158,8 @@ def _charts(meter: MeterReadings, bounds: Bounds) -> list[charts.LineChart]:
             *bounds,
             span=HOUR if meter.hourly else timedelta(0),
             notes={} if meter.hourly else notes,
+            # The other measures are means, which are right for a part of an hour too.
+            partial=meter.partial if column == "kwh" else (),
         )
         for title, unit, column in known or [("Active power", "kW", "kw")]
     ]
@@ -176,4 +178,4 @@ def _table(readings: pl.DataFrame) -> dict[str, Any]:
 
 def _cell(value: float | str | None) -> str:
     """Return a value as text. A measured value has three decimals, as it is stored."""
-    return f"{value:,.3f}" if isinstance(value, float) else value or "-"
+    return f"{value:z,.3f}" if isinstance(value, float) else value or "-"

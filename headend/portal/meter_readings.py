@@ -60,7 +60,8 @@ class MeterReadings:
     ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour: the energy of
     the hour, and the means of the other measures. ``latest`` has the readings themselves, with the columns of
     ``frame.FULL_SCHEMA``; for an hourly window only those of its last day. If the window is longer than a day, a column that
-    is shown of the first and the last readings only may be null in the others.
+    is shown of the first and the last readings only may be null in the others. ``partial`` has the hours in which readings
+    are missing, if ``hourly``.
     """
 
     points: pl.DataFrame
@@ -69,6 +70,7 @@ class MeterReadings:
     late: int
     gaps: list[Gap]
     hourly: bool
+    partial: frozenset[datetime] = frozenset()
 
     @property
     def missing(self) -> int:
@@ -145,6 +147,8 @@ def by_hour(
     """
     grid = _Grid.of(latest["time"].to_list(), start, end)
     gaps = list(grid.incomplete_hours(hours))
+    # The last hour, and hours that the window cuts, are no gaps.
+    partial = hours.filter(pl.col("readings") < HOUR // grid.interval)["hour"]
     return MeterReadings(
         hours.rename({"hour": "time"}),
         latest,
@@ -152,6 +156,7 @@ def by_hour(
         int(hours["late"].sum()),
         gaps,
         hourly=True,
+        partial=frozenset(partial.to_list()),
     )
 
 

@@ -7,11 +7,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from headend.portal import charts
-from headend.portal.fleet_load import DAY, HOUR, energy, fleet_charts, load_points, sums_between
+from headend.portal.charts import HOUR
+from headend.portal.fleet_load import DAY, energy, fleet_charts, load_points, sums_between
 from readings.models import IntervalTotals
 from tests.headend.portal.conftest import FIVE_MINUTES, HOUR_START, store_totals
 
+MINUTE = timedelta(minutes=1)
+
 pytestmark = pytest.mark.django_db
+
+
+def summary_of_energy(start: datetime, end: datetime) -> str:
+    """Return the text below the chart of the energy."""
+    return energy(sums_between(start, end), start, end).chart().summary
 
 
 def test_the_load_of_a_short_window_has_one_point_per_interval() -> None:
@@ -46,6 +54,37 @@ def test_energy_is_that_of_each_interval_hour_or_day(length: timedelta, step: ti
     [_, chart] = fleet_charts(sums_between(*bounds), *bounds)
     name = {FIVE_MINUTES: "interval", HOUR: "hour", DAY: "day"}[step]
     assert (chart.title, chart.unit) == (f"Energy per {name}", "kWh")
+
+
+@pytest.mark.parametrize(
+    ("length", "step", "missing"),
+    [(2 * DAY, HOUR, 30 * MINUTE), (20 * DAY, DAY, 90 * MINUTE), (20 * DAY, DAY, 30 * MINUTE)],
+)
+def test_the_minimum_does_not_count_a_step_that_is_cut_at_its_start_or_its_end(
+    length: timedelta, step: timedelta, missing: timedelta
+) -> None:
+    start = datetime(2023, 2, 27, tzinfo=UTC)
+    end = start + length
+    bounds = start, end
+    store_totals(start, length // FIVE_MINUTES + 1, import_kwh=1.0)
+    full = f"{step // FIVE_MINUTES} kWh"
+    assert summary_of_energy(*bounds).startswith(f"Imported: minimum {full} at 2023-02-27 00:00")
+    assert "Incomplete" not in summary_of_energy(*bounds)
+    stored = IntervalTotals.objects.filter(time__gt=start + missing, time__lte=end - missing)
+    cut_by_the_window = start + missing, end - missing
+    IntervalTotals.objects.exclude(pk__in=stored).delete()
+    for cut in (bounds, cut_by_the_window):
+        summary = summary_of_energy(*cut)
+        assert summary.startswith(f"Imported: minimum {full} at {start + step:%Y-%m-%d %H:%M}")
+        assert f"last value {full}." in summary
+        assert summary.endswith(f"Incomplete {'days' if step == DAY else 'hours'} are not counted.")
+
+
+def test_a_window_of_only_incomplete_hours_counts_them() -> None:
+    store_totals(HOUR_START + 30 * MINUTE, 5, import_kwh=1.0)
+    summary = summary_of_energy(HOUR_START - 5 * HOUR, HOUR_START + 2 * HOUR)
+    assert "minimum 5 kWh" in summary
+    assert "Incomplete" not in summary
 
 
 def test_a_long_window_that_ends_within_an_hour_has_the_energy_up_to_its_end() -> None:

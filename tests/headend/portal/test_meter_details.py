@@ -103,6 +103,23 @@ def test_a_long_window_has_the_energy_of_each_hour_and_the_details_of_the_last_d
 
 
 @pytest.mark.django_db
+def test_the_least_energy_of_an_hour_does_not_count_hours_with_missing_readings(
+    operator: Client, store: ReadingsRepository
+) -> None:
+    first, second, last = (
+        readings_of_meter().with_columns(
+            pl.col("time", "arrival_time") + timedelta(hours=n), kwh=pl.lit(energy)
+        )
+        for n, energy in enumerate((0.25, 0.5, 0.25))
+    )
+    store.write(pl.concat([first[4:], second, last[:9]]))
+    update_totals(store.snapshot())
+    page = get_page(operator, f"/fleet/meters/{FIRST_METER}/?start=2023-02-20&end=2023-03-10")
+    assert "Minimum 6 kWh at 2023-02-27 17:00 UTC, maximum 6 kWh" in page
+    assert "last value 6 kWh. Incomplete hours are not counted." in page
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("start", "registers_at", "register", "registers_read"),
     [
@@ -158,6 +175,9 @@ def test_readings_that_were_not_measured_are_counted_and_marked(operator: Client
     assert re.findall(r'<circle class="mark (\w+)"', page) == ["estimated", "missing"]
     assert "<title>16:40 UTC: estimated</title>" in page
     assert '"notes": {"8": "estimated", "9": "missing"}' in page
+    assert re.findall(r'class="mark-key (\w+)">(\w+)<', page) == [
+        ("estimated", "estimated"), ("missing", "missing"),
+    ]  # fmt: skip
 
 
 @pytest.mark.django_db
