@@ -53,7 +53,7 @@ class Delivery(Leased):
     )
     """The pause after each failed attempt. There is one attempt more than there are pauses."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey(FileRequest, on_delete=models.CASCADE, related_name="deliveries")
     kind = models.CharField(max_length=16, choices=DeliveryKind.choices)
     state = models.CharField(

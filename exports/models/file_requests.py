@@ -47,7 +47,7 @@ IS_FILE_UNREADABLE = HAS_FILE & Q(verify_after__isnull=False)
 class FileRequest(Leased):
     """A supplier's request for the readings of a window as one file."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     supplier = models.ForeignKey(Supplier, on_delete=models.PROTECT, related_name="file_requests")
     start = models.DateTimeField()
     end = models.DateTimeField()
@@ -85,7 +85,7 @@ class FileRequest(Leased):
     record_count = models.BigIntegerField(null=True, blank=True)
     location = models.CharField(max_length=200, blank=True)
     size = models.BigIntegerField(null=True, blank=True, help_text="Bytes.")
-    sha256 = models.CharField(max_length=64, blank=True)
+    sha256 = models.CharField("SHA-256", max_length=64, blank=True)
 
     queued_at = models.DateTimeField(auto_now_add=True)
     submitted_at = models.DateTimeField(null=True, blank=True)

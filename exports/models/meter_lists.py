@@ -18,7 +18,7 @@ class MeterList(models.Model):
     written often, for example each time a lease is renewed.
     """
 
-    sha256 = models.CharField(max_length=64, unique=True, help_text="Of the device ids.")
+    sha256 = models.CharField("SHA-256", max_length=64, unique=True, help_text="Of the device ids.")
     device_ids = models.TextField(help_text="Ascending, separated by commas.")
 
     def __str__(self) -> str:

@@ -185,7 +185,7 @@ class Webhook(models.Model):
 
     supplier = models.OneToOneField(Supplier, on_delete=models.CASCADE, related_name="webhook")
     active = models.BooleanField(default=True)
-    url = models.URLField(max_length=500)
+    url = models.URLField("URL", max_length=500)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

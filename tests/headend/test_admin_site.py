@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from django.apps import apps
 from django.test import Client
+from django.utils.text import capfirst
 
 from exports.models import Supplier
 
@@ -106,3 +108,14 @@ def test_the_records_of_logins_have_a_name_that_operators_understand(admin_clien
     page = admin_client.get("/admin/").content.decode()
     assert "Login attempts" in page
     assert ">Axes<" not in page
+
+
+def test_labels_write_abbreviations_in_capitals() -> None:
+    words = {
+        word
+        for model in apps.get_models()
+        for field in model._meta.fields
+        for word in capfirst(field.verbose_name).split()
+        if model._meta.app_label in {"exports", "readings"}
+    }
+    assert not words & {"Api", "Id", "Ip", "Sftp", "Sha256", "Ssh", "Url"}
