@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 
 from exports import file_requests
 from exports.delivery.audited_file import DAMAGED
@@ -14,7 +13,13 @@ from exports.formats import FORMATS
 from exports.models import ApiKey, FileRequest, Status
 from headend.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from readings.columns import format_columns, parse_columns
-from readings.parameters import ColumnsField, FileMetersField, InstantField, StrictSerializer
+from readings.parameters import (
+    ColumnsField,
+    FileMetersField,
+    InstantField,
+    StrictSerializer,
+    refuse_end_before_start,
+)
 
 
 class FileRequestBody(StrictSerializer):
@@ -46,8 +51,7 @@ class FileRequestBody(StrictSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse an end before the start."""
-        if attrs["end_date"] < attrs["start_date"]:
-            raise ValidationError("end_date is before start_date.")
+        refuse_end_before_start(attrs)
         return attrs
 
 

@@ -18,6 +18,7 @@ from readings.parameters import (
     MetersField,
     PositionField,
     StrictSerializer,
+    refuse_end_before_start,
 )
 from readings.window import Window
 
@@ -103,6 +104,11 @@ class ReadingsQuery(StrictSerializer):
         required=False,
         help_text="The position that a next link carries. It replaces offset, and is faster.",
     )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse an end before the start: it is a mistake, and the page would always be empty."""
+        refuse_end_before_start(attrs)
+        return attrs
 
 
 class UrlQuery(ReadingsQuery):

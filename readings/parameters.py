@@ -5,7 +5,7 @@ Error messages name the parameter, quote at most 40 characters of its value, and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
@@ -218,6 +218,13 @@ class StrictSerializer(serializers.Serializer[Any]):
             for name, field in self._field_by_name.items()
             if name in instance
         }
+
+
+def refuse_end_before_start(values: Mapping[str, Any]) -> None:
+    """Raise ``ValidationError`` if ``end_date`` is before ``start_date``. ``end_date`` may be missing."""
+    end = values.get("end_date")
+    if end is not None and end < values["start_date"]:
+        raise serializers.ValidationError("end_date is before start_date.")
 
 
 def query_parameters(request: Request, *, repeatable: Collection[str] = ()) -> dict[str, Any]:

@@ -93,6 +93,20 @@ def test_an_unknown_parameter_is_named_with_those_that_exist(client_of_alice: AP
     assert "start_date, page_size, offset" in answer.json()["error"]
 
 
+def test_an_end_before_the_start_is_refused_and_the_same_instant_is_a_window(
+    client_of_alice: APIClient, store: ReadingsRepository
+) -> None:
+    query = {"start_date": "2026-05-01", "end_date": "2026-04-30 23:59:59"}
+    for answer in (
+        client_of_alice.get("/readings", query),
+        client_of_alice.post("/readings/query", query, format="json"),
+    ):
+        assert answer.status_code == 400
+        assert answer.json()["error"] == "end_date is before start_date."
+    same = client_of_alice.get("/readings", {"start_date": "2026-05-01", "end_date": "2026-05-01"})
+    assert (same.status_code, same.json()["records"]) == (200, [])
+
+
 @pytest.mark.parametrize("follow", ["offset", "next"])
 def test_pages_with_as_of_are_the_same_while_readings_arrive(
     client_of_alice: APIClient, store: ReadingsRepository, follow: str
