@@ -56,7 +56,8 @@ class TraceMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Handle the request under its trace id."""
-        trace_id = begin(request.headers.get(HEADER))
+        # Not `request.headers`, which reads all headers to find one.
+        trace_id = begin(request.META.get("HTTP_X_REQUEST_ID"))
         response = self._get_response(request)
         response[HEADER] = trace_id
         return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from threading import Lock
 
@@ -97,9 +98,11 @@ def _look_up(key_digest: str) -> tuple[Supplier, ApiKey] | None:
 
 
 def _key_from(request: Request) -> str | None:
-    header = request.headers.get("Authorization")
+    # Not `request.headers`, which reads all headers to find one.
+    headers: Mapping[str, str] = request.META
+    header = headers.get("HTTP_AUTHORIZATION")
     if header is None:
-        return request.headers.get("X-API-Key")
+        return headers.get("HTTP_X_API_KEY")
     scheme, _, key = header.strip().partition(" ")
     if not key and scheme and scheme.lower() not in _SCHEMES:
         return scheme

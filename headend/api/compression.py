@@ -7,7 +7,7 @@ compressed size shows the attacker whether the two are similar (the BREACH attac
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -26,7 +26,8 @@ def compressed(view: Callable[..., Any]) -> Callable[..., HttpResponseBase]:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response: HttpResponse = view(request, *args, **kwargs)
-        accepts = accepts_gzip(request.headers.get("Accept-Encoding", ""))
+        # Not `request.headers`, which reads all headers to find one.
+        accepts = accepts_gzip(request.META.get("HTTP_ACCEPT_ENCODING", ""))
         if isinstance(response, SimpleTemplateResponse):
             response.add_post_render_callback(lambda rendered: _compress(rendered, accepts=accepts))
         else:
@@ -36,6 +37,7 @@ def compressed(view: Callable[..., Any]) -> Callable[..., HttpResponseBase]:
     return wrapped
 
 
+@lru_cache(maxsize=100)
 def accepts_gzip(header: str) -> bool:
     """Return whether a value of ``Accept-Encoding`` allows gzip."""
     qualities = {}

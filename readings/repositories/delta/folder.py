@@ -7,6 +7,7 @@ file has a *name* in the folder, such as ``_minutes/x.parquet``, and a *path*, b
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Sequence
@@ -160,7 +161,7 @@ class DiskFolder(Folder):
 
     def identities(self, names: Sequence[str]) -> list[Hashable]:
         """See :meth:`Folder.identities`. The inode and the time of the last change."""
-        return [_identity(self.root / name) for name in names]
+        return [_identity(self.path(name)) for name in names]
 
     def existing(self, names: Iterable[str]) -> set[str]:
         """See :meth:`Folder.existing`."""
@@ -216,9 +217,9 @@ class DiskFolder(Folder):
         return folder / f".{uuid.uuid4()}"
 
 
-def _identity(file: Path) -> tuple[int, int] | None:
+def _identity(path: str) -> tuple[int, int] | None:
     try:
-        status = file.stat()
+        status = os.stat(path)  # noqa: PTH116 (each page calls this, and making a `Path` takes longer than the call)
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns

@@ -5,7 +5,7 @@ A client that follows ``next`` reads all rows of a block, so their text is writt
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from threading import Lock
 
@@ -33,11 +33,11 @@ class _Block:
     device_ids: list[str]
     texts: list[str]
 
-    def count_up_to(self, key: tuple[int, str], start: int, end: int) -> int:
+    def count_up_to(self, time: int, device_id: str, start: int, end: int) -> int:
         """Return how many rows from ``start`` to ``end``, which are in order, are at or before a time and a meter."""
-        times, device_ids = self.times, self.device_ids
-        rows = range(start, end)
-        return bisect_right(rows, key, key=lambda row: (times[row], device_ids[row]))
+        first = bisect_left(self.times, time, start, end)
+        after = bisect_right(self.times, time, first, end)
+        return bisect_right(self.device_ids, device_id, first, after) - start
 
     def position(self, row: int) -> Position:
         return Position(from_micros(self.times[row]), self.device_ids[row])
@@ -52,12 +52,12 @@ def _read_block(folder: Folder, file: str, number: int) -> _Block:
 
 def count_records_up_to(folder: Folder, rows: RowRange, position: Position) -> int:
     """Return how many readings of these rows, which are in order, are at or before the position."""
-    key = to_micros(position.time), position.device_id
+    time, device_id = to_micros(position.time), position.device_id
 
     def count(number: int, start: int, end: int) -> int:
-        return _read_block(folder, rows.file, number).count_up_to(key, start, end)
+        return _read_block(folder, rows.file, number).count_up_to(time, device_id, start, end)
 
-    return decoded_rows.search_blocks(rows, position.device_id, count)
+    return decoded_rows.search_blocks(rows, device_id, count)
 
 
 def read_records(
