@@ -118,7 +118,7 @@ def test_a_signal_ends_all_processes_and_is_no_failure(
         read_until(process, "other started")
         os.killpg(process.pid, number)
         assert process.wait(60) == 0
-        assert living_processes(tmp_path) == []
+        wait_until(lambda: living_processes(tmp_path) == [])
 
 
 @pytest.mark.parametrize("attempt", range(8))
@@ -128,7 +128,7 @@ def test_a_signal_while_a_line_is_printed_ends_all_processes(tmp_path: Path, att
         read_until(process, "other started")
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == 0
-        assert living_processes(tmp_path) == []
+        wait_until(lambda: living_processes(tmp_path) == [])
 
 
 @pytest.mark.parametrize("milliseconds", range(0, 100, 10))
@@ -137,7 +137,7 @@ def test_a_signal_while_processes_are_starting_ends_them(tmp_path: Path, millise
         time.sleep(milliseconds / 1000)
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == 0
-        assert living_processes(tmp_path) == []
+        wait_until(lambda: living_processes(tmp_path) == [])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_process_that_dies_is_started_again_and_the_others_stay(
         wait_until(lambda: alive <= set(living_processes(tmp_path)))
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(60) == 0
-        assert living_processes(tmp_path) == []
+        wait_until(lambda: living_processes(tmp_path) == [])
 
 
 def test_after_five_deaths_in_a_row_all_processes_end_and_that_is_a_failure(
@@ -175,7 +175,7 @@ def test_after_five_deaths_in_a_row_all_processes_end_and_that_is_a_failure(
         last = read_until(process, "in a row")
         assert "other ended with exit code 7, after 4 other deaths in a row; the deployment" in last
         assert process.wait(60) == 1
-        assert living_processes(tmp_path) == []
+        wait_until(lambda: living_processes(tmp_path) == [])
     assert (tmp_path / "runs").read_text().split() == ["run"] * 5
 
 
@@ -204,7 +204,7 @@ def test_a_signal_while_a_process_waits_for_its_next_start_ends_all(tmp_path: Pa
         read_until(process, "starts again in 2 s")
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(60) == 0
-        assert living_processes(tmp_path) == []
+        wait_until(lambda: living_processes(tmp_path) == [])
 
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGTERM)
         read_until(process, "sending SIGKILL to one")
         assert process.wait(60) == 0
-        assert living_processes(tmp_path) == []
+        wait_until(lambda: living_processes(tmp_path) == [])
 
 
 def test_each_line_has_the_name_of_its_process_and_no_colour_outside_a_terminal(
@@ -259,7 +259,7 @@ def test_the_deployment_goes_on_without_its_guard_and_ends_as_usual(tmp_path: Pa
         read_until(process, "starts again")
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(60) == 0
-        assert living_processes(tmp_path) == []
+        wait_until(lambda: living_processes(tmp_path) == [])
 
 
 _NO_MEMORY_FOR_THE_THIRD_START = """
@@ -282,7 +282,7 @@ def test_after_an_error_of_the_supervisor_no_process_stays_behind(tmp_path: Path
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 1
         assert "Cannot allocate memory" in output
-        assert living_processes(tmp_path) == []
+        wait_until(lambda: living_processes(tmp_path) == [])
 
 
 def test_the_announcer_ends_when_its_supervisor_has_ended(
