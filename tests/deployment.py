@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.ports import unused_port
+from tests.services.server_process import start_process
 
 ROOT = Path(__file__).parent.parent
 READY_SECONDS = 300
@@ -137,27 +138,23 @@ class Deployment:
     def start_without_waiting(self) -> subprocess.Popen[bytes]:
         """Start the deployment."""
         with self.home.with_suffix(".log").open("ab") as log:
-            self.process = subprocess.Popen(
+            # With its own process group, it receives signals like Ctrl-C in a terminal.
+            self.process = start_process(
                 [sys.executable, "manage.py", "run"],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # With its own process group, it receives signals like Ctrl-C in a terminal.
-                start_new_session=True,
+                folder=ROOT,
+                environment=self.environment,
+                log=log,
             )
         return self.process
 
     def start_web_server(self) -> Deployment:
         """Start only the web server of a deployment that is set up, and wait until it answers."""
         with self.home.with_suffix(".log").open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = start_process(
                 [str(Path(sys.executable).with_name("gunicorn")), *_WEB_ARGUMENTS],
-                cwd=ROOT,
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+                folder=ROOT,
+                environment=self.environment,
+                log=log,
             )
         deadline = time.monotonic() + READY_SECONDS
         while not self.answers():

@@ -21,6 +21,7 @@ import requests
 from honcho.environ import parse_procfile
 
 from tests.deployment import ROOT, Deployment
+from tests.services.server_process import start_process
 from tests.services.servers import AWS, Postgres, SeaweedFS, Valkey
 
 RESTART_SECONDS = 0.5
@@ -60,10 +61,9 @@ class Member:
         """Start the process, and start it again when it ends, as the supervisor of a host does."""
         while not self.stopping:
             with self.log.open("ab") as log:
-                self.process = subprocess.Popen(
-                    self.command, cwd=ROOT, env=self.environment, stdout=log,
-                    stderr=subprocess.STDOUT, start_new_session=True,
-                )  # fmt: skip
+                self.process = start_process(
+                    self.command, folder=ROOT, environment=self.environment, log=log
+                )
             self.process.wait()
             time.sleep(RESTART_SECONDS)
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from tests.ports import unused_port
 
@@ -19,12 +19,36 @@ READY_SECONDS = 300
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _LOG_TAIL = 4000
 # For the kernel, a process has lost its parent when the thread that started it ends. So this thread, which
-# lives as long as the interpreter, starts all servers: a thread of a test can end before its server.
-_starter = ThreadPoolExecutor(1, thread_name_prefix="server-starter")
+# lives as long as the interpreter, starts all programs: a thread of a test can end before its program.
+_starter = ThreadPoolExecutor(1, thread_name_prefix="program-starter")
 
 
 class ServerError(Exception):
     """A server did not start."""
+
+
+def start_process(
+    command: list[str], *, folder: Path, environment: dict[str, str], log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start a program in ``folder``, in its own process group. All that it prints is written to ``log``.
+
+    On Linux it ends when this process ends, even if this process is killed. ``command`` has the arguments of
+    ``launcher.py``.
+    """
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-I", str(_LAUNCHER), *command],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C in a terminal stops the tests, and the tests then stop the program.
+            start_new_session=True,
+        )
+
+    return _starter.submit(start).result()
 
 
 class Server(ABC):
@@ -73,7 +97,7 @@ class Server(ABC):
         Raises :class:`ServerError`, with the end of its log, if it ends or is not ready in time.
         """
         self.prepare()
-        self.process = _starter.submit(self._launch).result()
+        self.process = self._launch()
         try:
             self._wait_until_ready(self.process)
         except BaseException:
@@ -127,21 +151,17 @@ class Server(ABC):
     def _launch(self) -> subprocess.Popen[bytes]:
         as_user = ["--user", self.user] if self.user else []
         with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-I", str(_LAUNCHER), *as_user, *self.command()],
-                cwd=self.folder,
+            return start_process(
+                [*as_user, *self.command()],
+                folder=self.folder,
                 # Its own home folder, so that it does not find a user's settings or credentials.
-                env={
+                environment={
                     "PATH": os.environ["PATH"],
                     "HOME": str(self.folder),
                     "LC_ALL": "C.UTF-8",
                     **self.environment,
                 },
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C in a terminal stops the tests, and the tests then stop the server.
-                start_new_session=True,
+                log=log,
             )
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
