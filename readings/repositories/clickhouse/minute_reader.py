@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -35,6 +35,8 @@ from readings.window import Position, Window
 _CORRECTIONS = {"corrections": pl.Int64()}
 COUNTED_SCHEMA = MINUTE_INDEX_SCHEMA | _CORRECTIONS
 """The columns of :meth:`Statements.minute_index`."""
+COUNTED_VERSIONS_SCHEMA = MINUTE_COUNTS_SCHEMA | _CORRECTIONS
+"""The columns of :meth:`Statements.count_versions`."""
 _LAST_MICROS = LAST_MICROSECOND // timedelta(microseconds=1)
 
 
@@ -229,7 +231,7 @@ def stored_columns(columns: Sequence[str]) -> list[str]:
 
 def read(client: Client, query: Query, columns: Sequence[str]) -> pl.DataFrame:
     """Return the readings of a query of :func:`stored_columns`, with these columns."""
-    return with_measure_name(client.frame(query, _schema(columns)), columns)
+    return with_measure_name(client.frame(query, schema_of(columns)), columns)
 
 
 def count_readings(
@@ -240,7 +242,7 @@ def count_readings(
     Columns of ``MINUTE_COUNTS_SCHEMA``, and ``corrections``: how many of the versions in the window are corrections.
     """
     rows = client.frame(
-        statements.count_rows(window, written_until=until), MINUTE_COUNTS_SCHEMA | _CORRECTIONS
+        statements.count_versions(window, written_until=until), COUNTED_VERSIONS_SCHEMA
     )
     corrected = rows.filter(pl.col("corrections") > 0)["minute"]
     if corrected.is_empty():
@@ -254,14 +256,6 @@ def count_readings(
     return rows.join(counted, on="minute", how="left").with_columns(exact).drop("counted")
 
 
-def read_chunks(
-    client: Client, queries: Iterable[Query], columns: Sequence[str]
-) -> Iterator[pl.DataFrame]:
-    """Yield the readings of each query of :func:`stored_columns`, without empty frames."""
-    for rows in client.frames(queries, _schema(columns)):
-        if len(rows):
-            yield with_measure_name(rows, columns)
-
-
-def _schema(columns: Sequence[str]) -> dict[str, pl.DataType]:
+def schema_of(columns: Sequence[str]) -> dict[str, pl.DataType]:
+    """Return the types of :func:`stored_columns`."""
     return {name: STORED_SCHEMA[name] for name in stored_columns(columns)}

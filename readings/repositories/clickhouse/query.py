@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,11 @@ INSTANT = "DateTime64(6, 'UTC')"
 """The type of all instants."""
 _FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2299, 12, 31, tzinfo=UTC)
 """The limits of ClickHouse's instants. Bounds outside them, such as Python's first instant, are replaced by them."""
+_ONE_THREAD = {"max_threads": 1}
+"""With several threads, a page takes 12 ms instead of 8."""
+_SMALL_BLOCKS = {"max_block_size": 1_024}
+"""``FINAL`` reads a block of each part that is not merged. A block of the default size has all rows of an interval."""
+_FEW_ROWS = 10_000
 _MAX_METERS_AS_PARAMETER = 1_000
 """If there are more meters, they are sent as a table: a server limits the length of a parameter to 128 KiB."""
 _METERS = "requested_meters"
@@ -29,6 +34,11 @@ class Query:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, tuple[str, pl.DataFrame]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def of_adjacent_rows(self, limit: int | None) -> Query:
+        """Return the query with the settings for rows that are adjacent in the table: ``limit`` of them, or all."""
+        reads_few = limit is not None and limit <= _FEW_ROWS
+        return replace(self, settings=_ONE_THREAD | (_SMALL_BLOCKS if reads_few else {}))
 
 
 def identifier(name: str) -> str:

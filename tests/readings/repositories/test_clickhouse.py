@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,10 @@ from readings import frame
 from readings.cancellation import cancel_when
 from readings.repositories import ReadingsRepository, open_repository, open_store
 from readings.repositories.clickhouse import client
+from readings.repositories.clickhouse import snapshot as snapshot_module
+from readings.repositories.clickhouse.query import Query
 from readings.repositories.clickhouse.repository import ClickHouseRepository
+from readings.repositories.clickhouse.sql import Statements
 from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
@@ -94,6 +97,55 @@ def test_an_extract_does_not_change_when_readings_are_written_and_merged(
     same = repository.open_extract(extract.name)
     assert pl.concat(same.frames(Window(START))).equals(first)
     assert same.minute_counts(Window(START))["readings"].to_list() == [40, 40]
+
+
+def test_files_have_the_first_of_readings_that_two_writers_inserted(
+    url: str, repository: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A frame has the readings of one interval, of which the second one is inserted twice.
+    monkeypatch.setattr(snapshot_module, "FRAME_READINGS", len(FLEET.meters))
+    readings = readings_of(3)
+    second = readings[40:80]
+    late = second.with_columns(pl.col("arrival_time") + timedelta(hours=1), kw=pl.lit(999.0))
+    insert_as_another_writer(url, readings)
+    insert_as_another_writer(url, late)
+    arrived = START + 2 * FLEET.interval
+
+    extract = repository.create_extract(Window(START), "request/1")
+    assert pl.concat(extract.frames(Window(START))).equals(readings)
+    assert not list(extract.frames(Window(START, arrived_after=arrived)))
+    assert extract.minute_counts(Window(START))["readings"].to_list() == [40, 40, 40]
+    kw = pl.concat(repository.snapshot().frames(Window(START), columns=["kw"]))
+    assert kw.equals(readings.select("kw"))
+
+
+def test_a_file_is_read_with_final_only_where_a_reading_has_several_rows(
+    url: str, repository: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot_module, "FRAME_READINGS", len(FLEET.meters))
+    texts: list[str] = []
+    call_of = client.Client._query_call
+
+    def recorded(
+        self: client.Client, query: Query, schema: dict[str, pl.DataType]
+    ) -> Callable[[str], pl.DataFrame]:
+        texts.append(query.text)
+        return call_of(self, query, schema)
+
+    insert_as_another_writer(url, readings_of(3))
+    insert_as_another_writer(url, readings_of(3)[40:80])
+    extract = repository.create_extract(Window(START), "request/1")
+    monkeypatch.setattr(client.Client, "_query_call", recorded)
+    assert sum(len(readings) for readings in extract.frames(Window(START))) == 120
+    assert sorted(" FINAL " in text for text in texts) == [False] * 4 + [True]
+
+
+def test_a_page_of_few_readings_is_read_in_small_blocks() -> None:
+    statements = Statements("headend")
+    for corrected in (False, True):
+        page = statements.readings(["kw"], Window(START), corrected=corrected, limit=101)
+        assert page.settings["max_block_size"] == 1_024
+    assert "max_block_size" not in statements.rows(["kw"], Window(START)).settings
 
 
 def test_an_extract_waits_for_inserts_that_run_already(
