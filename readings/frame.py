@@ -11,7 +11,7 @@ valid version is the one that arrived last. A *correction* is a version that arr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -159,6 +159,18 @@ def in_order_without_duplicates(
         return distinct.sort(VERSION)
     distinct = readings.unique(ORDER, keep="first", maintain_order=True)
     return in_order(distinct)
+
+
+def parts_of_versions(versions: pl.DataFrame, size: int) -> Iterator[pl.DataFrame]:
+    """Yield the rows (sorted by :data:`VERSION`) in parts of about ``size`` rows. All versions of a reading are in one part."""
+    identities = versions.select(ORDER)
+    start = 0
+    while start < len(versions):
+        end = start + size
+        while end < len(versions) and identities.row(end) == identities.row(end - 1):
+            end += 1
+        yield versions[start:end]
+        start = end
 
 
 def _sort_by_device_id(interval: pl.DataFrame) -> pl.DataFrame:

@@ -10,11 +10,15 @@ from django.utils import timezone
 
 from readings import frame
 from readings.ingest.corrections import Differences, FileColumns, compare_with_stored
+from readings.ingest.row_report import RowReport
 from readings.ingest.row_validation import ROW
 from readings.ingest.settled import WRITE_TIME
-from readings.repositories import ReadingsRepository
+from readings.repositories import ReadingsRepository, Snapshot
 
 log = logging.getLogger(__name__)
+
+_ROWS_PER_COMPARISON = 50_000
+"""A comparison needs about 1 KB for a row: the values of the row and of the stored versions, several times."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +50,29 @@ class ChunkWriter:
                 return new
         if self.arrive_now:
             rows = _arriving_now(rows)
-        compared = compare_with_stored(rows, before, self.columns)
-        if not self.dry_run and new < compared.not_stored:
-            # Another process has stored some of these readings since, perhaps with other values.
-            compared = compare_with_stored(rows, self.repository.snapshot(), self.columns)
-        self.differences.add(compared.differences)
-        if self.dry_run:
-            return compared.not_stored
-        if len(compared.versions):
-            self._store(compared.versions, corrections=True)
-        return new
+        not_stored, differences = self._correct(rows, before)
+        if not self.dry_run and new < not_stored:
+            # Another process has stored some of these readings since, perhaps with other values. All rows are compared again.
+            # Those that are stored by now are known, and conflicts are found a second time.
+            differences.conflicts = RowReport()
+            differences.add(self._correct(rows, self.repository.snapshot())[1])
+        self.differences.add(differences)
+        return not_stored if self.dry_run else new
+
+    def _correct(self, rows: pl.DataFrame, stored: Snapshot) -> tuple[int, Differences]:
+        """Store the rows that have other values than stored readings.
+
+        Return how many readings are not stored yet, and the differences. Memory is bounded: the rows are compared and
+        stored in parts.
+        """
+        not_stored, differences = 0, Differences()
+        for part in frame.parts_of_versions(rows, _ROWS_PER_COMPARISON):
+            compared = compare_with_stored(part, stored, self.columns)
+            not_stored += compared.not_stored
+            differences.add(compared.differences)
+            if len(compared.versions) and not self.dry_run:
+                self._store(compared.versions, corrections=True)
+        return not_stored, differences
 
     def _store(self, readings: pl.DataFrame, *, corrections: bool) -> int:
         if not self.arrive_now:

@@ -192,8 +192,9 @@ class DeltaMinuteReader:
         """Return all versions in the minutes of the chunk that are in the window, sorted by ``frame.VERSION``."""
         first, last = chunk.first_minute, chunk.last_minute
         rows = self._rows.every_version(first, last, search=bool(window.device_ids))
-        versions = rows.scan(self._folder, self.columns).filter(window.predicate())
-        return collect(versions).sort(frame.VERSION)
+        versions = collect(rows.scan(self._folder, self.columns).filter(window.predicate()))
+        # Sorting needs the memory of the versions a second time.
+        return versions if frame.is_in_strict_order(versions) else versions.sort(frame.VERSION)
 
     def scan_corrected(
         self, window: Window, minutes: Sequence[datetime], columns: Sequence[str]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -11,16 +11,18 @@ from readings.repositories.delta.data_files import DataFiles, collect, scan_file
 from readings.repositories.delta.file_kinds import Kind
 from readings.window import Window
 
+_ROWS_PER_JOIN = 50_000
+"""A join needs about 250 bytes for a row, so 500,000 rows are not joined at once."""
 _STORED = "arrival_time:stored"
 _VALID = "arrival_time:valid"
 
 
 def new_readings(files: DataFiles, readings: pl.DataFrame) -> pl.DataFrame:
     """Return the readings (in order) whose time and device id are not in the files yet."""
-    stored = _stored(files, readings, Kind.MAIN)
-    if stored is None:
+    if readings.is_empty() or not _overlapping(files, readings, Kind.MAIN):
         return readings
-    return readings.join(collect(stored), on=frame.ORDER, how="anti", maintain_order="left")
+    parts = (_new_of(files, part) for part in readings.iter_slices(_ROWS_PER_JOIN))
+    return pl.concat(parts)
 
 
 def new_versions(files: DataFiles, versions: pl.DataFrame) -> Mapping[Kind, pl.DataFrame]:
@@ -53,15 +55,25 @@ def new_versions(files: DataFiles, versions: pl.DataFrame) -> Mapping[Kind, pl.D
     }
 
 
+def _new_of(files: DataFiles, readings: pl.DataFrame) -> pl.DataFrame:
+    stored = _stored(files, readings, Kind.MAIN)
+    if stored is None:
+        return readings
+    return readings.join(collect(stored), on=frame.ORDER, how="anti", maintain_order="left")
+
+
 def _stored(files: DataFiles, readings: pl.DataFrame, kind: Kind) -> pl.LazyFrame | None:
     """Return the columns ``frame.VERSION`` of the stored versions of these readings, or None if there can be none."""
     if readings.is_empty():
         return None
-    first, last = readings["time"][0], readings["time"][-1]
-    paths = files.overlapping(first, last, kind)
+    paths = _overlapping(files, readings, kind)
     if not paths:
         return None
-    inside = Window(first, last).predicate()
+    inside = Window(readings["time"][0], readings["time"][-1]).predicate()
     stored = scan_files(files.folder, paths).filter(inside).select(frame.VERSION)
     # The readings may be few and months apart. So the readings stored between them may not fit into memory.
     return stored.join(readings.lazy().select(frame.ORDER), on=frame.ORDER, how="semi")
+
+
+def _overlapping(files: DataFiles, readings: pl.DataFrame, kind: Kind) -> Sequence[str]:
+    return files.overlapping(readings["time"][0], readings["time"][-1], kind)

@@ -40,6 +40,8 @@ _MAX_METER_SETS_OF_A_QUERY = 8
 """If the minutes of a window have more different sets of meters than this, one scan of all of them is faster."""
 
 _SUMMED = (*frame.VERSION, "kw", "kwh")
+_READINGS_PER_SUM = 100_000
+"""The readings with corrections that one query sums: it compares their versions, and needs about 500 bytes for each."""
 _MAX_READINGS_SKIPPED = 50_000
 """Readings of a few meters before a page are read too. If they are more than this, they are counted."""
 
@@ -174,15 +176,20 @@ class DeltaSnapshot(Snapshot):
             counts = self.minute_counts(window)
             if counts.is_empty():
                 return pl.DataFrame(schema=INTERVAL_TOTALS_SCHEMA)
-            first, last = counts["minute"][0], counts["minute"][-1]
-            return _sum_minutes(self._reader.scan(window, first, last, _SUMMED))
+            chunks = split_into_chunks(counts, _READINGS_PER_SUM)
+            bounds = ((each.first_minute, each.last_minute) for each in chunks)
+            scan = self._reader.scan
+            return pl.concat(_sum_minutes(scan(window, *each, _SUMMED)) for each in bounds)
         corrected = self._reader.corrected_minutes(window)
         others = described.filter(~pl.col("minute").is_in(corrected)).select(
             *INTERVAL_TOTALS_SCHEMA
         )
         totals = others.group_by("minute").agg(pl.exclude("minute").sum())
-        if corrected:
-            read = _sum_minutes(self._reader.scan_corrected(window, corrected, _SUMMED))
+        counts = described.group_by("minute").agg(pl.col("readings").sum()).sort("minute")
+        counts = counts.filter(pl.col("minute").is_in(corrected))
+        for chunk in split_into_chunks(counts, _READINGS_PER_SUM):
+            minutes = [each for each in corrected if chunk.start <= each <= chunk.end]
+            read = _sum_minutes(self._reader.scan_corrected(window, minutes, _SUMMED))
             totals = pl.concat([totals, read])
         return totals.sort("minute")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from readings import frame
-from readings.ingest import corrections, file_import
+from readings.ingest import chunk_writer, corrections, file_import
 from readings.repositories import ReadingsRepository
 from readings.repositories.delta.repository import DeltaRepository
 from readings.repositories.delta.snapshot import DeltaSnapshot
@@ -179,6 +180,46 @@ def test_the_versions_of_a_reading_may_be_in_one_file(
     assert "2 new readings, 0 already stored, 1 corrected" in load(file)
     assert all_versions(store)["kw"].to_list() == [1.0, 2.0, 1.0]
     assert "0 new readings, 3 already stored\n" in load(file)
+
+
+@pytest.mark.parametrize("other_kw", [None, 2.5])
+def test_few_rows_are_compared_and_stored_at_once(
+    store: ReadingsRepository,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    other_kw: float | None,
+) -> None:
+    """So memory does not depend on the file. With ``other_kw``, another process stores a reading at the same time."""
+    times = [f"2023-02-27 11:{minute:02}" for minute in range(0, 30, 5)]
+    load(
+        write_versions(tmp_path / "first.csv", *(version(SECOND, 1.0, time) for time in times[1:]))
+    )
+    compared: list[int] = []
+    compare, write_readings = corrections.compare_with_stored, DeltaRepository.write
+
+    def recorded(rows: pl.DataFrame, *others: Any) -> corrections.Comparison:
+        compared.append(len(rows))
+        return compare(rows, *others)
+
+    def write_second(repository: DeltaRepository, readings: pl.DataFrame, **options: bool) -> int:
+        monkeypatch.setattr(DeltaRepository, "write", write_readings)
+        if other_kw is not None:
+            repository.write(readings.head(1).with_columns(kw=pl.lit(other_kw)))
+        return repository.write(readings, **options)
+
+    monkeypatch.setattr(chunk_writer, "compare_with_stored", recorded)
+    monkeypatch.setattr(chunk_writer, "_ROWS_PER_COMPARISON", 2)
+    monkeypatch.setattr(DeltaRepository, "write", write_second)
+    versions = [version(arrival, 3.0, times[1]) for arrival in (FIRST, SECOND, THIRD)]
+    others = [version(THIRD, 2.0, time) for time in times[2:]]
+    file = write_versions(tmp_path / "all.csv", version(THIRD, 2.0, times[0]), *versions, *others)
+    summary = load(file)
+    new, conflicting = (1, 1) if other_kw is None else (0, 2)
+    assert f"{new} new reading" in summary
+    assert f"0 already stored, 5 corrected, 1 older version, {conflicting} conflicting" in summary
+    assert compared == [4, 2, 2] * (1 if other_kw is None else 2)
+    valid = [2.0 if other_kw is None else other_kw, 3.0, 2.0, 2.0, 2.0, 2.0]
+    assert all_readings(store)["kw"].to_list() == valid
 
 
 @pytest.mark.parametrize("options", [[], ["--dry-run"]])

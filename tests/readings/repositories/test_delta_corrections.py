@@ -15,6 +15,7 @@ from deltalake import DeltaTable, Field, Schema
 from deltalake.schema import PrimitiveType
 
 from readings import frame
+from readings.repositories.delta import snapshot as snapshot_of_delta
 from readings.repositories.delta.compaction import MIN_CORRECTION_FILES
 from readings.repositories.delta.data_files import DataFiles
 from readings.repositories.delta.decoded_rows import decode
@@ -131,6 +132,27 @@ def test_a_day_with_many_files_of_corrections_is_compacted(folder: Path) -> None
         assert same(snapshot.interval_totals(window), interval_totals(valid))
     with pytest.raises(RepositoryUnavailableError):
         follow(repository, Window(START, as_of=TIMES[-1]), size=31)
+
+
+@pytest.mark.parametrize("as_of", [None, IN_THE_EVENING])
+def test_few_readings_with_corrections_are_summed_at_once(
+    repository: DeltaRepository, monkeypatch: pytest.MonkeyPatch, as_of: datetime | None
+) -> None:
+    """So the memory does not depend on their number. The statistics do not describe a window with ``as_of``."""
+    summed: list[int] = []
+    sum_minutes = snapshot_of_delta._sum_minutes
+
+    def recorded(readings: pl.LazyFrame) -> pl.DataFrame:
+        totals = sum_minutes(readings)
+        summed.append(int(totals["readings"].sum()))
+        return totals
+
+    monkeypatch.setattr(snapshot_of_delta, "_sum_minutes", recorded)
+    monkeypatch.setattr(snapshot_of_delta, "_READINGS_PER_SUM", 2 * len(FLEET.meters.device_id))
+    window = Window(START, as_of=as_of)
+    expected = interval_totals(valid_readings(VERSIONS, window))
+    assert same(repository.snapshot().interval_totals(window), expected)
+    assert summed == [80, 80, 80]
 
 
 def test_the_cached_sums_of_a_day_are_not_used_after_its_next_correction(
