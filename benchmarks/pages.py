@@ -84,7 +84,7 @@ def measure(folder: Path) -> Iterator[Ratio | Figure]:
     )
     yield _large_fleet(folder)
     _backfill(START - OLDER_DAYS * DAY, START - timedelta(minutes=1), interval=60)
-    yield from measure_meter_pages(end)
+    yield from measure_meter_pages(folder / "readings", end)
 
 
 def _backfill(start: datetime, end: datetime, interval: int) -> None:

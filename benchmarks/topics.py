@@ -27,7 +27,7 @@ TOPICS = {
         Topic("loading", "load of 2,920,000 CSV rows", 3 * 10**9, 180),
         Topic("files", "a file of 2,920,000 readings", 5 * 10**9, 180),
         Topic("export_worker", "a worker that exports small and large files", 3 * 10**9, 120),
-        Topic("pages", "pages among 129.6 million readings", 6 * 10**9, 420),
+        Topic("pages", "pages among 129.6 million readings", 14 * 10**9, 900),
         Topic("corrections", "readings of which one in ten was corrected", 10**9, 30),
         Topic("bucket", "readings in a bucket, with 20 ms for each call", 10**9, 90),
         Topic("clickhouse", "ClickHouse compared with Delta: 14,400,000 readings", 3 * 10**9, 600),

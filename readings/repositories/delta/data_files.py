@@ -26,7 +26,7 @@ from readings.repositories.minute_index import (
     MinuteIndex,
     as_int_array,
 )
-from readings.window import Window
+from readings.window import Window, window_of_day
 
 # Delta stores the smallest and largest instant of a file truncated to milliseconds.
 _STATISTICS_PRECISION = timedelta(milliseconds=1)
@@ -159,6 +159,11 @@ class DataFiles:
         """Return the files of a kind that may hold readings with ``start <= time <= end``."""
         found = self._overlaps(start, end) & self._is_of_kind[kind]
         return tuple(self.paths[number] for number in np.flatnonzero(found))
+
+    def day_arrives_after(self, instant: datetime, day: date) -> bool:
+        """Return whether a reading of a day, or another version of one, arrived after this instant."""
+        midnight = window_of_day(day).start
+        return self.days.arrives_after(instant, midnight, midnight)
 
     def other_versions(
         self, start: datetime, end: datetime, as_of: datetime | None

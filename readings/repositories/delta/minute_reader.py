@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from math import ceil, inf
 
 import numpy as np
 import polars as pl
@@ -28,7 +27,6 @@ from readings.repositories.delta.decoded_rows import (
 )
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.known_meters import KnownMeters
-from readings.repositories.delta.meter_rows import read_meters
 from readings.repositories.delta.minute_statistics import FILE_STATISTICS_SCHEMA
 from readings.repositories.delta.version_finder import VersionFinder
 from readings.repositories.delta.versions import VersionRows, replace_versions
@@ -43,9 +41,6 @@ from readings.window import Position, Window
 
 _MAX_DECODED_MINUTES = 4
 """Minutes are decoded one by one, and cached, if a call reads at most this many."""
-_MINUTES_PER_DAY = 1440
-_MIN_MINUTES_SEARCHED = 64
-"""Few meters have few readings in a minute, so at least this many minutes are searched at once."""
 _MAX_RANGES_READ = 32
 """If a page is spread over more row ranges than this, one scan of its minutes is faster."""
 
@@ -115,32 +110,20 @@ class DeltaMinuteReader:
             return read_rows(self._folder, rows, self.columns, skip=skip, limit=limit)
         return self._read_minutes(window, minutes).slice(skip, limit)
 
-    def read_meters(self, window: Window, limit: float = inf) -> pl.DataFrame:
-        """Return the first ``limit`` readings of the window, in order. The window must name a few meters.
-
-        They are not counted first: to count the readings of a meter takes as long as to read them.
-        """
-        expected = min(limit / len(window.device_ids), _MINUTES_PER_DAY)
-        length = max(_MIN_MINUTES_SEARCHED, ceil(expected))
-        found = [frame.empty(self.columns)]
-        for index in self.indexes(window):
-            minutes = index.overlapping(window)
-            for start in range(0, len(minutes), length):
-                if limit <= 0:  # so that the indexes of later days are not loaded
-                    return pl.concat(found)
-                found.append(self._read_meters(window, index, minutes[start : start + length]))
-                limit -= len(found[-1])
-        return pl.concat(found)
+    def read_span(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
+        """Return the window's readings in the minutes from ``first`` to ``last``, in order."""
+        rows = self._valid_rows(window, first, last)
+        return rows.read(self._folder, window, self.columns)
 
     def read_chunk(self, window: Window, chunk: Chunk) -> pl.DataFrame:
         """See :meth:`MinuteReader.read_chunk`."""
         first, last = chunk.first_minute, chunk.last_minute
         minutes = self._stored_in_order(clip(window, first, last))
         if minutes is None:
-            return self._read_span(window, first, last)
+            return self.read_span(window, first, last)
         known = self._known_meters.find(self._folder, minutes, self.columns)
         if known is None:
-            readings = self._read_span(window, first, last)
+            readings = self.read_span(window, first, last)
             self._known_meters.remember(minutes, readings)
             return readings
         others = self._rows.others(first, last, window.as_of, search=False)
@@ -264,31 +247,11 @@ class DeltaMinuteReader:
     def _valid_rows(self, window: Window, first: datetime, last: datetime) -> VersionRows:
         return self._rows.valid(first, last, window.as_of, search=bool(window.device_ids))
 
-    def _read_meters(
-        self, window: Window, index: DeltaMinuteIndex, minutes: MinuteCounts
-    ) -> pl.DataFrame:
-        """Return the window's readings in some minutes of an index, in order."""
-        first, last = minutes.first_minute, minutes.last_minute
-        statistics = index.main.described(minutes)
-        if statistics is not None:
-            readings = read_meters(self._folder, statistics, window.device_ids, self.columns)
-            if readings is not None:
-                others = self._rows.others(first, last, window.as_of, search=True)
-                if others is not None:
-                    found = collect(others.scan(self._folder, window, self.columns))
-                    readings = replace_versions(readings, found, others.as_of)
-                return readings.filter(window.predicate())
-        return self._read_span(window, first, last)
-
     def _read_minutes(self, window: Window, minutes: MinuteCounts) -> pl.DataFrame:
         """Return the window's readings in some minutes, in order. If the minutes are few, they stay in the cache."""
         if window.device_ids or len(minutes) > _MAX_DECODED_MINUTES:
-            return self._read_span(window, minutes.first_minute, minutes.last_minute)
+            return self.read_span(window, minutes.first_minute, minutes.last_minute)
         instants = [from_micros(minute) for minute in minutes.minute]
         rows = [self._rows.valid(minute, minute, window.as_of, search=False) for minute in instants]
         readings = pl.concat([decode(self._folder, each, self.columns) for each in rows])
         return readings if minutes.complete.all() else readings.filter(window.predicate())
-
-    def _read_span(self, window: Window, first: datetime, last: datetime) -> pl.DataFrame:
-        rows = self._valid_rows(window, first, last)
-        return rows.read(self._folder, window, self.columns)

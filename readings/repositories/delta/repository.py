@@ -43,8 +43,10 @@ from readings.repositories.delta.maintenance import (
     delete_unused_files,
     fill_day_summaries,
     fill_hourly_sums,
+    fill_meter_copies,
     fill_minute_counts,
 )
+from readings.repositories.delta.meter_copies import MeterCopies
 from readings.repositories.delta.minute_statistics import delete_unused_statistics
 from readings.repositories.delta.new_versions import new_readings, new_versions
 from readings.repositories.delta.newest_files import NewestFiles
@@ -91,6 +93,7 @@ class DeltaRepository(ReadingsRepository):
         self._minute_counts = DayCache(folder, MINUTE_COUNTS)
         self._hourly_sums = DayCache(folder, HOURLY_SUMS)
         self._day_summaries = DayCache(folder, DAY_SUMMARIES)
+        self._meter_copies = MeterCopies(folder)
         self._file_counts = FileCounts(folder, self._minute_counts)
         self._lock = Lock()
         self._newest_files = NewestFiles(folder, creates=creates)
@@ -175,10 +178,10 @@ class DeltaRepository(ReadingsRepository):
         self._retry_after_conflicts(delete)
 
     def maintain(self, *, may_delete: bool = True) -> dict[str, int]:
-        """Compact days with many files, and fill the day cache.
+        """Compact days with many files, fill the day cache, and write meter copies.
 
         If ``may_delete``, delete files older than all kept versions, log files that Delta no longer needs, and unused
-        files of the day cache.
+        files of the day cache and of meter copies.
         """
         with unavailable_if_it_fails("The table cannot be maintained"):
             done = {"days compacted": self._compact()}
@@ -223,9 +226,15 @@ class DeltaRepository(ReadingsRepository):
             "days summarised": fill_day_summaries(
                 self._folder, self._day_summaries, self._file_counts, by_day, now
             ),
+            "days copied": fill_meter_copies(self._meter_copies, files, self._file_counts, now),
         }
         if may_delete:
-            caches = (self._minute_counts, self._hourly_sums, self._day_summaries)
+            caches = (
+                self._minute_counts,
+                self._hourly_sums,
+                self._day_summaries,
+                self._meter_copies,
+            )
             done["cache files removed"] = sum(cache.delete_unused(by_day) for cache in caches)
             done["cache files removed"] += delete_unused_statistics(self._folder, files.paths)
         return done
@@ -256,7 +265,12 @@ class DeltaRepository(ReadingsRepository):
 
     def _snapshot_of(self, version: int, files: DataFiles) -> DeltaSnapshot:
         return DeltaSnapshot(
-            version, files, self._file_counts, self._hourly_sums, self._day_summaries
+            version,
+            files,
+            self._file_counts,
+            self._hourly_sums,
+            self._day_summaries,
+            self._meter_copies,
         )
 
 

@@ -17,6 +17,7 @@ from readings.repositories.delta.data_files import DataFiles, collect
 from readings.repositories.delta.day_cache import DayCache
 from readings.repositories.delta.day_summaries import read_summaries, summarise_days
 from readings.repositories.delta.decoded_rows import read_device_ids
+from readings.repositories.delta.few_meters import FewMeters
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.hourly_sums import COLUMNS as SUMMED_COLUMNS
@@ -27,6 +28,7 @@ from readings.repositories.delta.hourly_sums import (
     to_hourly_means,
     without_days,
 )
+from readings.repositories.delta.meter_copies import MeterCopies
 from readings.repositories.delta.meter_rows import MAX_METERS
 from readings.repositories.delta.meter_summaries import summarise_meters
 from readings.repositories.delta.minute_reader import DeltaMinuteReader
@@ -56,6 +58,7 @@ class DeltaSnapshot(Snapshot):
         file_counts: FileCounts,
         hourly_sums: DayCache,
         day_summaries: DayCache,
+        meter_copies: MeterCopies,
     ) -> None:
         self.name = str(version)
         self._files = files
@@ -63,6 +66,7 @@ class DeltaSnapshot(Snapshot):
         self._file_counts = file_counts
         self._hourly_sums = hourly_sums
         self._day_summaries = day_summaries
+        self._meter_copies = meter_copies
         self._versions = VersionFinder(files, file_counts)
         self._reader, self._finder = self._of_columns(frame.COLUMNS)
 
@@ -112,7 +116,7 @@ class DeltaSnapshot(Snapshot):
         else:
             window, offset = reader.without_first_days(window, offset)
         if 0 < len(window.device_ids) <= MAX_METERS and offset <= _MAX_READINGS_SKIPPED:
-            readings = reader.read_meters(window, offset + size + 1)
+            readings = self._few_meters(reader).read(window, offset + size + 1)
             return Page.first_of(readings.slice(offset), size)
         return finder.page(window, offset=offset, size=size)
 
@@ -203,7 +207,7 @@ class DeltaSnapshot(Snapshot):
             else []
         )
         reader, _ = self._of_columns(SUMMED_COLUMNS)
-        sums += [sum_by_hour(_readings(reader, rest)) for rest in without_days(window, days)]
+        sums += [sum_by_hour(self._readings(reader, rest)) for rest in without_days(window, days)]
         return to_hourly_means(collect(pl.concat(sums)))
 
     def last_times(self, window: Window) -> pl.DataFrame:
@@ -262,12 +266,14 @@ class DeltaSnapshot(Snapshot):
             ]
         )
 
+    def _few_meters(self, reader: DeltaMinuteReader) -> FewMeters:
+        return FewMeters(self._files, self._versions, self._meter_copies, reader)
 
-def _readings(reader: DeltaMinuteReader, window: Window) -> pl.LazyFrame:
-    """Return the window's readings, in no particular order."""
-    if 0 < len(window.device_ids) <= MAX_METERS:
-        return reader.read_meters(window).lazy()
-    return reader.search(window)
+    def _readings(self, reader: DeltaMinuteReader, window: Window) -> pl.LazyFrame:
+        """Return the window's readings, in no particular order."""
+        if 0 < len(window.device_ids) <= MAX_METERS:
+            return self._few_meters(reader).read(window).lazy()
+        return reader.search(window)
 
 
 def _sum_minutes(readings: pl.LazyFrame) -> pl.DataFrame:

@@ -20,12 +20,14 @@ OUR_FILE = re.compile(
     rf"{LOG}/.+|_setup/conditional-put-{_UUID}"
     r"|day=\d{4}-\d\d-\d\d/part-[^/]+\.parquet"
     rf"|_statistics/(?:part-[^/]+\.json|\.{_UUID})"
+    rf"|_meters/(?:\d{{4}}-\d\d-\d\d-[0-9a-f]{{32}}(?:\.json|-\d+\.parquet)|\.{_UUID})"
     rf"|_(?:minutes|hours|days)/(?:\d{{4}}-\d\d-\d\d-[0-9a-f]{{32}}\.parquet|\.{_UUID})",
     re.ASCII,
 )
 """The files that the repository, and earlier releases of it, write below the folder."""
 OUR_FOLDER = re.compile(
-    rf"{LOG}(?:/.+)?|_setup|day=\d{{4}}-\d\d-\d\d|_statistics|_minutes|_hours|_days", re.ASCII
+    rf"{LOG}(?:/.+)?|_setup|day=\d{{4}}-\d\d-\d\d|_statistics|_minutes|_hours|_days|_meters",
+    re.ASCII,
 )
 _MAX_NAMES = 3
 

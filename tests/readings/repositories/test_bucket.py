@@ -135,7 +135,7 @@ def test_maintenance_in_a_bucket_compacts_fills_the_cache_and_deletes_what_is_un
     for at in times:
         repository.write(readings_for(FLEET, at))
     before = stored(repository)
-    for module in ("day_cache", "minute_statistics"):
+    for module in ("day_cache", "minute_statistics", "meter_copies"):
         # As if an hour had passed.
         monkeypatch.setattr(f"readings.repositories.delta.{module}.DELETE_AFTER_SECONDS", -3600)
     done = repository.maintain()
@@ -147,6 +147,21 @@ def test_maintenance_in_a_bucket_compacts_fills_the_cache_and_deletes_what_is_un
     assert stored(another).equals(before)
     assert another.snapshot().hourly_means(Window(A_MIDNIGHT))["readings"].sum() == len(before)
     assert another.snapshot().day_summaries()["readings"].to_list() == [len(before)]
+
+
+def test_a_copied_day_in_a_bucket_is_read_without_its_data_files(url: str) -> None:
+    repository, folder = repository_of(url), BucketFolder(BucketAddress.of(url))
+    repository.write(EVERYTHING)
+    meter = EVERYTHING["device_id"][7]
+    assert repository.maintain()["days copied"] == 1
+    folder.remove(folder.names(f"day={A_MIDNIGHT.date()}"))
+    window = Window(A_MIDNIGHT, device_ids=(meter,))
+    page = repository_of(url).snapshot().page(window, offset=0, size=100)
+    assert page.readings.equals(EVERYTHING.filter(pl.col("device_id") == meter))
+    # The data files of another list are read. Here they are missing.
+    repository.write(readings_for(FLEET, INTERVALS[-1] + FLEET.interval))
+    with pytest.raises(RepositoryUnavailableError):
+        repository_of(url).snapshot().page(window, offset=0, size=100)
 
 
 def test_another_program_reads_the_same_rows(seaweedfs: SeaweedFS, url: str) -> None:

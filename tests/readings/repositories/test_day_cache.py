@@ -114,6 +114,7 @@ def test_the_data_files_of_a_cached_day_are_not_read(
 ) -> None:
     three_days, more_than_three_days = (Window(MONDAY, end, (A,)) for end in (END, END + DAY / 2))
     delete_data_files(folder)
+    shutil.rmtree(folder / "_meters")
     assert repository.snapshot().hourly_means(three_days).height == 72
     assert repository.snapshot().hourly_means(more_than_three_days).height == 72
     with pytest.raises(RepositoryUnavailableError):

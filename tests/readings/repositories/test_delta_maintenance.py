@@ -25,7 +25,7 @@ FLEET = Fleet(devices=3)
 START = datetime(2023, 2, 27, tzinfo=UTC)
 OTHER_FILES = [
     ".DS_Store", "notes.txt", "lost+found/x", "day=2023-02-27/.DS_Store", "day=2023-02-27/notes.txt",
-    "_minutes/.DS_Store", "_minutes/lost+found/x", "_hours/notes.txt",
+    "_minutes/.DS_Store", "_minutes/lost+found/x", "_hours/notes.txt", "_meters/notes.txt",
 ]  # fmt: skip
 
 
