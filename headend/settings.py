@@ -70,8 +70,7 @@ SECRET_KEY = HEADEND_SECRET_KEY or signing_keys.stored_key(SECRETS)
 SECRET_KEY_FALLBACKS = [env.text("HEADEND_OLD_SECRET_KEY", "") or signing_keys.old_key(SECRETS)]
 _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _https
-# Only these proxies may report the caller's address and HTTPS in X-Forwarded-* headers (headend.http.caller_address).
-# A public URL with https:// is served by a proxy, normally on the same host.
+# Only these proxies may report the caller in X-Forwarded-* headers. A proxy serves https://, normally on this host.
 HEADEND_TRUSTED_PROXIES = env.networks(
     "HEADEND_TRUSTED_PROXIES", ["127.0.0.0/8", "::1"] if _https else []
 )
@@ -117,13 +116,14 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "headend.http.content_security.ContentSecurityMiddleware",
-    "headend.portal.page_middleware.PageSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "headend.portal.api_calls.ApiCallMiddleware",
+    "headend.portal.unavailable.AvailableSessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "headend.http.malformed_requests.MalformedRequestMiddleware",
-    "headend.portal.page_middleware.PageUserMiddleware",
-    "headend.portal.page_middleware.PageMessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     # After all others: it replaces the response to a refused login.
     "axes.middleware.AxesMiddleware",
     "headend.portal.unavailable.UnavailableMiddleware",

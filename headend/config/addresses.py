@@ -1,13 +1,16 @@
-"""IPv4 and IPv6 addresses: listen on one, and compare those of callers."""
+"""IPv4 and IPv6 addresses and ports: listen on one, compare those of callers, and refuse wrong ones."""
 
 from __future__ import annotations
 
+import re
 import socket
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import BadRequest, ImproperlyConfigured
 
 ANY_IPV6 = "::"
+LARGEST_PORT = 65535
+_PORT = re.compile(r":0*([0-9]+)\Z")
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
@@ -44,6 +47,13 @@ def reachable_host(host: str) -> str:
 def with_port(host: str, port: int) -> str:
     """Return ``host:port``, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def refuse_impossible_port(host: str) -> None:
+    """Raise ``BadRequest`` if the port in a Host header cannot exist. Django must have checked the header before."""
+    port = _PORT.search(host)
+    if port and int(port[1][:6]) > LARGEST_PORT:
+        raise BadRequest(f"The port in the Host header is greater than {LARGEST_PORT}.")
 
 
 def without_ipv4_mapping(address: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,9 +9,9 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, QueryDict, UnreadablePostError
 from django.http.response import HttpResponseBase
 
+from headend.config.addresses import refuse_impossible_port
+
 NUL = "\0"
-LARGEST_PORT = 65535
-_PORT = re.compile(r":0*([0-9]+)\Z")
 
 
 class MalformedRequestMiddleware:
@@ -28,9 +27,7 @@ class MalformedRequestMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Handle the request."""
         # Django has checked the header before.
-        port = _PORT.search(request.META.get("HTTP_HOST", ""))
-        if port and int(port[1][:6]) > LARGEST_PORT:
-            raise BadRequest(f"The port in the Host header is greater than {LARGEST_PORT}.")
+        refuse_impossible_port(request.META.get("HTTP_HOST", ""))
         # A quoted cookie can contain any character: "\000".
         _refuse_nul("Cookie header", [*request.COOKIES, *request.COOKIES.values()])
         return self._get_response(request)

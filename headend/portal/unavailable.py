@@ -32,8 +32,8 @@ class UnavailableMiddleware:
         return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        """Return the page for such an error. Return None for any other error: Django then logs its traceback."""
-        return _answer(request, error) if is_outage(error) else None
+        """Return the answer to such an error. Return None for any other error: Django then logs its traceback."""
+        return answer_to_outage(request, error)
 
 
 class AvailableSessionMiddleware(SessionMiddleware):
@@ -49,6 +49,11 @@ class AvailableSessionMiddleware(SessionMiddleware):
                 raise
             response.close()
             return _answer(request, outage)
+
+
+def answer_to_outage(request: HttpRequest, error: Exception) -> HttpResponse | None:
+    """Return the answer 503 to an error of the database, the repository or a disk; None for any other error."""
+    return _answer(request, error) if is_outage(error) else None
 
 
 def _cause(error: BaseException) -> Exception | None:
