@@ -46,12 +46,13 @@ _STEP_NAMES = {NO_TIME: "interval", HOUR: "hour", DAY: "day"}
 class Sums:
     """The sums of some intervals: power in kW, and energies in kWh.
 
-    ``first`` and ``time`` are those of the first and the last interval. ``intervals`` is the number of intervals that
-    have a power.
+    ``first`` and ``time`` are those of the first and the last interval. ``totals`` is the number of intervals, and
+    ``intervals`` that of the intervals that have a power.
     """
 
     first: datetime
     time: datetime
+    totals: int
     intervals: int
     kw: float
     imported: float
@@ -63,7 +64,7 @@ class FleetEnergy:
     """The energy of the fleet in kWh, for each ``step`` of a window; a ``step`` of zero is an interval.
 
     ``values`` has the start of the step (or the time of the interval), the imported and the exported energy, ascending.
-    ``partial`` are the starts of the first and the last step, if intervals of them are outside of the window or not stored.
+    ``partial`` are the starts of the steps of which intervals are outside of the window or not stored.
     """
 
     start: datetime
@@ -120,7 +121,7 @@ def sums_between(start: datetime, end: datetime) -> list[Sums]:
         fields = ("kw", "import_kwh", "export_kwh")
         rows = totals.values_list("time", *fields)
         return [
-            Sums(time, time, int(kw != 0 or not (imported or exported)), kw, imported, exported)
+            Sums(time, time, 1, int(kw != 0 or not (imported or exported)), kw, imported, exported)
             for time, kw, imported, exported in rows
         ]
     minute = Substr(Cast("time", CharField()), _FIRST_OF_MINUTE, 2)
@@ -132,13 +133,14 @@ def sums_between(start: datetime, end: datetime) -> list[Sums]:
         .annotate(
             first=Min("time"),
             last=Max("time"),
+            totals=Count("pk"),
             n=Count("pk", filter=~_WITHOUT_POWER),
             kws=Sum("kw"),
             imports=Sum("import_kwh"),
             exports=Sum("export_kwh"),
         )
         .order_by("hour", "is_later")
-        .values_list("first", "last", "n", "kws", "imports", "exports")
+        .values_list("first", "last", "totals", "n", "kws", "imports", "exports")
     )
     return [Sums(*sums) for sums in groups]
 
@@ -188,18 +190,15 @@ def fleet_charts(sums: list[Sums], start: datetime, end: datetime) -> list[LineC
 
 
 def _partial_steps(sums: Sequence[Sums], start: datetime, step: timedelta) -> frozenset[datetime]:
-    """Return the starts of the first and the last step, as far as more intervals belong to them than ``sums`` has."""
+    """Return the starts of the steps that have fewer intervals than fit into them."""
     if step == NO_TIME or len(sums) < 2:
         return frozenset()
     distances = Counter(later.first - earlier.time for earlier, later in pairwise(sums))
     interval = distances.most_common(1)[0][0]
-    first, last = _begin(sums[0].first, step), _begin(sums[-1].time, step)
-    partial = set()
-    if sums[0].first - interval > first:
-        partial.add(max(start, first))
-    if sums[-1].time + interval <= last + step:
-        partial.add(max(start, last))
-    return frozenset(partial)
+    stored: Counter[datetime] = Counter()
+    for each in sums:
+        stored[max(start, _begin(each.time, step))] += each.totals
+    return frozenset(begin for begin, totals in stored.items() if totals < step // interval)
 
 
 def _begin(time: datetime, step: timedelta) -> datetime:

@@ -80,6 +80,16 @@ def test_the_minimum_does_not_count_a_step_that_is_cut_at_its_start_or_its_end(
         assert summary.endswith(f"Incomplete {'days' if step == DAY else 'hours'} are not counted.")
 
 
+@pytest.mark.parametrize("length", [2 * DAY, 20 * DAY])
+def test_the_minimum_does_not_count_a_step_with_missing_intervals(length: timedelta) -> None:
+    start = datetime(2023, 2, 27, tzinfo=UTC)
+    store_totals(start, length // FIVE_MINUTES + 1, import_kwh=1.0)
+    missing = start + DAY + HOUR + 10 * MINUTE, start + DAY + HOUR + 20 * MINUTE
+    IntervalTotals.objects.filter(time__range=missing).delete()
+    full = "288" if length > 14 * DAY else "12"
+    assert f"minimum {full} kWh" in summary_of_energy(start, start + length)
+
+
 def test_a_window_of_only_incomplete_hours_counts_them() -> None:
     store_totals(HOUR_START + 30 * MINUTE, 5, import_kwh=1.0)
     summary = summary_of_energy(HOUR_START - 5 * HOUR, HOUR_START + 2 * HOUR)
