@@ -147,7 +147,9 @@ def connect(
         except (paramiko.SSHException, OSError, EOFError, UnicodeError) as error:
             if deadline.is_over:
                 raise PushError(deadline.message) from error
-            reason = printable(str(error)).rstrip(".") or type(error).__name__
+            # The text of an OSError begins with its number, which tells an operator nothing.
+            text = (isinstance(error, OSError) and error.strerror) or str(error)
+            reason = printable(text).rstrip(".") or type(error).__name__
             raise PushError(
                 f"{reason}. The server says: {server_text}." if server_text else f"{reason}."
             ) from error

@@ -214,7 +214,7 @@ def _create_deliveries(pushed: FileRequest, now: datetime) -> None:
     """Create a failed push of ``pushed``, and webhooks and downloads of the newest completed requests."""
     from exports.models import DeliveryKind, FileRequest, Status
 
-    refused = "[Errno 111] Connection refused."
+    refused = "Connection refused."
     _create_delivery(pushed, DeliveryKind.PUSH, [refused] * 3, succeeded=False)
     for request in reversed(FileRequest.objects.filter(status=Status.COMPLETED)[:12]):
         if request.supplier.name == "northwind-mdm":
