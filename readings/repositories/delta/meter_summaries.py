@@ -15,6 +15,7 @@ from readings import frame
 from readings.instants import EARLIEST_INSTANT
 from readings.repositories.base import METER_SUMMARIES_SCHEMA
 from readings.repositories.delta.data_files import collect
+from readings.repositories.delta.decoded_rows import read_device_ids
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.hourly_sums import complete_days, without_days
 from readings.window import RESOLUTION, Window, is_one_of
@@ -64,3 +65,17 @@ def summarise_meters(
 def _read_counts(folder: Folder, paths: Sequence[str], device_ids: Sequence[str]) -> pl.LazyFrame:
     counts = folder.scan(paths).filter(is_one_of(device_ids))
     return counts.select("device_id", "hour", "readings")
+
+
+def last_times_of_minutes(folder: Folder, minutes: pl.DataFrame) -> pl.DataFrame:
+    """Return the meters of minutes with one time each, and the newest time of each meter."""
+    none = pl.DataFrame(schema={"device_id": pl.String(), "last": frame.INSTANT})
+    meters = [
+        pl.DataFrame({"device_id": read_device_ids(folder, file, row, readings)}).with_columns(
+            pl.lit(last, frame.INSTANT).alias("last")
+        )
+        for file, row, readings, last in minutes.select(
+            "file", "row", "readings", "last"
+        ).iter_rows()
+    ]
+    return pl.concat([none, *meters]).group_by("device_id").agg(pl.col("last").max())

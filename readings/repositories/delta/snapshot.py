@@ -16,10 +16,8 @@ from readings.repositories.chunks import split_into_chunks
 from readings.repositories.delta.data_files import DataFiles, collect
 from readings.repositories.delta.day_cache import DayCache
 from readings.repositories.delta.day_summaries import read_summaries, summarise_days
-from readings.repositories.delta.decoded_rows import read_device_ids
 from readings.repositories.delta.few_meters import FewMeters
 from readings.repositories.delta.file_counts import FileCounts
-from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.hourly_sums import COLUMNS as SUMMED_COLUMNS
 from readings.repositories.delta.hourly_sums import (
     complete_days,
@@ -30,7 +28,7 @@ from readings.repositories.delta.hourly_sums import (
 )
 from readings.repositories.delta.meter_copies import MeterCopies
 from readings.repositories.delta.meter_rows import MAX_METERS
-from readings.repositories.delta.meter_summaries import summarise_meters
+from readings.repositories.delta.meter_summaries import last_times_of_minutes, summarise_meters
 from readings.repositories.delta.minute_reader import DeltaMinuteReader
 from readings.repositories.delta.page_in_minute import page_in_minute, records_in_minute
 from readings.repositories.delta.version_finder import VersionFinder
@@ -217,7 +215,7 @@ class DeltaSnapshot(Snapshot):
             # Of the minutes with the same meters, the last one has their last time.
             newest = described.unique("meters", keep="last", maintain_order=True)
             if len(newest) <= _MAX_METER_SETS_OF_A_QUERY:
-                return _last_times_of(self._folder, newest)
+                return last_times_of_minutes(self._folder, newest)
         readings = self._reader.search_identities(window).group_by("device_id")
         return collect(readings.agg(pl.col("time").max().alias("last")))
 
@@ -289,17 +287,3 @@ def _sum_minutes(readings: pl.LazyFrame) -> pl.DataFrame:
         )
         .sort("minute")
     )
-
-
-def _last_times_of(folder: Folder, minutes: pl.DataFrame) -> pl.DataFrame:
-    """Return the meters of minutes with one time each, and the newest time of each meter."""
-    none = pl.DataFrame(schema={"device_id": pl.String(), "last": frame.INSTANT})
-    meters = [
-        pl.DataFrame({"device_id": read_device_ids(folder, file, row, readings)}).with_columns(
-            pl.lit(last, frame.INSTANT).alias("last")
-        )
-        for file, row, readings, last in minutes.select(
-            "file", "row", "readings", "last"
-        ).iter_rows()
-    ]
-    return pl.concat([none, *meters]).group_by("device_id").agg(pl.col("last").max())
