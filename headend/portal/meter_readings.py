@@ -93,7 +93,7 @@ def meter_readings(
     window = Window(start, end, device_ids=(device_id,))
     listed = replace(window, start=listed_from(bounds, newest))
     hourly = end - start >= HOURLY_FROM
-    if end - start <= DAY:
+    if end - start <= DAY or not snapshot.reads_few_columns_faster:
         readings = _read(snapshot, listed, frame.FULL_COLUMNS)
     else:
         readings = _read_shown(snapshot, listed, _SHOWN_IF_HOURLY if hourly else _SHOWN)

@@ -17,7 +17,7 @@ from headend.portal.meter import MAX_CORRECTED
 from headend.portal.meter_details import register_difference, registers
 from headend.portal.meter_readings import LATEST_READINGS
 from readings import frame
-from readings.repositories import ReadingsRepository
+from readings.repositories import ReadingsRepository, Snapshot
 from readings.repositories.base import Page
 from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.totals import update_totals
@@ -151,6 +151,32 @@ def test_a_window_of_days_has_the_details_of_its_first_and_last_readings(
     assert page.count('data-label="kVA"') == LATEST_READINGS
     assert read["kva"] == 2 * LATEST_READINGS
     assert read["import_kwh"] == registers_read
+
+
+@pytest.mark.django_db
+def test_an_engine_with_a_server_reads_a_window_of_days_by_one_query_with_the_same_result(
+    operator: Client, store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(hourly_readings(60, [30, 31]))
+    update_totals(store.snapshot())
+    url = f"/fleet/meters/{FIRST_METER}/?start=2023-02-21&end=2023-02-27"
+    of_folder = get_page(operator, url)
+    read: list[Sequence[str]] = []
+    page_of = DeltaSnapshot.page
+
+    def recorded(*args: Any, columns: Sequence[str] = frame.COLUMNS, **options: Any) -> Page:
+        read.append(columns)
+        return page_of(*args, columns=columns, **options)
+
+    monkeypatch.setattr(DeltaSnapshot, "page", recorded)
+    monkeypatch.setattr(
+        DeltaSnapshot, "reads_few_columns_faster", Snapshot.reads_few_columns_faster
+    )
+    of_server = get_page(operator, url)
+    assert read == [frame.FULL_COLUMNS]
+    cells = re.compile(r"<t[dh].*?</t[dh]>|<path.*?>", re.DOTALL)
+    assert cells.findall(of_server) == cells.findall(of_folder)
+    assert "131.000 kWh" in of_server.replace("kWh<", "kWh <")
 
 
 @pytest.mark.django_db
