@@ -21,6 +21,7 @@ from readings.ingest.deployment_fleet import deployment_fleet
 from readings.instants import EARLIEST_INSTANT, to_micros
 from readings.models import IntervalTotals, Meter
 from readings.repositories import Snapshot
+from readings.repositories.hourly_means import HOURLY_COLUMNS, hourly_means_with_last_day
 from readings.repositories.minute_index import as_int_array
 from readings.totals import TOTALS_DELAY
 from readings.window import RESOLUTION, Window, window_of_day
@@ -30,8 +31,8 @@ MAX_READINGS = HOURLY_FROM // MINUTE
 """The largest number of readings that a page loads: one per minute of the longest window that is drawn by interval."""
 LATEST_READINGS = 12
 """The page lists this many readings, with all columns."""
-_SHOWN_IF_HOURLY = ("time", "quality")
-"""The columns that the page shows of all listed readings, if the charts show hours."""
+_SHOWN_IF_HOURLY = (*HOURLY_COLUMNS, "quality")
+"""The columns that the page needs of all listed readings, if the charts show hours."""
 _SHOWN = tuple(
     name for name in frame.FULL_COLUMNS if name not in ("load", "kva", "import_kwh", "export_kwh")
 )
@@ -101,7 +102,12 @@ def meter_readings(
         has_start = len(readings) > 0 and readings["time"][0] == start
         first = start if has_start else _expected_from(snapshot, device_id, bounds)
         return by_interval(readings, first, end)
-    hours = snapshot.hourly_means(window)
+    # The repository has no sums of a day that has not ended, and would read the listed readings again.
+    hours = (
+        hourly_means_with_last_day(snapshot, window, listed, readings)
+        if len(readings) < MAX_READINGS
+        else snapshot.hourly_means(window)
+    )
     return by_hour(hours, readings, _expected_from(snapshot, device_id, bounds), end)
 
 
