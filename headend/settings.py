@@ -70,7 +70,7 @@ SECRET_KEY = HEADEND_SECRET_KEY or signing_keys.stored_key(SECRETS)
 SECRET_KEY_FALLBACKS = [env.text("HEADEND_OLD_SECRET_KEY", "") or signing_keys.old_key(SECRETS)]
 _https = _public.scheme == "https"
 SECURE_SSL_REDIRECT = _https
-# Only these proxies may report the caller in X-Forwarded-* headers. A proxy serves https://, normally on this host.
+# Only these proxies may report the caller in X-Forwarded-* headers. With https://, a proxy normally runs on this host.
 HEADEND_TRUSTED_PROXIES = env.networks(
     "HEADEND_TRUSTED_PROXIES", ["127.0.0.0/8", "::1"] if _https else []
 )

@@ -56,7 +56,7 @@ class TraceMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Handle the request under its trace id."""
-        # Not `request.headers`, which reads all headers to find one.
+        # `request.headers` would read all headers to find one.
         trace_id = begin(request.META.get("HTTP_X_REQUEST_ID"))
         response = self._get_response(request)
         response[HEADER] = trace_id

@@ -11,6 +11,7 @@ import polars as pl
 from readings.frame import literal
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 RESOLUTION = timedelta(microseconds=1)
 """The smallest difference between two instants."""
 _MAX_ALTERNATIVES = 32

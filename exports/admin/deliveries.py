@@ -32,7 +32,10 @@ def rotate_and_log(
     row: PushTarget | Webhook,
     rotate: Callable[[Supplier], datetime | None],
 ) -> bool:
-    """Rotate the secret of a supplier, and add it to the history of ``row``. Return false, with a message, if it is refused."""
+    """Rotate the secret of a supplier, and add it to the history of ``row``.
+
+    If the rotation is refused, show a message, and return false.
+    """
     try:
         with one_at_a_time(ROTATE, settings.HEADEND_HOME, connection):
             rotate(row.supplier)

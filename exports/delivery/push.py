@@ -56,7 +56,7 @@ def public_key(supplier: Supplier) -> str:
 def rotate_key(supplier: Supplier, *, at_once: bool = False) -> datetime | None:
     """Replace the private key, and return until when pushes also try the old one, see ``rotation.rotate``.
 
-    The caller must have the lock ``ROTATE``. Raises ``OverlapError`` if the key before the old one is still in use.
+    The caller must hold the lock ``ROTATE``. Raises ``OverlapError`` if the key before the old one is still in use.
     """
     return rotation.rotate(
         settings.SECRETS, _secret_name(supplier), new_private_key, at_once=at_once

@@ -62,7 +62,7 @@ def signing_secret(supplier: Supplier) -> str:
 def rotate_signing_secret(supplier: Supplier, *, at_once: bool = False) -> datetime | None:
     """Replace the signing secret. Return until when calls are also signed with the old one; see ``rotation.rotate``.
 
-    The caller must have the lock ``ROTATE``. Raises ``OverlapError`` if the secret before the old one is still in use.
+    The caller must hold the lock ``ROTATE``. Raises ``OverlapError`` if the secret before the old one is still in use.
     """
     return rotation.rotate(settings.SECRETS, _secret_name(supplier), _new_secret, at_once=at_once)
 

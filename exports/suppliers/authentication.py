@@ -98,7 +98,7 @@ def _look_up(key_digest: str) -> tuple[Supplier, ApiKey] | None:
 
 
 def _key_from(request: Request) -> str | None:
-    # Not `request.headers`, which reads all headers to find one.
+    # `request.headers` would read all headers to find one.
     headers: Mapping[str, str] = request.META
     header = headers.get("HTTP_AUTHORIZATION")
     if header is None:

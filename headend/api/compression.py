@@ -26,7 +26,7 @@ def compressed(view: Callable[..., Any]) -> Callable[..., HttpResponseBase]:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response: HttpResponse = view(request, *args, **kwargs)
-        # Not `request.headers`, which reads all headers to find one.
+        # `request.headers` would read all headers to find one.
         accepts = accepts_gzip(request.META.get("HTTP_ACCEPT_ENCODING", ""))
         if isinstance(response, SimpleTemplateResponse):
             response.add_post_render_callback(lambda rendered: _compress(rendered, accepts=accepts))

@@ -1,4 +1,4 @@
-"""A lock for commands and actions of which only one may run at a time in a deployment.
+"""Locks for commands and actions: of each kind, only one may run at a time in a deployment.
 
 It must not import Polars, because ``manage.py run`` forks (see :mod:`headend.deployment.programs`).
 """
@@ -47,8 +47,8 @@ def one_at_a_time(
     """Lock the home folder and the database until the block ends. Locks with other names are independent.
 
     Hosts of a deployment have different home folders, but share a PostgreSQL database. If another process has the lock,
-    call ``on_wait`` once, and wait until it ends. Without ``on_wait``, raise :class:`InUseError`. The locks of a process
-    that was killed end too, and those of a host that failed end after a minute. Raises ``ImproperlyConfigured`` if the
+    call ``on_wait`` once, and wait until that process ends. Without ``on_wait``, raise :class:`InUseError`. If a process
+    is killed, its locks end; if its host fails, they end after a minute. Raises ``ImproperlyConfigured`` if the
     home folder does not exist.
     """
     try:
@@ -64,7 +64,7 @@ def one_at_a_time(
 
 
 def _lock_file(lock: int, on_wait: Callable[[], None] | None) -> Callable[[], None] | None:
-    """Lock the file, and return what to call before the next wait: nothing, if ``on_wait`` was called."""
+    """Lock the file. Return what to call before the next wait: if ``on_wait`` was called, a function that does nothing."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -85,8 +85,8 @@ def _locked_database(
         yield
         return
     key = int.from_bytes(hashlib.sha256(f"headend {name}".encode()).digest()[:8], signed=True)
-    # The lock ends with its transaction, so the caller cannot use its connection. A lock of a session would not end with
-    # the process if there is a connection pool, such as PgBouncer.
+    # The lock ends with its transaction, so it has its own connection. A session's lock would not end with the process
+    # if a connection pool, such as PgBouncer, keeps the session open.
     own = database.copy()
     try:
         own.set_autocommit(False)

@@ -11,9 +11,9 @@ from pythonjsonlogger.json import JsonFormatter
 
 _OWN_FIELDS = {"asctime": "at", "levelname": "level", "name": "logger", "message": "message"}
 """The fields of every line: the attribute of Python's log record, and the name in the line."""
-_NAMES = {*_OWN_FIELDS.values()}
-_OF_RECORDS = {*RESERVED_ATTRS, *_OWN_FIELDS}
-"""The attributes of a log record that are not fields of the log call."""
+_OWN_NAMES = {*_OWN_FIELDS.values()}
+_STANDARD_ATTRIBUTES = {*RESERVED_ATTRS, *_OWN_FIELDS}
+"""The attributes that every log record has. All other attributes are fields of the log call."""
 _TRACE = "trace"
 """Set for every record by :class:`headend.trace.TraceFilter`."""
 
@@ -38,17 +38,17 @@ class LineFormatter(JsonFormatter):
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
         """Add the fields of the log call to ``log_data``. A name that every line has gets the prefix ``extra_``."""
-        # The library's own method takes twice as long for the line of a page.
+        # The library's method takes twice as long for the log line of a page.
         attributes = record.__dict__
         for attribute, name in _OWN_FIELDS.items():
             log_data[name] = attributes.get(attribute)
-        given = {
+        fields = {
             name: value
             for name, value in attributes.items()
-            if name not in _OF_RECORDS and not name.startswith("_")
+            if name not in _STANDARD_ATTRIBUTES and not name.startswith("_")
         }
-        for name, value in (message_dict | given).items():
-            log_data[f"extra_{name}" if name in _NAMES else name] = value
+        for name, value in (message_dict | fields).items():
+            log_data[f"extra_{name}" if name in _OWN_NAMES else name] = value
 
 
 def logging_settings(level: str) -> dict[str, Any]:

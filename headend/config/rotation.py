@@ -51,7 +51,7 @@ def rotate(
 ) -> datetime | None:
     """Replace a secret by the result of ``make``. The old value stays valid for :data:`OVERLAP`, unless ``at_once``.
 
-    The caller must have the lock ``ROTATE`` of :mod:`headend.config.command_lock`: of two rotations at the same time, the
+    The caller must hold the lock ``ROTATE`` of :mod:`headend.config.command_lock`: of two rotations at the same time, the
     second must see the old value that the first has stored.
 
     Return until when the old value is valid; None if there is none, or with ``at_once``. Raises :class:`OverlapError` if

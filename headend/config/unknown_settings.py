@@ -39,13 +39,13 @@ ones that look like settings."""
 _SERVICE_LINK_NAME = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?")
 _SERVICE_LINK_VALUE = re.compile(r"(tcp|udp|sctp)://")
 """For a service ``headend-web``, Kubernetes and Docker set variables such as ``HEADEND_WEB_PORT=tcp://10.0.0.7:80``."""
-_SIMILAR_REST, _SIMILAR_NAME = 0.6, 0.85
-"""The smallest ratio of difflib for a similar rest after one of our prefixes, and for a similar whole name.
+_MIN_RATIO_WITHOUT_PREFIX, _MIN_RATIO = 0.6, 0.85
+"""The smallest ratio of difflib for similar names.
 
-The prefix itself is not compared: it would make all settings with the same prefix similar.
+One of our prefixes is removed before names are compared: otherwise all settings with the same prefix are similar.
 """
-_OTHER_TERMS = {"SIMULATION_METERS": "SIMULATION_DEVICES"}
-"""Settings under the names that users expect. The reference says *device*, and the documentation says *meter*."""
+_EXPECTED_NAMES = {"SIMULATION_METERS": "SIMULATION_DEVICES"}
+"""Names that users expect, and the real ones. The reference says *device*, and the documentation says *meter*."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,17 @@ def _is_service_link(name: str, value: str) -> bool:
 
 
 def _nearest_of_ours(name: str, known: AbstractSet[str]) -> str | None:
-    """Return the setting with the most similar rest after the prefix. ``HEADEND_SFTP_PORT`` also finds ``SFTP_PORT``."""
+    """Return the setting whose name is most similar after the prefix. ``HEADEND_SFTP_PORT`` finds ``SFTP_PORT``."""
     prefix = next(each for each in OWN_PREFIXES if name.startswith(each))
-    settings = {each: each for each in known} | _OTHER_TERMS
-    by_rest = {each.removeprefix(prefix): setting for each, setting in settings.items()}
-    rests = get_close_matches(name.removeprefix(prefix), by_rest, n=1, cutoff=_SIMILAR_REST)
-    return by_rest[rests[0]] if rests else None
+    settings = {each: each for each in known} | _EXPECTED_NAMES
+    by_short_name = {each.removeprefix(prefix): setting for each, setting in settings.items()}
+    short_name = name.removeprefix(prefix)
+    found = get_close_matches(short_name, by_short_name, n=1, cutoff=_MIN_RATIO_WITHOUT_PREFIX)
+    return by_short_name[found[0]] if found else None
 
 
 def _nearest_name(name: str, known: AbstractSet[str]) -> str | None:
     # Comparing all names would take 20 ms at the start of each process.
     candidates = [each for each in known if each[0] == name[0]]
-    names = get_close_matches(name, candidates, n=1, cutoff=_SIMILAR_NAME)
-    return names[0] if names else None
+    found = get_close_matches(name, candidates, n=1, cutoff=_MIN_RATIO)
+    return found[0] if found else None

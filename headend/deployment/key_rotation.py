@@ -1,8 +1,9 @@
 """Replace the keys of the default supplier. The keys are in the secrets store, and their hashes in the database.
 
-No transaction includes a call of the secrets store: its locks would last as long as the call. So the new key is first
-added to the database, then stored, and only then the old one becomes invalid. If a step fails, the old key is still
-valid, and the rotation can be repeated. A call that failed may have stored the new key, so that key stays valid too.
+No transaction includes a call of the secrets store, because its locks would last as long as the call. So there are
+three steps: the new key is added to the database, it is stored as a secret, and the old key becomes invalid. If a step
+fails, the rotation can be repeated, because the old key is still valid. The new key stays valid too: the secrets store
+may have stored it although the call failed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def rotate_api_key(*, at_once: bool = False) -> str:
 
     The old key stays valid until it is revoked. With ``at_once``, the old key and all keys that were replaced before
     are revoked, because any of them may have leaked. Raises ``ImproperlyConfigured`` if the deployment has not been set
-    up. The key in the secrets is valid at any time, also if the process ends between two steps.
+    up. The key in the secrets is valid at any time, even if the process ends between two steps.
     """
     old, new = _stored(bootstrap.api_key_secret()), credentials.new_api_key()
     supplier = _default_supplier()
@@ -52,7 +53,7 @@ def rotate_ssh_key(*, at_once: bool = False) -> str:
 
     The old key stays valid until it is deleted. With ``at_once``, the old key and all keys that were replaced before
     are deleted. Raises ``ImproperlyConfigured`` if the deployment has not been set up. The key in the secrets is valid
-    at any time, also if the process ends between two steps.
+    at any time, even if the process ends between two steps.
     """
     old, new = _stored(bootstrap.private_key_secret()), credentials.new_private_key()
     old_fingerprint = credentials.fingerprint(credentials.public_key_of(old))

@@ -1,6 +1,6 @@
-"""Calls of the API skip the middleware of pages: that for sessions, users, messages, forms and logins.
+"""API calls without cookies skip the middleware for pages: sessions, forms, users, messages and logins.
 
-The API authenticates by API keys only, and reads no session. A call with cookies passes through all middleware.
+The API accepts API keys only, and reads no session. A call with cookies passes through all middleware.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from headend.portal.unavailable import answer_to_outage
 class ApiCallMiddleware:
     """Calls the view of the API directly if the call has no cookies. Other requests are passed on.
 
-    The middleware before it checks the Host and adds headers. That after it has nothing to do for such a call, and
-    would take a tenth of the time of a page of readings.
+    The middleware before this one checks the Host header and adds headers, so API calls need it. The middleware after
+    this one does nothing for such a call, but takes a tenth of the time of a page of readings.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -26,11 +26,10 @@ from headend.portal.chart_axes import (
     y_of,
 )
 from headend.portal.number_text import with_unit
+from readings.window import HOUR
 
 MAX_POINTS = 2_000
 """A line chart with more points is downsampled: a screen has fewer columns."""
-
-HOUR = timedelta(hours=1)
 
 _DIGITS = 6
 """The significant digits of the values for ``charts.js``."""
@@ -127,8 +126,8 @@ def curve_chart(
         span: how much time after its instant a value describes, such as an hour; zero for a value of one instant.
         stepped: whether a value is drawn as a horizontal line as long as its span.
         notes: words about some instants, such as the quality of a reading. These points get a mark.
-        partial: the points of hours or days that have only a part of their energy. They are drawn, but the summary does not
-            count them, unless there are no others.
+        partial: the points that have only a part of the energy of their hour or day. They are drawn. The summary does not
+            count them, unless there are no other points.
     """
     group = math.ceil(max(len(each.points) for each in series) / MAX_POINTS) or 1
     drawn = [Series(each.name, downsample(each.points, MAX_POINTS)) for each in series]
@@ -230,17 +229,17 @@ def _notes_by_index(
 
 def _summary(series: Sequence[Series], unit: str, partial: Collection[datetime], step: str) -> str:
     """Return the text below the chart, which screen readers read as its description."""
-    are_left_out = any(time not in partial for time, _ in series[0].points)
-    left_out = partial if are_left_out else ()
-    sentences = [_summary_of_curve(each, unit, left_out) for each in series]
-    if left_out:
+    some_are_complete = any(time not in partial for time, _ in series[0].points)
+    ignored = partial if some_are_complete else ()
+    sentences = [_summary_of_curve(each, unit, ignored) for each in series]
+    if ignored:
         sentences.append(f"Incomplete {step}s are not counted.")
     return " ".join(sentences)
 
 
-def _summary_of_curve(series: Series, unit: str, left_out: Collection[datetime]) -> str:
+def _summary_of_curve(series: Series, unit: str, ignored: Collection[datetime]) -> str:
     known = [
-        (time, value) for time, value in series.points if value is not None and time not in left_out
+        (time, value) for time, value in series.points if value is not None and time not in ignored
     ]
     if not known:
         return "No readings in this window."

@@ -23,12 +23,12 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Substr
 
-from headend.portal.charts import HOUR, LineChart, Point, Series, curve_chart, line_chart
+from headend.portal.charts import LineChart, Point, Series, curve_chart, line_chart
 from headend.portal.energy_units import unit_of_energy
 from readings.models import IntervalTotals
 from readings.totals import time_prefix
+from readings.window import DAY, HOUR
 
-DAY = timedelta(days=1)
 NO_TIME = timedelta(0)
 HOURLY_FROM = timedelta(days=14)
 """From this length on, a window is drawn with hourly means of the power and the energy of each day."""
@@ -46,14 +46,14 @@ _STEP_NAMES = {NO_TIME: "interval", HOUR: "hour", DAY: "day"}
 class Sums:
     """The sums of some intervals: power in kW, and energies in kWh.
 
-    ``first`` and ``time`` are those of the first and the last interval. ``totals`` is the number of intervals, and
-    ``intervals`` that of the intervals that have a power.
+    ``first`` and ``last`` are the times of the first and the last interval. ``intervals`` is the number of intervals, and
+    ``with_power`` how many of them have a power.
     """
 
     first: datetime
-    time: datetime
-    totals: int
+    last: datetime
     intervals: int
+    with_power: int
     kw: float
     imported: float
     exported: float
@@ -64,7 +64,7 @@ class FleetEnergy:
     """The energy of the fleet in kWh, for each ``step`` of a window; a ``step`` of zero is an interval.
 
     ``values`` has the start of the step (or the time of the interval), the imported and the exported energy, ascending.
-    ``partial`` are the starts of the steps of which intervals are outside of the window or not stored.
+    ``partial`` has the starts of the incomplete steps: some of their intervals are not stored, or outside of the window.
     """
 
     start: datetime
@@ -133,14 +133,14 @@ def sums_between(start: datetime, end: datetime) -> list[Sums]:
         .annotate(
             first=Min("time"),
             last=Max("time"),
-            totals=Count("pk"),
-            n=Count("pk", filter=~_WITHOUT_POWER),
+            intervals=Count("pk"),
+            with_power=Count("pk", filter=~_WITHOUT_POWER),
             kws=Sum("kw"),
             imports=Sum("import_kwh"),
             exports=Sum("export_kwh"),
         )
         .order_by("hour", "is_later")
-        .values_list("first", "last", "totals", "n", "kws", "imports", "exports")
+        .values_list("first", "last", "intervals", "with_power", "kws", "imports", "exports")
     )
     return [Sums(*sums) for sums in groups]
 
@@ -151,12 +151,12 @@ def load_points(sums: Iterable[Sums], start: datetime, end: datetime) -> list[Po
     An interval or hour in which no reading has a power has the value None.
     """
     if end - start < HOURLY_FROM:
-        return [(each.time, each.kw if each.intervals else None) for each in sums]
+        return [(each.last, each.kw if each.with_power else None) for each in sums]
     hours: dict[datetime, tuple[float, int]] = {}
     for each in sums:
-        hour = each.time.replace(minute=0, second=0, microsecond=0)
+        hour = each.last.replace(minute=0, second=0, microsecond=0)
         kw, intervals = hours.get(hour, (0.0, 0))
-        hours[hour] = kw + each.kw, intervals + each.intervals
+        hours[hour] = kw + each.kw, intervals + each.with_power
     return [
         (hour, kw / intervals if intervals else None) for hour, (kw, intervals) in hours.items()
     ]
@@ -169,10 +169,10 @@ def energy(sums: Iterable[Sums], start: datetime, end: datetime) -> FleetEnergy:
     """
     length = end - start
     step = DAY if length >= HOURLY_FROM else HOUR if length > INTERVALS_UP_TO else NO_TIME
-    inside = [each for each in sums if start < each.time <= end]
+    inside = [each for each in sums if start < each.last <= end]
     steps: dict[datetime, tuple[float, float]] = {}
     for each in inside:
-        begin = max(start, _begin(each.time, step))
+        begin = max(start, _begin(each.last, step))
         imported, exported = steps.get(begin, (0.0, 0.0))
         steps[begin] = imported + each.imported, exported + each.exported
     values = [(time, *both) for time, both in steps.items()]
@@ -193,12 +193,12 @@ def _partial_steps(sums: Sequence[Sums], start: datetime, step: timedelta) -> fr
     """Return the starts of the steps that have fewer intervals than fit into them."""
     if step == NO_TIME or len(sums) < 2:
         return frozenset()
-    distances = Counter(later.first - earlier.time for earlier, later in pairwise(sums))
+    distances = Counter(later.first - earlier.last for earlier, later in pairwise(sums))
     interval = distances.most_common(1)[0][0]
     stored: Counter[datetime] = Counter()
     for each in sums:
-        stored[max(start, _begin(each.time, step))] += each.totals
-    return frozenset(begin for begin, totals in stored.items() if totals < step // interval)
+        stored[max(start, _begin(each.last, step))] += each.intervals
+    return frozenset(begin for begin, count in stored.items() if count < step // interval)
 
 
 def _begin(time: datetime, step: timedelta) -> datetime:

@@ -28,7 +28,6 @@ from headend.portal.meter_details import (
     registers,
 )
 from headend.portal.meter_readings import (
-    HOUR,
     LATEST_READINGS,
     MeterReadings,
     last_hour,
@@ -41,6 +40,7 @@ from readings.engines import engine_of
 from readings.feed import newest_interval
 from readings.ingest.deployment_fleet import customer_class_of
 from readings.repositories import Snapshot
+from readings.window import HOUR
 
 MAX_GAPS = 50
 """The page lists this many gaps and counts all of them."""
@@ -158,7 +158,7 @@ def _charts(meter: MeterReadings, bounds: Bounds) -> list[charts.LineChart]:
             *bounds,
             span=HOUR if meter.hourly else timedelta(0),
             notes={} if meter.hourly else notes,
-            # The other measures are means, which are right for a part of an hour too.
+            # The other measures are means, which are also right for a part of an hour.
             partial=meter.partial if column == "kwh" else (),
         )
         for title, unit, column in known or [("Active power", "kW", "kw")]

@@ -24,9 +24,8 @@ from readings.repositories import Snapshot
 from readings.repositories.hourly_means import HOURLY_COLUMNS, hourly_means_with_last_day
 from readings.repositories.minute_index import as_int_array
 from readings.totals import TOTALS_DELAY
-from readings.window import RESOLUTION, Window, window_of_day
+from readings.window import HOUR, RESOLUTION, Window, window_of_day
 
-HOUR = timedelta(hours=1)
 MAX_READINGS = HOURLY_FROM // MINUTE
 """The largest number of readings that a page loads: one per minute of the longest window that is drawn by interval."""
 LATEST_READINGS = 12
@@ -61,8 +60,8 @@ class MeterReadings:
     ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour: the energy of
     the hour, and the means of the other measures. ``latest`` has the readings themselves, with the columns of
     ``frame.FULL_SCHEMA``; for an hourly window only those of its last day. If the window is longer than a day, a column that
-    is shown of the first and the last readings only may be null in the others. ``partial`` has the hours in which readings
-    are missing, if ``hourly``.
+    is shown of the first and the last readings only may be null in the others. If ``hourly``, ``partial`` has the hours
+    without all of their readings.
     """
 
     points: pl.DataFrame
@@ -153,7 +152,7 @@ def by_hour(
     """
     grid = _Grid.of(latest["time"].to_list(), start, end)
     gaps = list(grid.incomplete_hours(hours))
-    # The last hour, and hours that the window cuts, are no gaps.
+    # Not from `gaps`: these do not include the last hour, and hours at the bounds of the window.
     partial = hours.filter(pl.col("readings") < HOUR // grid.interval)["hour"]
     return MeterReadings(
         hours.rename({"hour": "time"}),

@@ -7,7 +7,7 @@ two row groups of each finished day.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import date
 
 import polars as pl
 
@@ -18,9 +18,7 @@ from readings.repositories.delta.data_files import collect
 from readings.repositories.delta.decoded_rows import read_device_ids
 from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.hourly_sums import complete_days, without_days
-from readings.window import RESOLUTION, Window, is_one_of
-
-_HOUR = timedelta(hours=1)
+from readings.window import HOUR, RESOLUTION, Window, is_one_of
 
 ReadIdentities = Callable[[Window], pl.LazyFrame]
 """Returns the columns ``frame.ORDER`` of a window's readings, in any order."""
@@ -51,7 +49,7 @@ def summarise_meters(
     # The sums have no times, so the first and the last hour of each meter are read.
     ends = pl.concat([hours.select("device_id", hour=end) for end in ("first", "last")]).unique()
     times = [
-        read(Window(start, start + _HOUR - RESOLUTION, device_ids=tuple(meters)))
+        read(Window(start, start + HOUR - RESOLUTION, device_ids=tuple(meters)))
         for start, meters in ends.group_by("hour").agg("device_id").iter_rows()
     ]
     exact = pl.concat([frame.empty(frame.ORDER).lazy(), *times]).group_by("device_id")

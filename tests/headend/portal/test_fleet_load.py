@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from headend.portal import charts
-from headend.portal.charts import HOUR
-from headend.portal.fleet_load import DAY, energy, fleet_charts, load_points, sums_between
+from headend.portal.fleet_load import energy, fleet_charts, load_points, sums_between
 from readings.models import IntervalTotals
+from readings.window import DAY, HOUR
 from tests.headend.portal.conftest import FIVE_MINUTES, HOUR_START, store_totals
 
 MINUTE = timedelta(minutes=1)
