@@ -16,6 +16,7 @@ from pathlib import PurePath
 
 import polars as pl
 
+from readings.repositories.delta.failures import unavailable_if_it_fails
 from readings.repositories.delta.folder import Folder
 from readings.window import DAY, window_of_day
 
@@ -52,9 +53,13 @@ class DayCache:
         self._kind = kind
 
     def find(self, by_day: FilesByDay) -> dict[date, str]:
-        """Return the paths of the cache files of those days that have a valid one."""
+        """Return the paths of the cache files of those days that have a valid one.
+
+        Raises :class:`RepositoryUnavailableError` if a disk or a bucket cannot be read.
+        """
         names = {day: self._name(day, files) for day, files in by_day.items()}
-        existing = self._folder.existing(names.values())
+        with unavailable_if_it_fails("The day cache cannot be read"):
+            existing = self._folder.existing(names.values())
         return {day: self._folder.path(name) for day, name in names.items() if name in existing}
 
     def store(self, day: date, files: Sequence[str], rows: pl.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import date
 from math import ceil, inf
@@ -17,7 +18,10 @@ from readings.repositories.delta.minute_reader import DeltaMinuteReader
 from readings.repositories.delta.version_finder import VersionFinder
 from readings.repositories.delta.versions import replace_versions
 from readings.repositories.minute_index import MinuteCounts
+from readings.repository_errors import RepositoryUnavailableError
 from readings.window import Window
+
+log = logging.getLogger(__name__)
 
 _MINUTES_PER_DAY = 1440
 _MIN_MINUTES_SEARCHED = 64
@@ -73,7 +77,13 @@ class FewMeters:
         if not self._are_copied:
             return {}
         usable = {day: self._files.by_day[day] for day in days if self._holds_valid(day, window)}
-        return self._copies.read(self._copies.find(usable), window, self._reader.columns)
+        copies = self._copies.find(usable)
+        try:
+            return self._copies.read(copies, window, self._reader.columns)
+        except RepositoryUnavailableError as error:
+            # A copy is never the only place of a reading. One of its files may be damaged, or deleted after `find`.
+            log.warning("meter copies are not used", extra={"error": str(error)})
+            return {}
 
     def _holds_valid(self, day: date, window: Window) -> bool:
         """Return whether a copy, which has the version of each reading that arrived last, has those of the window."""

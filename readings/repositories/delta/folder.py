@@ -10,7 +10,7 @@ import logging
 import os
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -173,15 +173,11 @@ class DiskFolder(Folder):
 
     def put(self, name: str, content: bytes) -> None:
         """See :meth:`Folder.put`."""
-        temporary = self._temporary(name)
-        temporary.write_bytes(content)
-        temporary.replace(self.root / name)
+        self._put(name, lambda temporary: temporary.write_bytes(content))
 
     def put_frame(self, name: str, rows: pl.DataFrame, **options: Any) -> None:
         """See :meth:`Folder.put_frame`."""
-        temporary = self._temporary(name)
-        rows.write_parquet(temporary, **options)
-        temporary.replace(self.root / name)
+        self._put(name, lambda temporary: rows.write_parquet(temporary, **options))
 
     def write_frame(self, name: str, rows: pl.DataFrame, **options: Any) -> int:
         """See :meth:`Folder.write_frame`."""
@@ -210,11 +206,18 @@ class DiskFolder(Folder):
         """See :meth:`Folder.remove_older`."""
         return sum(_remove_if_older(self.root / name, limit) for name in names)
 
-    def _temporary(self, name: str) -> Path:
-        """Return the path of a file next to this one. Its folder is created."""
-        folder = (self.root / name).parent
-        folder.mkdir(exist_ok=True)
-        return folder / f".{uuid.uuid4()}"
+    def _put(self, name: str, write: Callable[[Path], object]) -> None:
+        """Let ``write`` write a temporary file, and then give it this name. After an error it is deleted."""
+        file = self.root / name
+        file.parent.mkdir(exist_ok=True)
+        temporary = file.parent / f".{uuid.uuid4()}"
+        try:
+            write(temporary)
+            temporary.replace(file)
+        except BaseException:
+            # The disk may be full.
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ import re
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePath
@@ -25,6 +26,7 @@ import polars as pl
 from readings import frame
 from readings.repositories.delta.data_files import Columns, collect_all
 from readings.repositories.delta.day_cache import DELETE_AFTER_SECONDS, FilesByDay
+from readings.repositories.delta.failures import FAILURES, unavailable_if_it_fails
 from readings.repositories.delta.folder import Folder
 from readings.window import Window
 
@@ -65,14 +67,18 @@ class MeterCopies:
         self._folder = folder
 
     def find(self, by_day: FilesByDay) -> dict[date, MeterCopy]:
-        """Return the copies of those days that have one of exactly these data files."""
+        """Return the copies of those days that have one of exactly these data files.
+
+        Raises :class:`RepositoryUnavailableError` if a disk or a bucket cannot be read.
+        """
         copies = [_name(day, files) for day, files in by_day.items()]
-        contents = self._folder.read([f"{copy}.json" for copy in copies])
+        with unavailable_if_it_fails("A meter copy cannot be read"):
+            contents = self._folder.read([f"{copy}.json" for copy in copies])
         found = {}
         for day, copy, content in zip(by_day, copies, contents, strict=True):
-            # A power failure can leave an empty file.
-            if content:
-                first_ids = tuple(json.loads(content))
+            # A power failure can leave a file without its content.
+            with suppress(ValueError):
+                first_ids = tuple(json.loads(content or b""))
                 parts = (_part(copy, number) for number in range(len(first_ids)))
                 found[day] = MeterCopy(tuple(map(self._folder.path, parts)), first_ids)
         return found
@@ -83,7 +89,7 @@ class MeterCopies:
         """Return the window's readings of each of these days, in order. The window names the meters.
 
         ``columns`` are those of :data:`COPIED_COLUMNS` and ``measure_name``. If ``as_of`` bounds the window, no reading
-        of these days may have arrived later.
+        of these days may have arrived later. Raises :class:`RepositoryUnavailableError` if a file cannot be read.
         """
         queries, days = [], []
         for day, copy in copies.items():
@@ -99,21 +105,30 @@ class MeterCopies:
     def store(self, day: date, files: Sequence[str], parts: Iterable[pl.DataFrame]) -> None:
         """Store the copy of a day that was made from these data files. It can be found when all of it is stored.
 
+        After an error, such as a full disk, the files that were stored are deleted.
+
         ``parts`` have the columns of :data:`COPIED_COLUMNS`. They are sorted by ``device_id`` and ``time``, and so are
         the rows of each of them, and no meter is in two parts.
         """
         copy, first_ids = _name(day, files), []
-        for number, part in enumerate(parts):
-            self._folder.put_frame(
-                _part(copy, number),
-                part,
-                compression="zstd",
-                compression_level=_COMPRESSION_LEVEL,
-                row_group_size=_ROWS_PER_GROUP,
-                data_page_size=_PAGE_BYTES,
-            )
-            first_ids.append(part["device_id"][0])
-        self._folder.put(f"{copy}.json", json.dumps(first_ids).encode())
+        try:
+            for number, part in enumerate(parts):
+                self._folder.put_frame(
+                    _part(copy, number),
+                    part,
+                    compression="zstd",
+                    compression_level=_COMPRESSION_LEVEL,
+                    row_group_size=_ROWS_PER_GROUP,
+                    data_page_size=_PAGE_BYTES,
+                )
+                first_ids.append(part["device_id"][0])
+            self._folder.put(f"{copy}.json", json.dumps(first_ids).encode())
+        except Exception:
+            with suppress(*FAILURES):
+                # If the index exists, another process has completed the copy.
+                if not self._folder.existing([f"{copy}.json"]):
+                    self._folder.remove(_part(copy, number) for number in range(len(first_ids)))
+            raise
 
     def delete_unused(self, by_day: FilesByDay) -> int:
         """Delete the copies of other data files than these, an hour after they were stored.

@@ -220,7 +220,9 @@ class DeltaRepository(ReadingsRepository):
         files, now = DataFiles.of(self._folder, table), self._clock()
         snapshot = self._snapshot_of(table.version(), files)
         by_day = files.by_day
-        done = {
+        # Files are deleted first, because no file can be added on a full disk.
+        removed = self._delete_unused_cache_files(files) if may_delete else {}
+        return removed | {
             "days counted": fill_minute_counts(self._file_counts, by_day, now),
             "days summed up": fill_hourly_sums(self._hourly_sums, snapshot, by_day, now),
             "days summarised": fill_day_summaries(
@@ -228,16 +230,12 @@ class DeltaRepository(ReadingsRepository):
             ),
             "days copied": fill_meter_copies(self._meter_copies, files, self._file_counts, now),
         }
-        if may_delete:
-            caches = (
-                self._minute_counts,
-                self._hourly_sums,
-                self._day_summaries,
-                self._meter_copies,
-            )
-            done["cache files removed"] = sum(cache.delete_unused(by_day) for cache in caches)
-            done["cache files removed"] += delete_unused_statistics(self._folder, files.paths)
-        return done
+
+    def _delete_unused_cache_files(self, files: DataFiles) -> dict[str, int]:
+        caches = self._minute_counts, self._hourly_sums, self._day_summaries, self._meter_copies
+        deleted = sum(cache.delete_unused(files.by_day) for cache in caches)
+        deleted += delete_unused_statistics(self._folder, files.paths)
+        return {"cache files removed": deleted}
 
     def _append(self, table: DeltaTable, readings: Mapping[Kind, pl.DataFrame]) -> None:
         version, new_files = table.version(), write_days(self._folder, readings)

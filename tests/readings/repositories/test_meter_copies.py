@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from obstore.exceptions import BaseError as BucketError
 from polars.testing import assert_frame_equal
 
 from readings import frame
@@ -223,6 +225,57 @@ def test_a_copy_that_was_interrupted_is_not_used_and_is_made_again(
     assert DeltaRepository(str(folder)).maintain()["days copied"] == 3
     remove_data_files(folder)
     assert_frame_equal(page(folder, WINDOWS["several meters"]), expected)
+
+
+def test_a_damaged_copy_is_not_used(folder: Path) -> None:
+    expected = page(folder, WINDOWS["several meters"])
+    [index] = (folder / "_meters").glob("2023-02-27*.json")
+    index.write_bytes(bytes(index.stat().st_size))
+    for file in (folder / "_meters").glob("2023-02-28*.parquet"):
+        file.write_bytes(b"")
+    assert_frame_equal(page(folder, WINDOWS["several meters"]), expected)
+    assert DeltaRepository(str(folder)).maintain()["days copied"] == 1
+
+
+def test_a_full_disk_gets_neither_a_part_of_a_copy_nor_keeps_files_that_are_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "_meters" / f".{uuid.uuid4()}").touch()
+    DeltaRepository(str(folder)).write(corrected(hours(MONDAY), END), corrections=True)
+    make_older(folder, ".*")
+    make_older(folder, "*")
+    written, write_parquet = [], pl.DataFrame.write_parquet
+
+    def full_at_the_second_file(self: pl.DataFrame, file: Path, **options: Any) -> None:
+        written.append(file)
+        write_parquet(self, file, **options)
+        if sum(each.parent.name == "_meters" for each in written) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full_at_the_second_file)
+    with pytest.raises(RepositoryUnavailableError, match="No space left"):
+        DeltaRepository(str(folder)).maintain()
+    assert {path.name[:10] for path in (folder / "_meters").iterdir()} == {
+        "2023-02-28", "2023-03-01",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("call", ["read", "existing"])
+def test_an_error_of_a_bucket_is_an_outage_also_if_it_comes_from_a_copy_or_the_day_cache(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    snapshot = DeltaRepository(str(folder)).snapshot()
+
+    def fail(*_: Any) -> None:
+        raise BucketError("the bucket cannot be reached")
+
+    monkeypatch.setattr(DiskFolder, call, fail)
+    with pytest.raises(RepositoryUnavailableError, match="cannot be read"):
+        snapshot.page(
+            Window(MONDAY, END, (A,), as_of=MONDAY if call == "existing" else None),
+            offset=0,
+            size=9,
+        )
 
 
 def test_unused_copies_are_deleted_after_an_hour(folder: Path) -> None:
