@@ -43,9 +43,9 @@ _URL_QUERY, _QUERY, _NEXT_QUERY, _FILTER = UrlQuery(), ReadingsQuery(), NextQuer
 _HISTORY_QUERY = HistoryQuery()
 """They check the parameters of every call, and serialize those of every page."""
 _NAMES = [*_QUERY.fields]
-"""The parameters in the order in which the URL of a next page has them. The position, ``after``, is the last one."""
+"""The parameters, in their order in the URL of a next page. The position, ``after``, is the last one."""
 _quoted = lru_cache(maxsize=1_000)(quote_plus)
-"""``quote_plus`` for instants: the URLs of a client's pages have the same ones."""
+"""``quote_plus`` with a cache: a client's pages repeat nearly all values in their URLs."""
 
 
 class ReadingsViewSet(ViewSet):
@@ -139,9 +139,9 @@ def _records_of(snapshot: Snapshot, selected: Mapping[str, Any]) -> Records:
         # The link to the next page needs the last reading's identity.
         needed = [*columns, *(name for name in frame.ORDER if name not in columns)]
     elif after is not None:
-        written = snapshot.next_records(window, after, size=size, offset=offset)
-        if written is not None:
-            return written
+        records = snapshot.next_records(window, after, size=size, offset=offset)
+        if records is not None:
+            return records
     page = snapshot.page(window, offset=offset, size=size, after=after, columns=needed)
     return Records.of(page.readings, columns, offset=offset, more=page.more)
 

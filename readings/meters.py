@@ -20,8 +20,8 @@ READINGS_PER_QUERY = 3_000_000
 MAX_QUERIES = 60
 """How many queries one call runs at most, so that other tasks get their turn."""
 _ROWS_PER_STATEMENT = 1_000
-_METERS_PER_STATEMENT = 50_000
-"""As Python objects, a meter needs about 300 bytes."""
+_METERS_AT_ONCE = 50_000
+"""Limits memory: a meter needs about 300 bytes as Python objects."""
 LAST_TIME_STEP = timedelta(hours=1)
 """The last time of a meter is stored again if it has moved by this. Otherwise each interval would rewrite the table."""
 _SCHEMA = {"device_id": pl.String(), "known_day": pl.Date(), "known_time": frame.INSTANT}
@@ -89,8 +89,8 @@ def _insert_or_update(meters: pl.DataFrame) -> None:
     for_database = _last_times_for_database(meters["last_time"])
     meters = meters.with_columns(pl.col("last_day").cast(pl.String))
     with transaction.atomic(), connection.cursor() as cursor:
-        for some in meters.iter_slices(_METERS_PER_STATEMENT):
-            rows = [(device_id, day, for_database[time]) for device_id, day, time in some.rows()]
+        for part in meters.iter_slices(_METERS_AT_ONCE):
+            rows = [(device_id, day, for_database[time]) for device_id, day, time in part.rows()]
             cursor.executemany(statement, rows)
 
 

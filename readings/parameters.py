@@ -29,8 +29,8 @@ class ParsedField(serializers.CharField):
     """Text from which ``to_internal_value`` makes a value."""
 
     def run_validation(self, data: Any = empty) -> Any:
-        """Return the value. Raise ``ValidationError`` for other data."""
-        # Nearly all data is text. DRF's own checks, of missing and empty values, take longer than the parsers.
+        """Return the parsed value. Raise ``ValidationError`` if it is not accepted."""
+        # Nearly all values are text. DRF's checks for missing and empty values take longer than the parsers.
         if isinstance(data, str) and data and not data.isspace():
             return self.to_internal_value(data)
         return super().run_validation(data)

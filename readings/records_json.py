@@ -18,7 +18,7 @@ _FIRST_COLUMNS = ["offset", *_INSTANTS, "device_id"]
 
 @dataclass(frozen=True)
 class Records:
-    """The records of a page, and what the other keys of the response say about them.
+    """The records of a page as text, and what the rest of the response needs to know about them.
 
     ``text`` is a JSON array in UTF-8. ``last`` is the position of the last record, or None if there are none. ``more``
     is true if the window has readings after this page.
@@ -51,12 +51,12 @@ def record_texts(readings: pl.DataFrame) -> list[str]:
     """Return the JSON text of each reading, for :func:`numbered_json`: an object without its opening brace."""
     buffer = io.BytesIO()
     frame.with_instants_as_text(readings).write_ndjson(buffer)
-    # One object a line. JSON writes a line break inside of a text as \\n.
+    # Each line is one object: JSON escapes the line breaks in texts.
     return buffer.getvalue().decode()[1:-1].split("\n{")
 
 
 def numbered_json(texts: Iterable[str], first: int) -> bytes:
-    """Return what :func:`records_json` returns for these :func:`record_texts`. The row numbers begin with ``first``."""
+    """Return a JSON array of these :func:`record_texts`, numbered from ``first``. Equals :func:`records_json`."""
     numbered = [f'{{"offset":{number},{text}' for number, text in enumerate(texts, first)]
     return f"[{','.join(numbered)}]".encode()
 

@@ -18,7 +18,7 @@ from readings.repositories import ReadingsRepository, Snapshot
 log = logging.getLogger(__name__)
 
 _ROWS_PER_COMPARISON = 50_000
-"""A comparison needs about 1 KB for a row: the values of the row and of the stored versions, several times."""
+"""Limits memory: a comparison needs about 1 KB for each row."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ class ChunkWriter:
             rows = _arriving_now(rows)
         not_stored, differences = self._correct(rows, before)
         if not self.dry_run and new < not_stored:
-            # Another process has stored some of these readings since, perhaps with other values. All rows are compared again.
-            # Those that are stored by now are known, and conflicts are found a second time.
+            # Another process has stored some of these readings since, perhaps with other values. So all rows are compared
+            # again. This finds the same conflicts again, but not the same corrections: those are stored by now.
             differences.conflicts = RowReport()
             differences.add(self._correct(rows, self.repository.snapshot())[1])
         self.differences.add(differences)
         return not_stored if self.dry_run else new
 
     def _correct(self, rows: pl.DataFrame, stored: Snapshot) -> tuple[int, Differences]:
-        """Store the rows that have other values than stored readings.
+        """Store the rows whose values differ from those of the stored readings.
 
-        Return how many readings are not stored yet, and the differences. Memory is bounded: the rows are compared and
-        stored in parts.
+        Return how many readings are not stored yet, and the differences. The rows are compared and stored in parts, to
+        limit memory.
         """
         not_stored, differences = 0, Differences()
         for part in frame.parts_of_versions(rows, _ROWS_PER_COMPARISON):

@@ -105,7 +105,7 @@ class Snapshot(Extract):
     reads_few_columns_faster = False
     """Whether several pages of a meter with few columns usually take less time than one page with all columns.
 
-    It is False for an engine with a server, where each further query takes time.
+    It is False for an engine with a server: there, each query takes time.
     """
 
     @abstractmethod
@@ -128,9 +128,9 @@ class Snapshot(Extract):
     def next_records(
         self, window: Window, after: Position, *, size: int, offset: int
     ) -> Records | None:
-        """Return the records of a page of :meth:`page` if their text is cached or will be; otherwise None.
+        """Return the records of the page after a position, if the engine caches their text; otherwise None.
 
-        They have the columns ``frame.COLUMNS``. The row number of the first one is ``offset`` + 1.
+        They are those of :meth:`page`, with the columns ``frame.COLUMNS``. The row number of the first one is ``offset`` + 1.
         """
         return None
 

@@ -1,4 +1,4 @@
-"""Reads many readings: a query for each of the windows, which the server runs while the caller uses the results."""
+"""Reads the readings of many windows, one query for each. The server runs the next query while a result is used."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from readings.window import Window
 class ChunkReader:
     """Reads the readings of windows: all of them, or those that were written up to an instant.
 
-    Almost always, each reading has one row. With ``FINAL``, the server compares all rows of parts that are not merged,
-    which takes a third longer. So the rows are read without it, and compared here. If a reading has several rows, its
-    window is read again.
+    Nearly all readings have one row. With ``FINAL``, the server compares all rows of parts that are not merged, which
+    takes a third longer. So rows are read without ``FINAL``, and compared here. If a reading has several rows, its window
+    is read again with ``FINAL``.
     """
 
     def __init__(
@@ -32,21 +32,21 @@ class ChunkReader:
         columns: Sequence[str],
         written_until: datetime | None = None,
     ) -> None:
-        """``columns`` are those of the frames."""
+        """``columns`` are those of the frames that :meth:`read` yields."""
         self._statements = statements
         self._client = client
         self._columns = columns
         self._written_until = written_until
 
     def read(self, windows: Iterable[tuple[Window, bool]]) -> Iterator[pl.DataFrame]:
-        """Yield the readings of each window, without empty frames. The flag says whether it has corrections."""
+        """Yield a frame for each window with readings. The flag of a window says whether it has corrections."""
         stored = stored_columns(self._columns)
-        started: deque[tuple[Window, bool]] = deque()
+        sent: deque[tuple[Window, bool]] = deque()
 
         def queries() -> Iterator[Query]:
             for window, corrected in windows:
                 reads_rows = not corrected and self._can_compare_rows(window)
-                started.append((window, reads_rows))
+                sent.append((window, reads_rows))
                 yield (
                     self._statements.rows(stored, window, written_until=self._written_until)
                     if reads_rows
@@ -54,7 +54,7 @@ class ChunkReader:
                 )
 
         for rows in self._client.frames(queries(), schema_of(self._columns)):
-            window, reads_rows = started.popleft()
+            window, reads_rows = sent.popleft()
             if reads_rows and not frame.is_in_strict_order(rows):
                 query = self._readings(window, corrected=True)
                 rows = self._client.frame(query, schema_of(self._columns))
@@ -70,7 +70,7 @@ class ChunkReader:
         )
 
     def _can_compare_rows(self, window: Window) -> bool:
-        """Return whether two rows of a reading can be found in the result.
+        """Return whether the result shows if a reading has several rows.
 
         Two writers may have inserted the same reading with different arrival times. If the bounds of the arrival time
         exclude the valid row, only the other one is in the result.
@@ -82,7 +82,7 @@ class ChunkReader:
 def read_versions(
     client: Client, statements: Statements, windows: Iterable[Window]
 ) -> Iterator[pl.DataFrame]:
-    """Yield all versions of the readings of each window, with all columns, without empty frames."""
+    """Yield a frame with all versions, in all columns, for each window with readings."""
     columns = frame.FULL_COLUMNS
     queries = (statements.versions(stored_columns(columns), window) for window in windows)
     for rows in client.frames(queries, schema_of(columns)):

@@ -20,7 +20,7 @@ _ONE_THREAD = {"max_threads": 1}
 """With several threads, a page takes 12 ms instead of 8."""
 _SMALL_BLOCKS = {"max_block_size": 1_024}
 """``FINAL`` reads a block of each part that is not merged. A block of the default size has all rows of an interval."""
-_FEW_ROWS = 10_000
+_MAX_ROWS_IN_SMALL_BLOCKS = 10_000
 _MAX_METERS_AS_PARAMETER = 1_000
 """If there are more meters, they are sent as a table: a server limits the length of a parameter to 128 KiB."""
 _METERS = "requested_meters"
@@ -35,9 +35,9 @@ class Query:
     tables: Mapping[str, tuple[str, pl.DataFrame]] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def of_adjacent_rows(self, limit: int | None) -> Query:
-        """Return the query with the settings for rows that are adjacent in the table: ``limit`` of them, or all."""
-        reads_few = limit is not None and limit <= _FEW_ROWS
+    def for_adjacent_rows(self, limit: int | None) -> Query:
+        """Return this query with the best settings for ``limit`` adjacent rows of the table. None means all rows."""
+        reads_few = limit is not None and limit <= _MAX_ROWS_IN_SMALL_BLOCKS
         return replace(self, settings=_ONE_THREAD | (_SMALL_BLOCKS if reads_few else {}))
 
 

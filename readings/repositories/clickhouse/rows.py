@@ -27,10 +27,10 @@ def valid_rows(rows: pl.DataFrame) -> pl.DataFrame:
 def with_measure_name(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Return these columns. The measure name is the same in all readings, and no query returns it.
 
-    ``rows`` have the other columns in the same order, and maybe more columns after them.
+    ``rows`` must begin with the other ``columns``, in the same order. Further columns are removed.
     """
     if "measure_name" in columns:
-        # `with_columns` and `select` are queries of Polars. Two of them take longer than the rest of a cached page.
+        # `with_columns` and `select` are two queries of Polars, which take longer than the rest of a cached page.
         name = pl.Series("measure_name", [frame.MEASURE_NAME]).new_from_index(0, len(rows))
         rows = rows.clone().insert_column(columns.index("measure_name"), name)
     return rows if rows.columns == [*columns] else rows.select(columns)

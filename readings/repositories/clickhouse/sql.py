@@ -54,7 +54,7 @@ class Statements:
 
     Each method returns a query; its docstring says what the query returns or does. ``FINAL`` returns each version of a
     reading once, even if several processes have inserted it. ``corrected`` says whether readings of the window may have
-    several versions. If not, the query is simpler. Queries of rows have no ``FINAL``, and take less time.
+    several versions. If not, the query is simpler. :meth:`rows` uses no ``FINAL``, and takes less time.
     """
 
     def __init__(self, database: str, missing: Collection[str] = ()) -> None:
@@ -261,7 +261,7 @@ class Statements:
             )
             page = f"AND (time, device_id) IN ({keys.text})"
             query = self._select(_list(columns), window, f"{page} {_VALID}", **terms)
-        return query if window.device_ids else query.of_adjacent_rows(limit)
+        return query if window.device_ids else query.for_adjacent_rows(limit)
 
     def _aggregate(
         self, columns: str, names: Sequence[str], window: Window, group: str, *, corrected: bool

@@ -160,8 +160,8 @@ class DataFiles:
         found = self._overlaps(start, end) & self._is_of_kind[kind]
         return tuple(self.paths[number] for number in np.flatnonzero(found))
 
-    def day_arrives_after(self, instant: datetime, day: date) -> bool:
-        """Return whether a reading of a day, or another version of one, arrived after this instant."""
+    def has_arrivals_after(self, instant: datetime, day: date) -> bool:
+        """Return whether a reading of the day, or a correction of one, arrived after the instant."""
         midnight = window_of_day(day).start
         return self.days.arrives_after(instant, midnight, midnight)
 

@@ -60,7 +60,7 @@ def _read(folder: Folder, file: str, start: int, length: int, columns: Columns) 
 
 
 def blocks_between(start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the number of each block with rows from ``start`` to ``end`` of a file, and the bounds of these rows in it."""
+    """Yield the blocks with rows from ``start`` to ``end`` of a file: the number, and the bounds of the rows in it."""
     for number in range(start // BLOCK_ROWS, (end - 1) // BLOCK_ROWS + 1):
         before = number * BLOCK_ROWS
         yield number, max(start - before, 0), min(end - before, BLOCK_ROWS)
@@ -200,11 +200,11 @@ def _search(
 
 
 def search_blocks(rows: RowRange, device_id: str, count_in: Callable[[int, int, int], int]) -> int:
-    """Return how many of these rows, which are in order, come before a place in them.
+    """Return how many of these rows ``count_in`` counts. The rows must be in order, and the counted rows come first.
 
-    ``count_in`` gets the number of a block, and two rows of it: how many from the first to the second come before?
-    It is called for few blocks. Most device ids are random, so the place of one among the others can be estimated. The
-    block there is read first.
+    ``count_in(number, start, end)`` counts rows of block ``number``: those from ``start`` up to, but without, ``end``. It
+    is called for few blocks. Most device ids are random, so the place of ``device_id``, where the counted rows end, can
+    be estimated. The block there is read first.
     """
     low, high = rows.start, rows.start + rows.length
     guess = low + int(rows.length * _share_before(device_id))
@@ -216,7 +216,7 @@ def search_blocks(rows: RowRange, device_id: str, count_in: Callable[[int, int, 
         count = count_in(number, start - before, end - before)
         if 0 < count < end - start:
             return start + count - rows.start
-        # The place is before this block or after it. The next blocks are tried in growing steps.
+        # The counted rows end before this block or after it. The next blocks are tried in growing steps.
         if count:
             low, guess = end, end + (step - 1) * BLOCK_ROWS
         else:

@@ -1,4 +1,4 @@
-"""Reads a few meters in one version of a table: from meter copies, and on days without a copy from data files."""
+"""Reads a few meters in one version of a table: from meter copies, or from data files if a day has no copy."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 _MINUTES_PER_DAY = 1440
 _MIN_MINUTES_SEARCHED = 64
 """Few meters have few readings in a minute, so at least this many minutes are searched at once."""
-_READINGS_PER_DAY = 24
-"""Few meters send fewer readings. So if fewer are wanted, fewer days are looked up at once."""
+_MIN_READINGS_PER_DAY = 24
+"""Nearly all meters send at least this many readings. So the number of days with enough readings can be estimated."""
 _MAX_DAYS_AT_ONCE = 32
 
 
@@ -56,7 +56,7 @@ class FewMeters:
         found = [frame.empty(self._reader.columns)]
         per_meter = limit / len(window.device_ids)
         days = self._rows.days(window)
-        at_once = ceil(min(per_meter / _READINGS_PER_DAY, _MAX_DAYS_AT_ONCE))
+        at_once = ceil(min(per_meter / _MIN_READINGS_PER_DAY, _MAX_DAYS_AT_ONCE))
         minutes_at_once = max(_MIN_MINUTES_SEARCHED, ceil(min(per_meter, _MINUTES_PER_DAY)))
         for start in range(0, len(days), at_once):
             together = days[start : start + at_once]
@@ -73,21 +73,21 @@ class FewMeters:
         return pl.concat(found)
 
     def _read_copies(self, window: Window, days: Sequence[date]) -> dict[date, pl.DataFrame]:
-        """Return the window's readings of those days whose copy can be used."""
+        """Return the window's readings of those days that have a usable copy."""
         if not self._are_copied:
             return {}
-        usable = {day: self._files.by_day[day] for day in days if self._holds_valid(day, window)}
+        usable = {day: self._files.by_day[day] for day in days if self._copy_is_valid(day, window)}
         copies = self._copies.find(usable)
         try:
             return self._copies.read(copies, window, self._reader.columns)
         except RepositoryUnavailableError as error:
-            # A copy is never the only place of a reading. One of its files may be damaged, or deleted after `find`.
+            # The data files have all readings too. A file of the copy may be damaged, or was deleted after `find`.
             log.warning("meter copies are not used", extra={"error": str(error)})
             return {}
 
-    def _holds_valid(self, day: date, window: Window) -> bool:
-        """Return whether a copy, which has the version of each reading that arrived last, has those of the window."""
-        return window.as_of is None or not self._files.day_arrives_after(window.as_of, day)
+    def _copy_is_valid(self, day: date, window: Window) -> bool:
+        """Return whether a copy of the day has the valid versions of the window: nothing arrived after its ``as_of``."""
+        return window.as_of is None or not self._files.has_arrivals_after(window.as_of, day)
 
     def _read_day(self, window: Window, day: date, length: int) -> Iterator[pl.DataFrame]:
         """Yield the window's readings of a day, in order, from its data files: ``length`` minutes at once."""

@@ -87,15 +87,15 @@ def fill_day_summaries(
 def fill_meter_copies(
     copies: MeterCopies, files: DataFiles, counts: FileCounts, now: datetime
 ) -> int:
-    """Copy ended days by meter, newest first, at most :data:`MAX_DAYS_COPIED`; return how many.
+    """Write the meter copies of days that have ended, newest first, at most :data:`MAX_DAYS_COPIED`; return how many.
 
-    Days that received a reading in the last :data:`QUIET_FOR` wait, because the next reading would make their copies
-    useless.
+    A day that received a reading in the last :data:`QUIET_FOR` is skipped: more readings probably follow, and each of
+    them makes the copy useless.
     """
     quiet = {
         day: paths
         for day, paths in files.by_day.items()
-        if day < now.date() and not files.day_arrives_after(now - QUIET_FOR, day)
+        if day < now.date() and not files.has_arrivals_after(now - QUIET_FOR, day)
     }
     missing = sorted(quiet.keys() - copies.find(quiet).keys(), reverse=True)[:MAX_DAYS_COPIED]
     for day in missing:

@@ -1,11 +1,11 @@
-"""Meter copies: the readings of ended days once more, ordered by meter.
+"""Meter copies: each has all readings of a day that has ended, ordered by meter.
 
-Data files are ordered by time, so a meter's day is in as many places as there are intervals. In the day's meter copy
-it is in one place. A copy consists of Parquet files, each with the readings of some meters (adjacent ids), and of an
-index, which is written last. So an unfinished copy is never used.
+Data files are ordered by time: the readings of a meter's day are in as many places as the day has intervals. In the
+meter copy they are in one place. A copy consists of Parquet files, each with the readings of some meters (adjacent ids),
+and of an index. The index is written last, so an unfinished copy is never used.
 
-The names contain the day and a hash of the data files that the readings come from, as in the day cache. If a reading
-of the day was added or corrected, or if the day was compacted, the copy has another name and is not used.
+The name of a copy contains the day and a hash of the data files that its readings come from, as in the day cache. If a
+reading of the day is added or corrected, or if the day is compacted, the name no longer matches, and the copy is not used.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _CONSTANT = "measure_name"
 COPIED_COLUMNS = tuple(
     name for name in frame.FULL_COLUMNS if name not in (_CONSTANT, "import_kwh", "export_kwh")
 )
-"""The columns of a copy. Registers would take a third of its space, and only a few of them are read at once."""
+"""The columns of a copy. The registers would take a third of its space, and callers read only a few of them."""
 _FOLDER = "_meters"
 """Delta ignores names that begin with an underscore."""
 _ROWS_PER_GROUP = 28_800
-"""The day of a hundred meters with 288 readings each. Only the row group of the meter is decoded."""
+"""A day of a hundred meters with 288 readings each. To read a meter, only its row group is decoded."""
 _PAGE_BYTES = 64_000
 _COMPRESSION_LEVEL = 1
 _UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -93,22 +93,22 @@ class MeterCopies:
         """
         queries, days = [], []
         for day, copy in copies.items():
-            for path in sorted({copy.path_of(device_id) or "" for device_id in window.device_ids}):
-                if path:
-                    queries.append(_query(self._folder, path, window, columns))
-                    days.append(day)
+            paths = {copy.path_of(device_id) for device_id in window.device_ids}
+            for path in sorted(filter(None, paths)):
+                queries.append(_query(self._folder, path, window, columns))
+                days.append(day)
         readings = {day: frame.empty(columns) for day in copies}
         for day, found in zip(days, collect_all(queries), strict=True):
             readings[day] = pl.concat([readings[day], found])
         return {day: found.sort(frame.ORDER) for day, found in readings.items()}
 
     def store(self, day: date, files: Sequence[str], parts: Iterable[pl.DataFrame]) -> None:
-        """Store the copy of a day that was made from these data files. It can be found when all of it is stored.
+        """Store the copy of a day that was made from these data files. :meth:`find` finds it after its last write.
 
         After an error, such as a full disk, the files that were stored are deleted.
 
-        ``parts`` have the columns of :data:`COPIED_COLUMNS`. They are sorted by ``device_id`` and ``time``, and so are
-        the rows of each of them, and no meter is in two parts.
+        ``parts`` have the columns of :data:`COPIED_COLUMNS`. All rows are sorted by ``device_id`` and ``time``, within
+        and across parts. No meter is in two parts.
         """
         copy, first_ids = _name(day, files), []
         try:
@@ -144,7 +144,7 @@ class MeterCopies:
             if (found := _INDEX.fullmatch(name)) and found["copy"] not in used
         ]
         deleted = self._folder.remove_older(indexes, limit)
-        # The files of a copy are older than its index. They must stay as long as the index.
+        # The files of a copy are older than its index, but must not be deleted before it.
         kept = self._folder.existing(indexes) if indexes else set()
         used |= {PurePath(index).stem for index in kept}
         unused = [

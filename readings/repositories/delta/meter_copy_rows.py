@@ -22,7 +22,7 @@ from readings.repositories.delta.versions import OtherVersions, replace_versions
 from readings.window import Window, window_of_day
 
 _READINGS_PER_PART = 300_000
-"""A copy is written with about 170 MB of memory, and read with one query for each meter and day."""
+"""Limits the memory for writing a copy to about 170 MB."""
 _BY_METER = ["device_id", "time"]
 _VALUES = tuple(name for name in COPIED_COLUMNS if name not in _BY_METER)
 
@@ -42,7 +42,7 @@ def readings_by_meter(files: DataFiles, counts: FileCounts, day: date) -> Iterat
     for first in range(0, len(device_ids), meters_per_part):
         meters = device_ids.slice(first, meters_per_part)
         if described is not None:
-            readings = _read_columns(folder, described, first, meters)
+            readings = _read_by_row_number(folder, described, first, meters)
         else:
             main = rows.main.scan(folder, COPIED_COLUMNS).filter(_has_one_of(meters))
             readings = collect(main).sort(_BY_METER)
@@ -64,20 +64,20 @@ def _minutes_of_the_same_meters(
     return minutes
 
 
-def _read_columns(
+def _read_by_row_number(
     folder: Folder, minutes: pl.DataFrame, first: int, meters: pl.Series
 ) -> pl.DataFrame:
     """Return the readings of some meters from main files, sorted by meter and time.
 
-    ``first`` is the place of the first meter in each of the minutes. The rows of the meters are read by their numbers,
-    without their ids: this takes a third of the time of a search.
+    ``first`` is the place of the first meter in each of the minutes. The rows are read by their numbers, without device
+    ids: this takes a third of the time of a search.
     """
     queries = [
         scan_file(folder, file, _VALUES).slice(row + first, len(meters))
         for file, row in minutes.select("file", "row").iter_rows()
     ]
     values = pl.concat(collect_all(queries))
-    # The values are a matrix with a row for each minute. This transposes it.
+    # The values are a matrix with a row for each minute. It is transposed, so that it has a row for each meter.
     place = np.arange(len(values), dtype=np.uint32).reshape(len(minutes), len(meters)).T.ravel()
     columns = {name: values[name].rechunk().gather(place) for name in _VALUES}
     meter = np.repeat(np.arange(len(meters), dtype=np.uint32), len(minutes))

@@ -176,7 +176,7 @@ class DeltaMinuteReader:
         first, last = chunk.first_minute, chunk.last_minute
         rows = self._rows.every_version(first, last, search=bool(window.device_ids))
         versions = collect(rows.scan(self._folder, self.columns).filter(window.predicate()))
-        # Sorting needs the memory of the versions a second time.
+        # To sort them would take their memory a second time.
         return versions if frame.is_in_strict_order(versions) else versions.sort(frame.VERSION)
 
     def scan_corrected(

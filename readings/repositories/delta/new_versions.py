@@ -12,7 +12,7 @@ from readings.repositories.delta.file_kinds import Kind
 from readings.window import Window
 
 _ROWS_PER_JOIN = 50_000
-"""A join needs about 250 bytes for a row, so 500,000 rows are not joined at once."""
+"""Limits memory: a join needs about 250 bytes for each row."""
 _STORED = "arrival_time:stored"
 _VALID = "arrival_time:valid"
 
@@ -21,7 +21,7 @@ def new_readings(files: DataFiles, readings: pl.DataFrame) -> pl.DataFrame:
     """Return the readings (in order) whose time and device id are not in the files yet."""
     if readings.is_empty() or not _overlapping(files, readings, Kind.MAIN):
         return readings
-    parts = (_new_of(files, part) for part in readings.iter_slices(_ROWS_PER_JOIN))
+    parts = (_not_stored(files, part) for part in readings.iter_slices(_ROWS_PER_JOIN))
     return pl.concat(parts)
 
 
@@ -55,7 +55,7 @@ def new_versions(files: DataFiles, versions: pl.DataFrame) -> Mapping[Kind, pl.D
     }
 
 
-def _new_of(files: DataFiles, readings: pl.DataFrame) -> pl.DataFrame:
+def _not_stored(files: DataFiles, readings: pl.DataFrame) -> pl.DataFrame:
     stored = _stored(files, readings, Kind.MAIN)
     if stored is None:
         return readings

@@ -1,4 +1,4 @@
-"""The next page of a client that follows ``next``, if it does not reach beyond a minute.
+"""The next page of a client that follows ``next``, if the page ends within its minute.
 
 Most next pages do not. The readings of a minute are adjacent rows of a file, so nothing is counted for such a page.
 """

@@ -1,6 +1,6 @@
-"""The rows of data files as the JSON text of records, which stays in memory.
+"""A cache with the JSON text of records, for blocks of rows in data files.
 
-A client that follows ``next`` reads all rows of a block, so their text is written once, and not again for each page.
+A client that follows ``next`` reads all rows of a block, so the text of the block is written once for all its pages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from readings.repositories.minute_index import as_int_array
 from readings.window import Position
 
 MAX_BLOCKS = 150
-"""The number of blocks that a process keeps. Each takes about 0.4 MB."""
+"""The number of blocks that a process caches. Each takes about 0.4 MB."""
 _COLUMNS = tuple(frame.COLUMNS)
 
 

@@ -41,7 +41,7 @@ _MAX_METER_SETS_OF_A_QUERY = 8
 
 _SUMMED = (*frame.VERSION, "kw", "kwh")
 _READINGS_PER_SUM = 100_000
-"""The readings with corrections that one query sums: it compares their versions, and needs about 500 bytes for each."""
+"""How many readings with corrections one query sums up. It compares their versions, which takes 500 bytes for each."""
 _MAX_READINGS_SKIPPED = 50_000
 """Readings of a few meters before a page are read too. If they are more than this, they are counted."""
 
@@ -97,7 +97,7 @@ class DeltaSnapshot(Snapshot):
     def next_records(
         self, window: Window, after: Position, *, size: int, offset: int
     ) -> Records | None:
-        """See :meth:`Snapshot.next_records`. Pages within a minute without corrections are made of cached text."""
+        """See :meth:`Snapshot.next_records`. Pages within a minute without corrections come from cached text."""
         return records_in_minute(self._versions, window, after, size=size, offset=offset)
 
     def _find_page(

@@ -183,13 +183,13 @@ def test_the_versions_of_a_reading_may_be_in_one_file(
 
 
 @pytest.mark.parametrize("other_kw", [None, 2.5])
-def test_few_rows_are_compared_and_stored_at_once(
+def test_rows_are_compared_and_stored_in_small_parts(
     store: ReadingsRepository,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     other_kw: float | None,
 ) -> None:
-    """So memory does not depend on the file. With ``other_kw``, another process stores a reading at the same time."""
+    """This limits memory. With ``other_kw``, another process stores a reading at the same time."""
     times = [f"2023-02-27 11:{minute:02}" for minute in range(0, 30, 5)]
     load(
         write_versions(tmp_path / "first.csv", *(version(SECOND, 1.0, time) for time in times[1:]))

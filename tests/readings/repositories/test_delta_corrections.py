@@ -135,10 +135,10 @@ def test_a_day_with_many_files_of_corrections_is_compacted(folder: Path) -> None
 
 
 @pytest.mark.parametrize("as_of", [None, IN_THE_EVENING])
-def test_few_readings_with_corrections_are_summed_at_once(
+def test_readings_with_corrections_are_summed_in_small_parts(
     repository: DeltaRepository, monkeypatch: pytest.MonkeyPatch, as_of: datetime | None
 ) -> None:
-    """So the memory does not depend on their number. The statistics do not describe a window with ``as_of``."""
+    """This limits memory. A window with ``as_of`` is also tested, because the statistics do not describe it."""
     summed: list[int] = []
     sum_minutes = snapshot_of_delta._sum_minutes
 

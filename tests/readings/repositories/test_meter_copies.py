@@ -1,4 +1,4 @@
-"""Meter copies: the readings of ended days once more, ordered by meter."""
+"""Meter copies: all readings of a day that has ended, ordered by meter."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ WINDOWS = {
 }
 
 
-def hours(day: datetime) -> pl.DataFrame:
-    """Return the readings of a day: 288, with an energy."""
+def readings_of_day(day: datetime) -> pl.DataFrame:
+    """Return the 288 readings of a day. They have an energy and a quality."""
     found = pl.concat(readings_for(FLEET, day + hour * HOUR) for hour in range(24))
     return found.with_columns(kwh=pl.col("kw"), quality=pl.lit("measured"))
 
@@ -83,7 +83,7 @@ def maintained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("meter-copies") / "readings"
     repository = DeltaRepository(str(folder))
-    monday, tuesday = hours(MONDAY), hours(TUESDAY)
+    monday, tuesday = readings_of_day(MONDAY), readings_of_day(TUESDAY)
     of_b = pl.col("device_id") == B
     repository.write(monday)
     repository.write(corrected(monday.filter(of_b)[3:9], TUESDAY + 10 * HOUR), corrections=True)
@@ -95,7 +95,7 @@ def maintained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tuesday.filter(late).with_columns(arrival_time=pl.lit(WEDNESDAY, frame.INSTANT))
     )
     repository.write(corrected(tuesday[120:140], WEDNESDAY + HOUR), corrections=True)
-    repository.write(hours(WEDNESDAY).drop("kwh", "quality"))
+    repository.write(readings_of_day(WEDNESDAY).drop("kwh", "quality"))
     assert repository.maintain()["days copied"] == 3
     return folder
 
@@ -109,12 +109,12 @@ def without_copies(maintained: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def folder(maintained: Path, tmp_path: Path) -> Path:
-    """The folder of the test's table, a copy: maintenance takes most of the time."""
+    """The folder of a copy of the table. It is copied because maintenance takes longer."""
     return Path(shutil.copytree(maintained, tmp_path / "readings"))
 
 
 def page(folder: Path, window: Window, columns: list[str] = COLUMNS) -> pl.DataFrame:
-    """Return the first readings of a window, in a new process's view of the table."""
+    """Return the first readings of a window, as a new process reads them."""
     snapshot = DeltaRepository(str(folder)).snapshot()
     return snapshot.page(window, offset=0, size=1000, columns=columns).readings
 
@@ -179,7 +179,7 @@ def test_the_copy_of_a_changed_day_is_not_used_until_maintenance_copies_it_again
 ) -> None:
     before = page(folder, WINDOWS["first meter"])
     repository = DeltaRepository(str(folder))
-    repository.write(change(hours(MONDAY)), corrections=True)
+    repository.write(change(readings_of_day(MONDAY)), corrections=True)
     after = page(folder, WINDOWS["first meter"])
     assert not after.equals(before)
     assert repository.maintain()["days copied"] == 1
@@ -192,7 +192,7 @@ def test_an_old_snapshot_uses_the_copies_of_its_own_data_files(folder: Path) -> 
     repository = DeltaRepository(str(folder))
     old = repository.snapshot().name
     before = page(folder, WINDOWS["first meter"])
-    repository.write(corrected(hours(MONDAY), END), corrections=True)
+    repository.write(corrected(readings_of_day(MONDAY), END), corrections=True)
     repository.maintain()
     snapshot = DeltaRepository(str(folder)).snapshot(old)
     found = snapshot.page(WINDOWS["first meter"], offset=0, size=1000, columns=COLUMNS).readings
@@ -303,10 +303,10 @@ def test_a_day_is_copied_when_it_has_ended_and_no_reading_arrived_for_an_hour(
 ) -> None:
     now = [TUESDAY + HOUR]
     repository = DeltaRepository(str(tmp_path / "new"), clock=lambda: now[0])
-    repository.write(hours(MONDAY))
-    repository.write(hours(TUESDAY)[:12])
+    repository.write(readings_of_day(MONDAY))
+    repository.write(readings_of_day(TUESDAY)[:12])
     repository.write(
-        hours(MONDAY)[:12].with_columns(
+        readings_of_day(MONDAY)[:12].with_columns(
             time=pl.col("time") + HOUR / 2, arrival_time=pl.lit(TUESDAY + HOUR, frame.INSTANT)
         )
     )
