@@ -241,7 +241,7 @@ def test_a_full_disk_gets_neither_a_part_of_a_copy_nor_keeps_files_that_are_not_
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "_meters" / f".{uuid.uuid4()}").touch()
-    DeltaRepository(str(folder)).write(corrected(hours(MONDAY), END), corrections=True)
+    DeltaRepository(str(folder)).write(corrected(readings_of_day(MONDAY), END), corrections=True)
     make_older(folder, ".*")
     make_older(folder, "*")
     written, write_parquet = [], pl.DataFrame.write_parquet
