@@ -107,8 +107,8 @@ _TEXTS = {
         response={"count": 1, "next": None, "previous": None, "results": [COMPLETED]},
         parameters={"page": 1, "page_size": 50},
         errors={
-            400: "page: Ensure this value is greater than or equal to 1.",
-            404: "Invalid page.",
+            400: "page takes a whole number from 1.",
+            404: "page: there is no page 3; follow next until it is null.",
         },
     ),
 }

@@ -13,6 +13,7 @@ from exports.formats import FORMATS
 from exports.models import ApiKey, FileRequest, Status
 from headend.api.pagination import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from readings.columns import format_columns, parse_columns
+from readings.page_query import whole_number
 from readings.parameters import (
     ColumnsField,
     FileMetersField,
@@ -83,12 +84,18 @@ class ListQuery(StrictSerializer):
     """The query parameters of GET /readings/files."""
 
     page = serializers.IntegerField(
-        default=1, min_value=1, help_text="The number of the page, from 1."
-    )
-    page_size = serializers.IntegerField(
-        default=DEFAULT_PAGE_SIZE,
+        default=1,
         min_value=1,
-        max_value=MAX_PAGE_SIZE,
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_string_length"), "page takes a whole number from 1."
+        ),
+        help_text="The number of the page, from 1.",
+    )
+    page_size = whole_number(
+        "page_size",
+        default=DEFAULT_PAGE_SIZE,
+        smallest=1,
+        largest=MAX_PAGE_SIZE,
         help_text="The largest number of file requests in the page.",
     )
 

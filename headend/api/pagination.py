@@ -16,6 +16,7 @@ class ListPagination(PageNumberPagination):
     page_size = DEFAULT_PAGE_SIZE
     page_size_query_param = "page_size"
     max_page_size = MAX_PAGE_SIZE
+    invalid_page_message = "page: there is no page {page_number}; follow next until it is null."
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Return the OpenAPI 3.1 schema of a page whose results have ``schema``."""

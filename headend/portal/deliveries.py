@@ -45,7 +45,7 @@ class DeliveryFilters(FilterForm):
     )
     state = forms.ChoiceField(
         label="Status",
-        choices=[("", "all"), (FAILING, FAILING), *DeliveryState.choices],
+        choices=[("", "all"), (FAILING, FAILING.capitalize()), *DeliveryState.choices],
         required=False,
     )
 

@@ -44,6 +44,22 @@ def test_an_end_before_the_start_is_refused(alice: Supplier) -> None:
     assert response.json() == {"error": "end_date is before start_date."}
 
 
+@pytest.mark.parametrize(
+    ("query", "status", "error"),
+    [
+        ({"page": "0"}, 400, "page takes a whole number from 1."),
+        ({"page": "last"}, 400, "page takes a whole number from 1."),
+        ({"page_size": "1001"}, 400, "page_size takes a whole number from 1 to 1000."),
+        ({"page": "77"}, 404, "page: there is no page 77; follow next until it is null."),
+    ],
+)
+def test_an_error_of_the_list_says_which_pages_there_are(
+    alice: Supplier, query: dict[str, str], status: int, error: str
+) -> None:
+    answer = api_client(alice).get("/readings/files", query)
+    assert (answer.status_code, answer.json()) == (status, {"error": error})
+
+
 def test_a_full_queue_still_returns_the_request_of_a_repeated_idempotency_key(
     alice: Supplier, settings: Settings
 ) -> None:

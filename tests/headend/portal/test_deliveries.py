@@ -115,6 +115,7 @@ def test_a_delivery_that_failed_twice_is_shown_as_failing_with_its_next_attempt(
     operator: Client, completed: FileRequest
 ) -> None:
     failing = failing_push(completed, "files.example: Connection refused.")
+    assert '<option value="failing">Failing</option>' in get_page(operator, "/deliveries/")
     for path in ("/deliveries/", "/deliveries/?state=failing", "/", f"/requests/{completed.pk}/"):
         page = get_page(operator, path)
         assert '<span class="badge failed">failing</span>' in page, path
