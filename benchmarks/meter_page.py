@@ -33,7 +33,7 @@ MAX_COPY_SECONDS, MAX_COPY_PERCENT = 30, 50
 
 
 def measure_meter_pages(table: Path, end: datetime) -> Iterator[Figure]:
-    """Maintain the table. Yield what a day's copy takes, and how long the pages of 8 and 30 days before ``end`` take."""
+    """Maintain the table, and measure the copy of a day, and the pages of 8 and 30 days before ``end``."""
     yield from _maintain(table, end)
     call_command("collectstatic", verbosity=0, interactive=False)
     User.objects.create_superuser(OPERATOR)

@@ -162,7 +162,10 @@ def in_order_without_duplicates(
 
 
 def parts_of_versions(versions: pl.DataFrame, size: int) -> Iterator[pl.DataFrame]:
-    """Yield the rows (sorted by :data:`VERSION`) in parts of about ``size`` rows. All versions of a reading are in one part."""
+    """Yield the rows (sorted by :data:`VERSION`) in parts of about ``size`` rows.
+
+    All versions of a reading are in one part.
+    """
     identities = versions.select(ORDER)
     start = 0
     while start < len(versions):

@@ -47,8 +47,8 @@ def one_at_a_time(
     """Lock the home folder and the database until the block ends. Locks with other names are independent.
 
     Hosts of a deployment have different home folders, but share a PostgreSQL database. If another process has the lock,
-    call ``on_wait`` once, and wait until that process ends. Without ``on_wait``, raise :class:`InUseError`. If a process
-    is killed, its locks end; if its host fails, they end after a minute. Raises ``ImproperlyConfigured`` if the
+    call ``on_wait`` once, and wait until that process ends. Without ``on_wait``, raise :class:`InUseError`. If a
+    process is killed, its locks end; if its host fails, they end after a minute. Raises ``ImproperlyConfigured`` if the
     home folder does not exist.
     """
     try:
@@ -64,7 +64,10 @@ def one_at_a_time(
 
 
 def _lock_file(lock: int, on_wait: Callable[[], None] | None) -> Callable[[], None] | None:
-    """Lock the file. Return what to call before the next wait: if ``on_wait`` was called, a function that does nothing."""
+    """Lock the file. Return what to call before the next wait.
+
+    If ``on_wait`` was called, this is a function that does nothing.
+    """
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -51,8 +51,8 @@ def rotate(
 ) -> datetime | None:
     """Replace a secret by the result of ``make``. The old value stays valid for :data:`OVERLAP`, unless ``at_once``.
 
-    The caller must hold the lock ``ROTATE`` of :mod:`headend.config.command_lock`: of two rotations at the same time, the
-    second must see the old value that the first has stored.
+    The caller must hold the lock ``ROTATE`` of :mod:`headend.config.command_lock`. So of two rotations at the same time,
+    the second sees the old value that the first has stored.
 
     Return until when the old value is valid; None if there is none, or with ``at_once``. Raises :class:`OverlapError` if
     an older value is still valid. With ``at_once``, that value becomes invalid too.

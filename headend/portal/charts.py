@@ -126,8 +126,8 @@ def curve_chart(
         span: how much time after its instant a value describes, such as an hour; zero for a value of one instant.
         stepped: whether a value is drawn as a horizontal line as long as its span.
         notes: words about some instants, such as the quality of a reading. These points get a mark.
-        partial: the points that have only a part of the energy of their hour or day. They are drawn. The summary does not
-            count them, unless there are no other points.
+        partial: the points that have only a part of the energy of their hour or day. They are drawn. The summary does
+            not count them, unless there are no other points.
     """
     group = math.ceil(max(len(each.points) for each in series) / MAX_POINTS) or 1
     drawn = [Series(each.name, downsample(each.points, MAX_POINTS)) for each in series]

@@ -46,8 +46,8 @@ _STEP_NAMES = {NO_TIME: "interval", HOUR: "hour", DAY: "day"}
 class Sums:
     """The sums of some intervals: power in kW, and energies in kWh.
 
-    ``first`` and ``last`` are the times of the first and the last interval. ``intervals`` is the number of intervals, and
-    ``with_power`` how many of them have a power.
+    ``first`` and ``last`` are the times of the first and the last interval. ``intervals`` is the number of intervals,
+    and ``with_power`` how many of them have a power.
     """
 
     first: datetime
@@ -64,7 +64,7 @@ class FleetEnergy:
     """The energy of the fleet in kWh, for each ``step`` of a window; a ``step`` of zero is an interval.
 
     ``values`` has the start of the step (or the time of the interval), the imported and the exported energy, ascending.
-    ``partial`` has the starts of the incomplete steps: some of their intervals are not stored, or outside of the window.
+    ``partial`` has the starts of the incomplete steps: some of their intervals are not stored, or outside the window.
     """
 
     start: datetime

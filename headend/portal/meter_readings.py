@@ -59,9 +59,9 @@ class MeterReadings:
 
     ``points`` has the column ``time`` and the measured values, by interval or, if ``hourly``, by hour: the energy of
     the hour, and the means of the other measures. ``latest`` has the readings themselves, with the columns of
-    ``frame.FULL_SCHEMA``; for an hourly window only those of its last day. If the window is longer than a day, a column that
-    is shown of the first and the last readings only may be null in the others. If ``hourly``, ``partial`` has the hours
-    without all of their readings.
+    ``frame.FULL_SCHEMA``; for an hourly window only those of its last day. If the window is longer than a day, a column
+    that is shown of the first and the last readings only may be null in the others. If ``hourly``, ``partial`` has the
+    hours without all of their readings.
     """
 
     points: pl.DataFrame

@@ -52,8 +52,8 @@ class ChunkWriter:
             rows = _arriving_now(rows)
         not_stored, differences = self._correct(rows, before)
         if not self.dry_run and new < not_stored:
-            # Another process has stored some of these readings since, perhaps with other values. So all rows are compared
-            # again. This finds the same conflicts again, but not the same corrections: those are stored by now.
+            # Another process has stored some of these readings since, perhaps with other values. So all rows are
+            # compared again. This finds the same conflicts, but not the same corrections: those are stored by now.
             differences.conflicts = RowReport()
             differences.add(self._correct(rows, self.repository.snapshot())[1])
         self.differences.add(differences)

@@ -130,7 +130,7 @@ class Snapshot(Extract):
     ) -> Records | None:
         """Return the records of the page after a position, if the engine caches their text; otherwise None.
 
-        They are those of :meth:`page`, with the columns ``frame.COLUMNS``. The row number of the first one is ``offset`` + 1.
+        They are those of :meth:`page`, with the columns ``frame.COLUMNS``. The first one has the row number ``offset`` + 1.
         """
         return None
 

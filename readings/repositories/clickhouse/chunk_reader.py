@@ -21,8 +21,8 @@ class ChunkReader:
     """Reads the readings of windows: all of them, or those that were written up to an instant.
 
     Nearly all readings have one row. With ``FINAL``, the server compares all rows of parts that are not merged, which
-    takes a third longer. So rows are read without ``FINAL``, and compared here. If a reading has several rows, its window
-    is read again with ``FINAL``.
+    takes a third longer. So rows are read without ``FINAL``, and compared here. If a reading has several rows, its
+    window is read again with ``FINAL``.
     """
 
     def __init__(

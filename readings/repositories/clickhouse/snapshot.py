@@ -186,7 +186,7 @@ class ClickHouseExtract(Extract):
         self, window: Window, *, columns: Sequence[str] = frame.COLUMNS
     ) -> Iterator[pl.DataFrame]:
         """See :meth:`Extract.frames`."""
-        # The counts only set the size of chunks, so they may be inexact. Without FINAL, they take a quarter of the time.
+        # The counts only set the size of chunks and may be inexact. Without FINAL, they take a quarter of the time.
         query = self._statements.count_versions(window, written_until=self._until, final=False)
         counts = self._client.frame(query, COUNTED_VERSIONS_SCHEMA)
         corrected = counts.filter(pl.col("corrections") > 0)["minute"]

@@ -202,9 +202,9 @@ def _search(
 def search_blocks(rows: RowRange, device_id: str, count_in: Callable[[int, int, int], int]) -> int:
     """Return how many of these rows ``count_in`` counts. The rows must be in order, and the counted rows come first.
 
-    ``count_in(number, start, end)`` counts rows of block ``number``: those from ``start`` up to, but without, ``end``. It
-    is called for few blocks. Most device ids are random, so the place of ``device_id``, where the counted rows end, can
-    be estimated. The block there is read first.
+    ``count_in(number, start, end)`` counts rows of block ``number``: those from ``start`` up to, but without, ``end``.
+    It is called for few blocks. Most device ids are random, so the place of ``device_id``, where the counted rows end,
+    can be estimated. The block there is read first.
     """
     low, high = rows.start, rows.start + rows.length
     guess = low + int(rows.length * _share_before(device_id))

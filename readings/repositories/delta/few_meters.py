@@ -86,7 +86,7 @@ class FewMeters:
             return {}
 
     def _copy_is_valid(self, day: date, window: Window) -> bool:
-        """Return whether a copy of the day has the valid versions of the window: nothing arrived after its ``as_of``."""
+        """Return whether a copy of the day has the window's valid versions: nothing arrived after its ``as_of``."""
         return window.as_of is None or not self._files.has_arrivals_after(window.as_of, day)
 
     def _read_day(self, window: Window, day: date, length: int) -> Iterator[pl.DataFrame]:

@@ -14,19 +14,14 @@ import polars as pl
 
 from readings import frame
 from readings.instants import LAST_INSTANT
-from readings.repositories.base import HOURLY_MEANS_SCHEMA
 from readings.repositories.delta.folder import Folder
+from readings.repositories.hourly_means import COUNTS, COUNTS_WITHOUT, MEASURED, sum_by_hour
 from readings.window import DAY, RESOLUTION, Window, window_of_day
 
-MEASURED = list(HOURLY_MEANS_SCHEMA)[3:]
-"""The columns of hourly means, and the energy, which is a sum."""
-_MISSING = {name: f"without_{name}" for name in MEASURED}
-"""The column with the number of readings without each measure."""
-_COUNTS = ["readings", "late", *_MISSING.values()]
 _SUMS_SCHEMA = {
     "device_id": pl.String(),
     "hour": frame.INSTANT,
-    **dict.fromkeys(_COUNTS, pl.Int64()),
+    **dict.fromkeys(COUNTS, pl.Int64()),
     **dict.fromkeys(MEASURED, pl.Float32()),
 }
 """The columns of a cache file.
@@ -35,40 +30,6 @@ Files of earlier releases do not have the energy and the numbers of missing meas
 """
 COLUMNS = [*frame.VERSION, *MEASURED]
 """The columns of the readings that are summed."""
-
-
-def sum_by_hour(readings: pl.LazyFrame, *, by: Iterable[str] = ()) -> pl.LazyFrame:
-    """Return the numbers of readings, late readings and missing measures, and the sums of the measured columns.
-
-    One row per hour and distinct values of the columns ``by``.
-    """
-    return (
-        readings.with_columns(
-            pl.col("time").dt.truncate("1h").alias("hour"),
-            pl.lit(1, pl.Int64).alias("readings"),
-            frame.is_late().cast(pl.Int64).alias("late"),
-            *(pl.col(name).is_null().cast(pl.Int64).alias(_MISSING[name]) for name in MEASURED),
-        )
-        .group_by(*by, "hour")
-        .agg(pl.col(_COUNTS + MEASURED).sum())
-    )
-
-
-def to_hourly_means(sums: pl.DataFrame) -> pl.DataFrame:
-    """Return the means and the energy of each hour from its sums. A mean is that of the readings with the measure.
-
-    :data:`HOURLY_MEANS_SCHEMA`, ascending. A value is null if no reading has the measure.
-    """
-    number = {name: pl.col("readings") - pl.col(_MISSING[name]) for name in MEASURED}
-    shown = {name: pl.col(name).cast(pl.Float64) / number[name] for name in MEASURED}
-    shown["kwh"] = pl.col("kwh").cast(pl.Float64)
-    return (
-        sums.with_columns(
-            pl.when(number[name] > 0).then(shown[name]).alias(name) for name in MEASURED
-        )
-        .select(pl.col(name).cast(kind) for name, kind in HOURLY_MEANS_SCHEMA.items())
-        .sort("hour")
-    )
 
 
 def sum_meters_by_hour(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
@@ -86,11 +47,11 @@ def read_sums(folder: Folder, paths: Sequence[str], device_ids: Sequence[str]) -
     hours = folder.scan(paths, schema=_SUMS_SCHEMA, missing_columns="insert")
     if device_ids:
         hours = hours.filter(pl.col("device_id").is_in(list(device_ids)))
-    without_energy = pl.col(_MISSING["kwh"]).fill_null(pl.col("readings"))
+    without_energy = pl.col(COUNTS_WITHOUT["kwh"]).fill_null(pl.col("readings"))
     return (
         hours.with_columns(pl.col(MEASURED).cast(pl.Float64), without_energy)
         .group_by("hour")
-        .agg(pl.col(_COUNTS + MEASURED).sum())
+        .agg(pl.col(COUNTS + MEASURED).sum())
     )
 
 

@@ -1,11 +1,12 @@
 """Meter copies: each has all readings of a day that has ended, ordered by meter.
 
 Data files are ordered by time: the readings of a meter's day are in as many places as the day has intervals. In the
-meter copy they are in one place. A copy consists of Parquet files, each with the readings of some meters (adjacent ids),
-and of an index. The index is written last, so an unfinished copy is never used.
+meter copy they are in one place. A copy consists of Parquet files, each with the readings of some meters (adjacent
+ids), and of an index. The index is written last, so an unfinished copy is never used.
 
 The name of a copy contains the day and a hash of the data files that its readings come from, as in the day cache. If a
-reading of the day is added or corrected, or if the day is compacted, the name no longer matches, and the copy is not used.
+reading of the day is added or corrected, or if the day is compacted, the name no longer matches. Then the copy is not
+used.
 """
 
 from __future__ import annotations

@@ -19,19 +19,14 @@ from readings.repositories.delta.day_summaries import read_summaries, summarise_
 from readings.repositories.delta.few_meters import FewMeters
 from readings.repositories.delta.file_counts import FileCounts
 from readings.repositories.delta.hourly_sums import COLUMNS as SUMMED_COLUMNS
-from readings.repositories.delta.hourly_sums import (
-    complete_days,
-    read_sums,
-    sum_by_hour,
-    to_hourly_means,
-    without_days,
-)
+from readings.repositories.delta.hourly_sums import complete_days, read_sums, without_days
 from readings.repositories.delta.meter_copies import MeterCopies
 from readings.repositories.delta.meter_rows import MAX_METERS
 from readings.repositories.delta.meter_summaries import last_times_of_minutes, summarise_meters
 from readings.repositories.delta.minute_reader import DeltaMinuteReader
 from readings.repositories.delta.page_in_minute import page_in_minute, records_in_minute
 from readings.repositories.delta.version_finder import VersionFinder
+from readings.repositories.hourly_means import sum_by_hour, to_hourly_means
 from readings.repositories.minute_index import minute_of_time
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
 from readings.window import Position, Window

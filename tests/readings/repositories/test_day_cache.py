@@ -13,9 +13,10 @@ import polars as pl
 import pytest
 
 from readings.repositories.delta.day_cache import DAY_SUMMARIES, HOURLY_SUMS, MINUTE_COUNTS
-from readings.repositories.delta.hourly_sums import MEASURED, without_days
+from readings.repositories.delta.hourly_sums import without_days
 from readings.repositories.delta.maintenance import MAX_DAYS_SUMMED
 from readings.repositories.delta.repository import DeltaRepository
+from readings.repositories.hourly_means import MEASURED
 from readings.repository_errors import RepositoryUnavailableError
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
