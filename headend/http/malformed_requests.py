@@ -26,7 +26,7 @@ class MalformedRequestMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Handle the request."""
-        # Django has checked the header before.
+        # `CommonMiddleware`, which is before this one, has checked the header.
         refuse_impossible_port(request.META.get("HTTP_HOST", ""))
         # A quoted cookie can contain any character: "\000".
         _refuse_nul("Cookie header", [*request.COOKIES, *request.COOKIES.values()])

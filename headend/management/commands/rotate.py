@@ -76,7 +76,7 @@ class Command(CommandWithExamples):
                 self.stdout.write(kind.rotate(arguments))
         except InUseError:
             raise CommandError(
-                f"Another `{PROGRAM} rotate` is running. Nothing was changed. Repeat this command if it is still needed."
+                "Another rotation is running. Nothing was changed. Repeat this command after it has ended."
             ) from None
         except rotation.OverlapError as error:
             raise CommandError(
