@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from django.core.management import get_commands, load_command_class
+from pytest_django.fixtures import Settings
 
+from headend.deployment.bootstrap import gigabytes_per_day
 from headend.monitoring.health import PROBES
 from headend.portal.attention import MAX_QUEUED_FOR
 from tests.syntax import nodes_of
@@ -167,3 +169,9 @@ def test_all_alarms_report_a_queued_request_at_the_same_age() -> None:
         found = re.findall(pattern, file.read_text())
         assert found == [str(seconds)], file
     assert f"more than {seconds // 60} minutes" in (ROOT / "docs" / "operating.md").read_text()
+
+
+def test_setup_estimates_the_disk_space_that_the_guide_states(settings: Settings) -> None:
+    settings.SIMULATION_DEVICES, settings.SIMULATION_INTERVAL = 50_000, 5
+    guide = (ROOT / "docs" / "operating.md").read_text()
+    assert f"| 50,000 | 5 min | 14.4 million | {gigabytes_per_day():.2g} |" in guide
