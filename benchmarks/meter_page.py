@@ -1,7 +1,7 @@
 """The page of a meter in a new process, which has cached nothing. Part of the topic :mod:`benchmarks.pages`.
 
-Before, the table is maintained as a deployment does every hour, on the last of its days. So the other days have meter
-copies and are compacted, and the last one is not: it has not ended.
+First, the table is maintained as a deployment does every hour. The clock is on the last day of the table, which has not
+ended. So all other days are compacted and have meter copies.
 """
 
 from __future__ import annotations
