@@ -21,6 +21,8 @@ _INSTANT_TEXT = re.compile(
         )?""",
     re.VERBOSE | re.ASCII,
 )
+_LOST_PLUS = re.compile(r"[0-9]{2}:[0-9]{2}[0-9:.]* [0-9]{2}:?[0-9]{2}\Z", re.ASCII)
+"""The end of a time with an offset, in which a server has read ``+`` as a space."""
 
 
 def parse_instant(text: str) -> datetime:
@@ -38,7 +40,8 @@ def parse_instant(text: str) -> datetime:
     """
     match = _INSTANT_TEXT.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text[:40]!r} is not a date like 2023-02-27 16:00:00.000000")
+        hint = "; write the + of an offset as %2B in a URL" if _LOST_PLUS.search(text[-40:]) else ""
+        raise ValueError(f"{text[:40]!r} is not a date like 2023-02-27 16:00:00.000000{hint}")
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     micros = int((fraction or "").ljust(6, "0")[:6])
     # The constructor takes a quarter of the time of strptime.

@@ -69,6 +69,12 @@ def test_other_text_is_refused(text: str) -> None:
         parse_instant(text)
 
 
+@pytest.mark.parametrize("time", ["18:00 02:00", "18:00:00.000000 0200"])
+def test_an_offset_whose_plus_became_a_space_is_refused_with_a_hint(time: str) -> None:
+    with pytest.raises(ValueError, match=r"; write the \+ of an offset as %2B in a URL$"):
+        parse_instant(f"2023-02-27T{time}")
+
+
 def test_callers_name_instants_from_1970_to_ten_years_ahead() -> None:
     assert parse_bounded_instant("1970-01-01") == EARLIEST_INSTANT
     latest = latest_instant()
