@@ -145,24 +145,7 @@ def parse_rows(
     if decimal_comma:
         texts = pl.col(_numbers_of(rows)).cast(pl.String)
         rows = rows.with_columns(_with_decimal_point(texts, decimal_comma=True))
-    times = {
-        name: parse_instants(rows[name])
-        for name in ("time", "arrival_time")
-        if name in rows.columns
-    }
-    columns = [parse(rows[name]) for name, parse in _PARSERS.items() if name in rows.columns]
-    readings = pl.DataFrame(
-        [
-            rows[ROW],
-            times["time"].have_offset.alias(IS_UNAMBIGUOUS),
-            *(instants.values for instants in times.values()),
-            *columns,
-        ]
-    )
-    if zone is not None:
-        readings = to_utc(readings, {name: each.have_offset for name, each in times.items()}, zone)
-        is_exact = pl.col("time") == pl.col(SECOND_TIME)
-        readings = readings.with_columns(is_exact.alias(IS_UNAMBIGUOUS))
+    readings = _parse_columns(rows, zone)
     if "arrival_time" not in rows.columns:
         readings = readings.with_columns(pl.col("time").alias("arrival_time"))
     if "measure_name" not in rows.columns:
@@ -183,6 +166,29 @@ def parse_rows(
     stored = exact.with_columns(numbers, _arrival_after_time())
     rounded = sum(int((exact[name] != stored[name]).sum()) for name in decimal)
     return ParsedRows(stored, rounded)
+
+
+def _parse_columns(rows: pl.DataFrame, zone: str | None) -> pl.DataFrame:
+    """Return the values of the columns of ``rows``, and :data:`IS_UNAMBIGUOUS`. See :func:`parse_rows`."""
+    times = {
+        name: parse_instants(rows[name])
+        for name in ("time", "arrival_time")
+        if name in rows.columns
+    }
+    columns = [parse(rows[name]) for name, parse in _PARSERS.items() if name in rows.columns]
+    readings = pl.DataFrame(
+        [
+            rows[ROW],
+            times["time"].have_offset.alias(IS_UNAMBIGUOUS),
+            *(instants.values for instants in times.values()),
+            *columns,
+        ]
+    )
+    if zone is not None:
+        readings = to_utc(readings, {name: each.have_offset for name, each in times.items()}, zone)
+        is_exact = pl.col("time") == pl.col(SECOND_TIME)
+        readings = readings.with_columns(is_exact.alias(IS_UNAMBIGUOUS))
+    return readings
 
 
 def _numbers_of(rows: pl.DataFrame) -> list[str]:

@@ -237,7 +237,7 @@ def test_a_damaged_copy_is_not_used(folder: Path) -> None:
     assert DeltaRepository(str(folder)).maintain()["days copied"] == 1
 
 
-def test_a_full_disk_gets_neither_a_part_of_a_copy_nor_keeps_files_that_are_not_used(
+def test_on_a_full_disk_no_part_of_a_copy_and_no_unused_file_stays(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "_meters" / f".{uuid.uuid4()}").touch()
@@ -261,7 +261,7 @@ def test_a_full_disk_gets_neither_a_part_of_a_copy_nor_keeps_files_that_are_not_
 
 
 @pytest.mark.parametrize("call", ["read", "existing"])
-def test_an_error_of_a_bucket_is_an_outage_also_if_it_comes_from_a_copy_or_the_day_cache(
+def test_an_error_of_a_bucket_while_a_copy_or_the_day_cache_is_read_is_an_outage(
     folder: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     snapshot = DeltaRepository(str(folder)).snapshot()
