@@ -7,7 +7,6 @@ file has a *name* in the folder, such as ``_minutes/x.parquet``, and a *path*, b
 from __future__ import annotations
 
 import logging
-import os
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -161,7 +160,7 @@ class DiskFolder(Folder):
 
     def identities(self, names: Sequence[str]) -> list[Hashable]:
         """See :meth:`Folder.identities`. The inode and the time of the last change."""
-        return [_identity(self.path(name)) for name in names]
+        return [_identity(self.root / name) for name in names]
 
     def existing(self, names: Iterable[str]) -> set[str]:
         """See :meth:`Folder.existing`."""
@@ -220,9 +219,9 @@ class DiskFolder(Folder):
             raise
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _identity(file: Path) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)  # noqa: PTH116 (each page calls this, and making a `Path` takes longer than the call)
+        status = file.stat()
     except OSError:
         return None
     return status.st_ino, status.st_mtime_ns
