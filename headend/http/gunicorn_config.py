@@ -21,6 +21,7 @@ from headend.config.memory_arenas import limit_memory_arenas
 from headend.config.open_files import raise_limit
 from headend.config.private_files import create_private_files
 from headend.config.unknown_settings import log_unknown_settings
+from headend.http.server.open_connections import OpenConnections
 
 try:
     _host = env.text("HEADEND_HOST", "127.0.0.1")
@@ -43,6 +44,7 @@ loglevel = "warning"
 logconfig_dict = logging_settings("WARNING")
 # The control socket would be in the user's home folder, where two deployments would share it.
 control_socket_disable = True
+_open_connections = OpenConnections()
 
 
 def on_starting(server: Any) -> None:
@@ -63,3 +65,14 @@ def on_starting(server: Any) -> None:
     if problems:
         sys.exit(f"headend: {problems[0]}")
     log_unknown_settings()
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give the new process a place for the number of its open connections."""
+    worker.place = _open_connections.place(each.place for each in server.WORKERS.values())
+
+
+def child_exit(_: Any, worker: Any) -> None:
+    """Forget the connections of a process that has ended."""
+    if worker.place is not None:
+        worker.place.leave()

@@ -20,6 +20,7 @@ from headend.http import gunicorn_config
 from headend.http.caller_address import known_caller
 from headend.http.server.limits import Limits
 from headend.http.server.listener import Listener
+from headend.http.server.open_connections import Place
 from headend.http.server.threads import FairThreads
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,9 @@ A proxy that closes unused connections sooner never sends a request over a conne
 class BufferingWorker(Worker):  # type: ignore[misc] # gunicorn ships no types
     """Serves the application on the sockets that gunicorn has opened."""
 
+    place: Place | None = None
+    """The number of its open connections, which the other processes can read."""
+
     def run(self) -> None:
         """Serve until gunicorn ends this process or has ended itself."""
         threads = FairThreads(self.cfg.threads)
@@ -51,7 +55,15 @@ class BufferingWorker(Worker):  # type: ignore[misc] # gunicorn ships no types
         sockets: dict[int, Any] = {}
         _Wakeup(self.PIPE[0], sockets)
         listeners = [
-            Listener(self.wsgi, each.sock, threads, limits, sockets, caller_address=known_caller)
+            Listener(
+                self.wsgi,
+                each.sock,
+                threads,
+                limits,
+                sockets,
+                place=self.place,
+                caller_address=known_caller,
+            )
             for each in self.sockets
         ]
         while (
@@ -79,8 +91,9 @@ def serve_once(
 
     Errors are logged, and the server continues.
     """
+    pauses = [each.seconds_paused for each in listeners if each.seconds_paused]
     try:
-        wasyncore.poll2(seconds, sockets)
+        wasyncore.poll2(min([seconds, *pauses]), sockets)
         for listener in listeners:
             listener.accept_noted()
             listener.close_overdue()

@@ -20,6 +20,7 @@ from headend.config.listening_sockets import refuse_new_connections
 from headend.config.open_files import SpareFile
 from headend.http.server.connection import Connection
 from headend.http.server.limits import Limits
+from headend.http.server.open_connections import Place
 from headend.http.server.request_parser import MAX_HEADER_BYTES
 from headend.http.server.threads import FairThreads
 
@@ -30,6 +31,8 @@ MEMORY_BYTES = 1024 * 1024
 """The part of a body or response that stays in memory; the rest is in a temporary file."""
 PAUSE_SECONDS = 0.1
 """The pause in accepting connections if none can be accepted or refused."""
+YIELD_SECONDS = 0.005
+"""How long a process leaves new connections to a process that has fewer."""
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
@@ -45,9 +48,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         limits: Limits,
         sockets: dict[int, Any],
         *,
+        place: Place | None = None,
         caller_address: Callable[[str, str], str | None] = lambda peer, _: peer,
     ) -> None:
         """Begin to accept connections.
+
+        With ``place``, a process that has more connections than another one leaves new ones to that one first.
 
         ``sockets`` collects everything that the main thread has to watch. ``caller_address`` takes the address of a
         connection and its ``X-Forwarded-For`` header, and returns the address of the caller. It returns None if a
@@ -60,7 +66,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         self.is_draining = False
         """Whether the process ends: each connection is closed after its response."""
         self._spare_file = SpareFile()
+        self._place = place
         self._has_waiting = False
+        self._is_watched = False
+        """Whether the main thread has just looked for connections that wait."""
+        self._has_yielded = False
+        """Whether the connections that wait were left to other processes for :data:`YIELD_SECONDS`."""
         self._paused_until = 0.0
         self._log = LimitedLog(log)
         super().__init__(
@@ -75,7 +86,13 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
 
     def readable(self) -> bool:
         """Return whether to accept connections."""
-        return self.accepting and time.monotonic() >= self._paused_until
+        self._is_watched = self.accepting and not self.seconds_paused
+        return self._is_watched
+
+    @property
+    def seconds_paused(self) -> float:
+        """How long the process still accepts no connections, or 0."""
+        return max(0.0, self._paused_until - time.monotonic())
 
     def handle_accept(self) -> None:
         """Note that connections wait.
@@ -87,16 +104,36 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
 
     def accept_noted(self) -> None:
         """Accept connections if some wait, see :meth:`handle_accept`."""
+        self._report()
         if self._has_waiting:
             self._has_waiting = False
-            self._accept_waiting()
+            self._accept_share()
+            self._report()
+        elif self._is_watched:
+            # Another process has accepted them.
+            self._has_yielded = False
 
-    def _accept_waiting(self) -> bool:
-        """Accept up to :data:`ACCEPTED_AT_ONCE` connections. Return whether more may wait.
+    def _report(self) -> None:
+        if self._place is not None and not self.is_draining:
+            self._place.report(len(self.active_channels))
+
+    def _accept_share(self) -> None:
+        """Accept as many connections as keep the processes equal, or leave them to the others first."""
+        share = ACCEPTED_AT_ONCE
+        if self._place is not None and not (self._has_yielded or self.is_draining):
+            share = min(share, self._place.share(len(self.active_channels)))
+        self._has_yielded = not share
+        if share:
+            self._accept_waiting(share)
+        else:
+            self._paused_until = time.monotonic() + YIELD_SECONDS
+
+    def _accept_waiting(self, number: int = ACCEPTED_AT_ONCE) -> bool:
+        """Accept up to ``number`` connections. Return whether more may wait.
 
         An error of one connection does not end the server.
         """
-        for _ in range(ACCEPTED_AT_ONCE):
+        for _ in range(number):
             try:
                 accepted, address = self.socket.accept()
             except BlockingIOError:
@@ -194,6 +231,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         """
         self.is_draining = True
         self.idle_seconds = idle_seconds
+        if self._place is not None:
+            self._place.leave()
         refuse_new_connections(self.socket)
 
     def stop_accepting(self) -> None:
