@@ -68,11 +68,11 @@ def on_starting(server: Any) -> None:
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give the new process a place for the number of its open connections."""
-    worker.place = _open_connections.place(each.place for each in server.WORKERS.values())
+    """Give the new process a count of its open connections."""
+    worker.count = _open_connections.new_count(each.count for each in server.WORKERS.values())
 
 
 def child_exit(_: Any, worker: Any) -> None:
     """Forget the connections of a process that has ended."""
-    if worker.place is not None:
-        worker.place.leave()
+    if worker.count is not None:
+        worker.count.clear()

@@ -20,7 +20,7 @@ from headend.http import gunicorn_config
 from headend.http.caller_address import known_caller
 from headend.http.server.limits import Limits
 from headend.http.server.listener import Listener
-from headend.http.server.open_connections import Place
+from headend.http.server.open_connections import ConnectionCount
 from headend.http.server.threads import FairThreads
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ A proxy that closes unused connections sooner never sends a request over a conne
 class BufferingWorker(Worker):  # type: ignore[misc] # gunicorn ships no types
     """Serves the application on the sockets that gunicorn has opened."""
 
-    place: Place | None = None
-    """The number of its open connections, which the other processes can read."""
+    count: ConnectionCount | None = None
+    """The count of its open connections, which the other processes read."""
 
     def run(self) -> None:
         """Serve until gunicorn ends this process or has ended itself."""
@@ -61,7 +61,7 @@ class BufferingWorker(Worker):  # type: ignore[misc] # gunicorn ships no types
                 threads,
                 limits,
                 sockets,
-                place=self.place,
+                count=self.count,
                 caller_address=known_caller,
             )
             for each in self.sockets
@@ -91,9 +91,10 @@ def serve_once(
 
     Errors are logged, and the server continues.
     """
-    pauses = [each.seconds_paused for each in listeners if each.seconds_paused]
+    for listener in listeners:
+        seconds = listener.limit_wait(seconds)
     try:
-        wasyncore.poll2(min([seconds, *pauses]), sockets)
+        wasyncore.poll2(seconds, sockets)
         for listener in listeners:
             listener.accept_noted()
             listener.close_overdue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import sys
 import time
@@ -20,7 +21,7 @@ from headend.config.listening_sockets import refuse_new_connections
 from headend.config.open_files import SpareFile
 from headend.http.server.connection import Connection
 from headend.http.server.limits import Limits
-from headend.http.server.open_connections import Place
+from headend.http.server.open_connections import ConnectionCount
 from headend.http.server.request_parser import MAX_HEADER_BYTES
 from headend.http.server.threads import FairThreads
 
@@ -32,7 +33,7 @@ MEMORY_BYTES = 1024 * 1024
 PAUSE_SECONDS = 0.1
 """The pause in accepting connections if none can be accepted or refused."""
 YIELD_SECONDS = 0.005
-"""How long a process leaves new connections to a process that has fewer."""
+"""How long a process waits before it accepts, if another one has fewer connections."""
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
@@ -48,12 +49,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         limits: Limits,
         sockets: dict[int, Any],
         *,
-        place: Place | None = None,
+        count: ConnectionCount | None = None,
         caller_address: Callable[[str, str], str | None] = lambda peer, _: peer,
     ) -> None:
         """Begin to accept connections.
 
-        With ``place``, a process that has more connections than another one leaves new ones to that one first.
+        With ``count``, a process that has more connections than another waits :data:`YIELD_SECONDS` before it accepts.
 
         ``sockets`` collects everything that the main thread has to watch. ``caller_address`` takes the address of a
         connection and its ``X-Forwarded-For`` header, and returns the address of the caller. It returns None if a
@@ -66,12 +67,12 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         self.is_draining = False
         """Whether the process ends: each connection is closed after its response."""
         self._spare_file = SpareFile()
-        self._place = place
+        self._count = count
         self._has_waiting = False
-        self._is_watched = False
-        """Whether the main thread has just looked for connections that wait."""
+        self._was_polled = False
+        """Whether the last poll included the listening socket."""
         self._has_yielded = False
-        """Whether the connections that wait were left to other processes for :data:`YIELD_SECONDS`."""
+        """Whether this process has waited, so that another one could accept the present connections."""
         self._paused_until = 0.0
         self._log = LimitedLog(log)
         super().__init__(
@@ -86,13 +87,17 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
 
     def readable(self) -> bool:
         """Return whether to accept connections."""
-        self._is_watched = self.accepting and not self.seconds_paused
-        return self._is_watched
+        self._was_polled = self.accepting and time.monotonic() >= self._paused_until
+        return self._was_polled
 
-    @property
-    def seconds_paused(self) -> float:
-        """How long the process still accepts no connections, or 0."""
-        return max(0.0, self._paused_until - time.monotonic())
+    def limit_wait(self, seconds: float) -> float:
+        """Return how long the next poll may wait: ``seconds``, or less if this process has paused its accepting."""
+        paused = self._paused_until - time.monotonic()
+        if paused > 0:
+            # The poll ignores parts of a millisecond.
+            return min(seconds, math.ceil(paused * 1000) / 1000)
+        # The poll after a pause does not wait: a connection that arrives later is a new one.
+        return 0.0 if self._has_yielded and self.accepting else seconds
 
     def handle_accept(self) -> None:
         """Note that connections wait.
@@ -104,27 +109,32 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
 
     def accept_noted(self) -> None:
         """Accept connections if some wait, see :meth:`handle_accept`."""
-        self._report()
         if self._has_waiting:
             self._has_waiting = False
-            self._accept_share()
-            self._report()
-        elif self._is_watched:
-            # Another process has accepted them.
+            self._accept_or_yield()
+        elif self._was_polled:
+            # No connection waits any more.
             self._has_yielded = False
+        self._report()
 
     def _report(self) -> None:
-        if self._place is not None and not self.is_draining:
-            self._place.report(len(self.active_channels))
+        """Tell the other processes how many connections this one has."""
+        if self._count is None:
+            return
+        if self.is_draining or not (self._was_polled or self._has_yielded):
+            # It accepts no connections: it ends, or it has no free file for one.
+            self._count.clear()
+        else:
+            self._count.report(len(self.active_channels))
 
-    def _accept_share(self) -> None:
-        """Accept as many connections as keep the processes equal, or leave them to the others first."""
-        share = ACCEPTED_AT_ONCE
-        if self._place is not None and not (self._has_yielded or self.is_draining):
-            share = min(share, self._place.share(len(self.active_channels)))
-        self._has_yielded = not share
-        if share:
-            self._accept_waiting(share)
+    def _accept_or_yield(self) -> None:
+        """Accept connections, or wait :data:`YIELD_SECONDS` first if another process has fewer."""
+        number = ACCEPTED_AT_ONCE
+        if self._count is not None and not (self._has_yielded or self.is_draining):
+            number = min(number, self._count.connections_to_accept(len(self.active_channels)))
+        self._has_yielded = not number
+        if number:
+            self._accept_waiting(number)
         else:
             self._paused_until = time.monotonic() + YIELD_SECONDS
 
@@ -231,8 +241,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc] # waitress ships no types
         """
         self.is_draining = True
         self.idle_seconds = idle_seconds
-        if self._place is not None:
-            self._place.leave()
+        self._report()
         refuse_new_connections(self.socket)
 
     def stop_accepting(self) -> None:

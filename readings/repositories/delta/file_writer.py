@@ -31,8 +31,9 @@ _PAGE_BYTES = 22_500
 """The size of a data page before compression. Pages without a requested row are not decompressed.
 
 Polars counts 9 bytes for a number and 45 for a device id. So a page has 2,500 numbers or 500 device ids, and a block of
-1,000 rows needs two whole pages of device ids. With 16,000 bytes, it needed parts of four or five. Both are read in the
-same time, but with 22,500 bytes a file is written 5 to 8 % faster and is 3 % smaller. With 24,000, reading is 3 % slower.
+1,000 rows needs two whole pages of device ids. With 16,000 bytes, it needed parts of three or four. Reading a block takes
+the same time with both sizes, but with 22,500 bytes a file is written 5 to 8 % faster and is 3 % smaller. With 24,000
+bytes, reading is 3 % slower.
 """
 _COMPRESSION_LEVEL = 1
 """Higher levels take twice as long, and make the files of readings no smaller."""
