@@ -53,13 +53,18 @@ class Step(LeasedWork, Generic[Pk]):
         """
 
     @abstractmethod
-    def release(self, error: str) -> None:
-        """Release the lease after a failed attempt. The step can be claimed again after a pause."""
+    def release(self, error: str) -> bool:
+        """Release the lease after a failed attempt. The step can be claimed again after a pause.
+
+        Return False if the lease is lost.
+        """
 
     def fail(self, reason: str) -> None:
-        """Record a failed attempt: release the step, or fail its request after the last attempt."""
-        self.release(reason)
-        if self.lease.attempt >= settings.EXPORTS_ATTEMPTS:
+        """Record a failed attempt: release the step, or fail its request after the last attempt.
+
+        If the lease is lost, another worker decides what happens to the step.
+        """
+        if self.release(reason) and self.lease.attempt >= settings.EXPORTS_ATTEMPTS:
             transitions.fail(self.request_id, reason=reason)
 
     @property
@@ -75,10 +80,10 @@ class RequestStep(Step[uuid.UUID]):
         """Renew the lease. Return False if the request is final or the lease is lost."""
         return FileRequest.objects.filter(status__in=ACTIVE).renew(self.lease)
 
-    def release(self, error: str) -> None:
-        """Release the request, and record ``error`` as its reason."""
+    def release(self, error: str) -> bool:
+        """Release the request, and record ``error`` as its reason. Return False if the lease is lost."""
         active = FileRequest.objects.filter(status__in=ACTIVE)
-        active.release(self.lease, pause=self.pause, reason=error[:MAX_REASON_LENGTH])
+        return active.release(self.lease, pause=self.pause, reason=error[:MAX_REASON_LENGTH])
 
     def give_back(self) -> None:
         """Let another worker claim the request at once. The attempt does not count."""
@@ -157,9 +162,11 @@ class WritePart(Step[int]):
         """Renew the lease and save the progress. Return False if the request is final or the lease is lost."""
         return queue.pending_parts().renew(self.lease, records_done=self._records_done)
 
-    def release(self, error: str) -> None:
-        """Release the part, and record ``error``."""
-        ExportPart.objects.release(self.lease, pause=self.pause, error=error[:MAX_REASON_LENGTH])
+    def release(self, error: str) -> bool:
+        """Release the part, and record ``error``. Return False if the lease is lost."""
+        return ExportPart.objects.release(
+            self.lease, pause=self.pause, error=error[:MAX_REASON_LENGTH]
+        )
 
     def give_back(self) -> None:
         """Let another worker claim the part at once. The attempt does not count."""

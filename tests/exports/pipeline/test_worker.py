@@ -115,9 +115,10 @@ def test_parts_over_the_time_limit_use_up_their_attempts_and_fail_the_request(
     was_released = threading.Event()
     release = WritePart.release
 
-    def recorded_release(step: WritePart, error: str) -> None:
-        release(step, error)
+    def recorded_release(step: WritePart, error: str) -> bool:
+        was_held = release(step, error)
         was_released.set()
+        return was_held
 
     def write_endlessly(*_: object, progress: Callable[[int], None], **__: object) -> None:
         assert was_released.wait(60)
@@ -224,3 +225,20 @@ def test_only_a_bug_has_a_traceback_in_the_log(
     [line] = [line for line in log_lines() if line["level"] == "ERROR"]
     assert str(error) in line["reason"]
     assert ("exc_info" in line) == traceback
+
+
+@pytest.mark.usefixtures("readings")
+def test_an_attempt_that_fails_after_it_was_given_back_does_not_fail_the_request(
+    alice: Supplier, request_file: CreateRequest, settings: Settings
+) -> None:
+    settings.EXPORTS_ATTEMPTS = 1
+    request = request_file(alice)
+    worker.run_next_step()
+    part = request.parts.get()
+    given_back = WritePart.claim(part.pk)
+    assert given_back is not None
+    given_back.give_back()
+    assert WritePart.claim(part.pk) is not None
+    given_back.fail("the bucket did not answer")
+    request.refresh_from_db()
+    assert request.status != Status.FAILED
