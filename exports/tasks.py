@@ -2,8 +2,8 @@
 
 So a message that is lost, late or delivered twice does no harm.
 
-The tasks import the pipeline when they run. It needs Polars, which would take half a second at the start of each
-process that only sends messages, and 40 MB of its memory.
+The tasks import the pipeline and the deliveries when they run. The pipeline needs Polars, which would take half a second
+at the start of each process that only sends messages, and 40 MB of its memory. Deliveries need paramiko.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from celery import shared_task
 from django.conf import settings
 from django.db import transaction
 
-from exports.delivery.dispatch import deliver_next
 from exports.delivery.transitions import due
 from exports.message_sender import MessageSender
 from headend.config import draining
@@ -94,6 +93,8 @@ def recover() -> None:
 @in_one_line
 def deliver() -> None:
     """Run the deliveries that are due, one after the other. If this process ends, wake another worker for the rest."""
+    from exports.delivery.dispatch import deliver_next
+
     while not draining.has_begun() and deliver_next():
         pass
     if draining.has_begun() and due().exists():

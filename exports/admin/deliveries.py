@@ -13,8 +13,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from exports.admin.confirmation import run_if_confirmed
-from exports.delivery import push, webhook
-from exports.delivery.push_connection import PushError
+from exports.delivery import push_keys, webhook
+from exports.delivery.push_error import PushError
 from exports.models import Delivery, DeliveryAttempt, FileRequest, PushTarget, Supplier, Webhook
 from headend.config.command_lock import ROTATE, InUseError, one_at_a_time
 from headend.config.rotation import OVERLAP, OverlapError
@@ -66,7 +66,7 @@ class PushTargetInline(admin.StackedInline[PushTarget, Supplier]):
     @admin.display(description="public key of headend", empty_value="shown after you save")
     def deployment_public_key(self, obj: PushTarget) -> str | None:
         """Return the line that the supplier adds to its authorized_keys."""
-        return push.public_key(obj.supplier) if obj.pk else None
+        return push_keys.public_key(obj.supplier) if obj.pk else None
 
 
 class WebhookInline(admin.StackedInline[Webhook, Supplier]):
@@ -90,9 +90,12 @@ class PushTargetAdmin(admin.ModelAdmin[PushTarget]):
     @admin.action(description="Test connection", permissions=["change"])
     def test_connection(self, request: HttpRequest, queryset: QuerySet[PushTarget]) -> None:
         """Log in to each server and show the result."""
+        # Imported here, because it needs paramiko; see exports.delivery.push_keys.
+        from exports.delivery.push import test_connection
+
         for target in queryset:
             try:
-                messages.success(request, push.test_connection(target))
+                messages.success(request, test_connection(target))
             except PushError as error:
                 messages.error(request, str(error))
 
@@ -107,14 +110,14 @@ class PushTargetAdmin(admin.ModelAdmin[PushTarget]):
             queryset,
             action="rotate_key",
             question=f"Rotate the keys for these servers? Pushes also use the old keys for {OVERLAP.days} days.",
-            act=lambda target: rotate_and_log(self, request, target, push.rotate_key),
+            act=lambda target: rotate_and_log(self, request, target, push_keys.rotate_key),
             success="{} rotated.",
         )
         if answer is None:
             for target in queryset:
                 messages.warning(
                     request,
-                    f"Give this public key to {target.supplier}: {push.public_key(target.supplier)}",
+                    f"Give this public key to {target.supplier}: {push_keys.public_key(target.supplier)}",
                 )
         return answer
 

@@ -12,7 +12,7 @@ from django.db.models import Count, QuerySet
 from exports.delivery import transitions
 from exports.delivery.audited_file import DAMAGED
 from exports.delivery.push import push
-from exports.delivery.push_connection import PushError
+from exports.delivery.push_error import PushError
 from exports.delivery.webhook import WebhookError, notify
 from exports.leases.heartbeat import Heartbeat, LeasedWork, LeaseLostError
 from exports.leases.model import Lease

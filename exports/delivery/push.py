@@ -12,17 +12,15 @@ import posixpath
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 
 import paramiko
-from django.conf import settings
 
-from exports.credentials import new_private_key, public_key_of
 from exports.delivery.audited_file import open_file
-from exports.delivery.push_connection import PushClient, PushError, RefusedError, connect, printable
-from exports.models import FileRequest, FolderLayout, PushTarget, Supplier, TemporaryName
+from exports.delivery.push_connection import PushClient, RefusedError, connect, printable
+from exports.delivery.push_error import PushError
+from exports.delivery.push_keys import private_keys
+from exports.models import FileRequest, FolderLayout, PushTarget, TemporaryName
 from exports.models.suppliers import NOTHING_IS_SENT
-from headend.config import rotation
 
 _BLOCK_BYTES = 256 * 1024
 TEST_SECONDS = 20.0
@@ -37,34 +35,6 @@ _FLAT_HINT = (
 )
 _DOT_HINT = "If it allows no leading dot, select another temporary name for the target."
 _RENAME_HINT = "If it allows no renaming, set the target's temporary name to “none”."
-
-
-def private_keys(supplier: Supplier) -> list[str]:
-    """Return the deployment's private keys for the supplier's server, as PEM, the newest first.
-
-    The first call creates a key. There are two for some days after a rotation.
-    """
-    return rotation.valid_values(settings.SECRETS, _secret_name(supplier), new_private_key)
-
-
-def public_key(supplier: Supplier) -> str:
-    """Return the line that the supplier adds to its authorized_keys."""
-    private_key = settings.SECRETS.get_or_make(_secret_name(supplier), new_private_key)
-    return f"{public_key_of(private_key)} headend"
-
-
-def rotate_key(supplier: Supplier, *, at_once: bool = False) -> datetime | None:
-    """Replace the private key, and return until when pushes also try the old one, see ``rotation.rotate``.
-
-    The caller must hold the lock ``ROTATE``. Raises ``OverlapError`` if the key before the old one is still in use.
-    """
-    return rotation.rotate(
-        settings.SECRETS, _secret_name(supplier), new_private_key, at_once=at_once
-    )
-
-
-def _secret_name(supplier: Supplier) -> str:
-    return f"{settings.SECRETS_PREFIX}/push/{supplier.name}/private_key"
 
 
 def push(request: FileRequest, target: PushTarget, *, check: Callable[[], None]) -> str:

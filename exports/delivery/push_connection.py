@@ -11,6 +11,7 @@ import paramiko
 from paramiko.sftp import SFTP_DESC, SFTP_EOF, SFTP_NO_SUCH_FILE, SFTP_OK
 
 from exports.credentials import fingerprint
+from exports.delivery.push_error import PushError
 from exports.models import PushTarget
 from exports.ssh_transport import NIST_CURVES, StrongTransport
 from headend.config.deadline import Deadline, open_connection
@@ -27,10 +28,6 @@ _ALGORITHMS = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
 
 _PARAMIKO_CLIENT: Any = paramiko.SFTPClient
 """paramiko's class, with the methods that its type stubs do not contain."""
-
-
-class PushError(Exception):
-    """The upload or the connection failed. The message says why."""
 
 
 class RefusedError(Exception):

@@ -11,14 +11,18 @@ import time
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from exports.models import SftpSession, SshKey
-from exports.sftp.authentication import ConnectionAuth
 from exports.sftp.database import database_connection
 from headend.config.database_errors import first_line
+
+if TYPE_CHECKING:
+    # It needs paramiko, and the portal imports this module.
+    from exports.sftp.authentication import ConnectionAuth
 
 log = logging.getLogger("exports.sftp")
 

@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from exports.delivery import push, webhook
-from exports.delivery.push_connection import PushError
+from exports.delivery import webhook
+from exports.delivery.push_error import PushError
 from exports.models import PushTarget, Webhook
 from headend.portal.access import staff_required
 
@@ -17,9 +17,12 @@ from headend.portal.access import staff_required
 @staff_required("exports.change_pushtarget")
 def test_push_target(request: HttpRequest, name: str) -> HttpResponse:
     """Log in to the supplier's SFTP server, and show the result on the supplier's page."""
+    # Imported here, because it needs paramiko; see exports.delivery.push_keys.
+    from exports.delivery.push import test_connection
+
     target = get_object_or_404(PushTarget.objects.select_related("supplier"), supplier__name=name)
     try:
-        messages.success(request, f"{target}: {push.test_connection(target)}")
+        messages.success(request, f"{target}: {test_connection(target)}")
     except PushError as error:
         messages.error(request, f"{target}: {error}")
     return redirect("supplier", name)

@@ -16,7 +16,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from exports.credentials import normalised_public_key
 from exports.models import Supplier
-from exports.sftp.host_keys import known_hosts_lines
 from exports.suppliers import hand_over
 from exports.suppliers.hand_over import KeyPair
 from headend.portal.access import staff_required
@@ -108,6 +107,9 @@ def _hand_over_page(
 
     Without a redirect, the server need not store the keys for a second request.
     """
+    # Imported here, because it needs paramiko; see exports.delivery.push_keys.
+    from exports.sftp.host_keys import known_hosts_lines
+
     host, port = settings.SFTP_PUBLIC_HOST, settings.SFTP_PORT
     key_option = f"-i {supplier.name}.pem " if key_pair else ""
     now = timezone.now()

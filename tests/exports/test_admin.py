@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from exports import credentials
-from exports.delivery import push, webhook
+from exports.delivery import push_keys, webhook
 from exports.delivery.links import download_path
 from exports.file_requests import FileSpec, accept
 from exports.models import (
@@ -147,7 +147,7 @@ def test_rotating_a_secret_needs_confirmation_and_is_in_the_history(
         action, shown = "rotate_secret", webhook.signing_secret
     else:
         row = PushTarget.objects.create(supplier=alice, host="h", user="u", host_key=PUBLIC_KEY)
-        action, shown = "rotate_key", push.public_key
+        action, shown = "rotate_key", push_keys.public_key
     path, old = f"/admin/exports/{model}/", shown(alice)
     chosen = {"action": action, "_selected_action": row.pk}
     assert "for 7 days" in post(operator, path, **chosen)

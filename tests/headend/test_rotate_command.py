@@ -12,7 +12,7 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from exports import credentials
-from exports.delivery import push, webhook
+from exports.delivery import push_keys, webhook
 from exports.models import ApiKey, PushTarget, SshKey, Supplier, Webhook
 from exports.sftp.host_keys import host_keys, known_hosts_lines, next_host_keys
 from exports.suppliers.authentication import find_supplier
@@ -173,18 +173,18 @@ def test_a_supplier_without_the_service_has_no_secret_to_rotate(
 
 def test_a_webhook_and_a_push_target_have_two_secrets_for_some_days(connected: Supplier) -> None:
     supplier = connected
-    old_secret, old_key = webhook.signing_secret(supplier), push.private_keys(supplier)
+    old_secret, old_key = webhook.signing_secret(supplier), push_keys.private_keys(supplier)
     assert "The old one stays valid until 20" in rotate("webhook", "sftp-user")
     assert webhook.signing_secret(supplier) != old_secret
     printed = rotate("push-key", "sftp-user")
-    assert push.public_key(supplier) in printed
-    new_key, *others = push.private_keys(supplier)
+    assert push_keys.public_key(supplier) in printed
+    new_key, *others = push_keys.private_keys(supplier)
     assert others == old_key
-    assert credentials.public_key_of(new_key) in push.public_key(supplier)
+    assert credentials.public_key_of(new_key) in push_keys.public_key(supplier)
     with pytest.raises(CommandError, match="Add --now to make it invalid at once"):
         rotate("push-key", "sftp-user")
     assert "No old one is still valid" in rotate("push-key", "sftp-user", "--now", "--yes")
-    assert len(push.private_keys(supplier)) == 1
+    assert len(push_keys.private_keys(supplier)) == 1
 
 
 def test_the_next_host_keys_are_announced_before_they_are_used(

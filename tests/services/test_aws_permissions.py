@@ -47,7 +47,7 @@ TASKS = [
 ]
 """The last one deletes the readings, because of their age."""
 ADD_DELIVERIES = """
-from exports.delivery import push
+from exports.delivery import push_keys
 from exports.models import PushTarget, Supplier, Webhook
 supplier = Supplier.objects.get()
 Supplier.objects.update(can_remove_files=True)
@@ -55,9 +55,9 @@ PushTarget.objects.create(
     supplier=supplier, host="127.0.0.1", port={port}, user={user!r}, host_key={host_key!r}, folder="/"
 )
 Webhook.objects.create(supplier=supplier, url="http://127.0.0.1:9/")
-push.public_key(supplier)  # the first call creates the key
-push.rotate_key(supplier)
-print(push.public_key(supplier))
+push_keys.public_key(supplier)  # the first call creates the key
+push_keys.rotate_key(supplier)
+print(push_keys.public_key(supplier))
 """
 RUN_TASKS = """
 from headend.celery import app

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import connection
 
-from exports.delivery import push, webhook
+from exports.delivery import push_keys, webhook
 from exports.models import PushTarget, Supplier, Webhook
 from exports.sftp import host_keys
 from headend.config import rotation, signing_keys
@@ -136,10 +136,10 @@ def _rotate_webhook(arguments: _Arguments) -> str:
 
 def _rotate_push_key(arguments: _Arguments) -> str:
     supplier = _supplier_with(PushTarget, arguments, shows="public key")
-    overlap = _overlap(push.rotate_key(supplier, at_once=arguments.now))
+    overlap = _overlap(push_keys.rotate_key(supplier, at_once=arguments.now))
     return (
         f"The push key of {supplier} was replaced. {overlap}\n"
-        f"Give its public key to the supplier:\n{push.public_key(supplier)}"
+        f"Give its public key to the supplier:\n{push_keys.public_key(supplier)}"
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from exports.delivery import push
+from exports.delivery import push_keys
 from exports.delivery.dispatch import deliver_next
 from exports.delivery.links import download_url
 from exports.models import Delivery, FileRequest, PushTarget, Supplier
@@ -52,7 +52,7 @@ def receiver(target: PushTarget, tmp_path: Path, starts_processes: None) -> Iter
     """Alice's server, which accepts our key. It is her push target."""
     folder = tmp_path / "inbox"
     folder.mkdir()
-    with Receiver(folder, push.public_key(target.supplier)) as running:
+    with Receiver(folder, push_keys.public_key(target.supplier)) as running:
         target.port, target.host_key = running.port, running.host_key
         target.full_clean()
         target.save()

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from exports.delivery import addresses, push, push_connection, webhook
 from exports.delivery.addresses import AddressNotAllowedError, checked_address
-from exports.delivery.push_connection import PushError
+from exports.delivery.push_error import PushError
 from exports.models import PushTarget, Supplier, Webhook
 from headend.config.deadline import Deadline, open_connection
 from tests.dripping import MUCH_LONGER, Server, drip, running, soon

@@ -11,7 +11,7 @@ from django.test import Client
 
 from exports.delivery import dispatch, push, webhook
 from exports.delivery.dispatch import REVOKED, LeasedDelivery, deliver_next
-from exports.delivery.push_connection import PushError
+from exports.delivery.push_error import PushError
 from exports.delivery.transitions import claim
 from exports.file_requests import FileSpec, SupplierInactiveError, accept, request_again
 from exports.leases.heartbeat import LeaseLostError

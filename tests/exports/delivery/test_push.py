@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from exports.delivery import push
+from exports.delivery import push, push_keys
 from exports.delivery.dispatch import deliver_next
-from exports.delivery.push_connection import PushError
+from exports.delivery.push_error import PushError
 from exports.delivery.transitions import claim
 from exports.models import Delivery, DeliveryState, FileRequest, PushTarget, Supplier
 from exports.pipeline import transitions
@@ -61,14 +61,14 @@ def test_after_a_rotation_the_server_may_still_know_only_the_old_key(
     target: PushTarget, receiver: Receiver, alice: Supplier
 ) -> None:
     old = receiver.accepted_key
-    assert old == push.public_key(alice)
-    push.rotate_key(alice)
+    assert old == push_keys.public_key(alice)
+    push_keys.rotate_key(alice)
     assert "Logged in" in push.test_connection(target)
-    receiver.accepted_key = push.public_key(alice)
+    receiver.accepted_key = push_keys.public_key(alice)
     assert receiver.accepted_key != old
     assert "Logged in" in push.test_connection(target)
     receiver.accepted_key = old
-    push.rotate_key(alice, at_once=True)
+    push_keys.rotate_key(alice, at_once=True)
     with pytest.raises(PushError):
         push.test_connection(target)
 

@@ -10,10 +10,10 @@ from exports.delivery import push
 from exports.delivery.push_connection import (
     MAX_MESSAGE_LENGTH,
     PushClient,
-    PushError,
     RefusedError,
     printable,
 )
+from exports.delivery.push_error import PushError
 from exports.models import (
     MAX_REASON_LENGTH,
     Delivery,

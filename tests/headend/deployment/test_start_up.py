@@ -48,3 +48,15 @@ assert len(list(Path("/proc/self/task").iterdir())) == 1 == threading.active_cou
     # The supervisor sets the variable: `manage.py run` has run the checks.
     environment = os.environ | {"CELERY_SKIP_CHECKS": "true"}
     subprocess.run([sys.executable, "-c", program + check], cwd=ROOT, env=environment, check=True)
+
+
+def test_a_web_process_does_not_import_paramiko() -> None:
+    # 9 MB of memory and 70 ms. Only the tests of a push target need it.
+    program = """
+import os, sys
+os.environ["DJANGO_SETTINGS_MODULE"] = "headend.settings"
+import django; django.setup()
+import headend.urls
+assert "paramiko" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
