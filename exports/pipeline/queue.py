@@ -1,6 +1,10 @@
 """Queries for the steps that can be claimed now.
 
 The database is the queue. A Celery message only wakes a worker, which then runs these queries.
+
+Conditions on other tables are subqueries, never joins. Django moves all conditions of an UPDATE with a join into a
+subquery. PostgreSQL does not repeat it after it has waited for another UPDATE of the row, so two workers could claim
+the same row.
 """
 
 from __future__ import annotations
@@ -25,13 +29,15 @@ def plannable() -> LeasedQuerySet[FileRequest]:
 
 def writable() -> LeasedQuerySet[ExportPart]:
     """Return the parts that can be written now; those of the request with the earliest ``priority_at`` first."""
-    parts = pending_parts().filter(request__supplier__in=_active_suppliers())
+    active = FileRequest.objects.filter(supplier__in=_active_suppliers())
+    parts = pending_parts().filter(request__in=active)
     return _claimable(parts).order_by("request__priority_at", "number")
 
 
 def pending_parts() -> LeasedQuerySet[ExportPart]:
     """Return the parts that are not written yet, of all active requests, whether or not a worker holds them."""
-    return ExportPart.objects.filter(state=PartState.PENDING, request__status__in=PLANNED)
+    planned = FileRequest.objects.filter(status__in=PLANNED)
+    return ExportPart.objects.filter(state=PartState.PENDING, request__in=planned)
 
 
 def publishable() -> LeasedQuerySet[FileRequest]:

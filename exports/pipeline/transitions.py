@@ -86,7 +86,9 @@ def run(pk: uuid.UUID) -> bool:
 
 def finish_part(lease: Lease[int], written: WrittenPart) -> bool:
     """pending → written, if the worker still holds the part. Releases the lease."""
-    pending = ExportPart.objects.filter(state=PartState.PENDING, request__status=Status.RUNNING)
+    # Without a join; see exports.pipeline.queue.
+    running = FileRequest.objects.filter(status=Status.RUNNING)
+    pending = ExportPart.objects.filter(state=PartState.PENDING, request__in=running)
     return bool(
         pending.held_by(lease).update(
             state=PartState.WRITTEN,
