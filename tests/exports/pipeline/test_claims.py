@@ -25,8 +25,6 @@ from tests.exports.pipeline.conftest import CreateRequest
 def test_one_of_two_simultaneous_claims_succeeds(
     alice: Supplier, request_file: CreateRequest, kind: type[Step[Any]], steps_before: int
 ) -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite runs one transaction that writes after the other")
     request_file(alice)
     for _ in range(steps_before):
         worker.run_next_step()
@@ -40,10 +38,15 @@ def test_one_of_two_simultaneous_claims_succeeds(
             connection.close()
 
     thread = threading.Thread(target=claim)
+    are_simultaneous = connection.vendor == "postgresql"
     with transaction.atomic():
         first = kind.claim(pk)
+        if are_simultaneous:
+            thread.start()
+            wait_for_a_lock()
+    if not are_simultaneous:
+        # SQLite runs one transaction that writes after the other.
         thread.start()
-        wait_for_a_lock()
     thread.join()
     assert first is not None
     assert second == [None]
