@@ -31,6 +31,7 @@ PRELOADED = (
     "django_htmx.middleware",
     "drf_spectacular.views",
     "gunicorn.app.wsgiapp",
+    "numpy",
     "paramiko",
     "prometheus_client",
     "requests",
@@ -40,8 +41,8 @@ PRELOADED = (
 )
 """Libraries that several processes need. None of them may start a thread, because a fork does not copy threads.
 
-Polars, deltalake and NumPy start threads when they are imported. So none of our modules that import them may be listed
-here.
+Polars and deltalake start threads when they are imported. So none of our modules that import them may be listed here.
+NumPy starts none, see :mod:`headend`.
 """
 
 

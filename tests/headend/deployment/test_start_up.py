@@ -31,18 +31,23 @@ programs.preload()
 
 
 @pytest.mark.parametrize(
-    "start_up",
-    [SFTP_SERVER, BEAT, WEB_MASTER, SUPERVISOR],
+    ("start_up", "unused"),
+    [
+        (SFTP_SERVER, {"polars", "numpy", "deltalake"}),
+        (BEAT, {"polars", "numpy", "deltalake"}),
+        (WEB_MASTER, {"polars", "numpy", "deltalake"}),
+        (SUPERVISOR, {"polars", "deltalake"}),
+    ],
     ids=["sftp", "beat", "web", "supervisor"],
 )
 def test_a_process_that_forks_or_needs_no_readings_starts_no_threads_of_polars(
-    start_up: str,
+    start_up: str, unused: set[str]
 ) -> None:
     program = f"import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'headend.settings'\n{start_up}"
-    check = """
+    check = f"""
 import sys, threading
 from pathlib import Path
-assert not {"polars", "numpy", "deltalake"} & set(sys.modules)
+assert not {unused} & set(sys.modules)
 assert len(list(Path("/proc/self/task").iterdir())) == 1 == threading.active_count()
 """
     # The supervisor sets the variable: `manage.py run` has run the checks.
