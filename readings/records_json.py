@@ -12,6 +12,7 @@ from readings import frame
 from readings.window import Position
 
 _INSTANTS = ["time", "arrival_time"]
+_FIRST_KEY = '{"time":'
 _NEXT_KEY = '"device_id":'
 _FIRST_COLUMNS = ["offset", *_INSTANTS, "device_id"]
 
@@ -48,16 +49,19 @@ class Records:
 
 
 def record_texts(readings: pl.DataFrame) -> list[str]:
-    """Return the JSON text of each reading, for :func:`numbered_json`: an object without its opening brace."""
-    buffer = io.BytesIO()
-    frame.with_instants_as_text(readings).write_ndjson(buffer)
-    # Each line is one object: JSON escapes the line breaks in texts.
-    return buffer.getvalue().decode()[1:-1].split("\n{")
+    """Return the JSON text of each reading, for :func:`numbered_json`: an object without its first key and ``}``.
+
+    The first column must be ``time``. There is at least one reading.
+    """
+    text = _write(frame.with_instants_as_text(readings)).decode()
+    # No value contains this text: JSON writes a quotation mark inside of a value as \", and no key follows the one at
+    # its end.
+    return text.removeprefix(f"[{_FIRST_KEY}").removesuffix("}]").split(f"}},{_FIRST_KEY}")
 
 
 def numbered_json(texts: Iterable[str], first: int) -> bytes:
     """Return a JSON array of these :func:`record_texts`, numbered from ``first``. Equals :func:`records_json`."""
-    numbered = [f'{{"offset":{number},{text}' for number, text in enumerate(texts, first)]
+    numbered = [f'{{"offset":{number},"time":{text}}}' for number, text in enumerate(texts, first)]
     return f"[{','.join(numbered)}]".encode()
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from threading import Lock
 
 import polars as pl
 from cachetools import LRUCache, cached
+from cachetools.keys import hashkey
 
 from readings import frame
 from readings.instants import FIRST_INSTANT, to_micros
@@ -30,9 +32,14 @@ from readings.window import Position, Window
 DECODED_BYTES = 192 * 2**20
 """The memory in a process for decoded rows."""
 BLOCK_ROWS = 1_000
-"""How many rows of a file are decoded together. Row groups hold whole blocks.
+"""The smallest number of rows of a file that is decoded. Row groups hold whole blocks.
 
-A hundred rows take 0.55 ms, 1,000 take 0.65 ms, 2,000 take 0.85 ms. A client that follows ``next`` reads all of them.
+To decode a hundred rows took 0.55 ms, 1,000 rows 0.65 ms, and 2,000 rows 0.85 ms (elapsed time). A client that follows ``next`` reads all of them.
+"""
+_BLOCKS_TOGETHER = 10
+"""How many blocks are decoded together for a caller that reads block after block: a row group of our files.
+
+1,000 rows take 1.6 ms of processor time, and 10,000 take 2.3 ms.
 """
 _MAX_BLOCKS = 8
 """A range of more blocks is read by one query, and not cached."""
@@ -49,10 +56,40 @@ def decode(folder: Folder, rows: VersionRows, columns: Columns) -> pl.DataFrame:
     return rows.read(folder, _EVERYTHING, columns)
 
 
-@cached(_cache, lock=_lock)
 def read_block(folder: Folder, file: str, number: int, columns: Columns) -> pl.DataFrame:
-    """Return block ``number`` of a file: :data:`BLOCK_ROWS` rows, or fewer at its end."""
+    """Return block ``number`` of a file: :data:`BLOCK_ROWS` rows, or fewer at its end.
+
+    A caller that has read the two blocks before probably reads on, so the whole group of the block is decoded.
+    """
+    if _is_read_in_groups(folder, file, number, columns):
+        group, place = divmod(number, _BLOCKS_TOGETHER)
+        rows = _decode_group(folder, file, group, columns)
+        return rows.slice(place * BLOCK_ROWS, BLOCK_ROWS)
+    return _decode_block(folder, file, number, columns)
+
+
+@cached(_cache, lock=_lock)
+def _decode_block(folder: Folder, file: str, number: int, columns: Columns) -> pl.DataFrame:
     return _read(folder, file, number * BLOCK_ROWS, BLOCK_ROWS, columns)
+
+
+@cached(_cache, key=partial(hashkey, "group"), lock=_lock)
+def _decode_group(folder: Folder, file: str, group: int, columns: Columns) -> pl.DataFrame:
+    rows = _BLOCKS_TOGETHER * BLOCK_ROWS
+    return _read(folder, file, group * rows, rows, columns)
+
+
+def _is_read_in_groups(folder: Folder, file: str, number: int, columns: Columns) -> bool:
+    """Return whether the group of a block is in memory, or the block is not, but the two blocks before it are."""
+    near = [number, number - 1, number - 2]
+    blocks = [_decode_block.cache_key(folder, file, each, columns) for each in near]
+    groups = [
+        _decode_group.cache_key(folder, file, each // _BLOCKS_TOGETHER, columns) for each in near
+    ]
+    with _lock:
+        if groups[0] in _cache or blocks[0] in _cache:
+            return groups[0] in _cache
+        return all(blocks[n] in _cache or groups[n] in _cache for n in (1, 2))
 
 
 def _read(folder: Folder, file: str, start: int, length: int, columns: Columns) -> pl.DataFrame:
@@ -134,14 +171,15 @@ def _read_corrected(folder: Folder, rows: RowRange, number: int, columns: Column
         for each in rows.corrections
     ]
     _read_together(folder, [(rows.file, number), *likely], columns)
-    block = read_block(folder, rows.file, number, columns)
+    # A slice of a group would keep the whole group in memory.
+    block = _decode_block(folder, rows.file, number, columns)
     stored = block.slice(start - number * BLOCK_ROWS, end - start)
     return _correct(folder, stored, rows, columns)
 
 
 def _read_together(folder: Folder, blocks: Iterable[tuple[str, int]], columns: Columns) -> None:
     """Read those blocks (file and number) that are not decoded yet, in parallel."""
-    keys = {read_block.cache_key(folder, *block, columns): block for block in blocks}
+    keys = {_decode_block.cache_key(folder, *block, columns): block for block in blocks}
     with _lock:
         missing = {key: block for key, block in keys.items() if key not in _cache}
     queries = [

@@ -228,6 +228,29 @@ def test_a_page_of_an_interval_decodes_a_part_of_it(
     assert sum(lengths) <= 16
 
 
+def test_a_client_that_reads_on_decodes_many_blocks_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = EVERYTHING.filter(pl.col("time") >= START.replace(hour=0) + DAY)
+    snapshot = written(tmp_path / "readings", file).snapshot()
+    lengths = record_reads(monkeypatch)
+    for row in range(0, len(file), 5):
+        page = snapshot.page(Window(START), offset=row, size=5)
+        assert page.readings.equals(file.slice(row, 5))
+    assert lengths[:2] == [8, 8]
+    assert len(lengths) == 2 + -(-len(file) // 80)
+
+
+def test_pages_that_are_not_adjacent_decode_single_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = written(tmp_path / "readings", EVERYTHING.head(300)).snapshot()
+    lengths = record_reads(monkeypatch)
+    for row in range(0, 240, 40):
+        snapshot.page(Window(START), offset=row, size=8)
+    assert set(lengths) == {8}
+
+
 def test_a_few_meters_are_searched_once_and_then_read_by_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

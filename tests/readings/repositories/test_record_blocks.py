@@ -61,6 +61,9 @@ def test_text_is_used_for_each_page_that_ends_before_the_last_reading_of_its_min
         for size in SIZES:
             records = next_records(snapshot, Window(START), row, size)
             assert (records is not None) == (row % meters + 1 + size < meters)
+            if records is not None:
+                expected = readings.slice(row + 1, size)
+                assert records == Records.of(expected, frame.COLUMNS, offset=row + 1, more=True)
 
 
 @pytest.mark.parametrize(
