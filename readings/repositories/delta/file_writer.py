@@ -93,7 +93,8 @@ def without_empty_columns(readings: pl.DataFrame) -> pl.DataFrame:
         for name in readings.columns
         if name in frame.FURTHER_SCHEMA and readings[name].null_count() == len(readings)
     ]
-    return readings.drop(empty)
+    # `drop` is a query, even if it drops nothing.
+    return readings.drop(empty) if empty else readings
 
 
 def delete_files(folder: Folder, new_files: Iterable[AddAction]) -> None:

@@ -96,7 +96,9 @@ def _energy_sums(
 def _without_nulls(readings: pl.DataFrame, name: str) -> npt.NDArray[np.float64]:
     if name not in readings.columns:
         return np.zeros(len(readings))
-    return readings[name].fill_null(0.0).to_numpy()
+    values = readings[name]
+    # `fill_null` is a query, even if nothing is null.
+    return (values.fill_null(0.0) if values.null_count() else values).to_numpy()
 
 
 def store_statistics(folder: Folder, data_file: str, readings: pl.DataFrame) -> None:
