@@ -6,9 +6,6 @@ their readings.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import date
-
 import polars as pl
 
 from readings import frame
@@ -16,6 +13,7 @@ from readings.repositories.delta.data_files import scan_files
 from readings.repositories.delta.day_cache import FilesByDay
 from readings.repositories.delta.decoded_rows import read_device_ids
 from readings.repositories.delta.file_counts import FileCounts
+from readings.repositories.delta.file_kinds import Kind, is_of_kind
 from readings.repositories.delta.folder import Folder
 
 _DAY_SUMMARY_SCHEMA = {
@@ -40,52 +38,65 @@ def summarise_days(folder: Folder, by_day: FilesByDay, counts: FileCounts) -> pl
 
     The statistics of the data files are enough if the minutes of a day have the same meters. Other days are read.
     """
-    counts.load(by_day)
-    # Main files have every reading.
-    statistics = {
-        day: counts.index(day, tuple(files)).main.statistics for day, files in by_day.items()
-    }
-    described = {day: rows for day, rows in statistics.items() if _are_enough(rows)}
-    others = (statistics[day] for day in statistics.keys() - described.keys())
-    files = [file for rows in others for file in rows["file"].unique()]
-    summaries = pl.LazyFrame(schema=_DAY_SUMMARY_SCHEMA)
-    if described:
-        summaries = pl.concat(_summarise_described(folder, described)).lazy()
-    return pl.concat([summaries, _summarise(scan_files(folder, files))]) if files else summaries
+    # The main files together have each reading once.
+    of_main_files = counts.statistics(by_day).filter(is_of_kind(Kind.MAIN, "file"))
+    statistics = of_main_files.with_columns(pl.col("minute").dt.date().alias("day"))
+    days = _summarise_statistics(statistics)
+    described = days.filter("is_described")
+    summaries = [_with_device_ids(folder, described, statistics).lazy()]
+    others = statistics.join(days.filter(~pl.col("is_described")), on="day", how="semi")
+    if not others.is_empty():
+        summaries.append(_summarise(scan_files(folder, others["file"].unique().to_list())))
+    return pl.concat(summaries)
 
 
-def _are_enough(rows: pl.DataFrame) -> bool:
-    if rows["meters"].has_nulls() or rows["meters"].n_unique() > _MAX_METER_SETS_OF_A_DAY:
-        return False
-    # Two files may have readings of the same time within a minute of several times.
-    several_times = rows.group_by("minute").agg(
-        pl.col("first").min() != pl.col("last").max(), pl.len().alias("files")
+def _summarise_statistics(statistics: pl.DataFrame) -> pl.DataFrame:
+    """Return the summaries of these days, with the hashes of their sets of meters instead of ``device_ids``.
+
+    ``is_described`` is false for a day that must be read.
+    """
+    minutes = statistics.group_by("day", "minute").agg(
+        pl.col("first").min(),
+        pl.col("last").max(),
+        pl.col("times").max(),
+        pl.col("readings").sum(),
+        pl.len().alias("files"),
     )
-    return several_times.filter(pl.col("first") & (pl.col("files") > 1)).is_empty()
+    # Two files may have readings of the same time within a minute of several times.
+    may_count_twice = (pl.col("first") != pl.col("last")) & (pl.col("files") > 1)
+    days = minutes.group_by("day").agg(
+        pl.col("first").min().alias("earliest"),
+        pl.col("last").max().alias("latest"),
+        pl.col("readings").sum(),
+        pl.col("times").sum().alias("intervals"),
+        may_count_twice.any().alias("may_count_twice"),
+    )
+    sets = statistics.group_by("day").agg(
+        pl.col("meters").unique().sort(), pl.col("meters").is_null().any().alias("has_no_hash")
+    )
+    has_few_sets = pl.col("meters").list.len() <= _MAX_METER_SETS_OF_A_DAY
+    is_described = has_few_sets & ~pl.col("may_count_twice") & ~pl.col("has_no_hash")
+    return days.join(sets, on="day").with_columns(is_described.alias("is_described"))
 
 
-def _summarise_described(folder: Folder, days: dict[date, pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    device_ids: dict[int, pl.Series] = {}
-    for day, rows in days.items():
-        sets = rows.unique("meters")
-        for meters, file, row, readings in sets.select(
-            "meters", "file", "row", "readings"
-        ).iter_rows():
-            if meters not in device_ids:
-                device_ids[meters] = read_device_ids(folder, file, row, readings)
-        minutes = rows.group_by("minute").agg(pl.col("times").max())
-        # Polars copies a series into a list of strings by way of Python's strings, but not by `implode`.
-        meters_of_day = pl.concat([device_ids[meters] for meters in sets["meters"]])
-        yield pl.DataFrame(
-            {
-                "day": day,
-                "earliest": rows["first"].min(),
-                "latest": rows["last"].max(),
-                "readings": rows["readings"].sum(),
-                "intervals": minutes["times"].sum(),
-            },
-            schema_overrides=_DAY_SUMMARY_SCHEMA,
-        ).with_columns(meters_of_day.unique().implode().alias("device_ids"))
+def _with_device_ids(folder: Folder, days: pl.DataFrame, statistics: pl.DataFrame) -> pl.DataFrame:
+    """Return the summaries of days that :func:`_summarise_statistics` has found to be described."""
+    sets = statistics.join(days, on="day", how="semi").unique("meters")
+    device_ids = {
+        meters: read_device_ids(folder, file, row, readings)
+        for meters, file, row, readings in sets.select("meters", "file", "row", "readings").rows()
+    }
+    of_days = [tuple(meters) for meters in days["meters"].to_list()]
+    lists = {
+        # `implode` creates no Python strings. Other ways to make a list of a series do.
+        meters: pl.concat([device_ids[each] for each in meters])
+        .unique(maintain_order=True)
+        .implode()
+        for meters in set(of_days)
+    }
+    none = pl.Series("device_ids", [], _DAY_SUMMARY_SCHEMA["device_ids"])
+    in_each_day = pl.concat([none, *(lists[meters] for meters in of_days)])
+    return days.with_columns(in_each_day.alias("device_ids")).select(*_DAY_SUMMARY_SCHEMA)
 
 
 def _summarise(readings: pl.LazyFrame) -> pl.LazyFrame:

@@ -57,6 +57,14 @@ class FileCounts:
                 }
             )
 
+    def statistics(self, by_day: FilesByDay) -> pl.DataFrame:
+        """Return the counts of all files of these days: :data:`FILE_STATISTICS_SCHEMA`. They are not kept."""
+        with self._lock:
+            kept = self._by_file.copy()
+            counts = self._get(by_day)
+            self._by_file = kept
+            return counts
+
     def fill_cache(self, by_day: FilesByDay) -> int:
         """Write the counts of these days to the day cache; return how many days were missing there."""
         cached = self._cache.find(by_day)
