@@ -149,9 +149,10 @@ def in_order_without_duplicates(
     With ``corrections``, it holds each version once, sorted by :data:`VERSION`. It keeps the columns of
     :data:`FULL_SCHEMA`.
     """
-    readings = readings.select(
-        name for name in FULL_COLUMNS if name in SCHEMA or name in readings.columns
-    )
+    columns = [name for name in FULL_COLUMNS if name in SCHEMA or name in readings.columns]
+    if columns != readings.columns:
+        # `select` is a query, even if it changes nothing.
+        readings = readings.select(columns)
     if is_in_strict_order(readings):
         return readings
     if corrections:
