@@ -7,8 +7,9 @@ import os
 
 from headend.celery import app as celery_app
 
-# No module of a deployment uses NumPy's linear algebra. To start its threads takes a tenth of the processor time that a
-# process needs to start, and the first process of `manage.py run` must have no threads before it forks.
+# No module of a deployment uses NumPy's linear algebra, so its threads are not started. They would take a tenth of the
+# processor time of a process's start, and `manage.py run` must fork without threads. The import above must not import
+# NumPy, which reads this variable.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 __all__ = ["__version__", "celery_app"]

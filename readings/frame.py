@@ -151,7 +151,7 @@ def in_order_without_duplicates(
     """
     columns = [name for name in FULL_COLUMNS if name in SCHEMA or name in readings.columns]
     if columns != readings.columns:
-        # `select` is a query, even if it changes nothing.
+        # `select` runs a query even if it changes nothing.
         readings = readings.select(columns)
     if is_in_strict_order(readings):
         return readings

@@ -12,7 +12,7 @@ from readings import frame
 from readings.window import Position
 
 _INSTANTS = ["time", "arrival_time"]
-_FIRST_KEY = '{"time":'
+_OBJECT_START = '{"time":'
 _NEXT_KEY = '"device_id":'
 _FIRST_COLUMNS = ["offset", *_INSTANTS, "device_id"]
 
@@ -49,14 +49,15 @@ class Records:
 
 
 def record_texts(readings: pl.DataFrame) -> list[str]:
-    """Return the JSON text of each reading, for :func:`numbered_json`: an object without its first key and ``}``.
+    """Return the JSON text of each reading, for :func:`numbered_json`: each object without
+    ``{"time":`` at its start and ``}`` at its end.
 
-    The first column must be ``time``. There is at least one reading.
+    ``readings`` must not be empty. Its first column must be ``time``.
     """
     text = _write(frame.with_instants_as_text(readings)).decode()
-    # No value contains this text: JSON writes a quotation mark inside of a value as \", and no key follows the one at
-    # its end.
-    return text.removeprefix(f"[{_FIRST_KEY}").removesuffix("}]").split(f"}},{_FIRST_KEY}")
+    # The text `},{"time":` is only between two objects. Inside of a value, JSON writes a quotation mark as \". After the
+    # quotation mark at the end of a value comes a comma or a brace.
+    return text.removeprefix(f"[{_OBJECT_START}").removesuffix("}]").split(f"}},{_OBJECT_START}")
 
 
 def numbered_json(texts: Iterable[str], first: int) -> bytes:

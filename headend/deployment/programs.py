@@ -42,7 +42,7 @@ PRELOADED = (
 """Libraries that several processes need. None of them may start a thread, because a fork does not copy threads.
 
 Polars and deltalake start threads when they are imported. So none of our modules that import them may be listed here.
-NumPy starts none, see :mod:`headend`.
+NumPy starts no threads, because :mod:`headend` sets ``OPENBLAS_NUM_THREADS``.
 """
 
 

@@ -38,7 +38,7 @@ def summarise_days(folder: Folder, by_day: FilesByDay, counts: FileCounts) -> pl
 
     The statistics of the data files are enough if the minutes of a day have the same meters. Other days are read.
     """
-    # The main files together have each reading once.
+    # Each reading is in exactly one main file.
     of_main_files = counts.statistics(by_day).filter(is_of_kind(Kind.MAIN, "file"))
     statistics = of_main_files.with_columns(pl.col("minute").dt.date().alias("day"))
     days = _summarise_statistics(statistics)
@@ -51,9 +51,9 @@ def summarise_days(folder: Folder, by_day: FilesByDay, counts: FileCounts) -> pl
 
 
 def _summarise_statistics(statistics: pl.DataFrame) -> pl.DataFrame:
-    """Return the summaries of these days, with the hashes of their sets of meters instead of ``device_ids``.
+    """Return one row per day. Instead of ``device_ids``, it has ``meters``: the hashes of the day's sets of meters.
 
-    ``is_described`` is false for a day that must be read.
+    ``is_described`` is false if the statistics are not enough, so the day must be read.
     """
     minutes = statistics.group_by("day", "minute").agg(
         pl.col("first").min(),
@@ -62,41 +62,43 @@ def _summarise_statistics(statistics: pl.DataFrame) -> pl.DataFrame:
         pl.col("readings").sum(),
         pl.len().alias("files"),
     )
-    # Two files may have readings of the same time within a minute of several times.
-    may_count_twice = (pl.col("first") != pl.col("last")) & (pl.col("files") > 1)
+    # If a minute has several times, two files may have readings of the same time.
+    has_unknown_times = (pl.col("first") != pl.col("last")) & (pl.col("files") > 1)
     days = minutes.group_by("day").agg(
         pl.col("first").min().alias("earliest"),
         pl.col("last").max().alias("latest"),
         pl.col("readings").sum(),
         pl.col("times").sum().alias("intervals"),
-        may_count_twice.any().alias("may_count_twice"),
+        has_unknown_times.any().alias("has_unknown_times"),
     )
     sets = statistics.group_by("day").agg(
         pl.col("meters").unique().sort(), pl.col("meters").is_null().any().alias("has_no_hash")
     )
     has_few_sets = pl.col("meters").list.len() <= _MAX_METER_SETS_OF_A_DAY
-    is_described = has_few_sets & ~pl.col("may_count_twice") & ~pl.col("has_no_hash")
+    is_described = has_few_sets & ~pl.col("has_unknown_times") & ~pl.col("has_no_hash")
     return days.join(sets, on="day").with_columns(is_described.alias("is_described"))
 
 
 def _with_device_ids(folder: Folder, days: pl.DataFrame, statistics: pl.DataFrame) -> pl.DataFrame:
-    """Return the summaries of days that :func:`_summarise_statistics` has found to be described."""
+    """Return :data:`_DAY_SUMMARY_SCHEMA` of these days, all of which are described."""
     sets = statistics.join(days, on="day", how="semi").unique("meters")
     device_ids = {
-        meters: read_device_ids(folder, file, row, readings)
-        for meters, file, row, readings in sets.select("meters", "file", "row", "readings").rows()
+        hash_of_set: read_device_ids(folder, file, row, readings)
+        for hash_of_set, file, row, readings in sets.select(
+            "meters", "file", "row", "readings"
+        ).rows()
     }
-    of_days = [tuple(meters) for meters in days["meters"].to_list()]
+    sets_of_days = [tuple(hashes) for hashes in days["meters"].to_list()]
     lists = {
-        # `implode` creates no Python strings. Other ways to make a list of a series do.
-        meters: pl.concat([device_ids[each] for each in meters])
+        # Other ways to make a list than `implode` convert each id to a Python string.
+        hashes: pl.concat([device_ids[each] for each in hashes])
         .unique(maintain_order=True)
         .implode()
-        for meters in set(of_days)
+        for hashes in set(sets_of_days)
     }
-    none = pl.Series("device_ids", [], _DAY_SUMMARY_SCHEMA["device_ids"])
-    in_each_day = pl.concat([none, *(lists[meters] for meters in of_days)])
-    return days.with_columns(in_each_day.alias("device_ids")).select(*_DAY_SUMMARY_SCHEMA)
+    no_lists = pl.Series("device_ids", [], _DAY_SUMMARY_SCHEMA["device_ids"])
+    lists_of_days = pl.concat([no_lists, *(lists[hashes] for hashes in sets_of_days)])
+    return days.with_columns(lists_of_days.alias("device_ids")).select(*_DAY_SUMMARY_SCHEMA)
 
 
 def _summarise(readings: pl.LazyFrame) -> pl.LazyFrame:

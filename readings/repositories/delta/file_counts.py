@@ -58,12 +58,16 @@ class FileCounts:
             )
 
     def statistics(self, by_day: FilesByDay) -> pl.DataFrame:
-        """Return the counts of all files of these days: :data:`FILE_STATISTICS_SCHEMA`. They are not kept."""
+        """Return the counts of all files of these days: :data:`FILE_STATISTICS_SCHEMA`.
+
+        They do not stay in memory: nothing would forget those of replaced files.
+        """
         with self._lock:
-            kept = self._by_file.copy()
-            counts = self._get(by_day)
-            self._by_file = kept
-            return counts
+            before = self._by_file.copy()
+            try:
+                return self._get(by_day)
+            finally:
+                self._by_file = before
 
     def fill_cache(self, by_day: FilesByDay) -> int:
         """Write the counts of these days to the day cache; return how many days were missing there."""

@@ -21,7 +21,7 @@ from readings.repositories.delta.folder import Folder
 from readings.repositories.delta.minute_statistics import store_statistics
 
 ROWS_PER_GROUP = 10_000
-"""The rows that are decoded together.
+"""The rows of a row group.
 
 A meter's reading of an interval is in one of the interval's row groups. The smallest and largest device id of each
 group show which one. A meter's day among 14.4 million readings took 0.13 s with these groups. With groups of
@@ -93,7 +93,7 @@ def without_empty_columns(readings: pl.DataFrame) -> pl.DataFrame:
         for name in readings.columns
         if name in frame.FURTHER_SCHEMA and readings[name].null_count() == len(readings)
     ]
-    # `drop` is a query, even if it drops nothing.
+    # `drop` runs a query even if it drops nothing.
     return readings.drop(empty) if empty else readings
 
 

@@ -97,7 +97,7 @@ def _without_nulls(readings: pl.DataFrame, name: str) -> npt.NDArray[np.float64]
     if name not in readings.columns:
         return np.zeros(len(readings))
     values = readings[name]
-    # `fill_null` is a query, even if nothing is null.
+    # `fill_null` runs a query even if nothing is null.
     return (values.fill_null(0.0) if values.null_count() else values).to_numpy()
 
 

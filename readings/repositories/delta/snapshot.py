@@ -238,7 +238,7 @@ class DeltaSnapshot(Snapshot):
 
     def meter_count(self) -> int:
         """See :meth:`Snapshot.meter_count`."""
-        # Most days have the same list. To search equal lists takes less time than to search equal ids.
+        # Most days have equal lists. Removing equal lists first is faster than counting the ids of all days.
         lists = self._summaries.select("device_ids").unique()
         device_ids = lists.select(pl.col("device_ids").explode())
         return int(collect(device_ids.select(pl.col("device_ids").drop_nulls().n_unique())).item())

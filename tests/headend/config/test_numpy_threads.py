@@ -13,13 +13,13 @@ COUNT_THREADS = "import os, headend, numpy; print(len(os.listdir('/proc/self/tas
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the threads are counted in /proc")
-def test_a_process_has_one_thread_after_the_import() -> None:
+def test_importing_numpy_starts_no_threads() -> None:
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "4"}
-    answer = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", COUNT_THREADS],
         env=environment,
         check=True,
         capture_output=True,
         text=True,
     )
-    assert answer.stdout.strip() == "1"
+    assert completed.stdout.strip() == "1"

@@ -31,7 +31,7 @@ programs.preload()
 
 
 @pytest.mark.parametrize(
-    ("start_up", "unused"),
+    ("start_up", "not_imported"),
     [
         (SFTP_SERVER, {"polars", "numpy", "deltalake"}),
         (BEAT, {"polars", "numpy", "deltalake"}),
@@ -40,14 +40,14 @@ programs.preload()
     ],
     ids=["sftp", "beat", "web", "supervisor"],
 )
-def test_a_process_that_forks_or_needs_no_readings_starts_no_threads_of_polars(
-    start_up: str, unused: set[str]
+def test_a_process_that_forks_or_needs_no_readings_starts_no_threads(
+    start_up: str, not_imported: set[str]
 ) -> None:
     program = f"import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'headend.settings'\n{start_up}"
     check = f"""
 import sys, threading
 from pathlib import Path
-assert not {unused} & set(sys.modules)
+assert not {not_imported} & set(sys.modules)
 assert len(list(Path("/proc/self/task").iterdir())) == 1 == threading.active_count()
 """
     # The supervisor sets the variable: `manage.py run` has run the checks.

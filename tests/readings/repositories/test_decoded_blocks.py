@@ -28,7 +28,8 @@ Reads = list[tuple[int, int]]
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A block has 8 rows, and a group 4 blocks."""
     monkeypatch.setattr(decoded_rows, "BLOCK_ROWS", 8)
-    monkeypatch.setattr(decoded_rows, "_BLOCKS_TOGETHER", 4)
+    monkeypatch.setattr(decoded_rows, "_BLOCKS_PER_GROUP", 4)
+    # All functions of the module share this cache.
     decoded_rows.decode.cache_clear()
 
 
@@ -74,8 +75,8 @@ def data_file(folder: Path) -> str:
         ([2, 2, 3, 3], [(16, 8), (24, 8)]),
     ],
     ids=[
-        "from the first one", "a group begins", "within a group", "to the last one", "one before is missing",
-        "the one before is missing", "backwards", "each one twice",
+        "from the first block", "up to a new group", "within a group", "up to the last block",
+        "the second block before was not read", "the block before was not read", "backwards", "each block twice",
     ],
 )  # fmt: skip
 def test_blocks_are_decoded_in_groups_after_two_adjacent_ones(

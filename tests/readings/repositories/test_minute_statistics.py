@@ -68,14 +68,15 @@ def test_statistics_answer_as_the_readings_do(
     repository = DeltaRepository(str(folder))
     for readings in CONTENTS[content]:
         repository.write(readings)
-    found = [results(repository)]
+    answers = [results(repository)]
+    # Every second file was written by an earlier release.
     for file in sorted(folder.glob("_statistics/*"))[::2]:
         file.unlink()
-    found.append(results(DeltaRepository(str(folder))))
+    answers.append(results(DeltaRepository(str(folder))))
     shutil.rmtree(folder / "_statistics", ignore_errors=True)
     without = results(DeltaRepository(str(folder)))
-    for some in found:
-        for ours, expected in zip(some, without, strict=True):
+    for answer in answers:
+        for ours, expected in zip(answer, without, strict=True):
             assert ours.schema == expected.schema
             assert ours.equals(expected)
 
@@ -112,7 +113,7 @@ def test_a_summary_reads_the_meters_of_one_file(tmp_path: Path) -> None:
 
 
 def test_a_summary_keeps_no_counts_in_memory(tmp_path: Path) -> None:
-    """Nothing would forget the counts of files that are replaced."""
+    """They would stay there after their files are replaced."""
     repository = DeltaRepository(str(tmp_path / "readings"))
     repository.write(pl.concat(HOURS))
     newest = repository.snapshot()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import time
@@ -228,17 +229,17 @@ def test_a_page_of_an_interval_decodes_a_part_of_it(
     assert sum(lengths) <= 16
 
 
-def test_a_client_that_reads_on_decodes_many_blocks_together(
+def test_adjacent_pages_decode_blocks_in_groups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = EVERYTHING.filter(pl.col("time") >= START.replace(hour=0) + DAY)
-    snapshot = written(tmp_path / "readings", file).snapshot()
+    readings = EVERYTHING.filter(pl.col("time") >= START.replace(hour=0) + DAY)
+    snapshot = written(tmp_path / "readings", readings).snapshot()
     lengths = record_reads(monkeypatch)
-    for row in range(0, len(file), 5):
+    for row in range(0, len(readings), 5):
         page = snapshot.page(Window(START), offset=row, size=5)
-        assert page.readings.equals(file.slice(row, 5))
+        assert page.readings.equals(readings.slice(row, 5))
     assert lengths[:2] == [8, 8]
-    assert len(lengths) == 2 + -(-len(file) // 80)
+    assert len(lengths) == 2 + math.ceil(len(readings) / (10 * 8))
 
 
 def test_pages_that_are_not_adjacent_decode_single_blocks(
