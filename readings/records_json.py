@@ -55,8 +55,8 @@ def record_texts(readings: pl.DataFrame) -> list[str]:
     ``readings`` must not be empty. Its first column must be ``time``.
     """
     text = _write(frame.with_instants_as_text(readings)).decode()
-    # The text `},{"time":` is only between two objects. Inside of a value, JSON writes a quotation mark as \". After the
-    # quotation mark at the end of a value comes a comma or a brace.
+    # The text `},{"time":` is only between two objects. Inside of a value, JSON writes a quotation mark as \". After
+    # the quotation mark at the end of a value comes a comma or a brace.
     return text.removeprefix(f"[{_OBJECT_START}").removesuffix("}]").split(f"}},{_OBJECT_START}")
 
 
