@@ -21,7 +21,9 @@ headend.celery.app.finalize()
 
 # It forks its worker processes.
 WEB_MASTER = "import headend.http.gunicorn_worker"
-# It forks all processes.
+# No module of a deployment uses NumPy's linear algebra, so its import starts no threads.
+NUMPY = "import headend, numpy"
+# It forks all processes. NumPy is one of the libraries that it imports for them.
 SUPERVISOR = """
 import django; django.setup()
 import headend.management.commands.run
@@ -36,9 +38,10 @@ programs.preload()
         (SFTP_SERVER, {"polars", "numpy", "deltalake"}),
         (BEAT, {"polars", "numpy", "deltalake"}),
         (WEB_MASTER, {"polars", "numpy", "deltalake"}),
+        (NUMPY, {"polars", "deltalake"}),
         (SUPERVISOR, {"polars", "deltalake"}),
     ],
-    ids=["sftp", "beat", "web", "supervisor"],
+    ids=["sftp", "beat", "web", "numpy", "supervisor"],
 )
 def test_a_process_that_forks_or_needs_no_readings_starts_no_threads(
     start_up: str, not_imported: set[str]
@@ -50,8 +53,8 @@ from pathlib import Path
 assert not {not_imported} & set(sys.modules)
 assert len(list(Path("/proc/self/task").iterdir())) == 1 == threading.active_count()
 """
-    # The supervisor sets the variable: `manage.py run` has run the checks.
-    environment = os.environ | {"CELERY_SKIP_CHECKS": "true"}
+    # The supervisor sets the first variable: `manage.py run` has run the checks. The second must have no effect.
+    environment = os.environ | {"CELERY_SKIP_CHECKS": "true", "OPENBLAS_NUM_THREADS": "4"}
     subprocess.run([sys.executable, "-c", program + check], cwd=ROOT, env=environment, check=True)
 
 
