@@ -6,7 +6,7 @@ day cache, one file for each day. Each process counts other files once, by readi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import PurePath
 from threading import Lock
@@ -63,11 +63,7 @@ class FileCounts:
         They do not stay in memory: nothing would forget those of replaced files.
         """
         with self._lock:
-            before = self._by_file.copy()
-            try:
-                return self._get(by_day)
-            finally:
-                self._by_file = before
+            return _join(self._by_file | self._read_missing(by_day), by_day)
 
     def fill_cache(self, by_day: FilesByDay) -> int:
         """Write the counts of these days to the day cache; return how many days were missing there."""
@@ -87,13 +83,18 @@ class FileCounts:
             self._by_file.pop(file, None)
 
     def _get(self, by_day: FilesByDay) -> pl.DataFrame:
-        """Return the counts of the files of these days: :data:`FILE_STATISTICS_SCHEMA`."""
-        self._by_file |= self._read_cache(by_day)
-        files = [file for files in by_day.values() for file in files]
-        self._by_file |= _split_by_file(read_statistics(self._folder, self._unknown(files)))
-        self._by_file |= _count(self._folder, self._unknown(files))
-        counts = [self._by_file[file] for file in files]
-        return pl.concat([pl.DataFrame(schema=FILE_STATISTICS_SCHEMA), *counts])
+        """Return the counts of the files of these days: :data:`FILE_STATISTICS_SCHEMA`. They stay in memory."""
+        self._by_file |= self._read_missing(by_day)
+        return _join(self._by_file, by_day)
+
+    def _read_missing(self, by_day: FilesByDay) -> dict[str, pl.DataFrame]:
+        """Return the counts of those files of these days that are not in memory."""
+        found = self._read_cache(by_day)
+        files = self._unknown(file for files in by_day.values() for file in files)
+        found |= _split_by_file(
+            read_statistics(self._folder, [file for file in files if file not in found])
+        )
+        return found | _count(self._folder, [file for file in files if file not in found])
 
     def _unknown(self, files: Iterable[str]) -> list[str]:
         return [file for file in files if file not in self._by_file]
@@ -114,6 +115,11 @@ class FileCounts:
             cached.values(), schema=FILE_STATISTICS_SCHEMA, missing_columns="insert"
         )
         return _split_by_file(collect(counts.with_columns(pl.col("file").replace_strict(paths))))
+
+
+def _join(counts: Mapping[str, pl.DataFrame], by_day: FilesByDay) -> pl.DataFrame:
+    of_files = [counts[file] for files in by_day.values() for file in files]
+    return pl.concat([pl.DataFrame(schema=FILE_STATISTICS_SCHEMA), *of_files])
 
 
 def _file_name() -> pl.Expr:
