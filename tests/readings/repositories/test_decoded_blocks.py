@@ -11,17 +11,16 @@ import pytest
 
 from readings import frame
 from readings.repositories.delta import decoded_rows
-from readings.repositories.delta.folder import DiskFolder, Folder
+from readings.repositories.delta.folder import DiskFolder
 from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import Window
+from tests.readings.repositories.recorded_reads import Reads, record_reads
 
 TIME = datetime(2023, 2, 27, tzinfo=UTC)
 READINGS = readings_for(Fleet(devices=100), TIME)
 COLUMNS = tuple(frame.COLUMNS)
-
-Reads = list[tuple[int, int]]
 
 
 @pytest.fixture(autouse=True)
@@ -35,18 +34,8 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
-    """The first row and the number of rows of each read."""
-    made: Reads = []
-    read = decoded_rows._read
-
-    def recorded(
-        folder: Folder, file: str, start: int, length: int, columns: tuple[str, ...]
-    ) -> pl.DataFrame:
-        made.append((start, length))
-        return read(folder, file, start, length, columns)
-
-    monkeypatch.setattr(decoded_rows, "_read", recorded)
-    return made
+    """The reads of the test."""
+    return record_reads(monkeypatch)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from readings.repositories.delta.repository import DeltaRepository
 from readings.simulation.arrivals import readings_for
 from readings.simulation.fleet import Fleet
 from readings.window import DAY, Position, Window
+from tests.readings.repositories.recorded_reads import record_reads
 
 FLEET = Fleet(devices=30, interval_minutes=60)
 START = datetime(2023, 2, 27, 20, tzinfo=UTC)
@@ -57,21 +58,6 @@ def written(folder: Path, *frames: pl.DataFrame) -> DeltaRepository:
     for readings in frames:
         repository.write(readings)
     return repository
-
-
-def record_reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Return a list that gets the number of rows of each read."""
-    lengths: list[int] = []
-    read = decoded_rows._read
-
-    def recorded(
-        folder: Folder, file: str, start: int, length: int, columns: tuple[str, ...]
-    ) -> pl.DataFrame:
-        lengths.append(length)
-        return read(folder, file, start, length, columns)
-
-    monkeypatch.setattr(decoded_rows, "_read", recorded)
-    return lengths
 
 
 def forbid_counting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,9 +210,9 @@ def test_a_page_of_an_interval_decodes_a_part_of_it(
     repository = written(tmp_path / "readings", EVERYTHING)
     snapshot = repository.snapshot()
     monkeypatch.delattr(minute_reader, "decode")
-    lengths = record_reads(monkeypatch)
+    reads = record_reads(monkeypatch)
     snapshot.page(Window(START + timedelta(hours=5)), offset=17, size=5)
-    assert sum(lengths) <= 16
+    assert sum(length for _, length in reads) <= 16
 
 
 def test_adjacent_pages_decode_blocks_in_groups(
@@ -234,34 +220,34 @@ def test_adjacent_pages_decode_blocks_in_groups(
 ) -> None:
     readings = EVERYTHING.filter(pl.col("time") >= START.replace(hour=0) + DAY)
     snapshot = written(tmp_path / "readings", readings).snapshot()
-    lengths = record_reads(monkeypatch)
+    reads = record_reads(monkeypatch)
     for row in range(0, len(readings), 5):
         page = snapshot.page(Window(START), offset=row, size=5)
         assert page.readings.equals(readings.slice(row, 5))
-    assert lengths[:2] == [8, 8]
-    assert len(lengths) == 2 + math.ceil(len(readings) / (10 * 8))
+    assert reads[:2] == [(0, 8), (8, 8)]
+    assert len(reads) == 2 + math.ceil(len(readings) / (10 * 8))
 
 
 def test_pages_that_are_not_adjacent_decode_single_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = written(tmp_path / "readings", EVERYTHING.head(300)).snapshot()
-    lengths = record_reads(monkeypatch)
+    reads = record_reads(monkeypatch)
     for row in range(0, 240, 40):
         snapshot.page(Window(START), offset=row, size=8)
-    assert set(lengths) == {8}
+    assert {length for _, length in reads} == {8}
 
 
 def test_a_few_meters_are_searched_once_and_then_read_by_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     snapshot = written(tmp_path / "readings", EVERYTHING).snapshot()
-    lengths = record_reads(monkeypatch)
+    reads = record_reads(monkeypatch)
     monkeypatch.delattr(minute_reader.DeltaMinuteReader, "scan")
     page = snapshot.page(Window(START, None, A_FEW_METERS), offset=0, size=200)
     assert len(page.readings) == 3 * 25
     # Only one of the 4 and one of the 21 intervals of the two days is searched.
-    assert len(lengths) < 3 * 4 * len(A_FEW_METERS)
+    assert len(reads) < 3 * 4 * len(A_FEW_METERS)
 
 
 def test_the_arrival_times_of_a_meter_are_read_only_if_those_of_a_minute_differ(
