@@ -26,9 +26,12 @@ LOG_SECONDS = 60
 HTTP_SECONDS = 30
 SETTINGS = (
     "HEADEND_", "SIMULATION", "DATABASE_URL", "EXPORTS_", "CELERY_", "READINGS_", "SECRETS_", "SFTP_", "WEBHOOK_",
-    "METRICS_", "LOG_LEVEL", "WEB_",
+    "METRICS_", "LOG_LEVEL", "WEB_", "POLARS_", "TOKIO_",
 )  # fmt: skip
-"""Prefixes of settings. A deployment of the tests does not inherit them from their environment."""
+"""Prefixes of settings, and of variables of libraries.
+
+A deployment of the tests does not inherit them from their environment.
+"""
 
 
 def share_set_up(home: Path) -> None:

@@ -26,6 +26,12 @@ os.environ["HEADEND_HOME"] = str(home)
 # inherit this: they simulate what a new deployment does.
 os.environ["SIMULATION_PROFILE"] = "uniform"
 os.environ["HEADEND_ALLOWED_HOSTS"] = "testserver,localhost,127.0.0.1"
+# Polars and delta-rs (with Tokio) start a thread for each processor. Most frames of the tests are so small that waking
+# these threads takes up to a fifth of a test's processor time. Deployments of tests do not inherit this, and the tests
+# on servers have all threads.
+if not ON_SERVERS:
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
+    os.environ.setdefault("TOKIO_WORKER_THREADS", "1")
 # Without credentials, boto3 would ask the metadata service of a cloud, at an address that is not loopback.
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 if not IS_WORKER:
