@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Self
 
 import polars as pl
 
@@ -52,7 +53,7 @@ def backfill(
     """
     for batch in one_ahead(_frames(fleet, start, end, now)):
         raise_if_cancelled()
-        new = repository.write(batch.readings)
+        new = repository.write_in_order(batch.readings)
         yield BackfillWrite(batch.intervals, len(batch.readings), new, batch.awaited)
 
 
@@ -79,11 +80,22 @@ def write_late_arrivals(
 
 @dataclass
 class _Intervals:
-    """Readings of consecutive intervals, see :class:`BackfillWrite`."""
+    """Readings of consecutive intervals, in order and without duplicates.
+
+    The fields are as in :class:`BackfillWrite`.
+    """
 
     intervals: int
     readings: pl.DataFrame
     awaited: list[datetime]
+
+    @classmethod
+    def from_frames(cls, frames: list[pl.DataFrame], awaited: list[datetime]) -> Self:
+        """Return the readings of some intervals. ``frames`` has a frame for each."""
+        # `one_ahead` runs this in another thread, while the previous readings are written. In `write`, the check of
+        # the order would delay the write.
+        readings = frame.in_order_without_duplicates(pl.concat(frames))
+        return cls(len(frames), readings, awaited)
 
 
 def _frames(fleet: Fleet, start: datetime, end: datetime, now: datetime) -> Iterator[_Intervals]:
@@ -98,7 +110,7 @@ def _frames(fleet: Fleet, start: datetime, end: datetime, now: datetime) -> Iter
         if frames[-1].is_empty() and can_still_arrive(fleet, time, now):
             awaited.append(time)
         if readings * frames[-1].width >= VALUES_PER_WRITE:
-            yield _Intervals(len(frames), pl.concat(frames), awaited)
+            yield _Intervals.from_frames(frames, awaited)
             frames, awaited, readings = [], [], 0
     if frames:
-        yield _Intervals(len(frames), pl.concat(frames), awaited)
+        yield _Intervals.from_frames(frames, awaited)

@@ -262,9 +262,8 @@ class ReadingsRepository(ABC):
     def delete_extracts(self, owner: str) -> None:  # noqa: B027 (most engines store no extracts)
         """Delete all extracts of this owner. The caller ensures that no process reads them any more."""
 
-    @abstractmethod
     def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
-        """Store the readings that are new, and return how many were new.
+        """Put the readings in order, store those that are new, and return how many were new.
 
         ``readings`` has the columns of ``frame.SCHEMA``, and may have those of ``frame.FURTHER_SCHEMA``. A reading
         whose (``device_id``, ``time``) is already stored stays unchanged. With ``corrections``, it is new if no version
@@ -273,6 +272,16 @@ class ReadingsRepository(ABC):
         supports it, the write is atomic: all new readings are stored or none.
 
         Raises :class:`ReadingsRefusedError`.
+        """
+        in_order = frame.in_order_without_duplicates(readings, corrections=corrections)
+        return self.write_in_order(in_order, corrections=corrections)
+
+    @abstractmethod
+    def write_in_order(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
+        """Store the readings that are new, and return how many were new.
+
+        ``readings`` is a result of ``frame.in_order_without_duplicates`` with the same ``corrections``, which is not
+        checked again. Everything else is as in :meth:`write`.
         """
 
     @abstractmethod

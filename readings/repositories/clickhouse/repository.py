@@ -133,9 +133,8 @@ class ClickHouseRepository(ReadingsRepository):
         self._check_once()
         return self._extract(from_micros(int(micros)))
 
-    def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
-        """See :meth:`ReadingsRepository.write`. The write is atomic for each day."""
-        readings = frame.in_order_without_duplicates(readings, corrections=corrections)
+    def write_in_order(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
+        """See :meth:`ReadingsRepository.write_in_order`. The write is atomic for each day."""
         if readings.is_empty():
             return 0
         self._check_once()

@@ -19,7 +19,6 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError
 
-from readings import frame
 from readings.repositories.base import ReadingsRepository, Snapshot
 from readings.repositories.delta.commit_log import Commit
 from readings.repositories.delta.compaction import compact_day, days_to_compact
@@ -144,11 +143,9 @@ class DeltaRepository(ReadingsRepository):
         """See :meth:`ReadingsRepository.probe`. Decodes a reading of the newest data file."""
         self.snapshot().read_newest_file()
 
-    def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
-        """See :meth:`ReadingsRepository.write`. The write is atomic."""
-        readings = without_empty_columns(
-            frame.in_order_without_duplicates(readings, corrections=corrections)
-        )
+    def write_in_order(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
+        """See :meth:`ReadingsRepository.write_in_order`. The write is atomic."""
+        readings = without_empty_columns(readings)
 
         def append(table: DeltaTable) -> int:
             if not can_hold(table, readings):

@@ -111,15 +111,14 @@ class TimestreamRepository(ReadingsRepository):
         if self._has_bucket:
             self._unloader.delete(owner)
 
-    def write(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
-        """See :meth:`ReadingsRepository.write`. The write is not atomic.
+    def write_in_order(self, readings: pl.DataFrame, *, corrections: bool = False) -> int:
+        """See :meth:`ReadingsRepository.write_in_order`. The write is not atomic.
 
         First the stored readings are queried. The others are written as upserts, whose version is the arrival time. So
         after an interrupted write, or two writers at once, each reading is stored once. Of the versions of a reading,
         the service keeps only the one that arrived last. Raises :class:`ReadingsRefusedError` for readings that the
         table does not accept.
         """
-        readings = frame.in_order_without_duplicates(readings, corrections=corrections)
         if readings.is_empty():
             return 0
         if corrections:

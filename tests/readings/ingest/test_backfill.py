@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
+from readings.ingest import backfill
 from readings.models import AwaitedInterval, IntervalTotals
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import readings_for
@@ -45,6 +47,19 @@ def test_the_readings_of_the_fleet_in_the_window_are_stored(store: ReadingsRepos
     expected = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
     assert all_readings(store).equals(expected)
     assert "25 intervals, 2,500 new readings, 0 already stored" in output
+
+
+def test_a_backfill_sorts_the_computed_readings_and_removes_duplicates(
+    store: ReadingsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reversed_with_a_duplicate(*arguments: Any, **options: Any) -> pl.DataFrame:
+        readings = readings_for(*arguments, **options)
+        return pl.concat([readings.reverse(), readings[:1]])
+
+    monkeypatch.setattr(backfill, "readings_for", reversed_with_a_duplicate)
+    run(*SMALL, "--end", "2023-02-27 18:00")
+    expected = pl.concat([readings_for(FLEET, time) for time in FLEET.intervals(START, END)])
+    assert all_readings(store).equals(expected)
 
 
 def test_the_totals_of_the_window_are_stored_at_once(store: ReadingsRepository) -> None:

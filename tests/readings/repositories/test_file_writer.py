@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import polars as pl
@@ -105,19 +108,55 @@ def test_a_commit_that_exists_although_it_was_refused_keeps_its_files(
     assert pl.concat(repository.snapshot().frames(Window(MIDNIGHT))).equals(before)
 
 
-@pytest.mark.parametrize("failing", ["write_parquet", "create_write_transaction"])
+@pytest.mark.parametrize(
+    ("owner", "failing", "error"),
+    [
+        (pl.DataFrame, "write_parquet", OSError),
+        (DiskFolder, "put", OSError),
+        (DeltaTable, "create_write_transaction", CommitFailedError),
+    ],
+    ids=["the data file", "its statistics", "the commit"],
+)
 def test_a_write_that_fails_leaves_no_file(
-    repository: DeltaRepository, folder: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+    repository: DeltaRepository,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: Any,
+    failing: str,
+    error: type[Exception],
 ) -> None:
     repository.snapshot()
 
     def fail(*_: Any, **__: Any) -> None:
-        error = OSError if failing == "write_parquet" else CommitFailedError
         raise error("No space left on device")
 
-    owner: Any = pl.DataFrame if failing == "write_parquet" else DeltaTable
     monkeypatch.setattr(owner, failing, fail)
     with pytest.raises(RepositoryUnavailableError):
+        repository.write(BOTH_DAYS)
+    assert files(folder) == []
+
+
+def test_a_write_that_is_interrupted_while_it_waits_for_the_statistics_leaves_no_data_file(
+    repository: DeltaRepository, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.snapshot()
+    written = Event()
+    write_frame = DiskFolder.write_frame
+
+    def write_then_tell(*arguments: Any, **options: Any) -> int:
+        size = write_frame(*arguments, **options)
+        written.set()
+        return size
+
+    def interrupt_the_writer(*_: Any) -> None:
+        written.wait()
+        _thread.interrupt_main()
+        # The writer is interrupted while it waits for this thread.
+        time.sleep(0.5)
+
+    monkeypatch.setattr(DiskFolder, "write_frame", write_then_tell)
+    monkeypatch.setattr(DiskFolder, "put", interrupt_the_writer)
+    with pytest.raises(KeyboardInterrupt):
         repository.write(BOTH_DAYS)
     assert files(folder) == []
 
