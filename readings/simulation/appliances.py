@@ -25,7 +25,11 @@ _HOUR = 3600
 
 @dataclass(frozen=True)
 class HourOfAppliances:
-    """The energy that each meter's appliances have used before an hour, and the appliances that are on in this hour."""
+    """The energy that each meter's appliances have used before an hour, and the appliances that are on in this hour.
+
+    ``starts`` is when each appliance is switched on, or the start of the hour if it was already on. Times are in
+    seconds after midnight.
+    """
 
     number: int
     before: Floats
@@ -40,7 +44,7 @@ class HourOfAppliances:
         if time == start:
             return self.before
         on = np.minimum(self.ends, time)
-        on -= np.maximum(self.starts, start)
+        on -= self.starts
         np.maximum(on, 0, out=on)
         on *= self.power
         return self.before + np.bincount(self.meters, weights=on, minlength=len(self.before))
@@ -77,6 +81,7 @@ class Appliances:
         start = number * _HOUR
         on = np.flatnonzero((self.starts < start + _HOUR) & (self.ends > start))
         starts, ends, power = (values.take(on) for values in (self.starts, self.ends, self.power))
+        np.maximum(starts, start, out=starts)
         return HourOfAppliances(number, before, on % self.starts.shape[1], starts, ends, power)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,18 +33,22 @@ class SolarPlants:
     exported: Floats
 
     def exported_until(self, time: float) -> Floats:
-        """Return the energy that was exported from 2020 until a time of the day, in seconds after midnight.
+        """Return the energy that was exported from 2020 until a time of the day, in seconds after midnight."""
+        slots = time / self.day.seconds * len(self.day.hours)
+        return self.before + self.exported * (self._sunshine(slots) / self._sunshine_of_day)
 
-        Roofs face a little to the east or west.
+    @cached_property
+    def _sunshine_of_day(self) -> Floats:
+        return self._sunshine(len(self.day.hours))
+
+    def _sunshine(self, slots: float) -> Floats:
+        """Return the sunshine on each roof from midnight until a number of the day's slots has passed.
+
+        ``skew`` is where a roof faces: a little to the east or west.
         """
-        slots = len(self.day.hours)
-        position = time / self.day.seconds * slots
-        by_now, all_day = (
-            self.weather.sunshine.until(each)[self.neighbourhood]
-            + self.skew * self.weather.skewed_sunshine.until(each)[self.neighbourhood]
-            for each in (position, slots)
-        )
-        return self.before + self.exported * (by_now / all_day)
+        sunshine = self.weather.sunshine.until(slots)[self.neighbourhood]
+        skewed = self.weather.skewed_sunshine.until(slots)[self.neighbourhood]
+        return sunshine + self.skew * skewed
 
 
 def solar_plants(customers: Customers, day: LocalDay, weather: Weather) -> SolarPlants:
