@@ -1,12 +1,14 @@
 """The embedded broker: each message is a file, which appears and disappears atomically.
 
-It replaces parts of kombu's file system transport, for four reasons:
+It replaces parts of kombu's file system transport, for five reasons:
 
 - kombu's consumers look for a message ten times a second. Here the arrival of a message wakes them.
 - kombu creates a message under its final name before it writes the content, so a reader can find an empty file.
 - kombu copies a received message to the system's temporary folder if that is on another disk. Then, too, a second
   reader can find an empty file.
 - kombu orders messages by a clock that restarts at each boot.
+- After SIGTERM, Celery still asks for a message once or twice, and waits two seconds each time. Here an idle worker ends at
+  once.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from kombu.transport import filesystem
 from kombu.utils.encoding import bytes_to_str, str_to_bytes
 from kombu.utils.json import dumps, loads
 
+from headend.config import draining
 from headend.deployment.message_watch import MessageWatch
 
 
@@ -69,22 +72,27 @@ class Transport(filesystem.Transport):
         self._watch: MessageWatch | None = None
 
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override] # kombu's own two declarations differ
-        """Deliver one message. Raises ``TimeoutError`` if none arrives within ``timeout`` seconds."""
+        """Deliver one message.
+
+        Raises ``TimeoutError`` if none arrives within ``timeout`` seconds, and if the process drains. Then no message
+        is taken.
+        """
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         if self._watch is None:
             folder = Path(self._options["data_folder_in"])
             self._watch = MessageWatch(folder, self._options["polling_interval"])
         assert self.cycle is not None  # its type is kombu's class attribute
-        while True:
+        while not draining.has_begun():
             try:
                 self.cycle.get(self._deliver, timeout=timeout)
             except Empty:
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise TimeoutError from None
+                    break
                 self._watch.wait(left)
             else:
                 return
+        raise TimeoutError
 
     def close_connection(self, connection: Any) -> None:
         """Close the channels, and stop watching the folder."""

@@ -9,10 +9,14 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
+from headend.config import draining
+
 _IN_MOVED_TO = 0x80
 _EVENT_BYTES = 1 << 16
 _CHECK_SECONDS = 1.0
 """The folder is read at least this often, because inotify does not report changes of other hosts on a network disk."""
+_DRAIN_CHECK_SECONDS = 0.2
+"""How soon a wait ends after the drain of the process has begun."""
 
 
 class MessageWatch:
@@ -29,7 +33,8 @@ class MessageWatch:
     def wait(self, seconds: float) -> bool:
         """Wait for at most ``seconds``. Return True as soon as a message has arrived, otherwise False.
 
-        A message that arrived since the last call counts too. The caller reads the folder in both cases.
+        A message that arrived since the last call counts too. The caller reads the folder in both cases. When the
+        process drains, the wait ends early.
         """
         if self._events is None:
             time.sleep(min(seconds, self._interval))
@@ -37,7 +42,9 @@ class MessageWatch:
         deadline = time.monotonic() + min(seconds, _CHECK_SECONDS)
         poll = select.poll()
         poll.register(self._events, select.POLLIN)
-        while (left := deadline - time.monotonic()) > 0 and poll.poll(left * 1000):
+        while (left := deadline - time.monotonic()) > 0 and not draining.has_begun():
+            if not poll.poll(min(left, _DRAIN_CHECK_SECONDS) * 1000):
+                continue
             # Names end with a NUL character. A worker that receives a message renames its file to .taken.
             if b".msg\0" in os.read(self._events.fileno(), _EVENT_BYTES):
                 return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty
@@ -14,6 +14,7 @@ import pytest
 from kombu import Connection
 
 from headend.celery import app
+from headend.config import draining
 from headend.deployment.filesystem_broker import Channel
 
 MESSAGES = 1_000
@@ -124,19 +125,41 @@ def test_a_message_is_received_without_the_temporary_folder(
     assert list(messages.iterdir()) == []
 
 
-def test_a_consumer_waits_for_a_message_until_its_timeout(tmp_path: Path) -> None:
+@pytest.fixture
+def received(tmp_path: Path) -> Iterator[tuple[Connection, list[int]]]:
+    """The connection of a consumer, and the numbers in the messages that it has received."""
     folder = str(tmp_path)
     options = dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), folder)
     with Connection(
         "filesystem://localhost", transport_options=options | {"polling_interval": 0.01}
     ) as connection:
-        received: list[int] = []
+        numbers: list[int] = []
         channel = connection.channel()
         assert isinstance(channel, Channel)
-        channel.basic_consume("exports", True, lambda m: received.append(m.decode()["number"]), "1")
-        with pytest.raises(TimeoutError):
-            connection.drain_events(timeout=0.01)
-        for number in (1, 2):
-            connection.Producer().publish({"number": number}, routing_key="exports")
-            connection.drain_events(timeout=30)
-    assert received == [1, 2]
+        channel.basic_consume("exports", True, lambda m: numbers.append(m.decode()["number"]), "1")
+        yield connection, numbers
+
+
+def test_a_consumer_waits_for_a_message_until_its_timeout(
+    received: tuple[Connection, list[int]],
+) -> None:
+    connection, numbers = received
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=0.01)
+    for number in (1, 2):
+        connection.Producer().publish({"number": number}, routing_key="exports")
+        connection.drain_events(timeout=30)
+    assert numbers == [1, 2]
+
+
+def test_a_worker_that_drains_waits_for_no_message_and_takes_none(
+    received: tuple[Connection, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "has_begun", lambda: True)
+    connection, numbers = received
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=1)
+    connection.Producer().publish({"number": 1}, routing_key="exports")
+    with pytest.raises(TimeoutError):
+        connection.drain_events(timeout=1)
+    assert numbers == []

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from headend.config import draining
+from headend.deployment import message_watch
 from headend.deployment.message_watch import MessageWatch
 
 LONG = 30.0
@@ -38,6 +40,23 @@ def test_a_message_that_another_worker_takes_wakes_no_worker(tmp_path: Path) -> 
     rename(tmp_path, "1.exports.msg.taken")
     (tmp_path / "2.exports.msg.unfinished").touch()
     assert not watch.wait(SHORT)
+    watch.close()
+
+
+@only_linux
+def test_a_drain_ends_the_current_wait_and_later_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_watch, "_CHECK_SECONDS", LONG)
+    has_begun = iter([False, True])
+    monkeypatch.setattr(draining, "has_begun", lambda: next(has_begun))
+    watch = MessageWatch(tmp_path, LONG)
+    # The drain begins while this waits.
+    assert not watch.wait(LONG)
+    assert list(has_begun) == []
+    monkeypatch.setattr(draining, "has_begun", lambda: True)
+    rename(tmp_path, "1.exports.msg")
+    assert not watch.wait(LONG)
     watch.close()
 
 
