@@ -16,7 +16,6 @@ from django.template.base import Template
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
-from pythonjsonlogger.json import JsonFormatter
 
 from exports.leases import heartbeat
 from headend.config.folders import create_folders
@@ -104,13 +103,12 @@ def store(settings: Settings, tmp_path: Path) -> ReadingsRepository:
 
 @pytest.fixture
 def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Return a function that returns the log lines since the start of the test, as dictionaries."""
-    [handler] = [
-        handler
-        for handler in logging.getLogger("headend").handlers
-        # pytest adds another handler.
-        if isinstance(handler.formatter, JsonFormatter)
-    ]
+    """Return a function that returns the log lines since the start of the test, as dictionaries.
+
+    Use this instead of ``caplog``. pytest's plugin ``logging`` is off: three times in each test, it adds handlers to each
+    logger that does not propagate.
+    """
+    [handler] = logging.getLogger("headend").handlers
     assert isinstance(handler, logging.StreamHandler)
     lines = io.StringIO()
     before = handler.setStream(lines)

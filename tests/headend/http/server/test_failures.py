@@ -8,6 +8,7 @@ import os
 import socket
 import tempfile
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -39,7 +40,7 @@ class LostSocket:
 
 @pytest.mark.parametrize("error", [errno.ECONNRESET, errno.ETIMEDOUT])
 def test_a_connection_that_is_lost_before_its_body_is_no_error(
-    error: int, caplog: pytest.LogCaptureFixture
+    error: int, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     with serving() as server, server.connect() as caller:
         wait_until(lambda: server.connections() == 1)
@@ -50,11 +51,11 @@ def test_a_connection_that_is_lost_before_its_body_is_no_error(
         reset(caller)
         wait_until(lambda: server.connections() == 0)
         assert server.answers()
-    assert caplog.text == ""
+    assert log_lines() == []
 
 
 def test_a_body_that_cannot_be_stored_is_a_503(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    log_lines: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -67,4 +68,4 @@ def test_a_body_that_cannot_be_stored_is_a_503(
             response = server.response_to(POST + b"\r\n" + b"x" * 200_000)
             assert response.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
         assert server.answers()
-    assert caplog.text.count("a request was not stored") == 1
+    assert [line["message"] for line in log_lines()] == ["a request was not stored"]

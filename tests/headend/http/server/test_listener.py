@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import resource
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -48,7 +49,7 @@ def test_a_new_connection_replaces_the_one_that_is_silent_for_the_longest_time(
 
 
 def test_a_connection_is_refused_while_all_others_are_being_answered(
-    caplog: pytest.LogCaptureFixture,
+    log_lines: Callable[[], list[dict[str, Any]]],
 ) -> None:
     with serving(limits=Limits(connections_per_address=2)) as server, ExitStack() as stack:
         busy = [stack.enter_context(server.connect()) for _ in range(2)]
@@ -57,7 +58,8 @@ def test_a_connection_is_refused_while_all_others_are_being_answered(
             connection.requests.append("being answered")
         assert server.connect().recv(1) == b""
         assert server.connect().recv(1) == b""
-        assert caplog.text.count("too many are open") == 1
+        [line] = log_lines()
+        assert line["message"] == "a connection was refused: too many are open"
         for connection in server.listener.active_channels.values():
             connection.requests.clear()
         assert len(busy) == server.connections()
@@ -171,7 +173,7 @@ class Failing:
 def test_an_error_of_one_connection_ends_nothing_and_is_logged_once_a_second(
     error: OSError,
     logged: int,
-    caplog: pytest.LogCaptureFixture,
+    log_lines: Callable[[], list[dict[str, Any]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(listener_module, "PAUSE_SECONDS", 0.0)
@@ -183,7 +185,7 @@ def test_an_error_of_one_connection_ends_nothing_and_is_logged_once_a_second(
                 stack.enter_context(server.connect())
             wait_until(lambda: failing.left == 0)
         wait_until(server.answers)
-    assert caplog.text.count("connections are refused") == logged
+    assert [line["message"] for line in log_lines()] == ["connections are refused"] * logged
 
 
 def test_a_connection_for_which_no_file_is_left_is_refused_and_does_not_wait() -> None:
@@ -198,7 +200,7 @@ def test_a_connection_for_which_no_file_is_left_is_refused_and_does_not_wait() -
 
 
 def test_an_error_of_the_loop_is_logged_and_the_server_goes_on(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    log_lines: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("headend.http.gunicorn_worker.MAX_WAIT_SECONDS", 0.01)
     with serving() as server:
@@ -209,7 +211,9 @@ def test_an_error_of_the_loop_is_logged_and_the_server_goes_on(
 
         patch = pytest.MonkeyPatch()
         patch.setattr(server.listener, "close_overdue", fail)
-        wait_until(lambda: "an error in the main thread" in caplog.text)
+        wait_until(
+            lambda: any("an error in the main thread" in line["message"] for line in log_lines())
+        )
         assert server.answers()
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -157,14 +159,16 @@ def test_addresses_take_turns_with_probes() -> None:
     ]  # fmt: skip
 
 
-def test_a_failure_is_logged_and_the_thread_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_logged_and_the_thread_goes_on(
+    log_lines: Callable[[], list[dict[str, Any]]],
+) -> None:
     done: list[str] = []
     threads = FairThreads(1)
     threads.add_task(Job(known_by("a"), done, now(), fails=True))
     threads.add_task(Job(known_by("a"), done, now()))
     threads.end(30)
     assert done == ["a"]
-    assert "a response was not completed" in caplog.text
+    assert [line["message"] for line in log_lines()] == ["a response was not completed"]
 
 
 def test_the_end_waits_no_longer_than_requested() -> None:
@@ -190,7 +194,7 @@ def test_a_probe_is_answered_while_all_threads_wait() -> None:
 
 @pytest.mark.parametrize("allowed", [1, 2])
 def test_the_server_works_with_fewer_threads_than_configured(
-    allowed: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    allowed: int, monkeypatch: pytest.MonkeyPatch, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     start, started = threading.Thread.start, list[int]()
 
@@ -208,4 +212,4 @@ def test_the_server_works_with_fewer_threads_than_configured(
         threads.add_task(Job(caller, done, now()))
     threads.end(30)
     assert sorted(done) == ["a", "b", "probe"]
-    assert "the system allows too few threads" in caplog.text
+    assert [line["message"] for line in log_lines()] == ["the system allows too few threads"]
