@@ -192,11 +192,15 @@ def with_instants_as_text(readings: pl.DataFrame) -> pl.DataFrame:
 
 
 def common_text(instants: pl.Series) -> str | None:
-    """Return the canonical text of instants that are all the same; None if they differ, or if there are none."""
-    micros = instants.to_numpy().view(np.int64)
-    if not len(micros) or (micros != micros[0]).any():
-        return None
-    return format_instant(from_micros(micros[0]))
+    """Return the canonical text of instants that are all the same; None if they differ, or if there are none.
+
+    None of them may be null.
+    """
+    # Directly after a query of DuckDB, this takes half of the time of a comparison in NumPy.
+    earliest, latest = instants.min(), instants.max()
+    if isinstance(earliest, datetime) and earliest == latest:
+        return format_instant(earliest)
+    return None
 
 
 def _as_text(instants: pl.Series) -> pl.Series:
