@@ -16,7 +16,7 @@ _EVENT_BYTES = 1 << 16
 _CHECK_SECONDS = 1.0
 """The folder is read at least this often, because inotify does not report changes of other hosts on a network disk."""
 _DRAIN_CHECK_SECONDS = 0.2
-"""How soon a wait ends after the drain of the process has begun."""
+"""A wait ends at most this long after the drain of the process has begun."""
 
 
 class MessageWatch:
