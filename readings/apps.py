@@ -1,5 +1,7 @@
 """The readings app."""
 
+import os
+
 from django.apps import AppConfig
 
 
@@ -9,5 +11,7 @@ class ReadingsConfig(AppConfig):
     name = "readings"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and let Polars read Parquet files with any time zone."""
+        # Otherwise a zone such as +05:45 makes Polars panic, which is not an ordinary exception in Python.
+        os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
         import readings.checks  # noqa: F401 (Django only runs the checks of imported modules)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
@@ -35,8 +34,6 @@ _EXTRA = "\0extra "
 """The beginning of the names of columns that are not in the header: rows may end with more separators than it has."""
 _MAX_EXTRA = 100
 """How many separators a row may have after the last column of the header."""
-# Without this, a time zone such as +05:45 makes Polars panic, which is not an ordinary exception in Python.
-os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
 
 
 class SourceFile:

@@ -20,8 +20,9 @@ START_SECONDS, END_SECONDS = 120, 120
 
 
 def run(monkeypatch: pytest.MonkeyPatch, points: list[Point], *arguments: str, ok: bool) -> int:
-    """Run the command, with these points in place of a measurement."""
+    """Run the command, with these points in place of a measurement. The environment of the tests does not change."""
     monkeypatch.setattr(growth, "clean_up_after_sigterm", lambda: None)
+    monkeypatch.setattr(growth, "forget_settings", lambda: None)
     monkeypatch.setattr(growth, "measure_in_own_process", lambda *_: (points, ok))
     monkeypatch.setattr(sys, "argv", ["growth", *arguments])
     return growth.main()
