@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
 
 from exports.formats import FORMATS
@@ -52,7 +53,7 @@ def write_part(
 ) -> WrittenPart:
     """Write the readings of ``part`` to the export store, under a name that only this ``attempt`` uses.
 
-    ``progress`` is called with the number of readings after each frame. At most one frame is in memory.
+    ``progress`` is called with the number of readings after each frame. The repository may read further frames ahead.
 
     Raises ``ValueError`` if there are more or fewer readings than planned, and what ``progress`` raises.
     """
@@ -61,7 +62,7 @@ def write_part(
     writer = FORMATS[request.format].part_writer(columns)
     window = replace(_window(request), start=part.start, end=part.end)
 
-    def blocks() -> Iterator[bytes]:
+    def blocks() -> Generator[bytes]:
         records = 0
         extract = repository.open_extract(request.snapshot)
         for readings in extract.frames(window, columns=columns):
@@ -73,7 +74,9 @@ def write_part(
             planned = part.record_count
             raise ValueError(f"The part has {records} readings, but {planned} were planned.")
 
-    stored = export_store().put_part(f"{request.pk}/{part.number:05}-{attempt}", blocks())
+    # If the store fails, no frame is read any more, although the traceback of the error keeps the generator.
+    with closing(blocks()) as content:
+        stored = export_store().put_part(f"{request.pk}/{part.number:05}-{attempt}", content)
     return WrittenPart(stored.name, stored.size, writer.format_state())
 
 

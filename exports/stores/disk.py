@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from django.core.files.storage import FileSystemStorage
 
 from exports.stores.base import ExportStore, FileMissingError, OnBlock, Piece, StoredPart
+from exports.stores.durable_file import DurableFile, durable_file
+from readings.computed_ahead import computed_ahead
 
 _BLOCK_BYTES = 1 << 20
+_BLOCKS_AHEAD = 4
+"""How many blocks may be copied before ``on_block`` gets them."""
 _UNFINISHED = ".parts"
 
 
@@ -31,7 +32,7 @@ class DiskStore(ExportStore):
 
     def put_part(self, name: str, blocks: Iterable[bytes]) -> StoredPart:
         """See :meth:`ExportStore.put_part`."""
-        with _durable_file(self._root / _UNFINISHED / name) as file:
+        with durable_file(self._new_path(name)) as file:
             size = sum(file.write(block) for block in blocks)
         return StoredPart(name, size)
 
@@ -40,13 +41,11 @@ class DiskStore(ExportStore):
     ) -> None:
         """See :meth:`ExportStore.join`. A rename makes the complete file visible."""
         final = self._root / location
-        temporary = self._root / _UNFINISHED / final.parent.name / f"whole-{attempt}"
-        with _durable_file(temporary) as file, ThreadPoolExecutor(1) as other_thread:
-            for block in self._blocks(pieces):
-                # The checksum takes as long as the copy, and both release the GIL.
-                checked = other_thread.submit(on_block, block)
-                file.write(block)
-                checked.result()
+        temporary = self._new_path(f"{final.parent.name}/whole-{attempt}")
+        with durable_file(temporary) as file:
+            # The checksum takes as long as the copy, and both release the GIL. So another thread copies.
+            for block in computed_ahead(self._copied(pieces, file), count=_BLOCKS_AHEAD):
+                on_block(block)
         final.parent.mkdir(exist_ok=True)
         temporary.replace(final)
 
@@ -97,15 +96,28 @@ class DiskStore(ExportStore):
 
         Raises ``OSError``, for example if the folder is missing. It is not created: its disk may not be mounted.
         """
-        with _new_file(self._root / f".probe-{uuid.uuid4()}") as file:
+        path = self._root / f".probe-{uuid.uuid4()}"
+        with durable_file(path) as file:
             file.write(b"headend")
-        Path(file.name).unlink()
+        path.unlink()
 
     def _path(self, location: str) -> Path:
         """Return the path of a file. Raises :class:`FileMissingError` if a part of it is a symbolic link."""
         if Path(self._storage.path(location)).resolve() != self._root.resolve() / location:
             raise FileMissingError
         return self._root / location
+
+    def _new_path(self, name: str) -> Path:
+        """Return the path of a part or an incomplete file, and create its folder."""
+        path = self._root / _UNFINISHED / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def _copied(self, pieces: Sequence[Piece], file: DurableFile) -> Iterator[bytes]:
+        """Copy the pieces into the file, and yield their blocks."""
+        for block in self._blocks(pieces):
+            file.write(block)
+            yield block
 
     def _blocks(self, pieces: Sequence[Piece]) -> Iterator[bytes]:
         for piece in pieces:
@@ -121,24 +133,3 @@ def _delete_folder(folder: Path) -> None:
     # Another worker may delete the same folder at the same time.
     with suppress(FileNotFoundError):
         shutil.rmtree(folder)
-
-
-@contextmanager
-def _durable_file(path: Path) -> Iterator[BinaryIO]:
-    """Create a file and its folders. See :func:`_new_file`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _new_file(path) as file:
-        yield file
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """Create a file. After the block it is on the disk, not only in a cache; if the block raises, it is deleted."""
-    try:
-        with path.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise

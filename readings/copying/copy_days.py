@@ -12,10 +12,10 @@ import polars as pl
 
 from readings import frame
 from readings.cancellation import raise_if_cancelled
+from readings.computed_ahead import computed_ahead
 from readings.copying.checksum import Checksum
 from readings.copying.progress_record import ProgressRecord, VerifiedDay
 from readings.ingest import READINGS_PER_WRITE
-from readings.ingest.one_ahead import one_ahead
 from readings.instants import format_instant
 from readings.repositories import ReadingsRepository
 from readings.window import Window, window_of_day
@@ -104,7 +104,7 @@ class DayCopier:
         # Writing corrections takes longer.
         corrections = bool(day.revision) or not day.is_new
         with self._frames(self._source, day.window, corrected=bool(day.revision)) as frames:
-            for readings in one_ahead(_batches(frames, expected)):
+            for readings in computed_ahead(_batches(frames, expected)):
                 raise_if_cancelled()
                 new += self._target.write(readings, corrections=corrections)
                 report(len(readings))

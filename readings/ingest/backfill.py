@@ -12,8 +12,8 @@ import polars as pl
 
 from readings import frame
 from readings.cancellation import raise_if_cancelled
+from readings.computed_ahead import computed_ahead
 from readings.ingest import READINGS_PER_WRITE
-from readings.ingest.one_ahead import one_ahead
 from readings.repositories import ReadingsRepository
 from readings.simulation.arrivals import (
     arrivals_between,
@@ -51,7 +51,7 @@ def backfill(
 
     Raises :class:`RepositoryUnavailableError` and :class:`ReadingsRefusedError`. Earlier writes stay stored.
     """
-    for batch in one_ahead(_frames(fleet, start, end, now)):
+    for batch in computed_ahead(_frames(fleet, start, end, now)):
         raise_if_cancelled()
         new = repository.write_in_order(batch.readings)
         yield BackfillWrite(batch.intervals, len(batch.readings), new, batch.awaited)
@@ -92,7 +92,7 @@ class _Intervals:
     @classmethod
     def from_frames(cls, frames: list[pl.DataFrame], awaited: list[datetime]) -> Self:
         """Return the readings of some intervals. ``frames`` has a frame for each."""
-        # `one_ahead` runs this in another thread, while the previous readings are written. In `write`, the check of
+        # `computed_ahead` runs this in another thread, while the previous readings are written. In `write`, the check of
         # the order would delay the write.
         readings = frame.in_order_without_duplicates(pl.concat(frames))
         return cls(len(frames), readings, awaited)

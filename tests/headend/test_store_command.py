@@ -38,13 +38,21 @@ def write_three_intervals(repository: ReadingsRepository) -> None:
         repository.write(readings_for(FLEET, time))
 
 
-@pytest.fixture(params=["delta", pytest.param("timestream", marks=pytest.mark.starts_processes)])
-def url(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> str:
+@pytest.fixture(
+    scope="session",
+    params=["delta", pytest.param("timestream", marks=pytest.mark.starts_processes)],
+)
+def server(request: pytest.FixtureRequest) -> TimestreamLocal | None:
+    """The server of Timestream, or None for Delta."""
+    return request.getfixturevalue("timestream") if request.param == "timestream" else None
+
+
+@pytest.fixture
+def url(server: TimestreamLocal | None, settings: Settings, tmp_path: Path) -> str:
     """The URL of a store of each engine that does not exist yet. It is the deployment's."""
-    if request.param == "delta":
+    if server is None:
         settings.READINGS_URL = f"delta://{tmp_path}/readings"
     else:
-        server: TimestreamLocal = request.getfixturevalue("timestream")
         settings.READINGS_URL = server.url_of(f"d-{uuid.uuid4().hex}", "readings")
     return str(settings.READINGS_URL)
 

@@ -134,7 +134,7 @@ class DiskFolder(Folder):
     root: Path
 
     recheck_seconds = 0.0
-    reads_ahead = 0
+    reads_ahead = 1
 
     @property
     def uri(self) -> str:

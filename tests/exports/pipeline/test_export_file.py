@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from pytest_django.fixtures import Settings
 from exports.file_requests import FileSpec, accept
 from exports.models import ExportPart, Status, Supplier
 from exports.pipeline import export_file, worker
+from exports.stores.durable_file import DurableFile
 from readings.repositories import ReadingsRepository, repository
+from readings.repositories.delta.snapshot import DeltaSnapshot
 from readings.simulation.arrivals import readings_for
 from readings.window import Window
 from tests.exports.pipeline.conftest import READINGS_PER_INTERVAL, CreateRequest, finished
@@ -151,6 +153,35 @@ def test_a_part_with_another_number_of_readings_than_planned_is_an_error(
         export_file.write_part(
             ExportPart.objects.get(), repository(), attempt="1", progress=lambda _: None
         )
+
+
+@pytest.mark.usefixtures("readings")
+def test_no_frame_is_read_after_the_export_store_has_failed(
+    alice: Supplier, request_file: CreateRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_file(alice)
+    worker.run_next_step()
+    ended: list[str] = []
+
+    def frames(*_: object, **__: object) -> Iterator[pl.DataFrame]:
+        try:
+            while True:
+                yield readings_for(FLEET, START)
+        finally:
+            ended.append("frames")
+
+    def full_disk(*_: object) -> int:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(DeltaSnapshot, "frames", frames)
+    monkeypatch.setattr(DurableFile, "write", full_disk)
+    # The error keeps the frames of the calls that it ended.
+    with pytest.raises(OSError, match="No space left") as error:
+        export_file.write_part(
+            ExportPart.objects.get(), repository(), attempt="1", progress=lambda _: None
+        )
+    assert error.tb is not None
+    assert ended == ["frames"]
 
 
 @pytest.mark.usefixtures("small_parts", "readings")

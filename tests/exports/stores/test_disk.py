@@ -34,6 +34,26 @@ def test_the_size_of_a_file_is_that_on_the_disk(store: DiskStore, tmp_path: Path
             store.size(f"{REQUEST}/{missing}")
 
 
+def test_a_file_is_joined_in_order_and_each_of_its_blocks_is_checked(
+    store: DiskStore, tmp_path: Path
+) -> None:
+    parts = [store.put_part(f"{REQUEST}/{number}", [b"%d " % number] * 3) for number in range(20)]
+    blocks: list[bytes] = []
+    store.join(f"{REQUEST}/file", [b"first ", *parts, b"last"], attempt="1", on_block=blocks.append)
+    expected = b"first " + b"".join(b"%d " % number * 3 for number in range(20)) + b"last"
+    assert (tmp_path / str(REQUEST) / "file").read_bytes() == b"".join(blocks) == expected
+
+
+def test_a_join_that_is_cancelled_leaves_nothing(store: DiskStore, tmp_path: Path) -> None:
+    def cancel(block: bytes) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.join(f"{REQUEST}/file", [b"block"] * 100, attempt="1", on_block=cancel)
+    assert not (tmp_path / str(REQUEST)).exists()
+    assert [path.name for path in (tmp_path / ".parts" / str(REQUEST)).iterdir()] == ["00000-1"]
+
+
 def add_files_of_other_programs(folder: Path) -> None:
     """Add what file managers and file systems create."""
     (folder / ".DS_Store").write_text("x")

@@ -17,13 +17,21 @@ from tests.services.servers import SeaweedFS
 ROWS = pl.DataFrame({"number": [1, 2, 3]})
 
 
-@pytest.fixture(params=["disk", pytest.param("bucket", marks=pytest.mark.starts_processes)])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+@pytest.fixture(
+    scope="session",
+    params=["disk", pytest.param("bucket", marks=pytest.mark.starts_processes)],
+)
+def bucket_server(request: pytest.FixtureRequest) -> SeaweedFS | None:
+    """The server of the bucket, or None for a folder on a disk."""
+    return request.getfixturevalue("seaweedfs") if request.param == "bucket" else None
+
+
+@pytest.fixture
+def folder(bucket_server: SeaweedFS | None, tmp_path: Path) -> Folder:
     """An empty folder of each kind."""
-    if request.param == "disk":
+    if bucket_server is None:
         return DiskFolder(tmp_path)
-    server: SeaweedFS = request.getfixturevalue("seaweedfs")
-    with DeltaInBucket(server).new_repository() as url:
+    with DeltaInBucket(bucket_server).new_repository() as url:
         return BucketFolder(BucketAddress.of(url))
 
 
