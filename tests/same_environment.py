@@ -1,6 +1,6 @@
-"""Fail a test that leaves other environment variables than it found: the next tests of its process would use them.
+"""Fail a test that changes environment variables and does not restore them: the next tests of its process would see it.
 
-pytest loads this module with ``-p``, before all other fixtures. So this check is after those that restore variables.
+pytest loads this module with ``-p``, before other fixtures of a test. So it compares after those have restored theirs.
 """
 
 from __future__ import annotations
