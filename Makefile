@@ -21,15 +21,13 @@ help: ## list the targets
 run: $(VENV)/.run ## install what is missing and run the whole deployment until Ctrl-C
 	@exec $(BIN)/python manage.py run
 
-# Most tests wait more than they compute, so there are more processes than processors.
+# Some tests wait for other processes, so there are more processes than processors: three took less time than four.
 PYTEST_OPTIONS = --dist loadscope --durations 10
 PYTEST = $(BIN)/python -m pytest $(PYTEST_OPTIONS)
 COVERAGE = .pytest_cache/coverage.json
-# slipcover replaces a function's code when it has seen some of its lines often. With its default of 50 times instead of
-# 1,000, the tests take 5 % more processor time.
 # The warning is about the measurement of the tests' own files, which is not wanted.
 MEASURED_PYTEST = $(BIN)/python -W "ignore:Unable to activate pytest branch coverage:RuntimeWarning" -m slipcover \
-	--threshold 1000 --json --out $(COVERAGE) -m pytest $(PYTEST_OPTIONS)
+	--json --out $(COVERAGE) -m pytest $(PYTEST_OPTIONS)
 
 check: $(VENV)/.test ## lint, and run the tests that need no server, browser or other process; takes about two minutes
 	@$(MAKE) --no-print-directory -j2 lint .fast-tests
@@ -39,8 +37,8 @@ check: $(VENV)/.test ## lint, and run the tests that need no server, browser or 
 	$(PYTEST) -n 2 --fast
 
 test: $(VENV)/.test .browser .sftp ## run all tests, then those with a database again on PostgreSQL, Valkey and S3
-	$(MEASURED_PYTEST) -n 4
-	TESTS_ON=servers $(PYTEST) -n 4 -m on_servers
+	$(MEASURED_PYTEST) -n 3
+	TESTS_ON=servers $(PYTEST) -n 3 -m on_servers
 	@$(BIN)/python -m tests.branch_coverage $(COVERAGE)
 
 stress: $(VENV)/.test ## test a deployment with killed processes, failing S3 calls, repeated messages, random input and load
