@@ -32,6 +32,8 @@ _TRACE_HEADER = "headend_trace"
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "headend.settings")
 TRANSPORT_ALIASES["filesystem"] = "headend.deployment.filesystem_broker:Transport"
+for _scheme in ("redis", "rediss"):
+    TRANSPORT_ALIASES[_scheme] = "headend.deployment.valkey_broker:Transport"
 
 app = Celery("headend")
 app.config_from_object("django.conf:settings", namespace="CELERY")
