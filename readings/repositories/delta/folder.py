@@ -33,7 +33,7 @@ class Folder(ABC):
     """For this long, :meth:`DeltaRepository.recent_snapshot` does not look for a newer version of the table."""
 
     reads_ahead: int
-    """How many frames are read before they are needed. It is 0 where a call is fast."""
+    """How many frames are read before they are needed. It is larger where a call takes longer."""
 
     @property
     @abstractmethod
