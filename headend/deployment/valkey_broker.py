@@ -1,11 +1,16 @@
 """kombu's transport for Valkey and Redis, with one correction: a failed acknowledgement does not count for ever.
 
-A worker takes messages only while fewer than a limit are not acknowledged (``CELERY_WORKER_PREFETCH_MULTIPLIER``). If
-the server cannot be reached at an acknowledgement, kombu keeps the message in this count, also when the connection is
-restored. After two such errors, a worker with two threads takes no message any more.
+A worker takes messages only while few of them are not acknowledged: fewer than its threads, multiplied by
+``CELERY_WORKER_PREFETCH_MULTIPLIER``. If the server cannot be reached at an acknowledgement, kombu keeps the message in
+this count, also when the connection is restored. After two such errors, a worker with two threads takes no message any
+more.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from kombu.transport import redis, virtual
 
@@ -14,9 +19,19 @@ class QoS(redis.QoS):
     """Counts the messages that are not acknowledged."""
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message. If this fails, the server delivers the message again, and it is not counted."""
-        try:
+        """Acknowledge a message. If this fails, it is not counted any more, and may be delivered again."""
+        with self._no_longer_counted_after_an_error(delivery_tag):
             super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, *args: Any, **options: Any) -> None:
+        """Reject a message. If this fails, it is not counted any more, and may be delivered again."""
+        with self._no_longer_counted_after_an_error(delivery_tag):
+            super().reject(delivery_tag, *args, **options)
+
+    @contextmanager
+    def _no_longer_counted_after_an_error(self, delivery_tag: str) -> Iterator[None]:
+        try:
+            yield
         except Exception:
             virtual.QoS.ack(self, delivery_tag)
             raise

@@ -92,8 +92,8 @@ class _Intervals:
     @classmethod
     def from_frames(cls, frames: list[pl.DataFrame], awaited: list[datetime]) -> Self:
         """Return the readings of some intervals. ``frames`` has a frame for each."""
-        # `computed_ahead` runs this in another thread, while the previous readings are written. In `write`, the check of
-        # the order would delay the write.
+        # `computed_ahead` runs this in another thread, while the previous readings are written. In `write`, the check
+        # of the order would delay the write.
         readings = frame.in_order_without_duplicates(pl.concat(frames))
         return cls(len(frames), readings, awaited)
 

@@ -13,7 +13,10 @@ from tests.services.servers import Valkey
 
 
 @pytest.mark.usefixtures("starts_processes")
-def test_a_worker_still_takes_messages_after_an_acknowledgement_has_failed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("answer", ["ack", "reject"])
+def test_a_worker_still_takes_messages_after_an_answer_to_one_has_failed(
+    tmp_path: Path, answer: str
+) -> None:
     with Valkey(tmp_path) as server, app.connection_for_read(server.url) as connection:
         channel: Any = connection.default_channel
         channel.basic_qos(0, 1, False)
@@ -25,5 +28,5 @@ def test_a_worker_still_takes_messages_after_an_acknowledgement_has_failed(tmp_p
         assert not channel.qos.can_consume()
         server.stop()
         with pytest.raises(connection.connection_errors):
-            message.ack()
+            getattr(message, answer)()
         assert channel.qos.can_consume()
