@@ -1,9 +1,9 @@
-"""kombu's transport for Valkey and Redis, with one correction: a failed acknowledgement does not count for ever.
+"""kombu's transport for Valkey and Redis, with one correction: a message whose acknowledgement failed is not counted.
 
 A worker takes messages only while few of them are not acknowledged: fewer than its threads, multiplied by
 ``CELERY_WORKER_PREFETCH_MULTIPLIER``. If the server cannot be reached at an acknowledgement, kombu keeps the message in
-this count, also when the connection is restored. After two such errors, a worker with two threads takes no message any
-more.
+this count, also when the connection is restored. After two such errors, a worker with two threads takes no more
+messages.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
@@ -71,6 +72,13 @@ def test_a_disk_that_fails_once_while_the_file_is_written_fails_the_file(
 
 
 def test_a_file_whose_block_fails_is_deleted(tmp_path: Path, sizes_at_sync: list[int]) -> None:
-    with pytest.raises(TypeError), durable_file(tmp_path / "part") as file:
-        file.write("text")  # type: ignore[arg-type] # this is the error
+    def blocks() -> Iterator[bytes]:
+        yield b"12"
+        raise ValueError("no more readings")
+
+    with (
+        pytest.raises(ValueError, match="no more readings"),
+        durable_file(tmp_path / "part") as file,
+    ):
+        sum(map(file.write, blocks()))
     assert not (tmp_path / "part").exists()
