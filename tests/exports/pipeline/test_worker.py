@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from exports.leases import heartbeat
 from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
 from exports.pipeline import export_file, transitions, worker
-from exports.pipeline.steps import WritePart
+from exports.pipeline.steps import Candidate, Plan, WritePart
 from exports.stores.disk import DiskStore
 from tests.exports.pipeline.conftest import CreateRequest
 from tests.suppliers import START, decompressed_file, expected_csv
@@ -67,6 +67,42 @@ def test_a_worker_that_is_late_changes_nothing(
     assert not late.renew()
     request.refresh_from_db()
     assert decompressed_file(request) == expected_csv(readings)
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_worker_continues_with_the_next_step_of_its_request(
+    request_file: CreateRequest, alice: Supplier
+) -> None:
+    planned_before = request_file(alice)
+    worker.run_next_step()
+    request = request_file(alice)
+    assert worker.run_steps() == 0
+    request.refresh_from_db()
+    planned_before.refresh_from_db()
+    assert (request.status, planned_before.status) == (Status.COMPLETED, Status.SUBMITTED)
+
+
+@pytest.mark.usefixtures("readings")
+def test_a_worker_looks_for_another_step_if_the_next_one_of_its_request_is_taken(
+    request_file: CreateRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned_before = request_file(alice)
+    worker.run_next_step()
+    request = request_file(alice)
+    run = Plan.run
+
+    def run_while_another_worker_claims(
+        step: Plan, check: Callable[[], None]
+    ) -> list[Candidate[Any]]:
+        further = run(step, check)
+        assert further[0].claim() is not None
+        return further
+
+    monkeypatch.setattr(Plan, "run", run_while_another_worker_claims)
+    assert worker.run_steps() == 0
+    request.refresh_from_db()
+    planned_before.refresh_from_db()
+    assert (request.status, planned_before.status) == (Status.SUBMITTED, Status.COMPLETED)
 
 
 @pytest.mark.usefixtures("readings")
