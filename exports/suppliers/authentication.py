@@ -23,7 +23,7 @@ _SCHEMES = {"token", "bearer"}
 LAST_USE_PRECISION = timedelta(minutes=1)
 """``last_used_at`` is written at most once in this time, so that most API calls write nothing."""
 KEY_CACHE_SECONDS = 3.0
-"""How old the check of a key may be for a page of readings. A revoked key must stop within 5 seconds."""
+"""How old the check of a key may be for a page of readings or a GET of file requests. A revoked key must stop within 5 seconds."""
 _MAX_ACCEPTED = 10_000
 _accepted: LRUCache[str, tuple[float, tuple[Supplier, ApiKey]]] = LRUCache(_MAX_ACCEPTED)
 """The keys that this process has accepted, by digest: the time of the lookup, and its result."""
@@ -81,12 +81,10 @@ def find_supplier(key: str, max_age: float = 0.0) -> tuple[Supplier, ApiKey] | N
 
 def _look_up(key_digest: str) -> tuple[Supplier, ApiKey] | None:
     now = timezone.now()
-    found = (
-        ApiKey.objects.select_related("supplier")
-        .filter(digest=key_digest, revoked_at__isnull=True, supplier__active=True)
-        .first()
-    )
-    if found is None:
+    active = ApiKey.objects.select_related("supplier").filter(supplier__active=True)
+    try:
+        found = active.get(digest=key_digest, revoked_at__isnull=True)
+    except ApiKey.DoesNotExist:
         return None
     # A use in the future was recorded by a clock that was ahead.
     oldest = now - LAST_USE_PRECISION

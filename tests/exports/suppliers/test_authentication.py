@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -101,6 +102,31 @@ def test_a_page_of_readings_accepts_a_revoked_key_for_less_than_five_seconds(
     assert KEY_CACHE_SECONDS < 5
 
 
+def test_only_a_get_of_file_requests_accepts_a_key_that_was_looked_up_before(
+    alice: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(authentication, "time", clock := Clock())
+    client = APIClient(headers={"X-API-Key": create_api_key(alice)})
+    path = f"/readings/file?request_id={uuid.uuid4()}"
+    assert client.get(path).status_code == 404
+    ApiKey.objects.update(revoked_at=timezone.now())
+
+    assert client.get(path).status_code == 404
+    assert client.delete(path).status_code == 401
+    # The lookup for the DELETE has found the revocation.
+    assert client.get(path).status_code == 401
+    ApiKey.objects.update(revoked_at=None)
+    assert client.get("/readings/files").status_code == 200
+    ApiKey.objects.update(revoked_at=timezone.now())
+    clock.now += KEY_CACHE_SECONDS
+    assert client.get("/readings/files").status_code == 401
+    ApiKey.objects.update(revoked_at=None)
+    assert client.get(path).status_code == 404
+    ApiKey.objects.update(revoked_at=timezone.now())
+    body = {"start_date": "2023-02-27"}
+    assert client.post("/readings/file", body, format="json").status_code == 401
+
+
 def test_a_lookup_that_takes_long_does_not_extend_the_time_of_a_revoked_key(
     alice: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,12 +159,13 @@ def test_a_revoked_key_stops_within_five_seconds_on_every_process(tmp_path: Path
     deployment.set_up()
     deployment.start_web_server()
     headers = {"X-API-Key": deployment.outputs()["ApiKey"]}
-    url = f"http://localhost:{deployment.http_port}/readings?start_date=2023-02-27"
+    url = f"http://localhost:{deployment.http_port}"
+    urls = [f"{url}/readings?start_date=2023-02-27", f"{url}/readings/files"] * 24
 
     def statuses() -> set[int]:
         # Each call has its own connection, which the system gives to any of the processes.
         with ThreadPoolExecutor(12) as threads:
-            calls = threads.map(lambda _: requests.get(url, headers=headers, timeout=60), range(48))
+            calls = threads.map(lambda url: requests.get(url, headers=headers, timeout=60), urls)
             return {call.status_code for call in calls}
 
     try:
