@@ -150,11 +150,12 @@ def _charts(meter: MeterReadings, bounds: Bounds) -> list[charts.LineChart]:
     known = [chart for chart in CHARTS if meter.points[chart[2]].count()]
     notes = quality_notes(meter.latest)
     energy = "Energy per hour" if meter.hourly else "Energy per interval"
+    times = meter.points["time"].to_list()
     return [
         charts.line_chart(
             energy if column == "kwh" else title,
             unit,
-            list(meter.points.select("time", column).iter_rows()),
+            list(zip(times, meter.points[column].to_list(), strict=True)),
             *bounds,
             span=HOUR if meter.hourly else timedelta(0),
             notes={} if meter.hourly else notes,

@@ -71,7 +71,10 @@ def corrected_readings(
     Each has its time and its versions, the valid one first, with the columns of ``frame.FULL_SCHEMA``. Versions are
     read only if a reading of any meter was corrected. The engine must keep replaced versions.
     """
-    revisions = snapshot.minute_revisions(Window(start, end))
+    window = Window(start, end)
+    if not snapshot.may_be_corrected(window):
+        return []
+    revisions = snapshot.minute_revisions(window)
     corrected = revisions.filter(pl.col("revision") > 0)["minute"]
     if corrected.is_empty():
         return []

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import unquote
 
-from readings.repositories.base import (
-    Extract,
-    Page,
-    ReadingsRepository,
-    Snapshot,
-)
+from readings.repositories.base import Extract, ReadingsRepository, Snapshot
+from readings.repositories.page import Page
 from readings.repositories.store import NotOnlyReadingsError, Store
 from readings.repository_errors import ReadingsRefusedError, RepositoryUnavailableError
 

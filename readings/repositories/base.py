@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
@@ -12,6 +11,7 @@ import polars as pl
 from readings import frame
 from readings.instants import EARLIEST_INSTANT
 from readings.records_json import Records
+from readings.repositories.page import Page
 from readings.window import Position, Window
 
 INTERVAL_TOTALS_SCHEMA = {
@@ -46,26 +46,6 @@ METER_SUMMARIES_SCHEMA = {
     "readings": pl.Int64(),
 }
 """One row per meter: the times of its first and its last reading, and how many it has."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page of a window.
-
-    ``readings`` is a readings frame. ``more`` is true if the window has readings after this page.
-    """
-
-    readings: pl.DataFrame
-    more: bool
-
-    def select(self, columns: Sequence[str]) -> Page:
-        """Return the page with these columns only."""
-        return Page(self.readings.select(columns), self.more)
-
-    @classmethod
-    def first_of(cls, readings: pl.DataFrame, size: int) -> Page:
-        """Return a page of the first ``size`` of these readings. If there are more, another page follows."""
-        return cls(readings.head(size), more=len(readings) > size)
 
 
 class Extract(ABC):
@@ -151,6 +131,10 @@ class Snapshot(Extract):
         ``revision``: an integer that changes with each correction of one of the minute's readings. If the engine keeps
         replaced versions, it is 0 without corrections.
         """
+
+    def may_be_corrected(self, window: Window) -> bool:
+        """Return False if it is known at little cost that no reading of the window was corrected, otherwise True."""
+        return True
 
     @abstractmethod
     def interval_totals(self, window: Window) -> pl.DataFrame:

@@ -16,13 +16,13 @@ import polars as pl
 
 from readings import frame
 from readings.instants import from_micros
-from readings.repositories.base import Page
 from readings.repositories.chunks import Chunk, split_into_chunks
 from readings.repositories.minute_index import (
     MINUTE_COUNTS_SCHEMA,
     MinuteCounts,
     MinuteIndex,
 )
+from readings.repositories.page import Page
 from readings.repositories.read_ahead import read_ahead
 from readings.window import Position, Window
 

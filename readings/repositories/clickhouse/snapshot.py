@@ -14,7 +14,6 @@ from readings.repositories.base import (
     INTERVAL_TOTALS_SCHEMA,
     METER_SUMMARIES_SCHEMA,
     Extract,
-    Page,
     Snapshot,
 )
 from readings.repositories.chunks import split_into_chunks
@@ -28,6 +27,7 @@ from readings.repositories.clickhouse.minute_reader import (
 )
 from readings.repositories.clickhouse.sql import Statements
 from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA, clip
+from readings.repositories.page import Page
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
 from readings.window import Position, Window
 
@@ -118,15 +118,16 @@ class ClickHouseSnapshot(Snapshot):
 
     def interval_totals(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.interval_totals`."""
-        query = self._statements.interval_totals(window, corrected=self._may_be_corrected(window))
+        query = self._statements.interval_totals(window, corrected=self.may_be_corrected(window))
         return self._client.frame(query, INTERVAL_TOTALS_SCHEMA)
 
     def hourly_means(self, window: Window) -> pl.DataFrame:
         """See :meth:`Snapshot.hourly_means`."""
-        query = self._statements.hourly_means(window, corrected=self._may_be_corrected(window))
+        query = self._statements.hourly_means(window, corrected=self.may_be_corrected(window))
         return self._client.frame(query, HOURLY_MEANS_SCHEMA)
 
-    def _may_be_corrected(self, window: Window) -> bool:
+    def may_be_corrected(self, window: Window) -> bool:
+        """See :meth:`Snapshot.may_be_corrected`."""
         if window.device_ids:
             return self._reader.meters_have_corrections(window)
         return self._reader.has_corrections(window)

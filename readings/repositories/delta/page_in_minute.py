@@ -6,11 +6,11 @@ Most next pages do not. The readings of a minute are adjacent rows of a file, so
 from __future__ import annotations
 
 from readings.records_json import Records, numbered_json
-from readings.repositories.base import Page
 from readings.repositories.delta.data_files import Columns
 from readings.repositories.delta.decoded_rows import BLOCK_ROWS, count_in_order_up_to, read_rows
 from readings.repositories.delta.record_blocks import count_records_up_to, read_records
 from readings.repositories.delta.version_finder import VersionFinder
+from readings.repositories.page import Page
 from readings.window import Position, Window
 
 

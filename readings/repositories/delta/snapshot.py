@@ -10,14 +10,16 @@ import polars as pl
 
 from readings import frame
 from readings.cancellation import raise_if_cancelled
+from readings.instants import LAST_INSTANT
 from readings.records_json import Records
-from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, Page, Snapshot
+from readings.repositories.base import INTERVAL_TOTALS_SCHEMA, Snapshot
 from readings.repositories.chunks import split_into_chunks
 from readings.repositories.delta.data_files import DataFiles, collect
 from readings.repositories.delta.day_cache import DayCache
 from readings.repositories.delta.day_summaries import read_summaries, summarise_days
 from readings.repositories.delta.few_meters import FewMeters
 from readings.repositories.delta.file_counts import FileCounts
+from readings.repositories.delta.file_kinds import Kind
 from readings.repositories.delta.hourly_sums import COLUMNS as SUMMED_COLUMNS
 from readings.repositories.delta.hourly_sums import complete_days, read_sums, without_days
 from readings.repositories.delta.meter_copies import MeterCopies
@@ -28,6 +30,7 @@ from readings.repositories.delta.page_in_minute import page_in_minute, records_i
 from readings.repositories.delta.version_finder import VersionFinder
 from readings.repositories.hourly_means import sum_by_hour, to_hourly_means
 from readings.repositories.minute_index import minute_of_time
+from readings.repositories.page import Page
 from readings.repositories.page_finder import FRAME_READINGS, PageFinder
 from readings.window import Position, Window
 
@@ -163,6 +166,13 @@ class DeltaSnapshot(Snapshot):
         revisions = self._reader.revisions(window)
         return counts.join(revisions, on="minute", how="left", maintain_order="left").with_columns(
             pl.col("revision").fill_null(0)
+        )
+
+    def may_be_corrected(self, window: Window) -> bool:
+        """See :meth:`Snapshot.may_be_corrected`. Looks for files with other versions."""
+        return any(
+            self._files.overlapping(window.start, window.end or LAST_INSTANT, kind)
+            for kind in (Kind.CORRECTIONS, Kind.REPLACED)
         )
 
     def interval_totals(self, window: Window) -> pl.DataFrame:

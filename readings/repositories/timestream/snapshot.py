@@ -12,10 +12,10 @@ from readings.repositories.base import (
     HOURLY_MEANS_SCHEMA,
     INTERVAL_TOTALS_SCHEMA,
     METER_SUMMARIES_SCHEMA,
-    Page,
     Snapshot,
 )
 from readings.repositories.minute_index import MINUTE_COUNTS_SCHEMA
+from readings.repositories.page import Page
 from readings.repositories.page_finder import PageFinder
 from readings.repositories.timestream.hour_counts import COUNTED_SCHEMA, HourCounts
 from readings.repositories.timestream.minute_reader import TimestreamMinuteReader

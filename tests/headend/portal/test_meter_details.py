@@ -18,8 +18,8 @@ from headend.portal.meter_details import register_difference, registers
 from headend.portal.meter_readings import LATEST_READINGS
 from readings import frame
 from readings.repositories import ReadingsRepository, Snapshot
-from readings.repositories.base import Page
 from readings.repositories.delta.snapshot import DeltaSnapshot
+from readings.repositories.page import Page
 from readings.totals import update_totals
 from tests.headend.portal.conftest import FIRST_METER, hour_of_readings
 from tests.headend.portal.markup import get_page
@@ -243,6 +243,15 @@ def test_only_the_newest_corrections_are_listed_and_all_are_counted(
     assert "The newest 5 of them:" in page
     assert page.count("<details>") == 5
     assert "16:55:00</time> <span" in page
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("with_energy")
+def test_days_without_a_correction_of_any_meter_are_not_counted(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(DeltaSnapshot, "minute_revisions")
+    assert "corrected" not in get_page(operator, WINDOW)
 
 
 @pytest.mark.django_db

@@ -166,11 +166,13 @@ def test_a_corrected_minute_has_another_revision(
     assert before["readings"].to_list() == [40] * 6
     if keeps_replaced_versions(engine):
         assert before["revision"].to_list() == [0] * 6
+        assert not repository.snapshot().may_be_corrected(Window(START))
     one_minute = CORRECTED.filter(pl.col("time") == START + STEP)
     repository.write(one_minute, corrections=True)
     after = repository.snapshot().minute_revisions(Window(START))
     assert after["readings"].to_list() == [40] * 6
     assert (before["revision"] != after["revision"]).to_list() == [False, True, *[False] * 4]
+    assert repository.snapshot().may_be_corrected(Window(START))
 
 
 def test_writing_the_same_versions_again_changes_nothing(

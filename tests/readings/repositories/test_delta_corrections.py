@@ -122,6 +122,7 @@ def test_a_day_with_many_files_of_corrections_is_compacted(folder: Path) -> None
     snapshot = repository.snapshot()
     assert same(pl.concat(snapshot.versions(EVERYTHING)), VERSIONS.sort(frame.VERSION))
     assert snapshot.minute_revisions(EVERYTHING)["revision"].sum() == len(CORRECTED)
+    assert snapshot.may_be_corrected(EVERYTHING)
 
     # Only a reader with an earlier as_of opens the file with the replaced versions.
     Path(replaced).unlink()
