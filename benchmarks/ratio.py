@@ -135,11 +135,16 @@ def compare(
     *,
     rounds: int,
     ours_per_round: int = 1,
+    before_round: Callable[[], object] = lambda: None,
 ) -> Ratio:
-    """Run both alternately, so that a slower machine affects both. The ratio compares the medians."""
+    """Run both alternately, so that a slower machine affects both. The ratio compares the medians.
+
+    ``before_round`` is not measured.
+    """
     our_durations: list[float] = []
     their_durations: list[float] = []
     for _ in range(rounds):
+        before_round()
         our_durations += [duration(ours) for _ in range(ours_per_round)]
         their_durations.append(duration(theirs))
     return Ratio(
