@@ -120,16 +120,21 @@ def broker_problem() -> tuple[str, str] | None:
     try:
         health.check_broker()
     except Exception as error:
-        # The library of each broker raises its own errors. Their texts contain no passwords.
-        found = _reason(error)
         folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("data_folder_out")
         if folder is not None and not Path(folder).exists():
-            hint = f"Run `{PROGRAM} setup`, which creates the folder of the messages."
-        elif _REFUSED_LOGIN.search(found):
-            hint = "Correct the user and the password in CELERY_BROKER_URL."
-        else:
-            hint = BROKER_HINT
-        return f"CELERY_BROKER_URL: the broker cannot be used: {found}", hint
+            return (
+                f"CELERY_BROKER_URL: the folder of the messages, {folder}, does not exist",
+                f"Run `{PROGRAM} setup`, which creates it.",
+            )
+        # The library of each broker raises its own errors. Their texts contain no passwords.
+        found = _reason(error)
+        login_is_refused = _REFUSED_LOGIN.search(found) is not None
+        return (
+            f"CELERY_BROKER_URL: the broker cannot be used: {found}",
+            "Correct the user and the password in CELERY_BROKER_URL."
+            if login_is_refused
+            else BROKER_HINT,
+        )
     return None
 
 

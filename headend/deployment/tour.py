@@ -38,6 +38,10 @@ class DifferenceError(Exception):
     """The deployment does not behave as the guide says; the message says where."""
 
 
+class KeyRefusedError(Exception):
+    """The deployment does not accept the API key; the message contains its answer."""
+
+
 @dataclass(frozen=True)
 class Client:
     """A supplier's addresses and keys, and HTTP calls with them."""
@@ -50,7 +54,10 @@ class Client:
     private_key: paramiko.PKey
 
     def get(self, url: str, **parameters: str | int) -> Any:
-        """Return the JSON of a GET request. Raises :class:`DifferenceError` if the status is not 200."""
+        """Return the JSON of a GET request.
+
+        Raises :class:`KeyRefusedError` if the status is 401, and :class:`DifferenceError` if it is another than 200.
+        """
         return self._json(
             requests.get(url, parameters, headers=self._headers, timeout=HTTP_TIMEOUT_SECONDS)
         )
@@ -66,11 +73,14 @@ class Client:
         return {"Authorization": f"Token {self.api_key}"}
 
     def _json(self, response: requests.Response) -> Any:
+        answer = (
+            f"{response.request.method} {response.url} answered {response.status_code}:"
+            f" {response.text[:300]}"
+        )
+        if response.status_code == requests.codes.unauthorized:
+            raise KeyRefusedError(f"The API key is refused. {answer}")
         if response.status_code != requests.codes.ok:
-            raise DifferenceError(
-                f"{response.request.method} {response.url} answered {response.status_code}:"
-                f" {response.text[:300]}"
-            )
+            raise DifferenceError(answer)
         return response.json()
 
 
@@ -93,8 +103,8 @@ class Window:
 def run_tour(client: Client, report: Report) -> None:
     """Test both chapters and report each step.
 
-    Raises :class:`DifferenceError` at the first difference, and the errors of ``requests`` and ``paramiko``
-    if the deployment is not reachable.
+    Raises :class:`DifferenceError` at the first difference, :class:`KeyRefusedError`, and the errors of ``requests``
+    and ``paramiko`` if the deployment is not reachable.
     """
     window = _recent_window(client, report)
     pages = _pages_by_offset(client, window, report)

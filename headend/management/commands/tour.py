@@ -13,7 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 from headend.config.program import PROGRAM
 from headend.config.project_command import ProjectCommand
 from headend.deployment import outputs
-from headend.deployment.tour import Client, DifferenceError, run_tour
+from headend.deployment.tour import Client, DifferenceError, KeyRefusedError, run_tour
 
 
 class Command(ProjectCommand):
@@ -42,6 +42,8 @@ class Command(ProjectCommand):
             run_tour(client, lambda line: self.stdout.write(f"  {line}"))
         except DifferenceError as difference:
             raise CommandError(f"Different from the guide: {difference}") from None
+        except KeyRefusedError as refusal:
+            raise CommandError(f"{refusal} Use --key for another one.") from None
         except requests.RequestException as error:
             raise CommandError(_http_problem(client.url, error)) from None
         except (paramiko.SSHException, OSError) as error:

@@ -69,5 +69,20 @@ def test_other_problems_are_named(
     assert "Pool(" not in error
 
 
+def test_a_key_that_is_refused_is_named(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(url: str, *_: object, **__: object) -> requests.Response:
+        answer = requests.Response()
+        answer.status_code, answer.url = 401, url
+        answer.request = requests.Request("GET", url).prepare()
+        answer._content = b'{"error": "The API key is unknown or revoked."}'
+        return answer
+
+    monkeypatch.setattr(requests, "get", refuse)
+    assert error_of_tour("https://headend.example", key_file) == (
+        "The API key is refused. GET https://headend.example/readings answered 401:"
+        ' {"error": "The API key is unknown or revoked."} Use --key for another one.'
+    )
+
+
 def test_a_url_without_a_scheme_is_named(key_file: Path) -> None:
     assert error_of_tour("headend.example", key_file).startswith("headend.example: Invalid URL")
