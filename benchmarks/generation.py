@@ -63,13 +63,14 @@ def _generate(fleet: Fleet, intervals: int) -> None:
 
 def _backfill(fleet: Fleet, table: Path, intervals: int) -> int:
     """Write intervals into a new table. Return the number of readings."""
+    assert not table.exists()
     last = TIME + (intervals - 1) * fleet.interval
     writes = backfill(fleet, DeltaRepository(str(table)), TIME, last, datetime.now(UTC))
     return sum(write.new for write in writes)
 
 
 def _delete(*paths: Path) -> None:
-    """Delete what the round before has written. Neither side is measured while this takes place."""
+    """Delete what the last round wrote."""
     for path in paths:
         if path.is_dir():
             shutil.rmtree(path)

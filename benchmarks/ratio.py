@@ -139,7 +139,7 @@ def compare(
 ) -> Ratio:
     """Run both alternately, so that a slower machine affects both. The ratio compares the medians.
 
-    ``before_round`` is not measured.
+    ``before_round`` is called before each round. Its time is not measured.
     """
     our_durations: list[float] = []
     their_durations: list[float] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.http import HttpRequest
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.authentication import BaseAuthentication
@@ -52,11 +53,11 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
     def get_authenticators(self) -> list[BaseAuthentication]:
         """Return how a call is authenticated.
 
-        Suppliers poll the status, and looking up a key would take a third of such a call. So a GET accepts a key that
-        was looked up some seconds ago.
+        Suppliers poll the status. Looking up the key takes a third of such a call, so a GET accepts a key that was
+        looked up at most :data:`KEY_CACHE_SECONDS` ago.
         """
-        # There is no request while the OpenAPI schema is generated.
-        request: Request | None = self.request
+        # drf-spectacular calls this before it sets a request.
+        request: HttpRequest | None = self.request
         is_get = request is not None and request.method == "GET"
         return [ApiKeyAuthentication(KEY_CACHE_SECONDS if is_get else 0.0)]
 

@@ -10,7 +10,6 @@ import logging
 import uuid
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Self
 
@@ -25,18 +24,6 @@ from exports.pipeline import cleanup, export_file, queue, transitions
 from readings.described_table import described_repository
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Candidate(Generic[Pk]):
-    """A step that a worker can try to claim: its kind, and the primary key of its row."""
-
-    kind: type[Step[Pk]]
-    pk: Pk
-
-    def claim(self) -> Step[Pk] | None:
-        """Claim the step. Return None if it cannot be claimed now."""
-        return self.kind.claim(self.pk)
 
 
 class Step(LeasedWork, Generic[Pk]):
@@ -59,8 +46,8 @@ class Step(LeasedWork, Generic[Pk]):
         """Claim the step of the row ``pk``. Return None if another worker was faster."""
 
     @abstractmethod
-    def run(self, check: Callable[[], None]) -> list[Candidate[Any]]:
-        """Do the work, and return the further steps that can be claimed because of it.
+    def run(self, check: Callable[[], None]) -> int:
+        """Do the work, and return how many further steps can be claimed because of it.
 
         ``check`` raises ``LeaseLostError`` when the result is not needed any more.
         """
@@ -120,8 +107,8 @@ class Plan(RequestStep):
             lease = queue.plannable().claim(pk)
         return cls(lease, pk) if lease else None
 
-    def run(self, check: Callable[[], None]) -> list[Candidate[Any]]:
-        """Count the readings of the window, and create the parts. Return them, to be written."""
+    def run(self, check: Callable[[], None]) -> int:
+        """Count the readings of the window, and create the parts. Return how many there are."""
         request = FileRequest.objects.get(pk=self.request_id)
         extract = export_file.extract(
             request, described_repository(), attempt=str(self.lease.token)
@@ -129,9 +116,9 @@ class Plan(RequestStep):
         parts = export_file.plan(request, extract)
         check()
         if not transitions.submit(self.lease, snapshot=extract.name, parts=parts):
-            return []
+            return 0
         log.info("planned", extra={"request": str(self.request_id), "parts": len(parts)})
-        return [Candidate(WritePart, part.pk) for part in parts]
+        return len(parts)
 
 
 class WritePart(Step[int]):
@@ -156,8 +143,8 @@ class WritePart(Step[int]):
             return None
         return cls(lease, ExportPart.objects.select_related("request").get(pk=pk))
 
-    def run(self, check: Callable[[], None]) -> list[Candidate[Any]]:
-        """Write the part. If it was the last one, return the publishing of the file."""
+    def run(self, check: Callable[[], None]) -> int:
+        """Write the part. Return 1 if it was the last one, so that the file can be published, otherwise 0."""
 
         def progress(records: int) -> None:
             self._records_done = records
@@ -168,10 +155,8 @@ class WritePart(Step[int]):
             self._part, described_repository(), attempt=str(self.lease.token), progress=progress
         )
         if not transitions.finish_part(self.lease, written):
-            return []
-        if queue.pending_parts().filter(request=self.request_id).exists():
-            return []
-        return [Candidate(Publish, self.request_id)]
+            return 0
+        return 0 if queue.pending_parts().filter(request=self.request_id).exists() else 1
 
     def renew(self) -> bool:
         """Renew the lease and save the progress. Return False if the request is final or the lease is lost."""
@@ -202,17 +187,17 @@ class Publish(RequestStep):
         lease = queue.publishable().claim(pk)
         return cls(lease, pk) if lease else None
 
-    def run(self, check: Callable[[], None]) -> list[Candidate[Any]]:
-        """Publish the file and delete the parts. No further step can be claimed because of it."""
+    def run(self, check: Callable[[], None]) -> int:
+        """Publish the file and delete the parts. No further step can be claimed because of it, so return 0."""
         transitions.run(self.request_id)
         request = FileRequest.objects.get(pk=self.request_id)
         if transitions.should_skip(request):
             transitions.skip(self.lease)
-            return []
+            return 0
         file = export_file.publish(
             request, attempt=str(self.lease.token), progress=lambda _: check()
         )
         if transitions.complete(self.lease, file):
             log.info("completed", extra={"request": str(self.request_id), "bytes": file.size})
         cleanup.remove_leftovers_if_final(self.request_id)
-        return []
+        return 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from exports.leases.heartbeat import Heartbeat, LeaseLostError
 from exports.models import ACTIVE, FileRequest
 from exports.pipeline import cleanup, queue, transitions
 from exports.pipeline.failure_reasons import failure_reason
-from exports.pipeline.steps import Candidate, Plan, Publish, Step, WritePart
+from exports.pipeline.steps import Plan, Publish, Step, WritePart
 from headend.config import draining
 from readings.cancellation import cancel_when
 from readings.outages import is_outage
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 
 STEPS: tuple[type[Step[Any]], ...] = (Publish, Plan, WritePart)
 """The kinds of steps, in the order in which a worker looks for one. Publishing is first: it completes a request."""
+_STEPS_AFTER_PLAN: tuple[type[Step[Any]], ...] = (WritePart, Publish, Plan)
+"""The order after a plan: the parts first, so that a small file needs no search for requests to publish and to plan."""
 CANDIDATES = 8
 """How many rows a worker tries to claim for each kind of step; other workers may claim some of them first."""
 
@@ -31,28 +34,38 @@ def run_next_step() -> int | None:
     An error in a step is not raised. It is logged and stored as the reason, and the step is
     retried. After ``EXPORTS_ATTEMPTS`` attempts its request fails.
     """
-    step = _claim_next()
-    return None if step is None else len(_run(step))
+    step = _claim_next(STEPS)
+    return None if step is None else _run(step)
 
 
 def run_steps() -> int | None:
-    """Run the next step, and go on with the further step while it makes exactly one possible.
+    """Run the next step. While a step makes exactly one further step possible, run that one too.
 
-    A small file then needs one message to a worker, and no search for its next step. Return what
-    :func:`run_next_step` returns for the last of these steps. If this process ends, the present step is the last one.
+    A small file then needs one message to a worker. Return what :func:`run_next_step`
+    returns for the last of these steps. If this process ends, the present step is the last one.
     """
-    step = _claim_next()
+    step = _claim_next(STEPS)
     while step is not None:
-        further = _run(step)
-        if len(further) != 1 or draining.has_begun():
-            return len(further)
-        # Another worker may have claimed it.
-        step = further[0].claim() or _claim_next()
+        new_steps = _run(step)
+        if new_steps != 1 or draining.has_begun():
+            return new_steps
+        step = _claim_after(step)
     return None
 
 
-def _claim_next() -> Step[Any] | None:
-    for step_type in STEPS:
+def _claim_after(step: Step[Any]) -> Step[Any] | None:
+    """Claim the step that ``step`` has made possible, or another one.
+
+    After a plan, it searches for a part: a request that has waited longer comes first. After the last part of a request,
+    it claims the publishing of the file without a search.
+    """
+    if isinstance(step, Plan):
+        return _claim_next(_STEPS_AFTER_PLAN)
+    return Publish.claim(step.request_id) or _claim_next(STEPS)
+
+
+def _claim_next(step_types: Sequence[type[Step[Any]]]) -> Step[Any] | None:
+    for step_type in step_types:
         for pk in list(step_type.claimable().values_list("pk", flat=True)[:CANDIDATES]):
             step = step_type.claim(pk)
             if step is not None:
@@ -79,7 +92,7 @@ def _reason(attempts: int) -> str:
     return f"Failed after {attempts} attempts: the worker process died each time."
 
 
-def _run(step: Step[Any]) -> list[Candidate[Any]]:
+def _run(step: Step[Any]) -> int:
     context = {"request": str(step.request_id), "attempt": step.lease.attempt}
     try:
         with Heartbeat(step) as heartbeat, cancel_when(heartbeat.check):
@@ -93,4 +106,4 @@ def _run(step: Step[Any]) -> list[Candidate[Any]]:
             "a step failed", extra=context | {"reason": reason}, exc_info=not is_outage(error)
         )
         step.fail(reason)
-    return []
+    return 0

@@ -81,9 +81,9 @@ def find_supplier(key: str, max_age: float = 0.0) -> tuple[Supplier, ApiKey] | N
 
 def _look_up(key_digest: str) -> tuple[Supplier, ApiKey] | None:
     now = timezone.now()
-    active = ApiKey.objects.select_related("supplier").filter(supplier__active=True)
+    keys = ApiKey.objects.select_related("supplier")
     try:
-        found = active.get(digest=key_digest, revoked_at__isnull=True)
+        found = keys.get(digest=key_digest, revoked_at__isnull=True, supplier__active=True)
     except ApiKey.DoesNotExist:
         return None
     # A use in the future was recorded by a clock that was ahead.

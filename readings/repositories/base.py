@@ -133,7 +133,7 @@ class Snapshot(Extract):
         """
 
     def may_be_corrected(self, window: Window) -> bool:
-        """Return False if it is known at little cost that no reading of the window was corrected, otherwise True."""
+        """Return whether a reading of the window may have been corrected. True if the engine cannot tell."""
         return True
 
     @abstractmethod

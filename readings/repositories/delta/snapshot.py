@@ -169,7 +169,7 @@ class DeltaSnapshot(Snapshot):
         )
 
     def may_be_corrected(self, window: Window) -> bool:
-        """See :meth:`Snapshot.may_be_corrected`. Looks for files with other versions."""
+        """See :meth:`Snapshot.may_be_corrected`. True if a file with other versions overlaps the window."""
         return any(
             self._files.overlapping(window.start, window.end or LAST_INSTANT, kind)
             for kind in (Kind.CORRECTIONS, Kind.REPLACED)

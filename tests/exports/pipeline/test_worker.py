@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from exports.leases import heartbeat
 from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
 from exports.pipeline import export_file, transitions, worker
-from exports.pipeline.steps import Candidate, Plan, WritePart
+from exports.pipeline.steps import Publish, WritePart
 from exports.stores.disk import DiskStore
 from tests.exports.pipeline.conftest import CreateRequest
 from tests.suppliers import START, decompressed_file, expected_csv
@@ -70,39 +70,45 @@ def test_a_worker_that_is_late_changes_nothing(
 
 
 @pytest.mark.usefixtures("readings")
-def test_a_worker_continues_with_the_next_step_of_its_request(
-    request_file: CreateRequest, alice: Supplier
+def test_the_worker_of_the_last_part_publishes_this_file_first(
+    request_file: CreateRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned_before = request_file(alice)
+    older, newer = request_file(alice), request_file(alice)
     worker.run_next_step()
-    request = request_file(alice)
+    worker.run_next_step()
+    of_another_worker = WritePart.claim(older.parts.get().pk)
+    assert of_another_worker is not None
+    run = WritePart.run
+
+    def run_while_the_other_part_is_written(step: WritePart, check: Callable[[], None]) -> int:
+        assert run(of_another_worker, check) == 1
+        return run(step, check)
+
+    monkeypatch.setattr(WritePart, "run", run_while_the_other_part_is_written)
     assert worker.run_steps() == 0
-    request.refresh_from_db()
-    planned_before.refresh_from_db()
-    assert (request.status, planned_before.status) == (Status.COMPLETED, Status.SUBMITTED)
+    older.refresh_from_db()
+    newer.refresh_from_db()
+    assert (older.status, newer.status) == (Status.RUNNING, Status.COMPLETED)
 
 
 @pytest.mark.usefixtures("readings")
-def test_a_worker_looks_for_another_step_if_the_next_one_of_its_request_is_taken(
+def test_the_worker_of_the_last_part_looks_for_another_step_if_the_file_is_published_already(
     request_file: CreateRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planned_before = request_file(alice)
-    worker.run_next_step()
-    request = request_file(alice)
-    run = Plan.run
+    request, other = request_file(alice), request_file(alice)
+    run = WritePart.run
 
-    def run_while_another_worker_claims(
-        step: Plan, check: Callable[[], None]
-    ) -> list[Candidate[Any]]:
+    def run_while_another_worker_publishes(step: WritePart, check: Callable[[], None]) -> int:
         further = run(step, check)
-        assert further[0].claim() is not None
+        monkeypatch.setattr(WritePart, "run", run)
+        assert Publish.claim(step.request_id) is not None
         return further
 
-    monkeypatch.setattr(Plan, "run", run_while_another_worker_claims)
+    monkeypatch.setattr(WritePart, "run", run_while_another_worker_publishes)
     assert worker.run_steps() == 0
     request.refresh_from_db()
-    planned_before.refresh_from_db()
-    assert (request.status, planned_before.status) == (Status.SUBMITTED, Status.COMPLETED)
+    other.refresh_from_db()
+    assert (request.status, other.status) == (Status.RUNNING, Status.COMPLETED)
 
 
 @pytest.mark.usefixtures("readings")

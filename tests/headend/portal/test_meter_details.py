@@ -247,7 +247,7 @@ def test_only_the_newest_corrections_are_listed_and_all_are_counted(
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("with_energy")
-def test_days_without_a_correction_of_any_meter_are_not_counted(
+def test_the_page_does_not_count_days_without_corrections(
     operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(DeltaSnapshot, "minute_revisions")

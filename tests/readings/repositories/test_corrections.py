@@ -172,7 +172,14 @@ def test_a_corrected_minute_has_another_revision(
     after = repository.snapshot().minute_revisions(Window(START))
     assert after["readings"].to_list() == [40] * 6
     assert (before["revision"] != after["revision"]).to_list() == [False, True, *[False] * 4]
-    assert repository.snapshot().may_be_corrected(Window(START))
+    snapshot = repository.snapshot()
+    assert snapshot.may_be_corrected(Window(START))
+    assert snapshot.may_be_corrected(Window(START, START + STEP))
+    if keeps_replaced_versions(engine):
+        assert not snapshot.may_be_corrected(Window(START + timedelta(days=1)))
+        assert not snapshot.may_be_corrected(
+            Window(START - timedelta(days=2), START - timedelta(days=1))
+        )
 
 
 def test_writing_the_same_versions_again_changes_nothing(
