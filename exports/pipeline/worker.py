@@ -56,8 +56,8 @@ def run_steps() -> int | None:
 def _claim_after(step: Step[Any]) -> Step[Any] | None:
     """Claim the step that ``step`` has made possible, or another one.
 
-    After a plan, it searches for a part: a request that has waited longer comes first. After the last part of a request,
-    it claims the publishing of the file without a search.
+    After a plan, a part is searched for, because a request that has waited longer comes first. After the last part of a
+    request, the publishing of its file is claimed without a search.
     """
     if isinstance(step, Plan):
         return _claim_next(_STEPS_AFTER_PLAN)

@@ -23,7 +23,10 @@ _SCHEMES = {"token", "bearer"}
 LAST_USE_PRECISION = timedelta(minutes=1)
 """``last_used_at`` is written at most once in this time, so that most API calls write nothing."""
 KEY_CACHE_SECONDS = 3.0
-"""How old the check of a key may be for a page of readings or a GET of file requests. A revoked key must stop within 5 seconds."""
+"""How old the lookup of a key may be for a page of readings or a GET of file requests.
+
+A revoked key must stop within 5 seconds.
+"""
 _MAX_ACCEPTED = 10_000
 _accepted: LRUCache[str, tuple[float, tuple[Supplier, ApiKey]]] = LRUCache(_MAX_ACCEPTED)
 """The keys that this process has accepted, by digest: the time of the lookup, and its result."""

@@ -63,7 +63,7 @@ class Client:
         )
 
     def post(self, url: str, body: dict[str, str]) -> Any:
-        """Return the JSON of a POST request. Raises :class:`DifferenceError` if the status is not 200."""
+        """Return the JSON of a POST request. Raises the same errors as :meth:`get`."""
         return self._json(
             requests.post(url, json=body, headers=self._headers, timeout=HTTP_TIMEOUT_SECONDS)
         )
