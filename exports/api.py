@@ -5,10 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.http import HttpRequest
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,7 +24,7 @@ from exports.serializers import (
     file_spec,
     status_of,
 )
-from exports.suppliers.authentication import KEY_CACHE_SECONDS, KEY_REFUSED, ApiKeyAuthentication
+from exports.suppliers.authentication import KEY_REFUSED
 from headend.api.errors import Conflict, TooMany, errors
 from headend.api.negotiation import IgnoreClientContentNegotiation
 from headend.api.pagination import ListPagination
@@ -49,17 +47,6 @@ class FileRequestViewSet(GenericViewSet[FileRequest]):
     pagination_class = ListPagination
     content_negotiation_class = IgnoreClientContentNegotiation
     queryset = FileRequest.objects.none()
-
-    def get_authenticators(self) -> list[BaseAuthentication]:
-        """Return how a call is authenticated.
-
-        Suppliers poll the status. Looking up the key takes a third of such a call, so a GET accepts a key that was
-        looked up at most :data:`KEY_CACHE_SECONDS` ago.
-        """
-        # drf-spectacular calls this before it sets a request.
-        request: HttpRequest | None = self.request
-        is_get = request is not None and request.method == "GET"
-        return [ApiKeyAuthentication(KEY_CACHE_SECONDS if is_get else 0.0)]
 
     @extend_schema(
         operation_id="request_file",

@@ -26,7 +26,7 @@ admin.autodiscover()
 def _readings(
     actions: dict[str, Any], views: type[ViewSet] = ReadingsViewSet
 ) -> Callable[..., HttpResponseBase]:
-    # Cached, because looking up a key takes a quarter of a page's time.
+    # POST /readings/query only reads, as a GET does.
     authentication = partial(ApiKeyAuthentication, KEY_CACHE_SECONDS)
     return compressed(views.as_view(actions, authentication_classes=[authentication]))
 
