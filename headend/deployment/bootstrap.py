@@ -128,13 +128,10 @@ def broker_problem() -> tuple[str, str] | None:
             )
         # The library of each broker raises its own errors. Their texts contain no passwords.
         found = _reason(error)
-        login_is_refused = _REFUSED_LOGIN.search(found) is not None
-        return (
-            f"CELERY_BROKER_URL: the broker cannot be used: {found}",
-            "Correct the user and the password in CELERY_BROKER_URL."
-            if login_is_refused
-            else BROKER_HINT,
-        )
+        hint = BROKER_HINT
+        if _REFUSED_LOGIN.search(found):
+            hint = "Correct the user and the password in CELERY_BROKER_URL."
+        return f"CELERY_BROKER_URL: the broker cannot be used: {found}", hint
     return None
 
 

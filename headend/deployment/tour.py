@@ -73,15 +73,15 @@ class Client:
         return {"Authorization": f"Token {self.api_key}"}
 
     def _json(self, response: requests.Response) -> Any:
+        if response.status_code == requests.codes.ok:
+            return response.json()
         answer = (
             f"{response.request.method} {response.url} answered {response.status_code}:"
             f" {response.text[:300]}"
         )
         if response.status_code == requests.codes.unauthorized:
             raise KeyRefusedError(f"The API key is refused. {answer}")
-        if response.status_code != requests.codes.ok:
-            raise DifferenceError(answer)
-        return response.json()
+        raise DifferenceError(answer)
 
 
 @dataclass(frozen=True)
