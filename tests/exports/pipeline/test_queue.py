@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from exports.models import FileRequest, Supplier
 from exports.pipeline import queue, transitions, worker
-from exports.pipeline.steps import Plan
+from exports.pipeline.steps import Plan, Publish, WritePart
 from tests.exports.pipeline.conftest import CreateRequest
 
 
@@ -107,3 +107,41 @@ def test_a_large_request_that_has_waited_runs_before_newer_small_ones(
     worker.run_steps()
     assert statuses(large) == ["running"]
     assert statuses(small) == ["submitted"]
+
+
+@pytest.mark.usefixtures("readings")
+def test_the_worker_of_the_last_part_publishes_this_file_first(
+    request_file: CreateRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = request_file(alice), request_file(alice)
+    worker.run_next_step()
+    worker.run_next_step()
+    of_another_worker = WritePart.claim(older.parts.get().pk)
+    assert of_another_worker is not None
+    run = WritePart.run
+
+    def run_while_the_other_part_is_written(step: WritePart, check: Callable[[], None]) -> int:
+        assert run(of_another_worker, check) == 1
+        return run(step, check)
+
+    monkeypatch.setattr(WritePart, "run", run_while_the_other_part_is_written)
+    assert worker.run_steps() == 0
+    assert statuses(older, newer) == ["running", "completed"]
+
+
+@pytest.mark.usefixtures("readings")
+def test_the_worker_of_the_last_part_looks_for_another_step_if_the_file_is_published_already(
+    request_file: CreateRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, other = request_file(alice), request_file(alice)
+    run = WritePart.run
+
+    def run_while_another_worker_publishes(step: WritePart, check: Callable[[], None]) -> int:
+        further = run(step, check)
+        monkeypatch.setattr(WritePart, "run", run)
+        assert Publish.claim(step.request_id) is not None
+        return further
+
+    monkeypatch.setattr(WritePart, "run", run_while_another_worker_publishes)
+    assert worker.run_steps() == 0
+    assert statuses(request, other) == ["running", "completed"]

@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from exports.leases import heartbeat
 from exports.models import ExportPart, FileRequest, PartState, Status, Supplier
 from exports.pipeline import export_file, transitions, worker
-from exports.pipeline.steps import Publish, WritePart
+from exports.pipeline.steps import WritePart
 from exports.stores.disk import DiskStore
 from tests.exports.pipeline.conftest import CreateRequest
 from tests.suppliers import START, decompressed_file, expected_csv
@@ -67,48 +67,6 @@ def test_a_worker_that_is_late_changes_nothing(
     assert not late.renew()
     request.refresh_from_db()
     assert decompressed_file(request) == expected_csv(readings)
-
-
-@pytest.mark.usefixtures("readings")
-def test_the_worker_of_the_last_part_publishes_this_file_first(
-    request_file: CreateRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    older, newer = request_file(alice), request_file(alice)
-    worker.run_next_step()
-    worker.run_next_step()
-    of_another_worker = WritePart.claim(older.parts.get().pk)
-    assert of_another_worker is not None
-    run = WritePart.run
-
-    def run_while_the_other_part_is_written(step: WritePart, check: Callable[[], None]) -> int:
-        assert run(of_another_worker, check) == 1
-        return run(step, check)
-
-    monkeypatch.setattr(WritePart, "run", run_while_the_other_part_is_written)
-    assert worker.run_steps() == 0
-    older.refresh_from_db()
-    newer.refresh_from_db()
-    assert (older.status, newer.status) == (Status.RUNNING, Status.COMPLETED)
-
-
-@pytest.mark.usefixtures("readings")
-def test_the_worker_of_the_last_part_looks_for_another_step_if_the_file_is_published_already(
-    request_file: CreateRequest, alice: Supplier, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request, other = request_file(alice), request_file(alice)
-    run = WritePart.run
-
-    def run_while_another_worker_publishes(step: WritePart, check: Callable[[], None]) -> int:
-        further = run(step, check)
-        monkeypatch.setattr(WritePart, "run", run)
-        assert Publish.claim(step.request_id) is not None
-        return further
-
-    monkeypatch.setattr(WritePart, "run", run_while_another_worker_publishes)
-    assert worker.run_steps() == 0
-    request.refresh_from_db()
-    other.refresh_from_db()
-    assert (request.status, other.status) == (Status.RUNNING, Status.COMPLETED)
 
 
 @pytest.mark.usefixtures("readings")
